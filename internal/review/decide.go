@@ -1,0 +1,161 @@
+package review
+
+import "unicode/utf8"
+
+// Outcome is how a review ended.
+type Outcome string
+
+// The outcomes. All but OutcomeSkipped are also the type of an event.
+const (
+	OutcomeSkipped    Outcome = "skipped"    // amp left the review alone
+	OutcomeMutated    Outcome = "mutated"    // a patch was answered
+	OutcomeUnchanged  Outcome = "unchanged"  // the endpoints wanted no change
+	OutcomeShadowed   Outcome = "shadowed"   // shadow mode: nothing was changed or denied
+	OutcomeRejected   Outcome = "rejected"   // refused by an endpoint, or by failure under Fail
+	OutcomeFailedOpen Outcome = "failedopen" // failed under Ignore: admitted unmutated
+	OutcomeValidated  Outcome = "validated"  // /validate let it pass
+)
+
+// Outcomes lists every outcome.
+var Outcomes = []Outcome{OutcomeSkipped, OutcomeMutated, OutcomeUnchanged, OutcomeShadowed, OutcomeRejected, OutcomeFailedOpen, OutcomeValidated}
+
+// Verdict is amp's answer to a review.
+type Verdict struct {
+	Outcome  Outcome
+	Message  string // why the run failed or the Pod was refused, one line, whole whatever the user is shown
+	Code     int32  // the HTTP status of a rejection
+	Warnings []string
+	Patch    []Op
+}
+
+// Allowed reports whether the Pod is admitted.
+func (v *Verdict) Allowed() bool { return v.Outcome != OutcomeRejected }
+
+// The codes of a rejection. A failure is the server's: clients that tell 4xx from 5xx may try again.
+const (
+	codeRefused = 403
+	codeFailed  = 500
+)
+
+// warningLength is the most characters that amp's own warnings have. The API server cuts warnings once all
+// of them together pass 4,096, and kubectl prints each on one line.
+const warningLength = 120
+
+// Skip is the verdict on a review that amp leaves alone; the warning may be empty.
+func Skip(warning string) Verdict {
+	v := Verdict{Outcome: OutcomeSkipped}
+	if warning != "" {
+		v.Warnings = []string{Clip("amp: "+Line(warning), warningLength)}
+	}
+	return v
+}
+
+// Decide turns what happened into amp's answer. It is the only code that knows Fail, Ignore and shadow:
+//
+//	what happened            shadow     Fail       Ignore
+//	---------------------    --------   --------   ----------
+//	the run failed           shadowed   rejected   failedopen + 1 warning
+//	an endpoint refused      shadowed   rejected   rejected
+//	mutate, with a patch     shadowed   mutated    mutated
+//	mutate, without          shadowed   unchanged  unchanged
+//	validate, let pass       shadowed   validated  validated
+//
+// byDefault is the failure policy where neither the path of r nor the Namespace names one. Under Fail the
+// user reads the whole message; under Ignore a warning of at most 120 characters.
+func Decide(r *Review, p *Policy, run *Run, byDefault FailurePolicy) Verdict {
+	endpoint, err := run.Failed()
+	v := Verdict{Warnings: warnings(run)}
+	switch {
+	case err != nil:
+		v.Message = failureMessage(endpoint, err)
+		v.Code = codeFailed
+	case run.Refusal != nil:
+		v.Message = refusalMessage(run)
+		v.Code = codeRefused
+		if run.Refusal.Code != 0 {
+			v.Code = run.Refusal.Code
+		}
+	}
+
+	switch {
+	case p.Shadow:
+		v.Outcome, v.Warnings = OutcomeShadowed, nil
+	case err != nil && failurePolicy(r, p, byDefault) == Ignore:
+		// One warning, so that it is read: what the steps before the failed one had to say is void.
+		v.Outcome, v.Warnings = OutcomeFailedOpen, []string{ignoredWarning(r.Operation, endpoint, err)}
+	case err != nil, run.Refusal != nil:
+		v.Outcome = OutcomeRejected
+	case r.Operation == Validate:
+		v.Outcome = OutcomeValidated
+	case len(run.Patch) > 0:
+		v.Outcome, v.Patch = OutcomeMutated, run.Patch
+	default:
+		v.Outcome = OutcomeUnchanged
+	}
+	return v
+}
+
+// failurePolicy is the path's, else the Namespace's, else the default. The path goes first because it is
+// what the API server holds to when amp does not answer at all.
+func failurePolicy(r *Review, p *Policy, byDefault FailurePolicy) FailurePolicy {
+	switch {
+	case r.FailurePolicy != "":
+		return r.FailurePolicy
+	case p.FailurePolicy != "":
+		return p.FailurePolicy
+	}
+	return byDefault
+}
+
+func failureMessage(endpoint string, err error) string {
+	if endpoint == "" {
+		return Line("amp: " + err.Error())
+	}
+	return Line("amp: endpoint " + endpoint + ": " + err.Error())
+}
+
+// refusalMessage is the endpoint's own: it is written for this user.
+func refusalMessage(run *Run) string {
+	if run.Refusal.Message != "" {
+		return Line(run.Refusal.Message)
+	}
+	return "amp: endpoint " + run.Steps[len(run.Steps)-1].Endpoint.Name + " refused the Pod and gave no reason"
+}
+
+// ignoredWarning fits endpoint and cause into one warning: the cause is cut last, the endpoint in its
+// middle, where it says least.
+func ignoredWarning(op Operation, endpoint string, err error) string {
+	const shown = 44 // characters of the endpoint that always stay
+	prefix, cause := "amp: not "+past(op)+": ", Line(err.Error())
+	if endpoint != "" {
+		room := warningLength - utf8.RuneCountInString(prefix+cause) - len(": ")
+		prefix += clipMiddle(endpoint, max(shown, room)) + ": "
+	}
+	return Clip(prefix+cause, warningLength)
+}
+
+func past(op Operation) string {
+	if op == Validate {
+		return "validated"
+	}
+	return "mutated"
+}
+
+// clipMiddle shortens s to at most n characters, n > 2, with an ellipsis in the middle.
+func clipMiddle(s string, n int) string {
+	runes := []rune(s)
+	if len(runes) <= n {
+		return s
+	}
+	head := n / 2
+	return string(runes[:head]) + "…" + string(runes[len(runes)-(n-1-head):])
+}
+
+// warnings are amp's own and then those of the steps, each after the endpoint that gave it.
+func warnings(run *Run) []string {
+	all := run.Warnings
+	for i := range run.Steps {
+		all = append(all, run.Steps[i].Warnings...)
+	}
+	return all
+}

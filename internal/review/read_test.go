@@ -1,0 +1,239 @@
+package review_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	admissionv1 "k8s.io/api/admission/v1"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+func recorded(t testing.TB, name string) []byte {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join("testdata", name+".review.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return body
+}
+
+func TestReadTakesWhatTheAPIServerRecorded(t *testing.T) {
+	for name, want := range map[string]review.Review{
+		"jupyterhub-user": {
+			UID: "6dd84eb1-9610-42c8-9379-4f4257fa319f", Namespace: "jhub", Name: "jupyter-alice",
+			Labels: map[string]string{
+				"app": "jupyterhub", "component": "singleuser-server", "heritage": "jupyterhub",
+				"hub.jupyter.org/servername": "", "hub.jupyter.org/username": "alice",
+			},
+		},
+		"worker-generate-name": {
+			UID: "32a45909-0309-41b9-9756-2d2eca13e4e1", Namespace: "rec", GenerateName: "worker-",
+			Labels: map[string]string{"app": "worker"},
+		},
+		"dry-run": {
+			UID: "ff8957bb-359d-4280-983e-2b813d2b9896", Namespace: "rec", Name: "dry", DryRun: true,
+			Labels: map[string]string{"run": "dry"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := recorded(t, name)
+			want.Operation, want.User, want.Groups = review.Mutate, "admin", []string{"system:masters", "system:authenticated"}
+			var whole struct {
+				Request struct{ Object json.RawMessage }
+			}
+			if err := json.Unmarshal(body, &whole); err != nil {
+				t.Fatal(err)
+			}
+			want.Pod = whole.Request.Object // every byte of it
+
+			got, err := review.Read(body, review.Mutate)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(&want, got); diff != "" {
+				t.Errorf("read (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReadOfWhatIsNoReview(t *testing.T) {
+	for name, test := range map[string]struct{ body, want string }{
+		"an empty body":          {``, "expected an AdmissionReview as JSON: the body is not valid JSON"},
+		"text":                   {`hello`, "expected an AdmissionReview as JSON: the body is not valid JSON"},
+		"half a review":          {`{"kind":"AdmissionReview","apiVersion"`, "expected an AdmissionReview as JSON: the body is not valid JSON"},
+		"an array":               {`[]`, `expected apiVersion admission.k8s.io/v1, kind AdmissionReview; this is apiVersion "", kind ""`},
+		"null":                   {`null`, `expected apiVersion admission.k8s.io/v1, kind AdmissionReview; this is apiVersion "", kind ""`},
+		"a Pod":                  {`{"kind":"Pod","apiVersion":"v1"}`, `expected apiVersion admission.k8s.io/v1, kind AdmissionReview; this is apiVersion "v1", kind "Pod"`},
+		"a review of v1beta1":    {`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","request":{}}`, `expected apiVersion admission.k8s.io/v1, kind AdmissionReview; this is apiVersion "admission.k8s.io/v1beta1", kind "AdmissionReview"`},
+		"a review of no request": {`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}`, "expected an AdmissionReview with a request: there is none"},
+		"a null request":         {`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":null}`, "expected an AdmissionReview with a request: there is none"},
+		"a very long kind":       {`{"kind":"` + strings.Repeat("x", 1000) + `"}`, `expected apiVersion admission.k8s.io/v1, kind AdmissionReview; this is apiVersion "", kind "` + strings.Repeat("x", 59) + `…"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := review.Read([]byte(test.body), review.Mutate)
+			if err == nil || err.Error() != test.want {
+				t.Errorf("error %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+func request(fields string) []byte {
+	return []byte(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{` + fields + `}}`)
+}
+
+const podResource = `"resource":{"group":"","version":"v1","resource":"pods"}`
+
+func TestReadTellsWhatIsLeftAlone(t *testing.T) {
+	for name, test := range map[string]struct {
+		fields    string
+		unhandled string
+		fromNode  bool
+	}{
+		"the CREATE of a Pod is handled": {podResource + `,"operation":"CREATE","object":{}`, "", false},
+		"an UPDATE":                      {podResource + `,"operation":"UPDATE","object":{}`, "amp handles the CREATE of v1/pods only, not UPDATE of v1/pods: check the webhook's rules", false},
+		"a binding":                      {podResource + `,"subResource":"binding","operation":"CREATE"`, "amp handles the CREATE of v1/pods only, not CREATE of v1/pods/binding: check the webhook's rules", false},
+		"a Deployment":                   {`"resource":{"group":"apps","version":"v1","resource":"deployments"},"operation":"CREATE"`, "amp handles the CREATE of v1/pods only, not CREATE of apps/v1/deployments: check the webhook's rules", false},
+		"a mirror Pod of a node":         {podResource + `,"operation":"CREATE","object":{},"userInfo":{"username":"system:node:a","groups":["system:nodes","system:authenticated"]}`, "", true},
+		"a mirror annotation alone does not count": {podResource + `,"operation":"CREATE","object":{"metadata":{"annotations":{"kubernetes.io/config.mirror":"x"}}},"userInfo":{"groups":["system:authenticated"]}`, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, err := review.Read(request(test.fields), review.Mutate)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Unhandled != test.unhandled || r.FromNode != test.fromNode {
+				t.Errorf("unhandled %q, from a node %v; want %q, %v", r.Unhandled, r.FromNode, test.unhandled, test.fromNode)
+			}
+		})
+	}
+}
+
+func TestReadNamesTheController(t *testing.T) {
+	r, err := review.Read(request(podResource+`,"operation":"CREATE","object":{"metadata":{"ownerReferences":[
+		{"apiVersion":"v1","kind":"Node","name":"n","uid":"1"},
+		{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web-1","uid":"2","controller":true}]}}`), review.Validate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &review.Owner{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-1", UID: "2"}
+	if diff := cmp.Diff(want, r.Controller); diff != "" {
+		t.Errorf("controller (-want +got):\n%s", diff)
+	}
+}
+
+// FuzzRead holds Read against encoding/json and the API's own types: whatever the bytes are, it does not
+// panic; what it reads is a review for them too, with the same uid and namespace; and the Pod it forwards is
+// the very bytes that came.
+func FuzzRead(f *testing.F) {
+	for _, name := range []string{"jupyterhub-user", "worker-generate-name", "dry-run"} {
+		f.Add(recorded(f, name))
+	}
+	f.Add([]byte(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"\u0061","object":{"metadata":[]}}}`))
+	f.Add([]byte(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":1,"object":7,"userInfo":[],"resource":"x"}}`))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		r, err := review.Read(body, review.Mutate)
+		if err != nil {
+			return
+		}
+		if !json.Valid(body) {
+			t.Fatalf("read what is not JSON")
+		}
+		if r.Pod != nil && (!bytes.Contains(body, r.Pod) || !json.Valid(r.Pod)) {
+			t.Errorf("the Pod is not what came: %s", r.Pod)
+		}
+		answer := review.Write(&review.Record{Review: r, Verdict: review.Skip(r.Unhandled)})
+		var got admissionv1.AdmissionReview
+		if err := json.Unmarshal(answer, &got); err != nil {
+			t.Fatalf("the answer is not JSON: %v", err)
+		}
+
+		// Keys that come twice or in another case are read otherwise by encoding/json: the API server sends
+		// neither.
+		var want admissionv1.AdmissionReview
+		if duplicateOrOddKeys(body) || json.Unmarshal(body, &want) != nil || want.Request == nil {
+			return
+		}
+		if r.UID != string(want.Request.UID) || r.Namespace != want.Request.Namespace {
+			t.Errorf("read uid %q, namespace %q; encoding/json reads %q, %q", r.UID, r.Namespace, want.Request.UID, want.Request.Namespace)
+		}
+		if got.Response.UID != want.Request.UID {
+			t.Errorf("answered uid %q, want %q", got.Response.UID, want.Request.UID)
+		}
+	})
+}
+
+// duplicateOrOddKeys reports whether an object on the way to what Read looks up holds a key twice, or one
+// that equals another but for its case.
+func duplicateOrOddKeys(body []byte) bool {
+	dec := json.NewDecoder(bytes.NewReader(body))
+	return oddKeys(dec)
+}
+
+func oddKeys(dec *json.Decoder) bool {
+	token, err := dec.Token()
+	if err != nil {
+		return true
+	}
+	switch token {
+	case json.Delim('{'):
+		seen := map[string]bool{}
+		for dec.More() {
+			key, err := dec.Token()
+			if err != nil {
+				return true
+			}
+			name := key.(string)
+			folded := strings.ToLower(strings.ToUpper(name))
+			if seen[folded] || oddKeys(dec) {
+				return true
+			}
+			// encoding/json takes UID for uid.
+			for _, known := range []string{"kind", "apiVersion", "request", "uid", "namespace", "object"} {
+				if name != known && strings.EqualFold(name, known) {
+					return true
+				}
+			}
+			seen[folded] = true
+		}
+		_, err = dec.Token()
+	case json.Delim('['):
+		for dec.More() {
+			if oddKeys(dec) {
+				return true
+			}
+		}
+		_, err = dec.Token()
+	}
+	return err != nil
+}
+
+func BenchmarkRead(b *testing.B) {
+	body := recorded(b, "jupyterhub-user")
+	b.Run("amp", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetBytes(int64(len(body)))
+		for b.Loop() {
+			if _, err := review.Read(body, review.Mutate); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encoding-json", func(b *testing.B) {
+		b.ReportAllocs()
+		b.SetBytes(int64(len(body)))
+		for b.Loop() {
+			var review admissionv1.AdmissionReview
+			if err := json.Unmarshal(body, &review); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -1,0 +1,80 @@
+package review
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	admissionv1 "k8s.io/api/admission/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// reviewType is the type of every answer: the API server takes no other.
+var reviewType = metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"}
+
+// Write is the body that answers rec's review. It cannot fail: all it holds are strings and a patch that
+// has been read before.
+func Write(rec *Record) []byte {
+	v := &rec.Verdict
+	response := &admissionv1.AdmissionResponse{
+		UID:              types.UID(rec.Review.UID),
+		Allowed:          v.Allowed(),
+		Warnings:         v.Warnings,
+		AuditAnnotations: auditAnnotations(rec),
+	}
+	if !v.Allowed() {
+		response.Result = &metav1.Status{Status: metav1.StatusFailure, Message: v.Message, Code: v.Code, Reason: reason(v.Code)}
+	}
+	if len(v.Patch) > 0 {
+		// The API server refuses a patchType without a patch: both or neither.
+		patchType := admissionv1.PatchTypeJSONPatch
+		response.Patch, response.PatchType = marshal(v.Patch), &patchType
+	}
+	return marshal(admissionv1.AdmissionReview{TypeMeta: reviewType, Response: response})
+}
+
+// auditAnnotations become <webhook>/<key> in the API server's audit log, at its level Metadata: so they
+// hold no value of the Pod. A skipped review has none.
+func auditAnnotations(rec *Record) map[string]string {
+	if rec.Verdict.Outcome == OutcomeSkipped {
+		return nil
+	}
+	annotations := map[string]string{"outcome": string(rec.Verdict.Outcome)}
+	if names := EndpointNames(rec.Run.Steps); names != "" {
+		annotations["endpoint"] = names
+	}
+	return annotations
+}
+
+// EndpointNames are the endpoints of the steps in the order of their calls, separated by spaces.
+func EndpointNames(steps []Step) string {
+	if len(steps) == 1 { // as nearly always
+		return steps[0].Endpoint.Name
+	}
+	names := make([]string, len(steps))
+	for i := range steps {
+		names[i] = steps[i].Endpoint.Name
+	}
+	return strings.Join(names, " ")
+}
+
+// reason is what kubectl shows in brackets: Error from server (Forbidden).
+func reason(code int32) metav1.StatusReason {
+	switch code {
+	case codeRefused:
+		return metav1.StatusReasonForbidden
+	case codeFailed:
+		return metav1.StatusReasonInternalError
+	}
+	return ""
+}
+
+// marshal panics where v cannot be encoded, which for an answer of ours is a bug; the caller contains it.
+func marshal(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("encoding the answer: %v", err))
+	}
+	return b
+}
