@@ -1,0 +1,137 @@
+// Package cluster tells the policies of the Namespaces of a Kubernetes cluster. It stands apart from
+// package namespaces so that what needs no cluster links no client-go.
+//
+// It watches only the metadata of Namespaces that have opted in, and reads a Namespace live where the watch
+// does not know it: a review that arrives before the watch has synced, or right after the Namespace was
+// made, is answered rightly. Plain metadata.Client and Reflector do what an informer would, without the
+// clientset's 12 MB and with policies parsed once per change instead of once per review.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/txn2/amp/internal/namespaces"
+	"github.com/txn2/amp/internal/review"
+)
+
+// probed is the Namespace whose reading shows that amp can read Namespaces: every cluster has it, and
+// whether it is found does not matter.
+const probed = metav1.NamespaceDefault
+
+// rewatch is how long the watch pauses when it broke. The reflector's own backoff grows to a minute: after
+// a restart of the API server amp would go by old policies that long. One request a second from each
+// replica hurts nobody.
+var rewatch = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 5, Cap: time.Second, Jitter: 0.5}
+
+// Config is how to reach the cluster: by the file kubeconfig or, where that is empty, as a Pod in it.
+func Config(kubeconfig, userAgent string) (*rest.Config, error) {
+	var config *rest.Config
+	var err error
+	if kubeconfig == "" {
+		config, err = rest.InClusterConfig()
+		if errors.Is(err, rest.ErrNotInCluster) {
+			return nil, errors.New("finding the cluster: this is no Pod in a cluster; set KUBECONFIG, or AMP_NAMESPACES_FILE to do without a cluster")
+		}
+	} else {
+		config, err = clientcmd.BuildConfigFromFlags("", kubeconfig)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("finding the cluster: %w", err)
+	}
+	config.UserAgent = userAgent
+	// client-go's own limit of 5 requests a second would make reviews wait for one another; the API server
+	// protects itself.
+	config.QPS = -1
+	return config, nil
+}
+
+// Namespaces are the Namespaces of a cluster.
+type Namespaces struct {
+	client   metadata.Getter
+	policies store
+	ready    atomic.Bool
+}
+
+// New returns the Namespaces of the cluster that config leads to. It makes no request: see Run.
+func New(config *rest.Config) (*Namespaces, error) {
+	client, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+	}
+	return &Namespaces{client: client.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"})}, nil
+}
+
+// Run watches the Namespaces until ctx ends.
+func (n *Namespaces) Run(ctx context.Context) {
+	go n.probe(ctx)
+	lw := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			o.LabelSelector = namespaces.LabelEnabled + "=true"
+			return n.client.List(ctx, o)
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			o.LabelSelector = namespaces.LabelEnabled + "=true"
+			return n.client.Watch(ctx, o)
+		},
+	}
+	backoff := rewatch
+	cache.NewReflectorWithOptions(cache.ToListWatcherWithWatchListSemantics(lw, n.client), &metav1.PartialObjectMetadata{}, &n.policies,
+		cache.ReflectorOptions{Name: "namespaces", TypeDescription: "Namespace", Backoff: &backoff}).RunWithContext(ctx)
+}
+
+// probe reads one Namespace as soon as that is possible. It makes amp ready without waiting for the watch,
+// which has to list first.
+func (n *Namespaces) probe(ctx context.Context) {
+	// Only the end of ctx ends this without success, and then nobody asks any more.
+	_ = wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+		_, err := n.get(ctx, probed)
+		return err == nil || apierrors.IsNotFound(err), nil
+	})
+	if ctx.Err() == nil {
+		n.ready.Store(true)
+	}
+}
+
+// Ready reports whether a Namespace could be read since the start. It stays true while the API server is
+// away: what amp knows by then still holds.
+func (n *Namespaces) Ready() bool { return n.ready.Load() }
+
+// Policy returns what the Namespace called name says. Its error means that the Namespace could not be read.
+func (n *Namespaces) Policy(ctx context.Context, name string) (*review.Policy, error) {
+	if p := n.policies.get(name); p != nil {
+		return p, nil
+	}
+	// What is read here is not kept: nothing would tell amp of its next change. The watch brings it soon.
+	meta, err := n.get(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("reading namespace %s: %w", name, err)
+	}
+	return parse(meta), nil
+}
+
+func (n *Namespaces) get(ctx context.Context, name string) (*metav1.PartialObjectMetadata, error) {
+	meta, err := n.client.Get(ctx, name, metav1.GetOptions{})
+	if err == nil {
+		n.ready.Store(true)
+	}
+	return meta, err
+}
+
+func parse(meta *metav1.PartialObjectMetadata) *review.Policy {
+	return namespaces.Parse(meta.Name, meta.Labels, meta.Annotations)
+}

@@ -1,0 +1,148 @@
+package namespaces_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/txn2/amp/internal/namespaces"
+	"github.com/txn2/amp/internal/review"
+)
+
+func names(endpoints []review.Endpoint) []string {
+	var all []string
+	for _, e := range endpoints {
+		all = append(all, e.Name)
+	}
+	return all
+}
+
+// optedIn adds the label that opts in.
+func optedIn(labels map[string]string) map[string]string {
+	all := map[string]string{"amp.txn2.com/enabled": "true"}
+	for k, v := range labels {
+		all[k] = v
+	}
+	return all
+}
+
+type keys = map[string]string
+
+func TestParse(t *testing.T) {
+	for name, test := range map[string]struct {
+		labels, annotations keys
+		check               func(p *review.Policy) bool
+	}{
+		"no failure policy says nothing": {nil, nil, func(p *review.Policy) bool { return p.FailurePolicy == "" && p.Enabled }},
+		"Ignore":                         {keys{"amp.txn2.com/failure-policy": "Ignore"}, nil, func(p *review.Policy) bool { return p.FailurePolicy == review.Ignore }},
+		"Fail":                           {keys{"amp.txn2.com/failure-policy": "Fail"}, nil, func(p *review.Policy) bool { return p.FailurePolicy == review.Fail }},
+		"one endpoint": {nil, keys{"amp.txn2.com/ep": "http://a/m"},
+			func(p *review.Policy) bool {
+				return cmp.Equal(names(p.Mutate), []string{"http://a/m"}) && p.Validate == nil
+			}},
+		"a chain, separated by anything": {nil, keys{"amp.txn2.com/ep": " http://a/m,https://b\n\thttp://c:8080/x "},
+			func(p *review.Policy) bool {
+				return cmp.Equal(names(p.Mutate), []string{"http://a/m", "https://b", "http://c:8080/x"})
+			}},
+		"the newer key of the original": {nil, keys{"mutation.amp.txn2.com/ep": "http://a"},
+			func(p *review.Policy) bool { return cmp.Equal(names(p.Mutate), []string{"http://a"}) }},
+		"of both keys the short one": {nil, keys{"mutation.amp.txn2.com/ep": "http://a", "amp.txn2.com/ep": "http://b"},
+			func(p *review.Policy) bool { return cmp.Equal(names(p.Mutate), []string{"http://b"}) }},
+		"a validation endpoint": {keys{"amp.txn2.com/validate": "true"}, keys{"validation.amp.txn2.com/ep": "http://v"},
+			func(p *review.Policy) bool {
+				return cmp.Equal(names(p.Validate), []string{"http://v"}) && p.Mutate == nil
+			}},
+		"userinfo and query are used, never shown": {nil, keys{"amp.txn2.com/ep": "http://u:p@a/m?token=x#f"},
+			func(p *review.Policy) bool {
+				return cmp.Equal(names(p.Mutate), []string{"http://a/m"}) && p.Mutate[0].URL.String() == "http://u:p@a/m?token=x#f"
+			}},
+		"a selector": {nil, keys{"amp.txn2.com/pods": "component=singleuser-server"},
+			func(p *review.Policy) bool {
+				return p.Pods.Matches(labels.Set{"component": "singleuser-server"}) && !p.Pods.Matches(labels.Set{"component": "hub"})
+			}},
+		"an empty selector selects all": {nil, keys{"amp.txn2.com/pods": ""}, func(p *review.Policy) bool { return p.Pods == nil }},
+		"creators": {nil, keys{"amp.txn2.com/creators": "system:serviceaccount:jhub:hub, admin-*"},
+			func(p *review.Policy) bool {
+				return p.Creators.Match("system:serviceaccount:jhub:hub") && p.Creators.Match("admin-1") && !p.Creators.Match("bob")
+			}},
+		"a timeout":   {nil, keys{"amp.txn2.com/timeout": "800ms"}, func(p *review.Policy) bool { return p.Timeout == 800*time.Millisecond }},
+		"shadow":      {nil, keys{"amp.txn2.com/mode": "shadow"}, func(p *review.Policy) bool { return p.Shadow }},
+		"event level": {nil, keys{"amp.txn2.com/events": "Metadata"}, func(p *review.Policy) bool { return p.Events == review.LevelMetadata }},
+		"keys of others are none of amp's business": {keys{"team": "a", "kubernetes.io/metadata.name": "x"}, keys{"example.com/amp.txn2.com": "y", "other.amp.txn2.com/x": "y"},
+			func(p *review.Policy) bool { return p.Enabled }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := namespaces.Parse("x", optedIn(test.labels), test.annotations)
+			if p.Err != nil {
+				t.Fatal(p.Err)
+			}
+			if !test.check(p) {
+				t.Errorf("parsed %+v", p)
+			}
+		})
+	}
+}
+
+func TestParseOfANamespaceThatHasNotOptedIn(t *testing.T) {
+	for name, labels := range map[string]keys{
+		"no label":      {},
+		"another value": {"amp.txn2.com/enabled": "yes"},
+		"false":         {"amp.txn2.com/enabled": "false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := namespaces.Parse("x", labels, keys{"amp.txn2.com/ep": "nonsense", "amp.txn2.com/nonsense": ""})
+			if diff := cmp.Diff(&review.Policy{}, p); diff != "" {
+				t.Errorf("policy (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestParseNamesKeyValueAndWhatIsAllowed(t *testing.T) {
+	for name, test := range map[string]struct {
+		labels, annotations keys
+		want                string
+	}{
+		"a policy in lower case":            {keys{"amp.txn2.com/failure-policy": "ignore"}, nil, `label amp.txn2.com/failure-policy "ignore": allowed are Fail and Ignore`},
+		"validate":                          {keys{"amp.txn2.com/validate": "yes"}, nil, `label amp.txn2.com/validate "yes": allowed are "true" and "false"`},
+		"an endpoint without a scheme":      {nil, keys{"amp.txn2.com/ep": "hook.svc/mutate"}, `annotation amp.txn2.com/ep "hook.svc/mutate": allowed are http and https URLs separated by white space or commas`},
+		"an endpoint of another scheme":     {nil, keys{"amp.txn2.com/ep": "ftp://u:p@hook/x?y"}, `annotation amp.txn2.com/ep "ftp://hook/x": allowed are http and https URLs separated by white space or commas`},
+		"an endpoint that is no URL":        {nil, keys{"amp.txn2.com/ep": "http://u:p%zz@hook:x/?secret"}, `annotation amp.txn2.com/ep "http://hook:x/": allowed are http and https URLs separated by white space or commas`},
+		"an endpoint without a host":        {nil, keys{"amp.txn2.com/ep": "http:///x"}, `annotation amp.txn2.com/ep "http:///x": allowed are http and https URLs separated by white space or commas`},
+		"one bad endpoint of two":           {nil, keys{"validation.amp.txn2.com/ep": "http://a b"}, `annotation validation.amp.txn2.com/ep "b": allowed are http and https URLs separated by white space or commas`},
+		"the newer key is named":            {nil, keys{"mutation.amp.txn2.com/ep": "a"}, `annotation mutation.amp.txn2.com/ep "a": allowed are http and https URLs separated by white space or commas`},
+		"a selector":                        {nil, keys{"amp.txn2.com/pods": "a=b=c"}, `annotation amp.txn2.com/pods "a=b=c": allowed is a label selector, e.g. component=singleuser-server`},
+		"no creators":                       {nil, keys{"amp.txn2.com/creators": " "}, `annotation amp.txn2.com/creators " ": allowed are usernames separated by white space or commas, * for any characters, e.g. system:serviceaccount:jhub:hub`},
+		"a timeout without a unit":          {nil, keys{"amp.txn2.com/timeout": "5"}, `annotation amp.txn2.com/timeout "5": allowed is a positive Go duration, e.g. 800ms`},
+		"no time at all":                    {nil, keys{"amp.txn2.com/timeout": "0s"}, `annotation amp.txn2.com/timeout "0s": allowed is a positive Go duration, e.g. 800ms`},
+		"a mode":                            {nil, keys{"amp.txn2.com/mode": "Shadow"}, `annotation amp.txn2.com/mode "Shadow": allowed is shadow`},
+		"a level":                           {nil, keys{"amp.txn2.com/events": "patch"}, `annotation amp.txn2.com/events "patch": allowed are None, Metadata, Patch and Full`},
+		"an unknown annotation":             {nil, keys{"amp.txn2.com/endpoint": "http://u:p@a/x?y"}, `annotation amp.txn2.com/endpoint "http://a/x": the key is unknown, known are amp.txn2.com/creators, amp.txn2.com/ep, amp.txn2.com/events, amp.txn2.com/mode, amp.txn2.com/pods, amp.txn2.com/timeout, mutation.amp.txn2.com/ep, validation.amp.txn2.com/ep`},
+		"an unknown label":                  {keys{"amp.txn2.com/policy": "Fail"}, nil, `label amp.txn2.com/policy "Fail": the key is unknown, known are amp.txn2.com/enabled, amp.txn2.com/failure-policy, amp.txn2.com/validate`},
+		"an unknown key under validation":   {nil, keys{"validation.amp.txn2.com/endpoint": "x"}, `annotation validation.amp.txn2.com/endpoint "x": the key is unknown, known are amp.txn2.com/creators, amp.txn2.com/ep, amp.txn2.com/events, amp.txn2.com/mode, amp.txn2.com/pods, amp.txn2.com/timeout, mutation.amp.txn2.com/ep, validation.amp.txn2.com/ep`},
+		"a label's key as an annotation":    {nil, keys{"amp.txn2.com/failure-policy": "Ignore"}, `annotation amp.txn2.com/failure-policy "Ignore": amp.txn2.com/failure-policy is to be set as a label`},
+		"an annotation's key as a label":    {keys{"amp.txn2.com/mode": "shadow"}, nil, `label amp.txn2.com/mode "shadow": amp.txn2.com/mode is to be set as an annotation`},
+		"several at once, all in one line":  {keys{"amp.txn2.com/validate": "1"}, keys{"amp.txn2.com/mode": "x"}, `label amp.txn2.com/validate "1": allowed are "true" and "false"; annotation amp.txn2.com/mode "x": allowed is shadow`},
+		"a value with a newline is quoted":  {nil, keys{"amp.txn2.com/mode": "a\nb"}, `annotation amp.txn2.com/mode "a\nb": allowed is shadow`},
+		"the empty string is no failure po": {keys{"amp.txn2.com/failure-policy": ""}, nil, `label amp.txn2.com/failure-policy "": allowed are Fail and Ignore`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := namespaces.Parse("x", optedIn(test.labels), test.annotations)
+			if want := "namespace x: " + test.want; p.Err == nil || p.Err.Error() != want {
+				t.Errorf("error\n%v\nwant\n%s", p.Err, want)
+			}
+		})
+	}
+}
+
+func TestParseKeepsWhatIsGoodBesideABadValue(t *testing.T) {
+	p := namespaces.Parse("x", optedIn(keys{"amp.txn2.com/failure-policy": "open"}), keys{"amp.txn2.com/mode": "shadow", "amp.txn2.com/pods": "a=b", "amp.txn2.com/timeout": "x"})
+	if p.Err == nil || !p.Shadow || p.Pods == nil {
+		t.Errorf("parsed %+v", p)
+	}
+	if p.FailurePolicy != review.Fail {
+		t.Errorf("a policy that does not parse counts as %q, the API server takes it for Fail", p.FailurePolicy)
+	}
+}
