@@ -1,0 +1,105 @@
+package emit
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// maxHosts bounds the label host, which tenants choose: those seen first keep their names.
+const (
+	maxHosts  = 200
+	otherHost = "other"
+)
+
+// Metrics are amp's metrics.
+type Metrics struct {
+	reviews          *prometheus.CounterVec
+	reviewDuration   *prometheus.HistogramVec
+	requests         *prometheus.CounterVec
+	requestDuration  *prometheus.HistogramVec
+	panics           prometheus.Counter
+	hosts            sync.Map // of string to struct{}: the hosts with a label of their own
+	hostsMu          sync.Mutex
+	hostsCount       int
+	reviewCounters   map[review.Operation]map[review.Outcome]prometheus.Counter
+	reviewHistograms map[review.Operation]prometheus.Observer
+}
+
+// durations span what a review may take, from a tenth of a millisecond to the API server's 30 s at most.
+var durations = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
+
+// NewMetrics registers amp's metrics with reg. inFlight tells the number of reviews under way, version the
+// build.
+func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64) *Metrics {
+	m := &Metrics{
+		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "amp_reviews_total", Help: "Reviews answered, by how they ended."}, []string{"operation", "outcome"}),
+		reviewDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "amp_review_duration_seconds", Help: "Time to answer a review, endpoints included.", Buckets: durations}, []string{"operation"}),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "amp_endpoint_requests_total", Help: "Calls of endpoints, by host and result; all but ok and refused are failures."}, []string{"host", "result"}),
+		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "amp_endpoint_request_duration_seconds", Help: "Time an endpoint took, a retry included.", Buckets: durations}, []string{"host"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "amp_panics_total", Help: "Panics contained while reviewing; each is a bug in amp."}),
+		reviewCounters:   map[review.Operation]map[review.Outcome]prometheus.Counter{},
+		reviewHistograms: map[review.Operation]prometheus.Observer{},
+	}
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "amp_build_info", Help: "1, with the version of amp and of Go as labels.",
+		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
+	build.Set(1)
+	reg.MustRegister(m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.panics, build,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "amp_in_flight", Help: "Reviews under way."},
+			func() float64 { return float64(inFlight()) }))
+
+	// All that can be counted is there from the start, as zero: a rate over a series that is born with its
+	// first failure misses that failure.
+	for _, op := range []review.Operation{review.Mutate, review.Validate} {
+		m.reviewHistograms[op] = m.reviewDuration.WithLabelValues(string(op))
+		m.reviewCounters[op] = map[review.Outcome]prometheus.Counter{}
+		for _, outcome := range review.Outcomes {
+			m.reviewCounters[op][outcome] = m.reviews.WithLabelValues(string(op), string(outcome))
+		}
+	}
+	return m
+}
+
+func (m *Metrics) record(rec *review.Record) {
+	op := rec.Review.Operation
+	m.reviewCounters[op][rec.Verdict.Outcome].Inc()
+	m.reviewHistograms[op].Observe(rec.Took.Seconds())
+	for i := range rec.Run.Steps {
+		step := &rec.Run.Steps[i]
+		m.step(step.Endpoint.URL.Host, step.Result, step.Took)
+	}
+}
+
+func (m *Metrics) step(host string, result review.Result, took time.Duration) {
+	host = m.hostLabel(host)
+	m.requests.WithLabelValues(host, string(result)).Inc()
+	m.requestDuration.WithLabelValues(host).Observe(took.Seconds())
+}
+
+// hostLabel is host or, once maxHosts others have come before it, otherHost.
+func (m *Metrics) hostLabel(host string) string {
+	if _, ok := m.hosts.Load(host); ok {
+		return host
+	}
+	m.hostsMu.Lock()
+	defer m.hostsMu.Unlock()
+	if _, ok := m.hosts.Load(host); ok {
+		return host
+	}
+	if m.hostsCount == maxHosts {
+		return otherHost
+	}
+	m.hostsCount++
+	m.hosts.Store(host, struct{}{})
+	return host
+}

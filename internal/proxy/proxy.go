@@ -1,0 +1,233 @@
+// Package proxy is the order of the steps: START HERE. A review is read, its namespace's policy looked up,
+// the endpoints called one after the other with each patch checked, and the verdict decided, recorded and
+// written. What the steps do is in their own packages; this one declares what it needs of them.
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"log/slog"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// Policies tells what a Namespace says. An error means that it could not be read.
+type Policies interface {
+	Policy(ctx context.Context, namespace string) (*review.Policy, error)
+}
+
+// Endpoints calls one endpoint: step counts from 1, at is the time of the review, pod what the endpoint is
+// to see. An error is a *[review.Failure]; a refusal is an answer.
+type Endpoints interface {
+	Call(ctx context.Context, e review.Endpoint, r *review.Review, step int, at time.Time, pod json.RawMessage) (review.Answer, error)
+}
+
+// Patches checks patches.
+type Patches interface {
+	// Check completes ops so that they apply to pod. An error is a *[review.Failure].
+	Check(pod json.RawMessage, ops []review.Op) (review.Checked, error)
+	// Same reports whether a and b are the same Pod, however they are written.
+	Same(a, b json.RawMessage) bool
+}
+
+// Recorder takes the record of a review once its verdict is fixed.
+type Recorder interface {
+	Record(ctx context.Context, rec *review.Record)
+	// Panicked counts a panic that was contained.
+	Panicked()
+}
+
+// Proxy reviews Pods. All its fields must be set before it is used.
+type Proxy struct {
+	Policies  Policies
+	Endpoints Endpoints
+	Patches   Patches
+	Recorder  Recorder
+	Log       *slog.Logger
+
+	Timeout       time.Duration        // for one mutating review, all endpoints together; half for a validating one
+	FailurePolicy review.FailurePolicy // where neither the path nor the Namespace names one
+}
+
+// Review answers r within the time that the API server has left, 0 if it did not say.
+func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration) *review.Record {
+	rec := &review.Record{Review: r, Time: time.Now()}
+	p.decide(ctx, rec, left)
+	now := time.Now()
+	rec.Time, rec.Took = now, now.Sub(rec.Time)
+	p.Recorder.Record(ctx, rec)
+	return rec
+}
+
+// decide fixes the verdict of rec. A panic on the way is a failure like any other, and the namespace's
+// policy holds for it too.
+func (p *Proxy) decide(ctx context.Context, rec *review.Record, left time.Duration) {
+	policy := &review.Policy{}
+	defer func() {
+		if v := recover(); v != nil {
+			p.Recorder.Panicked()
+			p.Log.ErrorContext(ctx, "panic contained", "uid", rec.Review.UID, "panic", panicText(v), "stack", string(debug.Stack()))
+			rec.Run.Err = errors.New("an error in amp itself; its log has the details")
+			rec.Verdict = review.Decide(rec.Review, policy, &rec.Run, p.FailurePolicy)
+		}
+	}()
+
+	r := rec.Review
+	if r.Unhandled != "" || r.FromNode {
+		rec.Verdict = review.Skip(r.Unhandled)
+		return
+	}
+	budget := p.budget(r.Operation, left)
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+
+	found, err := p.Policies.Policy(ctx, r.Namespace)
+	if err != nil {
+		rec.Run.Err = err
+		rec.Verdict = review.Decide(r, policy, &rec.Run, p.FailurePolicy)
+		return
+	}
+	policy, rec.Policy = found, found
+	if skip, warning := leaveAlone(r, policy); skip {
+		rec.Verdict = review.Skip(warning)
+		return
+	}
+	if policy.Timeout > 0 {
+		if policy.Timeout > p.Timeout {
+			rec.Run.Warnings = append(rec.Run.Warnings, fmt.Sprintf("amp: namespace %s: annotation amp.txn2.com/timeout %s is more than amp gives: cut to %s",
+				review.Clip(r.Namespace, 30), policy.Timeout, p.Timeout))
+		}
+		ctx, cancel = context.WithTimeout(ctx, policy.Timeout)
+		defer cancel()
+	}
+	if rec.Run.Err = mayForward(r, policy); rec.Run.Err == nil {
+		p.callAll(ctx, rec, chain(r, policy))
+	}
+	rec.Verdict = review.Decide(r, policy, &rec.Run, p.FailurePolicy)
+}
+
+// answerMargin is what is kept of the API server's time for the way back.
+const answerMargin = 100 * time.Millisecond
+
+// budget is the time for a review: amp's own limit or, if that is less, what the API server has left.
+func (p *Proxy) budget(op review.Operation, left time.Duration) time.Duration {
+	budget := p.Timeout
+	if op == review.Validate {
+		// A Pod passes both webhooks, one after the other, within the 3 s that impatient clients wait.
+		budget /= 2
+	}
+	if left > 0 {
+		budget = min(budget, left-max(answerMargin, left/10))
+	}
+	return budget
+}
+
+// chain is what the namespace wants called for this operation.
+func chain(r *review.Review, policy *review.Policy) []review.Endpoint {
+	if r.Operation == review.Validate {
+		return policy.Validate
+	}
+	return policy.Mutate
+}
+
+// leaveAlone reports whether the namespace has nothing to say of this Pod, with a warning where that is
+// unlikely to be meant. A Pod outside the selector is none of amp's business even where another key of the
+// Namespace is wrong: JupyterHub's hub must start.
+func leaveAlone(r *review.Review, policy *review.Policy) (skip bool, warning string) {
+	switch {
+	case !policy.Enabled:
+		return true, ""
+	case policy.Pods != nil && r.Pod != nil && !policy.Pods.Matches(labels.Set(r.Labels)):
+		return true, ""
+	case policy.Err != nil || len(chain(r, policy)) > 0:
+		return false, ""
+	case len(policy.Mutate) == 0 && len(policy.Validate) == 0:
+		return true, fmt.Sprintf("namespace %s names no endpoint: set annotation amp.txn2.com/ep", review.Clip(r.Namespace, 40))
+	}
+	return true, "" // it has endpoints for the other operation only
+}
+
+// mayForward returns why a Pod that the namespace selects cannot go to its endpoints, nil if it can.
+func mayForward(r *review.Review, policy *review.Policy) error {
+	switch {
+	case policy.Err != nil:
+		return policy.Err
+	case r.Pod == nil:
+		return errors.New("the review holds no Pod: request.object is to be one")
+	case policy.Creators != nil && !policy.Creators.Match(r.User):
+		return fmt.Errorf("namespace %s: %s may not create the Pods that amp forwards here; annotation amp.txn2.com/creators names who may", r.Namespace, r.User)
+	}
+	return nil
+}
+
+// callAll calls the endpoints in order, each with the Pod as the last one left it, until one fails or
+// refuses.
+func (p *Proxy) callAll(ctx context.Context, rec *review.Record, endpoints []review.Endpoint) {
+	run, pod := &rec.Run, rec.Review.Pod
+	run.Steps = make([]review.Step, 0, len(endpoints))
+	for _, e := range endpoints {
+		run.Steps = append(run.Steps, review.Step{Endpoint: e})
+		step := &run.Steps[len(run.Steps)-1]
+		answer, next := p.call(ctx, rec, step, pod)
+		if step.Err != nil {
+			run.Patch = nil
+			return
+		}
+		if answer.Refused {
+			run.Refusal, run.Patch = &answer, nil
+			return
+		}
+		run.Patch, pod = append(run.Patch, step.Ops...), next
+	}
+	// One endpoint may undo what another did.
+	if len(run.Steps) > 1 && len(run.Patch) > 0 && p.Patches.Same(rec.Review.Pod, pod) {
+		run.Patch = nil
+	}
+}
+
+// call calls one endpoint and checks its patch; it returns the answer and the Pod after it.
+func (p *Proxy) call(ctx context.Context, rec *review.Record, step *review.Step, pod json.RawMessage) (review.Answer, json.RawMessage) {
+	start := time.Now()
+	answer, err := p.Endpoints.Call(ctx, step.Endpoint, rec.Review, len(rec.Run.Steps), rec.Time, pod)
+	step.Took = time.Since(start)
+	step.Status, step.Warnings = answer.Status, answer.Warnings
+	switch {
+	case err != nil:
+	case answer.Refused:
+		step.Result = review.ResultRefused
+		return answer, pod
+	case len(answer.Ops) > 0:
+		var checked review.Checked
+		if checked, err = p.Patches.Check(pod, answer.Ops); err == nil {
+			step.Ops, pod = checked.Ops, checked.Pod
+			for _, w := range checked.Warnings {
+				step.Warnings = append(step.Warnings, "amp: "+w)
+			}
+		}
+	}
+	step.Result = review.ResultOK
+	if err != nil {
+		step.Err, step.Result = err, review.ResultInvalid
+		if failure := (*review.Failure)(nil); errors.As(err, &failure) {
+			step.Result = failure.Result
+		}
+	}
+	return answer, pod
+}
+
+// panicText is what may be logged of a panic's value: the runtime's own errors hold no data of the Pod,
+// others might.
+func panicText(v any) string {
+	if err, ok := v.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("%T", v)
+}
