@@ -1,0 +1,22 @@
+// Package jupyterhub is an endpoint that gives each user of a JupyterHub what a profiles file holds for
+// them and their groups: environment, volumes and mounts. It adds, and never changes what a Pod has.
+//
+// It believes the Pod's annotations: let amp forward only what the hub creates (amp.txn2.com/creators).
+package jupyterhub
+
+import (
+	"net/http"
+	"os"
+	"sync"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+)
+
+func init() { functions.HTTP("jupyterhub", Handler) }
+
+// Handler is the function "jupyterhub". The profiles are those of the file AMP_JUPYTERHUB_PROFILES.
+func Handler(w http.ResponseWriter, r *http.Request) { once()(w, r) }
+
+var once = sync.OnceValue(fromEnvironment)
+
+func fromEnvironment() http.HandlerFunc { return New(os.Getenv("AMP_JUPYTERHUB_PROFILES")) }
