@@ -1,0 +1,156 @@
+// Command endpoints hosts the sample endpoints: the one that FUNCTION_TARGET names, or all of them.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/txn2/amp/endpoints/example"
+	"github.com/txn2/amp/endpoints/jupyterhub"
+	"github.com/txn2/amp/endpoints/require"
+)
+
+// samples are the functions by their FUNCTION_TARGET. Their packages have registered them with the
+// functions framework too, under the same names, for hosts that bring a main of their own.
+var samples = map[string]http.HandlerFunc{
+	"example":    example.Handler,
+	"jupyterhub": jupyterhub.Handler,
+	"require":    require.Handler,
+}
+
+const usage = `Command endpoints hosts amp's sample endpoints. It takes no arguments; the environment says:
+
+FUNCTION_TARGET          example, jupyterhub or require: that function, at every path.
+                         Unset: all of them, each at its name (/example).
+PORT                     port to serve plain HTTP on (default 8080)
+AMP_EXAMPLE_IMAGE        image of the example's init containers, any with a shell
+                         (default docker.io/library/busybox:1.37)
+AMP_JUPYTERHUB_PROFILES  file that says which user gets what (default: a built-in sample)
+AMP_REQUIRE_REGISTRIES   registries that images may come from, separated by spaces or commas
+                         (default docker.io/library quay.io/jupyter registry.k8s.io)
+
+GET /healthz answers 200. On SIGTERM, requests in flight are finished.
+`
+
+// How long the host goes on for.
+const (
+	// lull is how long new requests are still taken after SIGTERM: it takes kube-proxy about as long to
+	// learn that this Pod no longer serves.
+	lull = 2 * time.Second
+	// patience is how long requests in flight then have. amp waits 1.5 s for an endpoint.
+	patience = 10 * time.Second
+)
+
+func main() {
+	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+	if err := run(os.Args[1:], os.Getenv, os.Stdout); err != nil {
+		fmt.Fprintln(os.Stderr, "endpoints:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string, getenv func(string) string, stdout io.Writer) error {
+	if len(args) > 0 {
+		if slices.Contains([]string{"-h", "-help", "--help", "help"}, args[0]) {
+			_, err := io.WriteString(stdout, usage)
+			return err
+		}
+		return fmt.Errorf("reading arguments: there are none, not %q: see --help", args[0])
+	}
+	handler, err := host(getenv("FUNCTION_TARGET"))
+	if err != nil {
+		return err
+	}
+	port := getenv("PORT")
+	if port == "" {
+		port = "8080"
+	}
+	listener, err := net.Listen("tcp", ":"+port)
+	if err != nil {
+		return fmt.Errorf("listening on PORT %q: %w", port, err)
+	}
+	slog.Info("serving", "address", listener.Addr().String(), "target", getenv("FUNCTION_TARGET"))
+	// Who presses ^C is not a cluster and need not wait.
+	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	context.AfterFunc(interrupted, stop) // and a second time means it
+	terminated, stop := signal.NotifyContext(interrupted, syscall.SIGTERM)
+	defer stop()
+	return serve(terminated, interrupted, listener, handler)
+}
+
+// host returns what serves one function, or all of them.
+func host(target string) (http.Handler, error) {
+	names := slices.Sorted(maps.Keys(samples))
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	if target == "" {
+		for name, fn := range samples {
+			mux.Handle("/"+name, fn)
+		}
+		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "the endpoints here are /"+strings.Join(names, ", /"), http.StatusNotFound)
+		})
+		return mux, nil
+	}
+	fn, ok := samples[target]
+	if !ok {
+		return nil, fmt.Errorf("reading FUNCTION_TARGET: there is no function %q: want %s, or unset it for all", target, strings.Join(names, ", "))
+	}
+	mux.Handle("/", fn)
+	return mux, nil
+}
+
+// serve answers until terminated is done, takes no new connections after a lull, which interrupted cuts
+// short, and returns when the requests in flight are answered.
+//
+// The framework's own Start would serve the same functions, but has neither timeouts nor an end: a SIGTERM
+// cuts off whatever is in flight, and each cut review is a failed mutation.
+func serve(terminated, interrupted context.Context, listener net.Listener, handler http.Handler) error {
+	var draining atomic.Bool
+	server := &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if draining.Load() {
+				w.Header().Set("Connection", "close") // so that the caller connects elsewhere
+			}
+			handler.ServeHTTP(w, r)
+		}),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-terminated.Done():
+	}
+	slog.Info("draining")
+	// Not SetKeepAlivesEnabled: that would close idle connections under requests that are on their way.
+	draining.Store(true)
+	select {
+	case <-time.After(lull):
+	case <-interrupted.Done():
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("draining: requests were still in flight after %s", patience)
+	} else if err != nil {
+		return fmt.Errorf("draining: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,249 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// Started with AMP_TEST_MAIN the test binary is the command itself.
+func TestMain(m *testing.M) {
+	if os.Getenv("AMP_TEST_MAIN") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+const pod = `{"kind":"Pod","metadata":{"annotations":{"amp.txn2.com/example":"mutate","hub.jupyter.org/username":"alice"}},"spec":{"containers":[{"name":"notebook","image":"evil.example/x"}]}}`
+
+func TestHost(t *testing.T) {
+	for name, tc := range map[string]struct {
+		target, method, path string
+		status               int
+		body                 string
+	}{
+		"all: the example at its path":    {"", "POST", "/example", 200, `"value":"mutated"`},
+		"all: jupyterhub at its path":     {"", "POST", "/jupyterhub", 200, `"value":"home/alice"`},
+		"all: require at its path":        {"", "POST", "/require", 200, `"allowed":false`},
+		"all: another path names them":    {"", "POST", "/", 404, "/example, /jupyterhub, /require"},
+		"one: at the root":                {"require", "POST", "/", 200, `"allowed":false`},
+		"one: at every path":              {"require", "POST", "/mutate", 200, `"allowed":false`},
+		"one: not the others":             {"require", "POST", "/example", 200, `"allowed":false`},
+		"one: by the wrong method":        {"require", "GET", "/", 405, "want a POST"},
+		"the probe, whichever are served": {"", "GET", "/healthz", 200, "ok"},
+		"the probe, whichever one is it":  {"example", "GET", "/healthz", 200, "ok"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h, err := host(tc.target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, httptest.NewRequest(tc.method, tc.path, strings.NewReader(pod)))
+			if w.Code != tc.status || !strings.Contains(w.Body.String(), tc.body) {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+		})
+	}
+	want := `reading FUNCTION_TARGET: there is no function "exmaple": want example, jupyterhub, require, or unset it for all`
+	if _, err := host("exmaple"); err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+func TestRunSaysWhatIsWrong(t *testing.T) {
+	for name, tc := range map[string]struct {
+		args []string
+		env  map[string]string
+		want string
+	}{
+		"an argument":         {[]string{"example"}, nil, `reading arguments: there are none, not "example": see --help`},
+		"an unknown function": {nil, map[string]string{"FUNCTION_TARGET": "x"}, `reading FUNCTION_TARGET: there is no function "x"`},
+		"a bad port":          {nil, map[string]string{"PORT": "http!"}, `listening on PORT "http!"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := run(tc.args, func(k string) string { return tc.env[k] }, io.Discard)
+			if err == nil || !strings.HasPrefix(err.Error(), tc.want) {
+				t.Errorf("error %v, want %s", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestHelpNamesEveryFunction(t *testing.T) {
+	var out bytes.Buffer
+	if err := run([]string{"--help"}, os.Getenv, &out); err != nil {
+		t.Fatal(err)
+	}
+	for name := range samples {
+		if !strings.Contains(out.String(), name) {
+			t.Errorf("--help does not name %s:\n%s", name, &out)
+		}
+	}
+}
+
+// In the bubble time passes at once, so the lull costs nothing and is still seen to be kept.
+func TestServeFinishesWhatIsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := newPipes()
+		entered, release := make(chan struct{}), make(chan struct{})
+		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/slow" {
+				close(entered)
+				<-release
+			}
+			io.WriteString(w, "done")
+		})
+		terminated, terminate := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		go func() { served <- serve(terminated, t.Context(), listener, handler) }()
+		client := &http.Client{Transport: &http.Transport{DialContext: listener.dial}}
+		defer client.CloseIdleConnections()
+		get := func(path string) (string, bool, error) {
+			resp, err := client.Get("http://pod" + path)
+			if err != nil {
+				return "", false, err
+			}
+			defer resp.Body.Close()
+			b, err := io.ReadAll(resp.Body)
+			return string(b), resp.Close, err
+		}
+
+		slow := make(chan string, 1)
+		go func() { body, _, err := get("/slow"); slow <- body + errText(err) }()
+		<-entered
+		terminate()
+		synctest.Wait()
+		if body, closing, err := get("/"); body != "done" || !closing || err != nil {
+			t.Errorf("during the lull: %q, closing %v, %v", body, closing, err)
+		}
+		time.Sleep(lull + time.Second)
+		if _, _, err := get("/"); err == nil {
+			t.Error("after the lull a new connection was taken")
+		}
+		close(release)
+		if body := <-slow; body != "done" {
+			t.Errorf("the request in flight got %q", body)
+		}
+		if err := <-served; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+}
+
+func TestServeGivesUpOnARequestWithoutEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := newPipes()
+		entered := make(chan struct{})
+		terminated, terminate := context.WithCancel(t.Context())
+		served := make(chan error, 1)
+		release := make(chan struct{})
+		defer close(release)
+		go func() {
+			served <- serve(terminated, terminated, listener, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { close(entered); <-release }))
+		}()
+		client := &http.Client{Transport: &http.Transport{DialContext: listener.dial}}
+		ctx, hangUp := context.WithCancel(t.Context())
+		defer hangUp()
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://pod/", nil)
+		go client.Do(req)
+		<-entered
+		terminate()
+		if err := <-served; err == nil || !strings.Contains(err.Error(), "still in flight after 10s") {
+			t.Errorf("serve: %v", err)
+		}
+	})
+}
+
+func errText(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// pipes is a listener in memory: the network is outside the bubble.
+type pipes struct {
+	conns  chan net.Conn
+	closed chan struct{}
+}
+
+func newPipes() *pipes { return &pipes{make(chan net.Conn), make(chan struct{})} }
+
+func (p *pipes) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	client, server := net.Pipe()
+	select {
+	case p.conns <- server:
+		return client, nil
+	case <-p.closed:
+		return nil, errors.New("connection refused")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error   { close(p.closed); return nil }
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
+
+func TestTheProgramServesUntilItIsTold(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), "AMP_TEST_MAIN=1", "PORT=0", "FUNCTION_TARGET=example")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill() })
+	lines := bufio.NewScanner(stderr)
+	var line struct{ Msg, Address string }
+	for line.Msg != "serving" && lines.Scan() {
+		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
+			t.Fatalf("a log line that is no JSON: %s", lines.Bytes())
+		}
+	}
+	_, port, err := net.SplitHostPort(line.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.Post("http://127.0.0.1:"+port+"/", "application/json", strings.NewReader(pod))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var ops []any
+	if err := json.NewDecoder(resp.Body).Decode(&ops); err != nil || len(ops) == 0 {
+		t.Errorf("%d operations, %v", len(ops), err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, stderr)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+}

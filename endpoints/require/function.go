@@ -1,0 +1,38 @@
+// Package require is a validating endpoint: it refuses Pods with an image from a registry that is not on a
+// list. It looks at references only; whether an image is what its name says is for signatures to prove.
+package require
+
+import (
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+)
+
+func init() { functions.HTTP("require", Handler) }
+
+// Handler is the function "require". The list is that of AMP_REQUIRE_REGISTRIES, separated by white space
+// or commas and read once; unset or empty, it is [DefaultRegistries]. A bad list is the answer to every
+// request, since a function has no start that could fail.
+func Handler(w http.ResponseWriter, r *http.Request) { once()(w, r) }
+
+var once = sync.OnceValue(fromEnvironment)
+
+func fromEnvironment() http.HandlerFunc {
+	registries := strings.FieldsFunc(os.Getenv("AMP_REQUIRE_REGISTRIES"), func(r rune) bool {
+		return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r'
+	})
+	if len(registries) == 0 {
+		registries = DefaultRegistries
+	}
+	h, err := New(registries...)
+	if err != nil {
+		message := "reading AMP_REQUIRE_REGISTRIES: " + err.Error()
+		slog.Error("require cannot answer", "err", message)
+		return func(w http.ResponseWriter, _ *http.Request) { http.Error(w, message, http.StatusInternalServerError) }
+	}
+	return h
+}
