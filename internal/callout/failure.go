@@ -1,0 +1,121 @@
+package callout
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// maxCause bounds causes made of what others say, in characters.
+const maxCause = 300
+
+func failed(result review.Result, cause string) *review.Failure {
+	return &review.Failure{Result: result, Cause: review.Clip(review.Line(cause), maxCause)}
+}
+
+// connectionFailure says in amp's own words why no answer came, or (started) no whole one, and whether
+// another try may help. The errors' texts are used only where they cannot quote the request or the answer:
+// net/http puts what it cannot read into them, which may be an echo of the query or of the Pod.
+func connectionFailure(ctx context.Context, err error, left time.Duration, started bool) (f *review.Failure, retry bool) {
+	var (
+		no        refused
+		lookup    *net.DNSError
+		op        *net.OpError
+		errno     syscall.Errno
+		timeout   net.Error
+		plain     tls.RecordHeaderError
+		unknownCA x509.UnknownAuthorityError
+		badCert   *tls.CertificateVerificationError
+	)
+	unreachable := func(cause string) *review.Failure { return failed(review.ResultUnreachable, cause) }
+	late := func() *review.Failure {
+		switch {
+		case left == 0:
+			return failed(review.ResultLate, "no answer in time")
+		case left < time.Millisecond:
+			return failed(review.ResultLate, "no time was left to call it")
+		}
+		return failed(review.ResultLate, "no answer within "+short(left))
+	}
+	errors.As(err, &errno)
+	switch {
+	case errors.As(err, &no):
+		return failed(review.ResultForbidden, no.Error()), false
+	case errors.Is(ctx.Err(), context.Canceled):
+		return failed(review.ResultLate, "given up: whoever asked for the review is gone"), false
+	case ctx.Err() != nil, over(ctx):
+		return late(), false
+
+	case errors.As(err, &unknownCA):
+		return unreachable("its certificate is signed by an authority that amp does not know (AMP_ENDPOINT_CA)"), false
+	case errors.As(err, &badCert):
+		return unreachable("its certificate is not valid for it: " + strings.TrimPrefix(badCert.Err.Error(), "x509: ")), false
+	case errors.As(err, &plain):
+		return unreachable("it does not speak TLS there: use http://, or its TLS port"), false
+
+	case errors.As(err, &lookup):
+		if lookup.IsNotFound {
+			return unreachable("its name cannot be looked up: no such host"), false
+		}
+		if lookup.IsTimeout {
+			return unreachable("its name cannot be looked up: no answer from DNS"), false
+		}
+		return unreachable("its name cannot be looked up: DNS does not say"), true
+	case errors.As(err, &op) && op.Op == "remote error":
+		// An alert, for which crypto/tls has no type: "tls: certificate required".
+		return unreachable("it ended the TLS handshake: " + strings.TrimPrefix(op.Err.Error(), "tls: ")), false
+	case strings.HasPrefix(err.Error(), "tls: "), op != nil && op.Op == "local error":
+		return unreachable("no TLS connection: " + strings.TrimPrefix(err.Error(), "tls: ")), false
+	case errno != syscall.ETIMEDOUT && errors.As(err, &timeout) && timeout.Timeout():
+		return unreachable("it cannot be connected to within " + short(connectTimeout)), false
+	case errno == syscall.ETIMEDOUT:
+		return unreachable("connection timed out"), false
+
+	// net/http has no types for these.
+	case strings.Contains(err.Error(), "server response headers exceeded"), strings.Contains(err.Error(), "response header list larger"):
+		return failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes of headers", maxHeaderBytes)), false
+	case errno == 0 && (strings.Contains(err.Error(), "malformed") || strings.Contains(err.Error(), "invalid") || strings.Contains(err.Error(), "unsupported")):
+		return failed(review.ResultInvalid, "answered what is not HTTP"), false
+
+	case errors.As(err, &op) && op.Op == "dial" && errno == syscall.ECONNREFUSED:
+		return unreachable("connection refused: is the endpoint running, on that port?"), true
+	case errors.As(err, &op) && op.Op == "dial" && errno != 0:
+		return unreachable("connecting: " + errno.Error()), true
+	case errors.As(err, &op) && op.Op == "dial":
+		return unreachable("connecting: " + op.Err.Error()), true
+	case started && errno != 0:
+		return unreachable("the connection broke in the middle of the answer: " + errno.Error()), true
+	case started:
+		return unreachable("the connection broke in the middle of the answer"), true
+	case errno != 0:
+		return unreachable("the connection broke before an answer: " + errno.Error()), true
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return unreachable("the connection was closed before an answer"), true
+	default:
+		// Among them: a connection that was kept and closed by the endpoint just now, and HTTP/2's own.
+		return unreachable("the connection broke before an answer"), true
+	}
+}
+
+// over reports whether the deadline of ctx has come. The dialer keeps it too, and may notice before ctx does.
+func over(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && !time.Now().Before(deadline)
+}
+
+// short writes a duration with as many digits as a person needs.
+func short(d time.Duration) string {
+	if d >= time.Second {
+		return d.Round(10 * time.Millisecond).String()
+	}
+	return d.Round(time.Millisecond).String()
+}

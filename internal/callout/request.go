@@ -1,0 +1,113 @@
+package callout
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// Header values that all requests share; nobody writes to them.
+var (
+	contentType = []string{"application/json"}
+	specVersion = []string{"1.0"}
+	eventType   = []string{"com.txn2.amp.pod.review.v1"}
+)
+
+// header returns the header of one request, which is at the same time a CloudEvent in binary mode with the
+// Pod as its data. There is no ce-datacontenttype: Content-Type is that attribute (HTTP binding, 3.1.1).
+//
+// The keys are written as http.CanonicalHeaderKey has them; assigning them spares its work.
+func (c *Client) header(r *review.Review, step int, at time.Time) http.Header {
+	h := make(http.Header, 16)
+	h["Content-Type"] = contentType
+	h["User-Agent"] = c.userAgent
+	h["Ce-Specversion"] = specVersion
+	h["Ce-Type"] = eventType
+	h["Ce-Source"] = c.source
+
+	values := make([]string, 0, 10) // one array for all
+	set := func(key, value string) {
+		if value != "" {
+			values = append(values, value)
+			h[key] = values[len(values)-1 : len(values) : len(values)]
+		}
+	}
+	set("Ce-Id", encode(r.UID+"/"+strconv.Itoa(step)))
+	set("Ce-Subject", encode(r.Namespace+"/"+r.PodName()))
+	set("Ce-Time", at.UTC().Format(time.RFC3339Nano))
+	set("Ce-Namespace", encode(r.Namespace))
+	set("Ce-Operation", encode(string(r.Operation)))
+	set("Ce-Dryrun", strconv.FormatBool(r.DryRun))
+	set("Ce-Authtype", authType(r.User))
+	set("Ce-Authid", encode(r.User))
+	if printable(r.TraceParent) && r.TraceParent != "" {
+		set("Traceparent", r.TraceParent)
+		// Without its traceparent a tracestate is void (W3C Trace Context, 3.3).
+		if printable(r.TraceState) {
+			set("Tracestate", r.TraceState)
+		}
+	}
+	return h
+}
+
+// printable reports whether s can be a header value as it is.
+func printable(s string) bool {
+	for i := range len(s) {
+		if (s[i] < ' ' && s[i] != '\t') || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
+// authType says what kind of user this is in the words of CloudEvents' Auth Context extension
+// (cloudevents/extensions/authcontext.md). How Kubernetes names them is a convention of its authenticators,
+// kept by all of them: the prefix system: is reserved.
+func authType(user string) string {
+	switch {
+	case user == "":
+		return "unknown"
+	case user == "system:anonymous":
+		return "unauthenticated"
+	case strings.HasPrefix(user, "system:serviceaccount:"):
+		return "service_account"
+	case strings.HasPrefix(user, "system:"):
+		return "system"
+	}
+	return "user"
+}
+
+// encode writes an attribute as a header value (HTTP protocol binding 1.0.2, 3.1.3.2): space, quotation mark,
+// per cent and whatever is outside U+0021 to U+007E as their UTF-8 bytes, each %XX. sdk-go leaves that out.
+// What is not UTF-8 becomes U+FFFD, since receivers must reject it.
+func encode(s string) string {
+	plain := true
+	for i := range len(s) {
+		if mustEncode(s[i]) {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return s
+	}
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, string(utf8.RuneError))
+	}
+	const hex = "0123456789ABCDEF"
+	b := make([]byte, 0, len(s)+16)
+	for i := range len(s) {
+		if c := s[i]; mustEncode(c) {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		} else {
+			b = append(b, c)
+		}
+	}
+	return string(b)
+}
+
+func mustEncode(c byte) bool { return c <= ' ' || c > '~' || c == '"' || c == '%' }
