@@ -30,14 +30,6 @@ type Endpoints interface {
 	Call(ctx context.Context, e review.Endpoint, r *review.Review, step int, at time.Time, pod json.RawMessage) (review.Answer, error)
 }
 
-// Patches checks patches.
-type Patches interface {
-	// Check completes ops so that they apply to pod. An error is a *[review.Failure].
-	Check(pod json.RawMessage, ops []review.Op) (review.Checked, error)
-	// Same reports whether a and b are the same Pod, however they are written.
-	Same(a, b json.RawMessage) bool
-}
-
 // Recorder takes the record of a review once its verdict is fixed.
 type Recorder interface {
 	Record(ctx context.Context, rec *review.Record)
@@ -49,9 +41,12 @@ type Recorder interface {
 type Proxy struct {
 	Policies  Policies
 	Endpoints Endpoints
-	Patches   Patches
-	Recorder  Recorder
-	Log       *slog.Logger
+	// Check completes a patch so that it applies to the Pod. Its error is a *[review.Failure].
+	Check func(pod json.RawMessage, ops []review.Op) (review.Checked, error)
+	// Same reports whether two Pods are the same, however they are written.
+	Same     func(a, b json.RawMessage) bool
+	Recorder Recorder
+	Log      *slog.Logger
 
 	Timeout       time.Duration        // for one mutating review, all endpoints together; half for a validating one
 	FailurePolicy review.FailurePolicy // where neither the path nor the Namespace names one
@@ -188,7 +183,7 @@ func (p *Proxy) callAll(ctx context.Context, rec *review.Record, endpoints []rev
 		run.Patch, pod = append(run.Patch, step.Ops...), next
 	}
 	// One endpoint may undo what another did.
-	if len(run.Steps) > 1 && len(run.Patch) > 0 && p.Patches.Same(rec.Review.Pod, pod) {
+	if len(run.Steps) > 1 && len(run.Patch) > 0 && p.Same(rec.Review.Pod, pod) {
 		run.Patch = nil
 	}
 }
@@ -206,7 +201,7 @@ func (p *Proxy) call(ctx context.Context, rec *review.Record, step *review.Step,
 		return answer, pod
 	case len(answer.Ops) > 0:
 		var checked review.Checked
-		if checked, err = p.Patches.Check(pod, answer.Ops); err == nil {
+		if checked, err = p.Check(pod, answer.Ops); err == nil {
 			step.Ops, pod = checked.Ops, checked.Pod
 			for _, w := range checked.Warnings {
 				step.Warnings = append(step.Warnings, "amp: "+w)

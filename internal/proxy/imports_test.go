@@ -1,0 +1,133 @@
+package proxy_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/txn2/amp"
+
+// source is one Go file of the module that is no test.
+type source struct {
+	pkg, file string
+	syntax    *ast.File
+}
+
+func (s source) imports() []string {
+	var all []string
+	for _, spec := range s.syntax.Imports {
+		all = append(all, strings.Trim(spec.Path.Value, `"`))
+	}
+	return all
+}
+
+// sources parses the module instead of asking `go list`, whose answer a cached test would not ask again.
+func sources(t *testing.T) []source {
+	t.Helper()
+	root := filepath.Join("..", "..")
+	var all []source
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && (rel == "test" || entry.Name() == "testdata" || strings.HasPrefix(entry.Name(), ".") && rel != ".") {
+			return fs.SkipDir
+		}
+		if entry.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		syntax, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		pkg := module
+		if dir := filepath.ToSlash(filepath.Dir(rel)); dir != "." {
+			pkg += "/" + dir
+		}
+		all = append(all, source{pkg, filepath.ToSlash(rel), syntax})
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// TestDataFlowsOneWay keeps the arrows of docs/architecture.md.
+func TestDataFlowsOneWay(t *testing.T) {
+	within := func(pkg string, parents ...string) bool {
+		return slices.ContainsFunc(parents, func(p string) bool {
+			return pkg == module+"/"+p || strings.HasPrefix(pkg, module+"/"+p+"/")
+		})
+	}
+	for _, s := range sources(t) {
+		for _, imported := range s.imports() {
+			fail := func(why string) { t.Errorf("%s imports %s: %s", s.file, imported, why) }
+			ours := strings.HasPrefix(imported, module)
+
+			if within(s.pkg, "endpoints") && (imported == module || within(imported, "internal", "cmd")) {
+				fail("the endpoints are a leaf, for authors who know nothing of the proxy")
+			}
+			if s.pkg == module+"/endpoints" && ours {
+				fail("the wire contract is a leaf")
+			}
+			if s.pkg == module+"/internal/review" && ours {
+				fail("the nouns depend on no step")
+			}
+			if within(s.pkg, "internal/namespaces", "internal/callout", "internal/patch", "internal/emit") && ours &&
+				!within(imported, "internal/review", "internal/reload") && !(s.pkg == module+"/internal/namespaces/cluster" && within(imported, "internal/namespaces")) {
+				fail("a step shares nouns with the others and knows none of them")
+			}
+			if s.pkg == module+"/internal/proxy" && ours && imported != module+"/internal/review" {
+				fail("the proxy declares what it needs of the steps")
+			}
+			if within(s.pkg, "internal", "cmd/amp") && within(imported, "endpoints/example", "endpoints/jupyterhub", "endpoints/require") {
+				fail("no sample is linked into the proxy")
+			}
+			if imported == module && s.pkg != module+"/cmd/amp" {
+				fail("importing the root registers the function")
+			}
+			if strings.HasPrefix(imported, "k8s.io/client-go/kubernetes") || strings.HasPrefix(imported, "k8s.io/client-go/informers") {
+				fail("the clientset and informers weigh 12 MB")
+			}
+			if strings.HasPrefix(imported, "k8s.io/client-go") && s.pkg != module+"/internal/namespaces/cluster" {
+				fail("only the cluster's package links client-go")
+			}
+		}
+	}
+}
+
+// TestPureStepsDoNoIO keeps what decides free of what happens around it.
+func TestPureStepsDoNoIO(t *testing.T) {
+	pure := func(s source) bool {
+		return s.pkg == module+"/internal/review" || s.pkg == module+"/internal/patch" || s.file == "internal/namespaces/parse.go"
+	}
+	for _, s := range sources(t) {
+		if !pure(s) {
+			continue
+		}
+		for _, imported := range s.imports() {
+			if imported == "net/http" || imported == "os" || imported == "log/slog" || strings.HasPrefix(imported, "k8s.io/client-go") {
+				t.Errorf("%s is to be pure and imports %s", s.file, imported)
+			}
+		}
+		ast.Inspect(s.syntax, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Now" {
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" {
+					t.Errorf("%s is to be pure and reads the clock", s.file)
+				}
+			}
+			return true
+		})
+	}
+}
