@@ -1,0 +1,363 @@
+package patch_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	kjson "sigs.k8s.io/json"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+var denied = []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/containers/*/securityContext"}
+
+// FuzzCheck holds amp against the API server's library on the whole Pod: either a patch fails, or what amp
+// answers applies, gives what amp says it gives, and keeps what SPEC.md, section 4, says it keeps.
+func FuzzCheck(f *testing.F) {
+	for _, seed := range seeds {
+		for pod := range len(fuzzPods(f)) {
+			f.Add(uint8(pod), seed)
+		}
+	}
+	pods := fuzzPods(f)
+	f.Fuzz(func(t *testing.T, pod uint8, patch string) {
+		var ops []review.Op
+		if json.Unmarshal([]byte(patch), &ops) != nil {
+			return
+		}
+		hold(t, pods[int(pod)%len(pods)], ops)
+	})
+}
+
+// FuzzOps is FuzzCheck for patches that mean something: each three bytes pick an op from what a Pod has.
+func FuzzOps(f *testing.F) {
+	paths := []string{
+		"/metadata", "/metadata/name", "/metadata/labels", "/metadata/labels/app", "/metadata/labels/x", "/metadata/annotations", "/metadata/annotations/a~1b",
+		"/metadata/ownerReferences", "/metadata/ownerReferences/0", "/metadata/ownerReferences/0/controller", "/metadata/managedFields",
+		"/spec", "/spec/volumes", "/spec/volumes/-", "/spec/volumes/0", "/spec/volumes/-1", "/spec/volumes/0/name", "/spec/volumes/1/name",
+		"/spec/containers", "/spec/containers/-", "/spec/containers/0", "/spec/containers/1", "/spec/containers/-1", "/spec/containers/0/name", "/spec/containers/1/name",
+		"/spec/containers/0/env", "/spec/containers/0/env/-", "/spec/containers/0/env/0", "/spec/containers/0/env/0/name", "/spec/containers/1/env", "/spec/containers/-2/env/-1/name",
+		"/spec/containers/0/volumeMounts", "/spec/containers/0/volumeMounts/-", "/spec/containers/0/volumeMounts/0", "/spec/containers/1/volumeMounts/0/name",
+		"/spec/containers/0/securityContext", "/spec/containers/0/securityContext/privileged", "/spec/containers/1/securityContext",
+		"/spec/initContainers", "/spec/initContainers/-", "/spec/initContainers/0", "/spec/initContainers/0/name", "/spec/initContainers/0/env/-",
+		"/spec/ephemeralContainers", "/spec/x", "/spec/x/-", "/spec/x/0", "/spec/x/a", "/spec/x/a/b/0/c", "/spec/nodeName", "/spec/tolerations/-", "/status", "/kind",
+	}
+	values := []string{
+		`null`, `{}`, `[]`, `"x"`, `"main"`, `"v"`, `"w"`, `1`, `true`, `[null]`, `{"a":null}`, `{"name":"main"}`, `{"name":"x"}`, `{"name":"v","mountPath":"/v"}`, `{"name":"x","mountPath":"/x"}`,
+		`{"name":"x","volumeMounts":[{"name":"x","mountPath":"/x"}],"env":[{"name":"A"}]}`, `[{"name":"main","image":"i"},{"name":"side","securityContext":{"privileged":true}}]`,
+		`{"app":"w"}`, `{"app":"w","hash":"1","x":"y"}`, `[{"name":"v"},{"name":"x"}]`, `{"containers":[{"name":"main"}],"nodeName":"n","serviceAccountName":"sa","serviceAccount":"sa"}`,
+		`{"x":{"a":{"b":[{"c":1}]}}}`, `"a b"`, `"\u003c\u00e9"`, `"<é"`, `1.0`,
+	}
+	kinds := []string{"add", "replace", "remove", "move", "copy", "test", "add", "copy"}
+	pods := fuzzPods(f)
+	at := func(wanted string) byte { return byte(slices.Index(paths, wanted)) }
+	f.Add([]byte{5, 0, at("/spec/volumes/-"), 12, 0, at("/spec/containers/0/volumeMounts/-"), 14})
+	f.Add([]byte{5, 3, at("/spec/x"), at("/spec/containers/0"), 3, at("/spec/containers/0"), at("/spec/x")})
+	f.Add([]byte{5, 4, at("/spec/containers/-"), at("/spec/containers/0"), 1, at("/spec/containers/-1"), 12, 2, at("/spec/containers/0"), 0})
+	f.Add([]byte{4, 3, at("/metadata/annotations"), at("/metadata/labels"), 4, at("/metadata/labels"), at("/metadata/annotations")})
+	f.Fuzz(func(t *testing.T, program []byte) {
+		if len(program) == 0 || len(program) > 100 {
+			return
+		}
+		pod, program := pods[int(program[0])%len(pods)], program[1:]
+		var ops []review.Op
+		for ; len(program) >= 3; program = program[3:] {
+			op := review.Op{Op: kinds[int(program[0])%len(kinds)], Path: paths[int(program[1])%len(paths)]}
+			switch op.Op {
+			case "move", "copy":
+				op.From = paths[int(program[2])%len(paths)]
+			case "add", "replace", "test":
+				op.Value = json.RawMessage(values[int(program[2])%len(values)])
+			}
+			ops = append(ops, op)
+			// An op that fails would hide what comes after it.
+			if _, err := newChecker(t).Check(pod, ops); err != nil && len(program) >= 6 {
+				hold(t, pod, ops)
+				ops = ops[:len(ops)-1]
+			}
+		}
+		hold(t, pod, ops)
+	})
+}
+
+// FuzzAnyPod is for Pods that are none, not even JSON: they come to no good, but to an end.
+func FuzzAnyPod(f *testing.F) {
+	f.Add(rich, seeds[0])
+	f.Add(`{"metadata":{"labels":`, seeds[0])
+	f.Add(`{"metadata":{"labels":{"a":}}}`, seeds[0])
+	f.Add(`{"metadata":{"labels":{"a"`, seeds[0])
+	f.Add(`{"spec":{"containers":[{"name":"\`, seeds[3])
+	f.Fuzz(func(t *testing.T, pod, patch string) {
+		var ops []review.Op
+		if json.Unmarshal([]byte(patch), &ops) != nil {
+			return
+		}
+		checked, err := newChecker(t, denied...).Check(json.RawMessage(pod), ops)
+		if err == nil && json.Valid([]byte(pod)) && !json.Valid(checked.Pod) {
+			t.Errorf("the Pod was valid JSON and is no longer: %s", checked.Pod)
+		}
+	})
+}
+
+// hold fails the test if ops neither fail nor do what they should.
+func hold(t *testing.T, came json.RawMessage, ops []review.Op) {
+	t.Helper()
+	checked, err := newChecker(t, denied...).Check(slices.Clone(came), ops)
+	if err != nil {
+		var failure *review.Failure
+		if !errors.As(err, &failure) {
+			t.Fatalf("error of type %T", err)
+		}
+		if review.Line(failure.Cause) != failure.Cause {
+			t.Errorf("cause is not one clean line: %q", failure.Cause)
+		}
+		if strings.Contains(failure.Cause, "bug of amp's") || strings.Contains(failure.Cause, "(json-patch.v4) does not") {
+			t.Errorf("%s\n%s", failure, show(ops))
+		}
+		return
+	}
+	for _, warning := range checked.Warnings {
+		if review.Line(warning) != warning {
+			t.Errorf("warning is not one clean line: %q", warning)
+		}
+	}
+	if err := property(came, checked, denied); err != nil {
+		t.Errorf("%v\n%s", err, show(ops))
+	}
+}
+
+func show(ops []review.Op) string {
+	text, err := json.Marshal(ops)
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// FuzzSame holds Same against encoding/json.
+func FuzzSame(f *testing.F) {
+	f.Add(`{"a":[1,"x",null]}`, `{ "a" : [1.0,"\u0078",null]}`)
+	f.Add("\"\xff\"", `"\ufffd"`)
+	f.Fuzz(func(t *testing.T, a, b string) {
+		var valueA, valueB any
+		if json.Unmarshal([]byte(a), &valueA) != nil || json.Unmarshal([]byte(b), &valueB) != nil {
+			return
+		}
+		if same(a, a) != true {
+			t.Error("a value differs from itself")
+		}
+		if same(a, b) && !reflect.DeepEqual(valueA, valueB) {
+			t.Error("amp takes for the same what encoding/json does not")
+		}
+		// Floats are coarser than digits: no conclusion from equal ones.
+		if !same(a, b) && reflect.DeepEqual(valueA, valueB) && !strings.ContainsAny(a, "0123456789") {
+			t.Error("amp takes for different what encoding/json does not")
+		}
+	})
+}
+
+func fuzzPods(t testing.TB) []json.RawMessage {
+	return []json.RawMessage{
+		readPod(t, "jupyterhub-user"), readPod(t, "dry-run"), readPod(t, "worker-generate-name"),
+		json.RawMessage(bare), json.RawMessage(owned), json.RawMessage(rich),
+	}
+}
+
+// property is what a checked patch promises, told by json-patch.v4 on the whole Pod and by Go's types.
+func property(came json.RawMessage, checked review.Checked, deny []string) error {
+	if len(checked.Ops) == 0 {
+		if string(checked.Pod) != string(came) {
+			return errors.New("no ops, but the Pod is not as it came")
+		}
+		return nil
+	}
+	// The API server encodes the Pod anew before it patches it.
+	encoded, err := json.Marshal(came)
+	if err != nil {
+		return err
+	}
+	result, err := plainApply(encoded, checked.Ops)
+	if err != nil {
+		return fmt.Errorf("the answered ops do not apply: %w", err)
+	}
+	if !json.Valid(checked.Pod) {
+		return fmt.Errorf("the Pod is not valid JSON: %s", checked.Pod)
+	}
+	if diff := cmp.Diff(decoded(result), decoded(checked.Pod)); diff != "" {
+		return fmt.Errorf("the Pod is another than the answered ops make (-ops +amp):\n%s", diff)
+	}
+	if cmp.Equal(decoded(came), decoded(checked.Pod)) {
+		return errors.New("ops that change nothing")
+	}
+
+	var before, after corev1.Pod
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(came, &before); err != nil {
+		return fmt.Errorf("the test's own Pod: %w", err)
+	}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(result, &after); err != nil {
+		return fmt.Errorf("the result is no Pod: %w", err)
+	}
+	return errors.Join(keeps(before, after), denies(before, after, deny), introducesNothingBad(before, after))
+}
+
+// decoded keeps the digits of numbers.
+func decoded(text []byte) any {
+	decoder := json.NewDecoder(strings.NewReader(string(text)))
+	decoder.UseNumber()
+	var value any
+	if err := decoder.Decode(&value); err != nil {
+		return err
+	}
+	return value
+}
+
+func keeps(before, after corev1.Pod) error {
+	var errs []error
+	keep := func(what string, a, b any) {
+		if fmt.Sprint(a) != fmt.Sprint(b) && !cmp.Equal(a, b) {
+			errs = append(errs, fmt.Errorf("%s changed from %v to %v", what, a, b))
+		}
+	}
+	keep("type", before.TypeMeta, after.TypeMeta)
+	keep("name", before.Name, after.Name)
+	keep("generateName", before.GenerateName, after.GenerateName)
+	keep("namespace", before.Namespace, after.Namespace)
+	keep("finalizers", before.Finalizers, after.Finalizers)
+	keep("ownerReferences", before.OwnerReferences, after.OwnerReferences)
+	keep("deletionTimestamp", before.DeletionTimestamp, after.DeletionTimestamp)
+	keep("ephemeralContainers", before.Spec.EphemeralContainers, after.Spec.EphemeralContainers)
+	keep("status", before.Status, after.Status)
+	for _, owner := range before.OwnerReferences {
+		if owner.Controller != nil && *owner.Controller {
+			for key, value := range before.Labels {
+				if got, ok := after.Labels[key]; !ok || got != value {
+					errs = append(errs, fmt.Errorf("label %q of a controller's Pod changed", key))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func denies(before, after corev1.Pod, deny []string) error {
+	if deny == nil {
+		return nil
+	}
+	securityContexts := func(pod corev1.Pod) map[string]*corev1.SecurityContext {
+		found := map[string]*corev1.SecurityContext{}
+		for _, c := range pod.Spec.Containers {
+			if c.SecurityContext != nil {
+				found[c.Name] = c.SecurityContext
+			}
+		}
+		return found
+	}
+	if before.Spec.ServiceAccountName != after.Spec.ServiceAccountName || before.Spec.DeprecatedServiceAccount != after.Spec.DeprecatedServiceAccount ||
+		before.Spec.NodeName != after.Spec.NodeName || !cmp.Equal(securityContexts(before), securityContexts(after)) {
+		return errors.New("a denied field changed")
+	}
+	return nil
+}
+
+func introducesNothingBad(before, after corev1.Pod) error {
+	had := map[string]bool{}
+	for _, bad := range badThings(before) {
+		had[bad] = true
+	}
+	for _, bad := range badThings(after) {
+		if !had[bad] {
+			return fmt.Errorf("the patch introduced a bad thing: %q", bad)
+		}
+	}
+	return nil
+}
+
+// badThings is what of SPEC.md, section 4, the API server refuses in a Pod.
+func badThings(pod corev1.Pod) (bad []string) {
+	volumes := map[string]bool{}
+	for _, v := range pod.Spec.Volumes {
+		if volumes[v.Name] {
+			bad = append(bad, "two volumes "+v.Name)
+		}
+		volumes[v.Name] = true
+	}
+	names := map[string]bool{}
+	for _, c := range append(slices.Clone(pod.Spec.InitContainers), pod.Spec.Containers...) {
+		if names[c.Name] {
+			bad = append(bad, "two containers "+c.Name)
+		}
+		names[c.Name] = true
+		paths := map[string]bool{}
+		for _, m := range c.VolumeMounts {
+			if !volumes[m.Name] {
+				bad = append(bad, "no volume "+c.Name+m.Name)
+			}
+			if paths[m.MountPath] {
+				bad = append(bad, "two paths "+c.Name+m.MountPath)
+			}
+			paths[m.MountPath] = true
+		}
+		for _, e := range c.Env {
+			if len(validation.IsRelaxedEnvVarName(e.Name)) > 0 {
+				bad = append(bad, "env "+c.Name+e.Name)
+			}
+		}
+	}
+	for key, value := range pod.Labels {
+		if len(validation.IsQualifiedName(key)) > 0 {
+			bad = append(bad, "label "+key)
+		}
+		if len(validation.IsValidLabelValue(value)) > 0 {
+			bad = append(bad, "label value "+key+value)
+		}
+	}
+	for key := range pod.Annotations {
+		if len(validation.IsQualifiedName(strings.ToLower(key))) > 0 {
+			bad = append(bad, "annotation "+key)
+		}
+	}
+	return bad
+}
+
+var seeds = []string{
+	`[{"op":"add","path":"/metadata/labels/x","value":"y"}]`,
+	`[{"op":"add","path":"/metadata/annotations/a.b~1c~0d","value":"y"}]`,
+	`[{"op":"add","path":"/spec/initContainers/-","value":{"name":"x","image":"i","env":[{"name":"A","value":"b"}]}}]`,
+	`[{"op":"add","path":"/spec/volumes/-","value":{"name":"x","emptyDir":{}}},{"op":"add","path":"/spec/containers/0/volumeMounts/-","value":{"name":"x","mountPath":"/x"}}]`,
+	`[{"op":"add","path":"/spec/containers/0/resources/limits/nvidia.com~1gpu","value":"1"}]`,
+	`[{"op":"replace","path":"/spec/containers/0/image","value":"x"},{"op":"test","path":"/spec/containers/0/image","value":"x"}]`,
+	`[{"op":"remove","path":"/spec/containers/0/env"},{"op":"remove","path":"/metadata/managedFields"}]`,
+	`[{"op":"remove","path":"/spec/containers/0/volumeMounts/0"}]`,
+	`[{"op":"move","from":"/spec/containers/0/env","path":"/spec/containers/0/x"},{"op":"add","path":"/spec/containers/0/x/0/y","value":1}]`,
+	`[{"op":"move","from":"/metadata/labels","path":"/metadata/annotations"},{"op":"copy","from":"/metadata/annotations","path":"/metadata/labels"}]`,
+	`[{"op":"copy","from":"/spec/containers/0","path":"/spec/containers/-"},{"op":"replace","path":"/spec/containers/-1/name","value":"z"}]`,
+	`[{"op":"copy","from":"/spec/containers/0","path":"/spec/x"},{"op":"move","from":"/spec/x","path":"/spec/y"},{"op":"remove","path":"/spec/y/name"},{"op":"test","path":"/spec/y","value":{}}]`,
+	`[{"op":"test","path":"/metadata/labels/zz","value":null},{"op":"add","path":"/metadata/labels/zz","value":"1"}]`,
+	`[{"op":"add","path":"/spec/tolerations/0","value":{"operator":"Exists"}},{"op":"add","path":"/spec/tolerations/-1","value":{"operator":"Exists","key":"k"}}]`,
+	`[{"op":"add","path":"/metadata/labels","value":null},{"op":"add","path":"/metadata/labels/a","value":"b"}]`,
+	`[{"op":"add","path":"/metadata/annotations","value":null},{"op":"copy","from":"/metadata/annotations","path":"/metadata/labels"},{"op":"add","path":"/metadata/labels/x","value":"y"}]`,
+	`[{"op":"add","path":"/spec/x","value":[null]},{"op":"test","path":"/spec/x","value":[null]}]`,
+	`[{"op":"replace","path":"/spec/priority","value":1e1},{"op":"replace","path":"/spec/enableServiceLinks","value":true}]`,
+	`[{"op":"replace","path":"/spec","value":{"containers":[{"name":"a"}]}},{"op":"add","path":"/spec/containers/0/name","value":"b"}]`,
+	`[{"op":"replace","path":"/metadata","value":{"name":"w","namespace":"ns","labels":{"a":"b"}}}]`,
+	`[{"op":"add","path":"/spec/contianers/-","value":{"a":{"b":[1,2.50,-0,1e400,"\ud800\u0000<&>"]}}}]`,
+	`[{"op":"add","path":"/metadata/labels/x","value":1}]`,
+	`[{"op":"add","path":"/spec/containers/+0/image","value":"x"},{"op":"add","path":"/spec/containers/00/image","value":"y"}]`,
+	`[{"op":"add","path":"/","value":1},{"op":"add","path":"//","value":1},{"op":"remove","path":"/"}]`,
+	`[{"op":"replace","path":"","value":{}}]`,
+	`[{"op":"add","path":"/spec/a~2","value":{}}]`,
+	`[{"op":"move","from":"/spec/containers/-1","path":"/spec/containers/0"},{"op":"move","from":"/spec/volumes/0","path":"/spec/volumes/-"}]`,
+	`[{"op":"add","path":"/spec/containers/0/livenessProbe/httpGet/port","value":80},{"op":"add","path":"/spec/securityContext/fsGroup","value":100}]`,
+	`[{"op":"add","path":"/metadata/creationTimestamp","value":"2026-01-01T00:00:00Z"},{"op":"copy","from":"/metadata/creationTimestamp","path":"/metadata/annotations/t"}]`,
+	`[{"op":"replace","path":"/spec/containers/0/env/0/name","value":"A=B"}]`,
+	`[{"op":"replace","path":"/spec/containers/0/name","value":"main"},{"op":"replace","path":"/spec/containers/0","value":{"name":"main"}}]`,
+	`[{"op":"add","path":"/status","value":{}},{"op":"add","path":"/spec/nodeName","value":"x"}]`,
+}

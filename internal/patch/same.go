@@ -1,0 +1,116 @@
+package patch
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// maxCompared bounds the comparison of two values that nest deeper than encoding/json reads.
+const maxCompared = 10_000
+
+// Same reports whether two JSON texts mean the same: the order of members, white space, the spelling of
+// strings and of numbers (1, 1.0) make no difference. Both must be valid JSON.
+func Same(a, b json.RawMessage) bool {
+	if string(a) == string(b) {
+		return true
+	}
+	return same(newNode(string(a), 0), newNode(string(b), 0), 0)
+}
+
+func same(a, b *node, level int) bool {
+	if a == b {
+		return true
+	}
+	if a == nil || b == nil || level > maxCompared {
+		return false
+	}
+	if !a.owned && !b.owned && a.raw == b.raw {
+		return true
+	}
+	switch {
+	case a.kind == '{' && b.kind == '{':
+		return sameMembers(a, b, level)
+	case a.kind == '[' && b.kind == '[':
+		as, bs := a.list(), b.list()
+		if len(as) != len(bs) {
+			return false
+		}
+		for i := range as {
+			if !same(as[i], bs[i], level+1) {
+				return false
+			}
+		}
+		return true
+	case a.kind == '"' && b.kind == '"':
+		return unquote(a.raw) == unquote(b.raw)
+	case number(a.kind) && number(b.kind):
+		return sameNumber(a.raw, b.raw)
+	}
+	return false // literals of the same text are the same already
+}
+
+func sameMembers(a, b *node, level int) bool {
+	a.expand()
+	b.expand()
+	inBoth := 0
+	for i := range a.members {
+		m := &a.members[i]
+		if m.value == nil {
+			continue
+		}
+		at := i // where it mostly is
+		if at >= len(b.members) || b.members[at].value == nil || b.members[at].key != m.key {
+			if at = b.find(m.key); at < 0 {
+				return false
+			}
+		}
+		if !same(m.value, b.members[at].value, level+1) {
+			return false
+		}
+		inBoth++
+	}
+	inB := 0
+	for i := range b.members {
+		if b.members[i].value != nil {
+			inB++
+		}
+	}
+	return inBoth == inB
+}
+
+func number(kind byte) bool { return kind == '-' || '0' <= kind && kind <= '9' }
+
+// sameNumber compares digits, not floats: 9007199254740993 is not 9007199254740992.
+func sameNumber(a, b string) bool {
+	digitsA, exponentA, okA := decimal(a)
+	digitsB, exponentB, okB := decimal(b)
+	return okA && okB && digitsA == digitsB && exponentA == exponentB
+}
+
+// decimal takes a number apart into digits without a zero at either end, with their sign, and the power of
+// ten they are to be multiplied with.
+func decimal(s string) (digits string, exponent int, ok bool) {
+	sign := ""
+	if strings.HasPrefix(s, "-") {
+		sign, s = "-", s[1:]
+	}
+	if at := strings.IndexAny(s, "eE"); at >= 0 {
+		var err error
+		if exponent, err = strconv.Atoi(s[at+1:]); err != nil {
+			return "", 0, false
+		}
+		s = s[:at]
+	}
+	whole, fraction, _ := strings.Cut(s, ".")
+	digits = strings.TrimLeft(whole+fraction, "0")
+	exponent -= len(fraction)
+	if short := strings.TrimRight(digits, "0"); short != digits {
+		exponent += len(digits) - len(short)
+		digits = short
+	}
+	if digits == "" {
+		return "0", 0, true
+	}
+	return sign + digits, exponent, true
+}
