@@ -38,7 +38,6 @@ var (
 		AnnotationCreators, AnnotationEndpoint, AnnotationEvents, AnnotationMode, AnnotationPods, AnnotationTimeout,
 		AnnotationMutationEndpoint, AnnotationValidation,
 	}
-	levels = []review.Level{review.LevelNone, review.LevelMetadata, review.LevelPatch, review.LevelFull}
 )
 
 // Parse reads the labels and annotations of the Namespace called name. What does not parse ends up in the
@@ -100,7 +99,7 @@ func Parse(name string, nsLabels, annotations map[string]string) *review.Policy 
 		}
 	}
 	if v, ok := annotations[AnnotationEvents]; ok {
-		if slices.Contains(levels, review.Level(v)) {
+		if slices.Contains(review.Levels, review.Level(v)) {
 			p.Events = review.Level(v)
 		} else {
 			badAnnotation(AnnotationEvents, v, "allowed are None, Metadata, Patch and Full")

@@ -44,18 +44,23 @@ type Proxy struct {
 	// Check completes a patch so that it applies to the Pod. Its error is a *[review.Failure].
 	Check func(pod json.RawMessage, ops []review.Op) (review.Checked, error)
 	// Same reports whether two Pods are the same, however they are written.
-	Same     func(a, b json.RawMessage) bool
+	Same func(a, b json.RawMessage) bool
+	// Stamp returns the ops that name the event on the Pod.
+	Stamp    func(pod json.RawMessage, event string) ([]review.Op, error)
 	Recorder Recorder
 	Log      *slog.Logger
 
 	Timeout       time.Duration        // for one mutating review, all endpoints together; half for a validating one
 	FailurePolicy review.FailurePolicy // where neither the path nor the Namespace names one
+	Events        review.Level         // the most that an event tells; empty: there are none
 }
 
 // Review answers r within the time that the API server has left, 0 if it did not say.
 func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration) *review.Record {
-	rec := &review.Record{Review: r, Time: time.Now()}
-	p.decide(ctx, rec, left)
+	rec := &review.Record{Review: r, Policy: &review.Policy{}, Time: time.Now()}
+	ctx, cancel := context.WithTimeout(ctx, p.budget(r.Operation, left))
+	defer cancel()
+	p.decide(ctx, rec)
 	now := time.Now()
 	rec.Time, rec.Took = now, now.Sub(rec.Time)
 	p.Recorder.Record(ctx, rec)
@@ -64,35 +69,35 @@ func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration
 
 // decide fixes the verdict of rec. A panic on the way is a failure like any other, and the namespace's
 // policy holds for it too.
-func (p *Proxy) decide(ctx context.Context, rec *review.Record, left time.Duration) {
-	policy := &review.Policy{}
+func (p *Proxy) decide(ctx context.Context, rec *review.Record) {
 	defer func() {
 		if v := recover(); v != nil {
 			p.Recorder.Panicked()
 			p.Log.ErrorContext(ctx, "panic contained", "uid", rec.Review.UID, "panic", panicText(v), "stack", string(debug.Stack()))
-			rec.Run.Err = errors.New("an error in amp itself; its log has the details")
-			rec.Verdict = review.Decide(rec.Review, policy, &rec.Run, p.FailurePolicy)
+			p.fail(rec, errors.New("an error in amp itself; its log has the details"))
 		}
 	}()
 
 	r := rec.Review
+	rec.FailurePolicy = review.FailurePolicyFor(r, rec.Policy, p.FailurePolicy)
 	if r.Unhandled != "" || r.FromNode {
 		rec.Verdict = review.Skip(r.Unhandled)
 		return
 	}
-	budget := p.budget(r.Operation, left)
-	ctx, cancel := context.WithTimeout(ctx, budget)
-	defer cancel()
-
-	found, err := p.Policies.Policy(ctx, r.Namespace)
+	policy, err := p.Policies.Policy(ctx, r.Namespace)
 	if err != nil {
-		rec.Run.Err = err
-		rec.Verdict = review.Decide(r, policy, &rec.Run, p.FailurePolicy)
+		p.expectEvent(rec)
+		p.fail(rec, err)
 		return
 	}
-	policy, rec.Policy = found, found
-	if skip, warning := leaveAlone(r, policy); skip {
+	rec.Policy, rec.FailurePolicy = policy, review.FailurePolicyFor(r, policy, p.FailurePolicy)
+	if skip, warning := p.leaveAlone(r, policy); skip {
 		rec.Verdict = review.Skip(warning)
+		return
+	}
+	p.expectEvent(rec)
+	if err := mayForward(r, policy); err != nil {
+		p.fail(rec, err)
 		return
 	}
 	if policy.Timeout > 0 {
@@ -100,13 +105,27 @@ func (p *Proxy) decide(ctx context.Context, rec *review.Record, left time.Durati
 			rec.Run.Warnings = append(rec.Run.Warnings, fmt.Sprintf("amp: namespace %s: annotation amp.txn2.com/timeout %s is more than amp gives: cut to %s",
 				review.Clip(r.Namespace, 30), policy.Timeout, p.Timeout))
 		}
+		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, policy.Timeout)
 		defer cancel()
 	}
-	if rec.Run.Err = mayForward(r, policy); rec.Run.Err == nil {
-		p.callAll(ctx, rec, chain(r, policy))
+	p.callAll(ctx, rec)
+	rec.Verdict = review.Decide(rec)
+}
+
+// fail makes rec the record of a failure outside the endpoints.
+func (p *Proxy) fail(rec *review.Record, err error) {
+	rec.Run.Err, rec.Run.Patch, rec.Run.Stamp = err, nil, nil
+	rec.Verdict = review.Decide(rec)
+}
+
+// expectEvent sets whether rec will have an event, and how much that tells: from here on the review reaches a
+// decision that is worth one.
+func (p *Proxy) expectEvent(rec *review.Record) {
+	rec.Level = p.Events.Lower(rec.Policy.Events)
+	if rec.Level != "" && rec.Level != review.LevelNone && !rec.Review.DryRun {
+		rec.Event = rec.Review.UID
 	}
-	rec.Verdict = review.Decide(r, policy, &rec.Run, p.FailurePolicy)
 }
 
 // answerMargin is what is kept of the API server's time for the way back.
@@ -136,7 +155,7 @@ func chain(r *review.Review, policy *review.Policy) []review.Endpoint {
 // leaveAlone reports whether the namespace has nothing to say of this Pod, with a warning where that is
 // unlikely to be meant. A Pod outside the selector is none of amp's business even where another key of the
 // Namespace is wrong: JupyterHub's hub must start.
-func leaveAlone(r *review.Review, policy *review.Policy) (skip bool, warning string) {
+func (p *Proxy) leaveAlone(r *review.Review, policy *review.Policy) (skip bool, warning string) {
 	switch {
 	case !policy.Enabled:
 		return true, ""
@@ -144,6 +163,8 @@ func leaveAlone(r *review.Review, policy *review.Policy) (skip bool, warning str
 		return true, ""
 	case policy.Err != nil || len(chain(r, policy)) > 0:
 		return false, ""
+	case r.Operation == review.Validate && r.Stamp != "" && p.Events != "":
+		return false, "" // nobody to ask, but the Pod's final name is worth an event
 	case len(policy.Mutate) == 0 && len(policy.Validate) == 0:
 		return true, fmt.Sprintf("namespace %s names no endpoint: set annotation amp.txn2.com/ep", review.Clip(r.Namespace, 40))
 	}
@@ -157,7 +178,7 @@ func mayForward(r *review.Review, policy *review.Policy) error {
 		return policy.Err
 	case r.Pod == nil:
 		return errors.New("the review holds no Pod: request.object is to be one")
-	case policy.Creators != nil && !policy.Creators.Match(r.User):
+	case policy.Creators != nil && !policy.Creators.Match(r.User) && len(chain(r, policy)) > 0:
 		return fmt.Errorf("namespace %s: %s may not create the Pods that amp forwards here; annotation amp.txn2.com/creators names who may", r.Namespace, r.User)
 	}
 	return nil
@@ -165,8 +186,8 @@ func mayForward(r *review.Review, policy *review.Policy) error {
 
 // callAll calls the endpoints in order, each with the Pod as the last one left it, until one fails or
 // refuses.
-func (p *Proxy) callAll(ctx context.Context, rec *review.Record, endpoints []review.Endpoint) {
-	run, pod := &rec.Run, rec.Review.Pod
+func (p *Proxy) callAll(ctx context.Context, rec *review.Record) {
+	run, pod, endpoints := &rec.Run, rec.Review.Pod, chain(rec.Review, rec.Policy)
 	run.Steps = make([]review.Step, 0, len(endpoints))
 	for _, e := range endpoints {
 		run.Steps = append(run.Steps, review.Step{Endpoint: e})
@@ -185,6 +206,14 @@ func (p *Proxy) callAll(ctx context.Context, rec *review.Record, endpoints []rev
 	// One endpoint may undo what another did.
 	if len(run.Steps) > 1 && len(run.Patch) > 0 && p.Same(rec.Review.Pod, pod) {
 		run.Patch = nil
+	}
+	if len(run.Patch) > 0 && rec.Event != "" && !rec.Policy.Shadow {
+		stamp, err := p.Stamp(pod, rec.Event)
+		if err != nil {
+			run.Err, run.Patch = fmt.Errorf("naming the event on the Pod: %w", err), nil
+			return
+		}
+		run.Stamp, run.Patch = stamp, append(run.Patch, stamp...)
 	}
 }
 

@@ -1,6 +1,9 @@
 package review
 
-import "unicode/utf8"
+import (
+	"cmp"
+	"unicode/utf8"
+)
 
 // Outcome is how a review ended.
 type Outcome string
@@ -50,7 +53,8 @@ func Skip(warning string) Verdict {
 	return v
 }
 
-// Decide turns what happened into amp's answer. It is the only code that knows Fail, Ignore and shadow:
+// Decide turns what happened to rec's review into amp's answer, by rec's Policy (not nil) and FailurePolicy.
+// It is the only code that knows Fail, Ignore and shadow:
 //
 //	what happened            shadow     Fail       Ignore
 //	---------------------    --------   --------   ----------
@@ -60,9 +64,9 @@ func Skip(warning string) Verdict {
 //	mutate, without          shadowed   unchanged  unchanged
 //	validate, let pass       shadowed   validated  validated
 //
-// byDefault is the failure policy where neither the path of r nor the Namespace names one. Under Fail the
-// user reads the whole message; under Ignore a warning of at most 120 characters.
-func Decide(r *Review, p *Policy, run *Run, byDefault FailurePolicy) Verdict {
+// Under Fail the user reads the whole message; under Ignore a warning of at most 120 characters.
+func Decide(rec *Record) Verdict {
+	r, run := rec.Review, &rec.Run
 	endpoint, err := run.Failed()
 	v := Verdict{Warnings: warnings(run)}
 	switch {
@@ -78,11 +82,11 @@ func Decide(r *Review, p *Policy, run *Run, byDefault FailurePolicy) Verdict {
 	}
 
 	switch {
-	case p.Shadow:
+	case rec.Policy.Shadow:
 		v.Outcome, v.Warnings = OutcomeShadowed, nil
-	case err != nil && failurePolicy(r, p, byDefault) == Ignore:
+	case err != nil && rec.FailurePolicy == Ignore:
 		// One warning, so that it is read: what the steps before the failed one had to say is void.
-		v.Outcome, v.Warnings = OutcomeFailedOpen, []string{ignoredWarning(r.Operation, endpoint, err)}
+		v.Outcome, v.Warnings = OutcomeFailedOpen, []string{ignoredWarning(rec, endpoint, err)}
 	case err != nil, run.Refusal != nil:
 		v.Outcome = OutcomeRejected
 	case r.Operation == Validate:
@@ -95,16 +99,10 @@ func Decide(r *Review, p *Policy, run *Run, byDefault FailurePolicy) Verdict {
 	return v
 }
 
-// failurePolicy is the path's, else the Namespace's, else the default. The path goes first because it is
-// what the API server holds to when amp does not answer at all.
-func failurePolicy(r *Review, p *Policy, byDefault FailurePolicy) FailurePolicy {
-	switch {
-	case r.FailurePolicy != "":
-		return r.FailurePolicy
-	case p.FailurePolicy != "":
-		return p.FailurePolicy
-	}
-	return byDefault
+// FailurePolicyFor is the failure policy that holds for r: its path's, else its Namespace's, else the
+// default. The path goes first because it is what the API server holds to when amp does not answer at all.
+func FailurePolicyFor(r *Review, p *Policy, byDefault FailurePolicy) FailurePolicy {
+	return cmp.Or(r.FailurePolicy, p.FailurePolicy, byDefault)
 }
 
 func failureMessage(endpoint string, err error) string {
@@ -122,16 +120,19 @@ func refusalMessage(run *Run) string {
 	return "amp: endpoint " + run.Steps[len(run.Steps)-1].Endpoint.Name + " refused the Pod and gave no reason"
 }
 
-// ignoredWarning fits endpoint and cause into one warning: the cause is cut last, the endpoint in its
+// ignoredWarning fits endpoint, cause and event into one warning: the cause is cut last, the endpoint in its
 // middle, where it says least.
-func ignoredWarning(op Operation, endpoint string, err error) string {
-	const shown = 44 // characters of the endpoint that always stay
-	prefix, cause := "amp: not "+past(op)+": ", Line(err.Error())
-	if endpoint != "" {
-		room := warningLength - utf8.RuneCountInString(prefix+cause) - len(": ")
-		prefix += clipMiddle(endpoint, max(shown, room)) + ": "
+func ignoredWarning(rec *Record, endpoint string, err error) string {
+	shown := 44 // characters of the endpoint that always stay
+	prefix, cause, suffix := "amp: not "+past(rec.Review.Operation)+": ", Line(err.Error()), ""
+	if rec.Event != "" {
+		shown, suffix = 24, " (event "+rec.Event+")"
 	}
-	return Clip(prefix+cause, warningLength)
+	room := warningLength - utf8.RuneCountInString(suffix)
+	if endpoint != "" {
+		prefix += clipMiddle(endpoint, max(shown, room-utf8.RuneCountInString(prefix+cause)-len(": "))) + ": "
+	}
+	return Clip(prefix+cause, room) + suffix
 }
 
 func past(op Operation) string {

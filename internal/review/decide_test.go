@@ -84,7 +84,8 @@ func TestDecide(t *testing.T) {
 		"a validation that passes, under shadow": {validate, shadow, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := review.Decide(test.r, test.p, &test.run, test.byDefault)
+			got := review.Decide(&review.Record{Review: test.r, Policy: test.p, Run: test.run,
+				FailurePolicy: review.FailurePolicyFor(test.r, test.p, test.byDefault)})
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("verdict (-want +got):\n%s", diff)
 			}
@@ -93,17 +94,20 @@ func TestDecide(t *testing.T) {
 }
 
 func TestIgnoredWarningKeepsEndpointAndCauseWithin120Characters(t *testing.T) {
+	const uid = "6dd84eb1-9610-42c8-9379-4f4257fa319f"
 	long := "http://" + strings.Repeat("very-", 30) + "long.team-a.svc.cluster.local:8080/mutate"
-	for name, test := range map[string]struct{ endpoint, cause, want string }{
-		"both short":       {"http://a/m", "answered 500", "amp: not mutated: http://a/m: answered 500"},
-		"a long endpoint":  {long, "answered 500", "amp: not mutated: http://very-very-very-very-very-very-very-ve…y-long.team-a.svc.cluster.local:8080/mutate: answered 500"},
-		"a long cause":     {"http://a/m", strings.Repeat("x", 200), "amp: not mutated: http://a/m: " + strings.Repeat("x", 89) + "…"},
-		"both long":        {long, strings.Repeat("ö", 200), "amp: not mutated: http://very-very-very-…ter.local:8080/mutate: " + strings.Repeat("ö", 55) + "…"},
-		"a cause in lines": {"http://a/m", "one\ntwo\x00\tthree", "amp: not mutated: http://a/m: one two three"},
+	for name, test := range map[string]struct{ endpoint, cause, event, want string }{
+		"both short, with an event": {"http://a/m", "answered 500", uid, "amp: not mutated: http://a/m: answered 500 (event " + uid + ")"},
+		"both long, with an event":  {long, strings.Repeat("x", 200), uid, "amp: not mutated: http://very-…8080/mutate: " + strings.Repeat("x", 30) + "… (event " + uid + ")"},
+		"both short":                {"http://a/m", "answered 500", "", "amp: not mutated: http://a/m: answered 500"},
+		"a long endpoint":           {long, "answered 500", "", "amp: not mutated: http://very-very-very-very-very-very-very-ve…y-long.team-a.svc.cluster.local:8080/mutate: answered 500"},
+		"a long cause":              {"http://a/m", strings.Repeat("x", 200), "", "amp: not mutated: http://a/m: " + strings.Repeat("x", 89) + "…"},
+		"both long":                 {long, strings.Repeat("ö", 200), "", "amp: not mutated: http://very-very-very-…ter.local:8080/mutate: " + strings.Repeat("ö", 55) + "…"},
+		"a cause in lines":          {"http://a/m", "one\ntwo\x00\tthree", "", "amp: not mutated: http://a/m: one two three"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := review.Run{Steps: []review.Step{{Endpoint: endpoint(t, test.endpoint), Err: errors.New(test.cause)}}}
-			v := review.Decide(&review.Review{Operation: review.Mutate}, &review.Policy{}, &run, review.Ignore)
+			v := review.Decide(&review.Record{Review: &review.Review{Operation: review.Mutate}, Policy: &review.Policy{}, Run: run, FailurePolicy: review.Ignore, Event: test.event})
 			if n := utf8.RuneCountInString(v.Warnings[0]); n > 120 {
 				t.Errorf("%d characters", n)
 			}

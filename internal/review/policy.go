@@ -2,6 +2,7 @@ package review
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,20 @@ const (
 	LevelPatch    Level = "Patch"
 	LevelFull     Level = "Full"
 )
+
+// Levels lists the levels from the one that tells least.
+var Levels = []Level{LevelNone, LevelMetadata, LevelPatch, LevelFull}
+
+// Lower is the one of l and other that tells less, where the zero value leaves it to the other.
+func (l Level) Lower(other Level) Level {
+	switch {
+	case other == "":
+		return l
+	case l == "":
+		return other
+	}
+	return Levels[min(slices.Index(Levels, l), slices.Index(Levels, other))]
+}
 
 // Endpoint is an HTTP endpoint that a Namespace names.
 type Endpoint struct {

@@ -14,6 +14,9 @@ import (
 // condition, since any tenant may set it.
 const nodesGroup = "system:nodes"
 
+// StampAnnotation is the annotation by which a mutated Pod names its event.
+const StampAnnotation = "amp.txn2.com/event"
+
 // Read reads the body of a POST as an admission.k8s.io/v1 AdmissionReview. Its errors say what was expected
 // and are meant for an HTTP 400.
 //
@@ -21,7 +24,8 @@ const nodesGroup = "system:nodes"
 // part and goes out as it came. A review that holds no Pod where one must be is read nevertheless, with
 // Pod nil: amp owes it a decision.
 func Read(body []byte, op Operation) (*Review, error) {
-	if !gjson.ValidBytes(body) {
+	// Not gjson's validation, which is faster: it recurses as deep as the body nests, until the stack is full.
+	if !json.Valid(body) {
 		return nil, errors.New("expected an AdmissionReview as JSON: the body is not valid JSON")
 	}
 	// One copy to a string; all that is read below points into it.
@@ -106,6 +110,13 @@ func (r *Review) readPod(pod gjson.Result) {
 			r.Labels = map[string]string{}
 			value.ForEach(func(key, value gjson.Result) bool {
 				r.Labels[key.String()] = value.String()
+				return true
+			})
+		case "annotations":
+			value.ForEach(func(key, value gjson.Result) bool {
+				if key.String() == StampAnnotation {
+					r.Stamp = value.String()
+				}
 				return true
 			})
 		case "ownerReferences":

@@ -67,6 +67,7 @@ func TestReadOfWhatIsNoReview(t *testing.T) {
 	for name, test := range map[string]struct{ body, want string }{
 		"an empty body":          {``, "expected an AdmissionReview as JSON: the body is not valid JSON"},
 		"text":                   {`hello`, "expected an AdmissionReview as JSON: the body is not valid JSON"},
+		"7 MiB of brackets":      {strings.Repeat("[", 7<<20), "expected an AdmissionReview as JSON: the body is not valid JSON"},
 		"half a review":          {`{"kind":"AdmissionReview","apiVersion"`, "expected an AdmissionReview as JSON: the body is not valid JSON"},
 		"an array":               {`[]`, `expected apiVersion admission.k8s.io/v1, kind AdmissionReview; this is apiVersion "", kind ""`},
 		"null":                   {`null`, `expected apiVersion admission.k8s.io/v1, kind AdmissionReview; this is apiVersion "", kind ""`},

@@ -41,6 +41,7 @@ type Review struct {
 	Pod        json.RawMessage
 	PodUID     string            // empty when mutating: the API server has not made it yet
 	Labels     map[string]string // of the Pod
+	Stamp      string            // the Pod's annotation amp.txn2.com/event, which anyone can write
 	Controller *Owner            // the Pod's controlling owner, nil if it has none
 
 	// Unhandled says why amp cannot handle this review, for the user's eyes; empty for the CREATE of a Pod.
@@ -132,7 +133,8 @@ type Step struct {
 // Run is what happened to a review, before any policy.
 type Run struct {
 	Steps   []Step
-	Patch   []Op    // of all steps; empty if they changed nothing
+	Patch   []Op    // of all steps, then the stamp; empty if the steps changed nothing
+	Stamp   []Op    // amp's own end of Patch, which names the event on the Pod; empty if there is none
 	Refusal *Answer // of the endpoint that refused the Pod, which is the last step; nil if none did
 	// Warnings are amp's own, for the user.
 	Warnings []string
@@ -160,4 +162,11 @@ type Record struct {
 	Verdict Verdict
 	Time    time.Time // of the decision
 	Took    time.Duration
+
+	// FailurePolicy is the one that held, whoever said it.
+	FailurePolicy FailurePolicy
+	// Event is the id of the event of this review, empty if there is none.
+	Event string
+	// Level is what that event tells.
+	Level Level
 }

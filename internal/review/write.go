@@ -44,6 +44,9 @@ func auditAnnotations(rec *Record) map[string]string {
 	if names := EndpointNames(rec.Run.Steps); names != "" {
 		annotations["endpoint"] = names
 	}
+	if rec.Event != "" {
+		annotations["event"] = rec.Event
+	}
 	return annotations
 }
 
