@@ -1,0 +1,323 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
+	"github.com/rogpeppe/go-internal/testscript"
+	admissionv1 "k8s.io/api/admission/v1"
+)
+
+// TestMain makes two programs of this test: amp, and one whose main knows nothing of it but its import path,
+// as a buildpack's does.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"amp": main,
+		"foreign": func() {
+			if err := funcframework.Start(os.Getenv("PORT")); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+		},
+	})
+}
+
+// TestScripts runs the stories in testdata: amp as a program, with a file of namespaces and endpoints that
+// behave and misbehave. The commands they use:
+//
+//	freeport NAME...              sets each variable to a free port
+//	endpoint NAME KIND [ARG...]   serves an endpoint on loopback, $NAME is its host:port; see endpoints
+//	expand FILE                   replaces $variables in a file
+//	await URL STATUS              waits until URL answers with STATUS
+//	review FILE URL [NAMESPACE]   posts a recorded review, as if made in NAMESPACE, and prints the answer as a
+//	                              person would tell it
+//	both FILE URL NAMESPACE       the same under either failure policy, to URL/fail and URL/ignore
+//	request METHOD URL [TYPE [FILE]]   makes any request and prints status and body
+//	terminate                     sends SIGTERM to every program in the background
+//	seen NAME                     prints the last request that endpoint NAME had
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           "testdata",
+		UpdateScripts: os.Getenv("AMP_UPDATE") != "",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("FUNCTION_TARGET", "") // as on a machine that has never heard of it
+			env.Setenv("AMP_METRICS_ADDR", "off")
+			env.Setenv("AMP_ENDPOINT_ALLOW", "127.0.0.0/8")
+			env.Setenv("AMP_TIMEOUT", "10s") // but where a story is about being late
+			env.Values[serversKey{}] = servers{}
+			cases, err := filepath.Glob("testdata/*.review.json")
+			if err != nil {
+				return err
+			}
+			for _, path := range cases {
+				content, err := os.ReadFile(path)
+				if err != nil {
+					return err
+				}
+				if err := os.WriteFile(filepath.Join(env.WorkDir, filepath.Base(path)), content, 0o600); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"freeport":  freeport,
+			"endpoint":  startEndpoint,
+			"expand":    expand,
+			"await":     await,
+			"review":    postReview,
+			"both":      postBoth,
+			"request":   request,
+			"terminate": terminate,
+			"seen":      seen,
+		},
+	})
+}
+
+// servers are the endpoints of a script, by name.
+type servers map[string]*server
+
+type serversKey struct{}
+
+func serversOf(ts *testscript.TestScript) servers { return ts.Value(serversKey{}).(servers) }
+
+type server struct {
+	addr string
+	last string
+}
+
+func freeport(ts *testscript.TestScript, _ bool, args []string) {
+	for _, name := range args {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		ts.Setenv(name, strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
+		ts.Check(listener.Close())
+	}
+}
+
+// startEndpoint serves an endpoint of one of these kinds:
+//
+//	answers STATUS TYPE FILE   with the content of FILE
+//	hangs                      until its caller gives up
+//	redirects                  to itself
+//	is-huge                    more than 1 MiB
+//	is-down                    nobody listens
+func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 {
+		ts.Fatalf("usage: endpoint NAME KIND [ARG...]")
+	}
+	s := &server{}
+	var answer http.HandlerFunc
+	switch kind := args[1]; kind {
+	case "answers":
+		status, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		content := ts.ReadFile(args[4])
+		answer = func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", args[3])
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, content)
+		}
+	case "hangs":
+		answer = func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+	case "redirects":
+		answer = func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere?secret", http.StatusFound)
+		}
+	case "is-huge":
+		answer = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte(" "), 2<<20)) }
+	case "is-down":
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		s.addr = listener.Addr().String()
+		ts.Check(listener.Close())
+	default:
+		ts.Fatalf("unknown kind of endpoint: %s", kind)
+	}
+	if answer != nil {
+		ready := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			s.last = describe(r, body)
+			answer(w, r)
+		}))
+		ts.Defer(ready.Close)
+		s.addr = ready.Listener.Addr().String()
+	}
+	ts.Setenv(args[0], s.addr)
+	serversOf(ts)[args[0]] = s
+}
+
+// describe tells a request as a story compares it: the headers that amp sets, and what came as the body.
+func describe(r *http.Request, body []byte) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL.RequestURI())
+	var names []string
+	for name := range r.Header {
+		if strings.HasPrefix(name, "Ce-") || strings.HasPrefix(name, "Trace") || name == "Content-Type" || name == "Authorization" {
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		value := r.Header.Get(name)
+		if name == "Ce-Time" {
+			if _, err := time.Parse(time.RFC3339, value); err == nil {
+				value = "RFC3339"
+			}
+		}
+		fmt.Fprintf(&b, "%s: %s\n", strings.ToLower(name), value)
+	}
+	fmt.Fprintf(&b, "\n%s\n", body)
+	return b.String()
+}
+
+func seen(ts *testscript.TestScript, _ bool, args []string) {
+	_, _ = io.WriteString(ts.Stdout(), serversOf(ts)[args[0]].last)
+}
+
+func terminate(ts *testscript.TestScript, _ bool, _ []string) {
+	for _, program := range ts.BackgroundCmds() {
+		// One that has ended already is the script's to judge.
+		_ = program.Process.Signal(syscall.SIGTERM)
+	}
+}
+
+func expand(ts *testscript.TestScript, _ bool, args []string) {
+	for _, file := range args {
+		content := os.Expand(ts.ReadFile(file), ts.Getenv)
+		ts.Check(os.WriteFile(ts.MkAbs(file), []byte(content), 0o600))
+	}
+}
+
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: await URL STATUS")
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	last := "no answer"
+	for tick := time.NewTicker(20 * time.Millisecond); time.Now().Before(deadline); <-tick.C {
+		resp, err := http.Get(args[0])
+		if err != nil {
+			last = err.Error()
+			continue
+		}
+		_ = resp.Body.Close()
+		if last = strconv.Itoa(resp.StatusCode); last == args[1] {
+			return
+		}
+	}
+	ts.Fatalf("%s never answered %s: %s", args[0], args[1], last)
+}
+
+func request(ts *testscript.TestScript, _ bool, args []string) {
+	var body io.Reader
+	if len(args) > 3 {
+		body = strings.NewReader(ts.ReadFile(args[3]))
+	}
+	req, err := http.NewRequest(args[0], args[1], body)
+	ts.Check(err)
+	if len(args) > 2 {
+		req.Header.Set("Content-Type", args[2])
+	}
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer func() { _ = resp.Body.Close() }()
+	answer, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	fmt.Fprintf(ts.Stdout(), "%d %s", resp.StatusCode, answer)
+}
+
+func postReview(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 2 || len(args) > 3 {
+		ts.Fatalf("usage: review FILE URL [NAMESPACE]")
+	}
+	_, _ = io.WriteString(ts.Stdout(), post(ts, ts.ReadFile(args[0]), args[1], args[2:]...))
+}
+
+func postBoth(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: both FILE URL NAMESPACE")
+	}
+	for _, policy := range []string{"fail", "ignore"} {
+		fmt.Fprintf(ts.Stdout(), "%s:\n%s", policy, post(ts, ts.ReadFile(args[0]), args[1]+"/"+policy, args[2]))
+	}
+}
+
+// post sends a review and tells the answer.
+func post(ts *testscript.TestScript, review, url string, namespace ...string) string {
+	if len(namespace) > 0 {
+		review = regexp.MustCompile(`"namespace": "[^"]*"`).ReplaceAllString(review, `"namespace": "`+namespace[0]+`"`)
+	}
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(review))
+	ts.Check(err)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	resp, err := http.DefaultClient.Do(req)
+	ts.Check(err)
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	ts.Check(err)
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Sprintf("%d %s", resp.StatusCode, body)
+	}
+	var answer admissionv1.AdmissionReview
+	ts.Check(json.Unmarshal(body, &answer))
+	told, err := tell(&answer)
+	ts.Check(err)
+	for name, s := range serversOf(ts) {
+		told = strings.ReplaceAll(told, s.addr, name) // ports differ from run to run
+	}
+	return told
+}
+
+// tell writes an answer for people, a line for each thing it says.
+func tell(answer *admissionv1.AdmissionReview) (string, error) {
+	r := answer.Response
+	var b strings.Builder
+	fmt.Fprintf(&b, "allowed: %v\n", r.Allowed)
+	if r.Result != nil {
+		fmt.Fprintf(&b, "code: %d\nmessage: %s\n", r.Result.Code, r.Result.Message)
+	}
+	for _, w := range r.Warnings {
+		fmt.Fprintf(&b, "warning: %s\n", w)
+		if len([]rune(w)) > 120 {
+			return "", fmt.Errorf("a warning has %d characters: %s", len([]rune(w)), w)
+		}
+	}
+	if (len(r.Patch) > 0) != (r.PatchType != nil) {
+		return "", fmt.Errorf("patch %q with patchType %v", r.Patch, r.PatchType)
+	}
+	if len(r.Patch) > 0 {
+		var ops []json.RawMessage
+		if err := json.Unmarshal(r.Patch, &ops); err != nil {
+			return "", err
+		}
+		for _, op := range ops {
+			fmt.Fprintf(&b, "patch: %s\n", op)
+		}
+	}
+	var keys []string
+	for key := range r.AuditAnnotations {
+		keys = append(keys, key)
+	}
+	sort.Strings(keys)
+	for _, key := range keys {
+		fmt.Fprintf(&b, "audit: %s=%s\n", key, r.AuditAnnotations[key])
+	}
+	return b.String(), nil
+}

@@ -1,0 +1,254 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// Config is amp's configuration, read from the environment by [Load].
+type Config struct {
+	Port    string // of plain HTTP
+	Knative bool   // whether amp runs as a Knative Service, whose proxy speaks plain HTTP to it
+
+	TLS         string // TLSOff or TLSFiles; always TLSOff under Knative
+	TLSPort     string
+	TLSCert     string // file names
+	TLSKey      string
+	TLSClientCA string // empty: no client certificates wanted
+
+	NamespacesFile string // empty: the Namespaces are the cluster's
+	Kubeconfig     string // empty: amp runs in the cluster
+
+	FailurePolicy review.FailurePolicy
+	Timeout       time.Duration
+
+	EndpointAllow     []string // empty: private addresses
+	EndpointCA        string   // file names; empty: the system's roots, no certificate, no token
+	EndpointCert      string
+	EndpointKey       string
+	EndpointTokenFile string
+	EndpointMaxBytes  int64
+	PatchDeny         []string // JSON pointers
+
+	EventsSource string
+
+	MetricsAddr string // empty: no metrics
+	LogLevel    slog.Level
+}
+
+// The values of AMP_TLS.
+const (
+	TLSOff   = "off"
+	TLSFiles = "files"
+)
+
+// variable is one environment variable. The table of them is all there is: Load, the help text and
+// docs/config.md come from it.
+type variable struct {
+	name, def string
+	allowed   string // what a bad value's error says
+	help      string
+	set       func(c *Config, value string) error // its error says no more than that the value is bad
+}
+
+var errBad = errors.New("bad value")
+
+var variables = []variable{
+	{"PORT", "8080", "a port number", "plain HTTP on the functions framework: with `AMP_TLS=off`, and always under Knative (`K_SERVICE` set), whose proxy speaks to it",
+		port(func(c *Config) *string { return &c.Port })},
+	{"AMP_TLS", TLSOff, "off and files", "`off`, or `files`: HTTPS with `AMP_TLS_CERT` and `AMP_TLS_KEY`, re-read when they change",
+		oneOf(func(c *Config, v string) { c.TLS = v }, TLSOff, TLSFiles)},
+	{"AMP_TLS_PORT", "8443", "a port number", "HTTPS, when `AMP_TLS` is on",
+		port(func(c *Config) *string { return &c.TLSPort })},
+	{"AMP_TLS_CERT", "", "a file name", "PEM file: the serving certificate and its chain",
+		text(func(c *Config) *string { return &c.TLSCert })},
+	{"AMP_TLS_KEY", "", "a file name", "PEM file: the certificate's key",
+		text(func(c *Config) *string { return &c.TLSKey })},
+	{"AMP_TLS_CLIENT_CA", "", "a file name", "PEM file: whoever POSTs must present a certificate it signed (probes need none)",
+		text(func(c *Config) *string { return &c.TLSClientCA })},
+	{"AMP_NAMESPACES_FILE", "", "a file name", "YAML file of Namespace manifests that takes the cluster's place, re-read when it changes",
+		text(func(c *Config) *string { return &c.NamespacesFile })},
+	{"KUBECONFIG", "", "a file name", "how to reach the cluster; unset: as a Pod in it",
+		text(func(c *Config) *string { return &c.Kubeconfig })},
+	{"AMP_FAILURE_POLICY", string(review.Fail), "Fail and Ignore", "on `/`, `/mutate` and `/validate` only, for namespaces that do not say: `Fail` or `Ignore`",
+		oneOf(func(c *Config, v string) { c.FailurePolicy = review.FailurePolicy(v) }, string(review.Fail), string(review.Ignore))},
+	{"AMP_TIMEOUT", "1500ms", "a Go duration from 10ms to 30s", "per review, all endpoints together; half of it when validating", setTimeout},
+	{"AMP_ENDPOINT_ALLOW", "", "host globs, host:port and CIDRs", "where amp may call: host globs, `host:port` and CIDRs; unset: private addresses (RFC 1918, RFC 4193, RFC 6598)",
+		list(func(c *Config) *[]string { return &c.EndpointAllow })},
+	{"AMP_ENDPOINT_CA", "", "a file name", "PEM file: the CAs that endpoints' certificates are verified with, re-read when it changes; unset: the system's roots",
+		text(func(c *Config) *string { return &c.EndpointCA })},
+	{"AMP_ENDPOINT_CERT", "", "a file name", "PEM file: client certificate for endpoints that `AMP_ENDPOINT_ALLOW` names, re-read when it changes",
+		text(func(c *Config) *string { return &c.EndpointCert })},
+	{"AMP_ENDPOINT_KEY", "", "a file name", "PEM file: the client certificate's key",
+		text(func(c *Config) *string { return &c.EndpointKey })},
+	{"AMP_ENDPOINT_TOKEN_FILE", "", "a file name", "bearer token for https endpoints that `AMP_ENDPOINT_ALLOW` names, re-read when it changes",
+		text(func(c *Config) *string { return &c.EndpointTokenFile })},
+	{"AMP_ENDPOINT_MAX_BYTES", "1048576", "a number of bytes from 1 to 16777216", "the most bytes of an endpoint's answer", setMaxBytes},
+	{"AMP_PATCH_DENY", "/spec/serviceAccountName /spec/nodeName /spec/hostNetwork /spec/hostPID /spec/hostIPC", "JSON pointers, or none",
+		"JSON pointers (prefixes, `*` for one segment) that no endpoint may touch; `none`", setPatchDeny},
+	{"AMP_EVENTS_SOURCE", "https://amp.txn2.com/proxy", "a URI", "the CloudEvents attribute `source` of all that amp sends; set it per cluster", setSource},
+	{"AMP_METRICS_ADDR", ":2112", "host:port, :port or off", "Prometheus `/metrics`; `off`", setMetricsAddr},
+	{"AMP_LOG_LEVEL", "info", "debug, info, warn and error", "JSON lines on stderr: `debug`, `info`, `warn` or `error`",
+		func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
+}
+
+// Load reads the configuration with getenv, which is os.Getenv's like. An empty variable is an unset one,
+// as Kubernetes and Knative set them. The error names every bad variable with what is allowed.
+func Load(getenv func(string) string) (*Config, error) {
+	c := &Config{Knative: getenv("K_SERVICE") != ""}
+	var errs []error
+	for _, v := range variables {
+		value := strings.TrimSpace(getenv(v.name))
+		if value == "" {
+			value = v.def
+		}
+		if value == "" {
+			continue
+		}
+		if v.set(c, value) != nil {
+			errs = append(errs, fmt.Errorf("%s=%q: allowed: %s", v.name, review.Clip(value, 100), v.allowed))
+		}
+	}
+	if c.Knative {
+		c.TLS = TLSOff
+	}
+	errs = append(errs, c.validate()...)
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("reading the configuration:\n%w", errors.Join(errs...))
+	}
+	return c, nil
+}
+
+// validate holds the variables against each other.
+func (c *Config) validate() []error {
+	var errs []error
+	together := func(ok bool, text string) {
+		if !ok {
+			errs = append(errs, errors.New(text))
+		}
+	}
+	together(c.TLS != TLSFiles || c.TLSCert != "" && c.TLSKey != "", "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY")
+	together(c.TLSClientCA == "" || c.TLS != TLSOff, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate (under Knative amp serves none)")
+	together((c.EndpointCert == "") == (c.EndpointKey == ""), "AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY go together")
+	named := c.EndpointCert == "" && c.EndpointTokenFile == "" || len(c.EndpointAllow) > 0
+	together(named, "AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentials go only to hosts that it names")
+	return errs
+}
+
+func text(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, v string) error { *field(c) = v; return nil }
+}
+
+func list(field func(*Config) *[]string) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		*field(c) = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })
+		return nil
+	}
+}
+
+func oneOf(set func(*Config, string), allowed ...string) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		for _, a := range allowed {
+			if v == a {
+				set(c, v)
+				return nil
+			}
+		}
+		return errBad
+	}
+}
+
+func port(field func(*Config) *string) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		if n, err := strconv.ParseUint(v, 10, 16); err != nil || n == 0 {
+			return errBad
+		}
+		*field(c) = v
+		return nil
+	}
+}
+
+func setTimeout(c *Config, v string) (err error) {
+	if c.Timeout, err = time.ParseDuration(v); err == nil && (c.Timeout < 10*time.Millisecond || c.Timeout > 30*time.Second) {
+		return errBad
+	}
+	return err
+}
+
+func setMaxBytes(c *Config, v string) (err error) {
+	if c.EndpointMaxBytes, err = strconv.ParseInt(v, 10, 64); err == nil && (c.EndpointMaxBytes < 1 || c.EndpointMaxBytes > 16<<20) {
+		return errBad
+	}
+	return err
+}
+
+func setPatchDeny(c *Config, v string) error {
+	if v != "none" {
+		c.PatchDeny = strings.Fields(strings.ReplaceAll(v, ",", " "))
+	}
+	return nil // package patch says what is wrong with a pointer
+}
+
+func setSource(c *Config, v string) error {
+	if u, err := url.Parse(v); err != nil || v != u.String() {
+		return errBad
+	}
+	c.EventsSource = v
+	return nil
+}
+
+func setMetricsAddr(c *Config, v string) error {
+	if v == "off" {
+		return nil
+	}
+	if _, _, err := net.SplitHostPort(v); err != nil {
+		return errBad
+	}
+	c.MetricsAddr = v
+	return nil
+}
+
+// WriteHelp writes the table of variables for a terminal.
+func WriteHelp(w io.Writer) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, v := range variables {
+		def := v.def
+		if def == "" {
+			def = "-"
+		}
+		// A long default would push every other line's text off the screen.
+		if len(def) > 30 {
+			fmt.Fprintf(tw, "  %s\t\t%s\n  \t\tdefault %s\n", v.name, plain(v.help), def)
+			continue
+		}
+		fmt.Fprintf(tw, "  %s\t%s\t%s\n", v.name, def, plain(v.help))
+	}
+	return tw.Flush()
+}
+
+func plain(s string) string { return strings.ReplaceAll(s, "`", "") }
+
+// WriteMarkdown writes the table of variables as docs/config.md has it.
+func WriteMarkdown(w io.Writer) error {
+	var b strings.Builder
+	b.WriteString("| variable | default | |\n|---|---|---|\n")
+	for _, v := range variables {
+		def := ""
+		if v.def != "" {
+			def = "`" + v.def + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", v.name, def, v.help)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,167 @@
+package serve_test
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/serve"
+)
+
+func env(values map[string]string) func(string) string {
+	return func(name string) string { return values[name] }
+}
+
+func TestLoadOfAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
+	want := &serve.Config{
+		Port: "8080", TLS: serve.TLSOff, TLSPort: "8443",
+		FailurePolicy: review.Fail, Timeout: 1500 * time.Millisecond,
+		EndpointMaxBytes: 1 << 20,
+		PatchDeny:        []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/hostNetwork", "/spec/hostPID", "/spec/hostIPC"},
+		EventsSource:     "https://amp.txn2.com/proxy", MetricsAddr: ":2112", LogLevel: slog.LevelInfo,
+	}
+	for name, values := range map[string]map[string]string{
+		"unset": {},
+		"empty": {"PORT": "", "AMP_TLS": "", "AMP_TIMEOUT": " ", "K_SERVICE": ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := serve.Load(env(values))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("configuration (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestLoad(t *testing.T) {
+	for name, test := range map[string]struct {
+		env   map[string]string
+		check func(c *serve.Config) bool
+	}{
+		"no patch is denied": {map[string]string{"AMP_PATCH_DENY": "none"}, func(c *serve.Config) bool { return c.PatchDeny == nil }},
+		"no metrics":         {map[string]string{"AMP_METRICS_ADDR": "off"}, func(c *serve.Config) bool { return c.MetricsAddr == "" }},
+		"a list in lines and commas": {map[string]string{"AMP_ENDPOINT_ALLOW": "*.svc, 10.0.0.0/8\nhook:8080"},
+			func(c *serve.Config) bool {
+				return cmp.Equal(c.EndpointAllow, []string{"*.svc", "10.0.0.0/8", "hook:8080"})
+			}},
+		"Knative's proxy wants plain HTTP": {map[string]string{"K_SERVICE": "amp", "AMP_TLS": "files", "AMP_TLS_CERT": "c", "AMP_TLS_KEY": "k", "PORT": "9000"},
+			func(c *serve.Config) bool { return c.TLS == serve.TLSOff && c.Port == "9000" && c.Knative }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := serve.Load(env(test.env))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !test.check(c) {
+				t.Errorf("configuration %+v", c)
+			}
+		})
+	}
+}
+
+func TestLoadNamesEveryBadVariableAndWhatIsAllowed(t *testing.T) {
+	_, err := serve.Load(env(map[string]string{
+		"PORT":                    "http",
+		"AMP_TLS":                 "on",
+		"AMP_TLS_PORT":            "0",
+		"AMP_FAILURE_POLICY":      "fail",
+		"AMP_TIMEOUT":             "2",
+		"AMP_ENDPOINT_MAX_BYTES":  "1MB",
+		"AMP_EVENTS_SOURCE":       "my cluster",
+		"AMP_METRICS_ADDR":        "2112",
+		"AMP_LOG_LEVEL":           "loud",
+		"AMP_ENDPOINT_CERT":       "cert.pem",
+		"AMP_ENDPOINT_TOKEN_FILE": "token",
+		"AMP_TLS_CLIENT_CA":       "ca.pem",
+	}))
+	want := `reading the configuration:
+PORT="http": allowed: a port number
+AMP_TLS="on": allowed: off and files
+AMP_TLS_PORT="0": allowed: a port number
+AMP_FAILURE_POLICY="fail": allowed: Fail and Ignore
+AMP_TIMEOUT="2": allowed: a Go duration from 10ms to 30s
+AMP_ENDPOINT_MAX_BYTES="1MB": allowed: a number of bytes from 1 to 16777216
+AMP_EVENTS_SOURCE="my cluster": allowed: a URI
+AMP_METRICS_ADDR="2112": allowed: host:port, :port or off
+AMP_LOG_LEVEL="loud": allowed: debug, info, warn and error
+AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY go together
+AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentials go only to hosts that it names`
+	if err == nil {
+		t.Fatal("no error")
+	}
+	if diff := cmp.Diff(want, err.Error()); diff != "" {
+		t.Errorf("error (-want +got):\n%s", diff)
+	}
+}
+
+func TestTLSWithoutItsFiles(t *testing.T) {
+	for name, test := range map[string]struct {
+		env  map[string]string
+		want string
+	}{
+		"files without a key":     {map[string]string{"AMP_TLS": "files", "AMP_TLS_CERT": "c"}, "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY"},
+		"a client CA without TLS": {map[string]string{"AMP_TLS_CLIENT_CA": "c"}, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate (under Knative amp serves none)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := serve.Load(env(test.env)); err == nil || err.Error() != "reading the configuration:\n"+test.want {
+				t.Errorf("error %v, want %s", err, test.want)
+			}
+		})
+	}
+}
+
+// TestConfigDocIsTheTable holds docs/config.md against the code's own table; AMP_UPDATE=1 rewrites it.
+func TestConfigDocIsTheTable(t *testing.T) {
+	path := filepath.Join("..", "..", "docs", "config.md")
+	var table bytes.Buffer
+	if err := serve.WriteMarkdown(&table); err != nil {
+		t.Fatal(err)
+	}
+	const head = `# Configuration
+
+amp is configured by environment variables only; an empty one is an unset one. A bad value keeps amp from
+starting: it names every bad variable with what is allowed. ` + "`amp --help`" + ` prints this table.
+
+`
+	want := head + table.String()
+	if os.Getenv("AMP_UPDATE") != "" {
+		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("%s (-want +got), run the test with AMP_UPDATE=1:\n%s", path, diff)
+	}
+}
+
+func TestHelpNamesEveryVariable(t *testing.T) {
+	var help, table bytes.Buffer
+	if err := serve.WriteHelp(&help); err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.WriteMarkdown(&table); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(table.String(), "\n")[2:] {
+		if line == "" {
+			continue
+		}
+		if name := strings.Split(line, "`")[1]; !strings.Contains(help.String(), "  "+name) {
+			t.Errorf("the help does not name %s", name)
+		}
+	}
+}
