@@ -1,0 +1,215 @@
+// Command demo shows amp without a cluster: the proxy, the sample endpoints, and one recorded review of a
+// JupyterHub user's Pod going through them. It goes on serving, so that its curls can be tried.
+package main
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/txn2/amp/endpoints/jupyterhub"
+	"github.com/txn2/amp/endpoints/require"
+	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/namespaces"
+	"github.com/txn2/amp/internal/patch"
+	"github.com/txn2/amp/internal/proxy"
+	"github.com/txn2/amp/internal/review"
+)
+
+// recorded is what a kube-apiserver sent when JupyterHub created alice's Pod in the namespace jhub.
+//
+//go:embed jupyterhub-user.review.json
+var recorded string
+
+// The namespaces of the demo. The same Pod is created in each.
+const (
+	works   = "jhub"
+	broken  = "broken"  // its endpoint is down
+	refuses = "refuses" // its validation endpoint refuses the Pod's image
+)
+
+func main() {
+	addr := flag.String("addr", "127.0.0.1:8080", "where amp serves; if the port is taken, any free one")
+	endpoint := flag.String("endpoint", "", "URL of your own endpoint, in the sample's place")
+	flag.Usage = func() {
+		fmt.Fprint(flag.CommandLine.Output(), "Shows amp without a cluster: proxy, sample endpoints and a recorded review.\n\nusage: demo [flags]\n\n")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if flag.NArg() > 0 {
+		fmt.Fprintf(os.Stderr, "demo: unknown argument %q\n", flag.Arg(0))
+		os.Exit(2)
+	}
+	// The samples' own log lines would come before the screen.
+	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Stdout, *addr, *endpoint); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+// run shows the screen and serves until ctx ends.
+func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
+	samples, err := serveSamples(ctx)
+	if err != nil {
+		return err
+	}
+	if endpoint == "" {
+		endpoint = samples + "/jupyterhub"
+	}
+	if u, err := url.Parse(endpoint); err != nil || u.Host == "" {
+		return fmt.Errorf("--endpoint %q: expected an http or https URL", endpoint)
+	}
+	down, err := closedPort()
+	if err != nil {
+		return err
+	}
+	d := &demo{recorder: recorder{out: out}}
+	d.policies = map[string]*review.Policy{
+		works:   policy(works, namespaces.AnnotationEndpoint, endpoint),
+		broken:  policy(broken, namespaces.AnnotationEndpoint, "http://"+down+"/mutate"),
+		refuses: policy(refuses, namespaces.AnnotationValidation, samples+"/require"),
+	}
+	calls, err := callout.New(callout.Config{
+		// Everything here is on loopback, which amp does not call unless it is told to; your own endpoint may
+		// be anywhere.
+		Allow:    []string{"*", "127.0.0.0/8", "::1/128"},
+		MaxBytes: 1 << 20,
+		Source:   "https://amp.txn2.com/proxy",
+		Version:  "demo",
+		Log:      slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		return err
+	}
+	patches, err := patch.New(nil)
+	if err != nil {
+		return err
+	}
+	d.proxy = &proxy.Proxy{
+		Policies: d, Endpoints: calls, Check: patches.Check, Same: patch.Same, Recorder: &d.recorder, Log: slog.New(slog.DiscardHandler),
+		Timeout: 1500 * time.Millisecond, FailurePolicy: review.Fail,
+	}
+
+	listener, err := listen(addr)
+	if err != nil {
+		return err
+	}
+	d.url = "http://" + listener.Addr().String()
+	if err := d.show(out); err != nil {
+		return err
+	}
+	d.recorder.live = true
+
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /demo/{namespace}", serveRecorded)
+	mux.Handle("/", &proxy.Handler{Proxy: d.proxy, Version: "demo", Ready: func() bool { return true }})
+	return serve(ctx, listener, mux)
+}
+
+// serve serves until ctx ends.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Close() })
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// demo is a proxy whose namespaces are made up.
+type demo struct {
+	proxy    *proxy.Proxy
+	recorder recorder
+	policies map[string]*review.Policy
+	url      string
+}
+
+// Policy returns the policy of one of the demo's namespaces.
+func (d *demo) Policy(_ context.Context, namespace string) (*review.Policy, error) {
+	if p := d.policies[namespace]; p != nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("reading namespace %s: the demo has only %s, %s and %s", namespace, works, broken, refuses)
+}
+
+func policy(namespace, key, endpoint string) *review.Policy {
+	return namespaces.Parse(namespace, map[string]string{namespaces.LabelEnabled: "true"}, map[string]string{key: endpoint})
+}
+
+// ask sends the recorded review through the proxy as if the Pod were created in namespace.
+func (d *demo) ask(namespace string, op review.Operation, policy review.FailurePolicy) (*review.Record, error) {
+	r, err := review.Read([]byte(reviewIn(namespace)), op)
+	if err != nil {
+		return nil, err
+	}
+	r.FailurePolicy = policy
+	return d.proxy.Review(context.Background(), r, 0), nil
+}
+
+func reviewIn(namespace string) string {
+	return strings.ReplaceAll(recorded, `"namespace": "`+works+`"`, `"namespace": "`+namespace+`"`)
+}
+
+// serveRecorded lets curl fetch the review that it then posts.
+func serveRecorded(w http.ResponseWriter, req *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, reviewIn(req.PathValue("namespace")))
+}
+
+// serveSamples serves the sample endpoints on a free port and returns the URL that their paths follow.
+func serveSamples(ctx context.Context) (string, error) {
+	images, err := require.New("registry.example")
+	if err != nil {
+		return "", err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("/jupyterhub", jupyterhub.New("")) // with its built-in profiles
+	mux.Handle("/require", images)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("serving the sample endpoints: %w", err)
+	}
+	go func() {
+		if err := serve(ctx, listener, mux); err != nil {
+			slog.Error("the sample endpoints are no longer served", "error", err)
+		}
+	}()
+	return "http://" + listener.Addr().String(), nil
+}
+
+// closedPort returns an address where nobody listens.
+func closedPort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("looking for a free port: %w", err)
+	}
+	return listener.Addr().String(), listener.Close()
+}
+
+// listen listens at addr or, if its port is taken, at a free one beside it.
+func listen(addr string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", addr)
+	if err == nil {
+		return listener, nil
+	}
+	host, _, splitErr := net.SplitHostPort(addr)
+	if splitErr != nil {
+		return nil, fmt.Errorf("--addr %q: expected host:port", addr)
+	}
+	return net.Listen("tcp", net.JoinHostPort(host, "0"))
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// screen collects what the demo prints and tells when it is all there.
+type screen struct {
+	mu   sync.Mutex
+	text strings.Builder
+	full chan struct{}
+	once sync.Once
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, err := s.text.Write(p)
+	s.once.Do(func() { close(s.full) }) // it comes in one piece
+	return n, err
+}
+
+// start runs the demo until the test ends and returns its first screen.
+func start(t *testing.T, endpoint string) string {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	out := &screen{full: make(chan struct{})}
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, out, "127.0.0.1:0", endpoint) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case <-out.full:
+	case err := <-ended:
+		ended <- err
+		t.Fatalf("the demo ended: %v", err)
+	}
+	out.mu.Lock()
+	defer out.mu.Unlock()
+	return out.text.String()
+}
+
+func wantAll(t *testing.T, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("it does not say %q:\n%s", part, text)
+		}
+	}
+}
+
+func TestScreen(t *testing.T) {
+	text := start(t, "")
+	wantAll(t, text,
+		"+    - name: WORKSPACE\n", "+      subPath: users/alice\n", "+  volumes:\n",
+		"who       admin, in namespace jhub\n", "/jupyterhub\n", "operations\n",
+		"the user sees: amp: endpoint http://127.0.0.1:", "connection refused",
+		"the user sees: Warning: amp: not mutated: http://127.0.0.1:",
+		`the user sees: container "notebook" uses image "quay.io/jupyter/base-notebook:latest"`)
+	if strings.Contains(text, "\x1b") {
+		t.Error("it is coloured, although this is no terminal")
+	}
+
+	// The curls it prints, as a newcomer would paste them.
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("skipped from here on: curl is not installed, so the printed commands cannot be run")
+	}
+	want := []string{`"patchType":"JSONPatch"`, `"allowed":false`, `"warnings":["amp: not mutated`, `"allowed":false`}
+	curls := regexp.MustCompile(`(?m)^  (curl .*)$`).FindAllStringSubmatch(text, -1)
+	if len(curls) != len(want) {
+		t.Fatalf("%d curls, want %d", len(curls), len(want))
+	}
+	for i, curl := range curls {
+		answer, err := exec.Command("sh", "-c", curl[1]).CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", curl[1], err, answer)
+		}
+		t.Logf("%s\n%s", curl[1], answer)
+		if !bytes.Contains(answer, []byte(want[i])) {
+			t.Errorf("%s answered\n%s", curl[1], answer)
+		}
+	}
+}
+
+func TestYourOwnEndpointInTheSamplesPlace(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer string
+		want   []string
+	}{
+		"one operation":   {`[{"op":"add","path":"/metadata/labels/mine","value":"yes"}]`, []string{"+    mine: \"yes\"\n", "patch     1 operation\n"}},
+		"no change":       {`[]`, []string{"the same: the endpoint wants no change", "patch     0 operations"}},
+		"something wrong": {`[{"op":"remove","path":"/spec/containers/9"}]`, []string{`op 1 (remove "/spec/containers/9"): the Pod has 1 container`}},
+		"with a warning":  {`{"warnings":["mind the gap"]}`, []string{"Warning: mind the gap"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, test.answer) })}
+			go func() { _ = server.Serve(listener) }()
+			t.Cleanup(func() { _ = server.Close() })
+			wantAll(t, start(t, "http://"+listener.Addr().String()+"/"), test.want...)
+		})
+	}
+	err := run(t.Context(), io.Discard, "127.0.0.1:0", "localhost:9000")
+	if want := `--endpoint "localhost:9000": expected an http or https URL`; err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+// TestReadmeEndpoints runs the README's first endpoints as they stand there, but for the port, and puts them
+// in the sample's place.
+func TestReadmeEndpoints(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, language := range []struct{ name, file, program string }{
+		{"go", "main.go", "go"},
+		{"python", "endpoint.py", "python3"},
+	} {
+		t.Run(language.name, func(t *testing.T) {
+			if _, err := exec.LookPath(language.program); err != nil {
+				t.Skipf("skipped: %s is not installed", language.program)
+			}
+			block := regexp.MustCompile("(?s)```" + language.name + "\n(.*?)```").FindSubmatch(readme)
+			if block == nil {
+				t.Fatalf("README.md has no %s", language.name)
+			}
+			addr, err := closedPort()
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, port, err := net.SplitHostPort(addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			file := filepath.Join(t.TempDir(), language.file)
+			if err := os.WriteFile(file, bytes.ReplaceAll(block[1], []byte("9000"), []byte(port)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			command := exec.CommandContext(t.Context(), language.program, file)
+			if language.name == "go" {
+				binary := filepath.Join(t.TempDir(), "endpoint")
+				if out, err := exec.Command("go", "build", "-o", binary, file).CombinedOutput(); err != nil {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				command = exec.CommandContext(t.Context(), binary)
+			}
+			if err := command.Start(); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
+			awaitPort(t, addr)
+			wantAll(t, start(t, fmt.Sprintf("http://%s/", addr)), "+    example.com/created-by: admin\n")
+		})
+	}
+}
+
+func awaitPort(t *testing.T, addr string) {
+	t.Helper()
+	deadline := time.Now().Add(30 * time.Second)
+	for tick := time.NewTicker(20 * time.Millisecond); time.Now().Before(deadline); <-tick.C {
+		if conn, err := net.Dial("tcp", addr); err == nil {
+			_ = conn.Close()
+			return
+		}
+	}
+	t.Fatalf("nobody listens at %s", addr)
+}

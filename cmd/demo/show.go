@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/diff"
+	"sigs.k8s.io/yaml"
+
+	"github.com/txn2/amp/internal/patch"
+	"github.com/txn2/amp/internal/review"
+)
+
+// recorder prints a line for each review, once the first screen is done.
+type recorder struct {
+	out  io.Writer
+	live bool
+}
+
+// Record prints what became of a review.
+func (r *recorder) Record(_ context.Context, rec *review.Record) {
+	if !r.live {
+		return
+	}
+	fmt.Fprintf(r.out, "%s %s of %s/%s: %s, %s\n", rec.Time.Format("15:04:05"), rec.Review.Operation, rec.Review.Namespace, rec.Review.PodName(), rec.Verdict.Outcome, rec.Took.Round(10_000))
+}
+
+// Panicked says what must not happen.
+func (r *recorder) Panicked() {
+	fmt.Fprintln(r.out, "demo: a panic in amp was contained: that is a bug")
+}
+
+// The colours of the screen, empty where it is no terminal.
+type palette struct{ bold, dim, red, green, reset string }
+
+func colours() palette {
+	info, err := os.Stdout.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return palette{}
+	}
+	return palette{bold: "\x1b[1m", dim: "\x1b[2m", red: "\x1b[31m", green: "\x1b[32m", reset: "\x1b[0m"}
+}
+
+// show prints the one screen of the demo.
+func (d *demo) show(out io.Writer) error {
+	c := colours()
+	rec, err := d.ask(works, review.Mutate, "")
+	if err != nil {
+		return err
+	}
+	step := &review.Step{}
+	if n := len(rec.Run.Steps); n > 0 {
+		step = &rec.Run.Steps[n-1]
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%sJupyterHub starts alice's notebook. amp hands the Pod to an endpoint, and it comes back as:%s\n\n", c.bold, c.reset)
+	switch {
+	case rec.Verdict.Outcome == review.OutcomeMutated:
+		changes, err := podDiff(rec)
+		if err != nil {
+			return err
+		}
+		writeDiff(&b, c, changes)
+	case rec.Verdict.Message != "":
+		fmt.Fprintf(&b, "  %s%s%s\n", c.red, rec.Verdict.Message, c.reset)
+	default:
+		fmt.Fprintf(&b, "  the same: the endpoint wants no change\n")
+	}
+	for _, w := range rec.Verdict.Warnings {
+		fmt.Fprintf(&b, "  Warning: %s\n", w)
+	}
+	ops := "operations"
+	if len(rec.Verdict.Patch) == 1 {
+		ops = "operation"
+	}
+	fmt.Fprintf(&b, "\n  who       %s, in namespace %s\n  endpoint  %s\n  patch     %d %s\n  took      %.1f ms, %.1f of them at the endpoint\n",
+		rec.Review.User, rec.Review.Namespace, step.Endpoint.Name, len(rec.Verdict.Patch), ops,
+		float64(rec.Took.Microseconds())/1000, float64(step.Took.Microseconds())/1000)
+
+	fmt.Fprintf(&b, "\n%samp serves at %s until you press Ctrl-C. Try:%s\n\n", c.bold, d.url, c.reset)
+	for _, try := range []struct {
+		title, namespace, path string
+		operation              review.Operation
+		policy                 review.FailurePolicy
+	}{
+		{"the same, as the API server sees it: the answer holds the patch in base64", works, "/mutate/fail", review.Mutate, review.Fail},
+		{"with an endpoint that is down, in a namespace whose policy is Fail", broken, "/mutate/fail", review.Mutate, review.Fail},
+		{"the same under Ignore", broken, "/mutate/ignore", review.Mutate, review.Ignore},
+		{"an endpoint that refuses: images may come from registry.example only", refuses, "/validate/fail", review.Validate, review.Fail},
+	} {
+		rec, err := d.ask(try.namespace, try.operation, try.policy)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&b, "  %s# %s%s\n  curl -s %s/demo/%s | curl -s -H 'Content-Type: application/json' --data-binary @- %s%s\n",
+			c.dim, try.title, c.reset, d.url, try.namespace, d.url, try.path)
+		switch {
+		case rec.Verdict.Outcome == review.OutcomeRejected:
+			fmt.Fprintf(&b, "  %sthe user sees:%s %s%s%s\n", c.dim, c.reset, c.red, rec.Verdict.Message, c.reset)
+		case len(rec.Verdict.Warnings) > 0:
+			fmt.Fprintf(&b, "  %sthe user sees:%s Warning: %s\n", c.dim, c.reset, strings.Join(rec.Verdict.Warnings, "\n  Warning: "))
+		}
+		b.WriteByte('\n')
+	}
+	fmt.Fprintf(&b, "Your own endpoint in the sample's place: go run ./cmd/demo --endpoint http://127.0.0.1:9000/\n\n")
+	_, err = io.WriteString(out, b.String())
+	return err
+}
+
+// podDiff compares the Pod before and after the patch as YAML, which is how its reader knows it.
+func podDiff(rec *review.Record) ([]byte, error) {
+	checker, err := patch.New(nil)
+	if err != nil {
+		return nil, err
+	}
+	checked, err := checker.Check(rec.Review.Pod, rec.Verdict.Patch)
+	if err != nil {
+		return nil, err
+	}
+	before, err := manifest(rec.Review.Pod)
+	if err != nil {
+		return nil, err
+	}
+	after, err := manifest(checked.Pod)
+	if err != nil {
+		return nil, err
+	}
+	return diff.Diff("before", before, "after", after), nil
+}
+
+// manifest is a Pod as YAML, without what only the API server's bookkeeping needs.
+func manifest(pod json.RawMessage) ([]byte, error) {
+	var object map[string]any
+	if err := json.Unmarshal(pod, &object); err != nil {
+		return nil, err
+	}
+	if metadata, ok := object["metadata"].(map[string]any); ok {
+		delete(metadata, "managedFields")
+	}
+	return yaml.Marshal(object)
+}
+
+// writeDiff writes a unified diff without its head: what is compared has just been said.
+func writeDiff(b *strings.Builder, c palette, changes []byte) {
+	for line := range bytes.Lines(changes) {
+		text := strings.TrimSuffix(string(line), "\n")
+		switch {
+		case strings.HasPrefix(text, "diff "), strings.HasPrefix(text, "--- "), strings.HasPrefix(text, "+++ "):
+			continue
+		case strings.HasPrefix(text, "@@"):
+			text = c.dim + "…" + c.reset
+		case strings.HasPrefix(text, "+"):
+			text = c.green + text + c.reset
+		case strings.HasPrefix(text, "-"):
+			text = c.red + text + c.reset
+		default:
+			text = c.dim + text + c.reset
+		}
+		fmt.Fprintf(b, "  %s\n", text)
+	}
+}
