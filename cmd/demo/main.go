@@ -101,7 +101,7 @@ func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
 		return err
 	}
 	d.proxy = &proxy.Proxy{
-		Policies: d, Endpoints: calls, Check: patches.Check, Same: patch.Same, Recorder: &d.recorder, Log: slog.New(slog.DiscardHandler),
+		Policies: d, Endpoints: calls, Check: patches.Check, Same: patch.Same, Annotate: patch.Annotate, Recorder: &d.recorder, Log: slog.New(slog.DiscardHandler),
 		Timeout: 1500 * time.Millisecond, FailurePolicy: review.Fail,
 	}
 

@@ -45,8 +45,8 @@ type Proxy struct {
 	Check func(pod json.RawMessage, ops []review.Op) (review.Checked, error)
 	// Same reports whether two Pods are the same, however they are written.
 	Same func(a, b json.RawMessage) bool
-	// Stamp returns the ops that name the event on the Pod.
-	Stamp    func(pod json.RawMessage, event string) ([]review.Op, error)
+	// Annotate returns the ops that set an annotation on the Pod.
+	Annotate func(pod json.RawMessage, key, value string) []review.Op
 	Recorder Recorder
 	Log      *slog.Logger
 
@@ -208,12 +208,8 @@ func (p *Proxy) callAll(ctx context.Context, rec *review.Record) {
 		run.Patch = nil
 	}
 	if len(run.Patch) > 0 && rec.Event != "" && !rec.Policy.Shadow {
-		stamp, err := p.Stamp(pod, rec.Event)
-		if err != nil {
-			run.Err, run.Patch = fmt.Errorf("naming the event on the Pod: %w", err), nil
-			return
-		}
-		run.Stamp, run.Patch = stamp, append(run.Patch, stamp...)
+		run.Stamp = p.Annotate(pod, review.StampAnnotation, rec.Event)
+		run.Patch = append(run.Patch, run.Stamp...)
 	}
 }
 

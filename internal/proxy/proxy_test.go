@@ -35,6 +35,7 @@ type world struct {
 	failures  map[string]error
 	refused   map[string]error // by the path of a patch's first op
 	panicking bool
+	events    review.Level
 
 	calls    []call
 	records  []*review.Record
@@ -64,11 +65,15 @@ func (w *world) Check(pod json.RawMessage, ops []review.Op) (review.Checked, err
 	return review.Checked{Ops: ops, Pod: append(bytes.Clone(pod), ops[0].Path...), Warnings: []string{"checked"}}, nil
 }
 
+func (w *world) Annotate(_ json.RawMessage, key, value string) []review.Op {
+	return []review.Op{{Op: "add", Path: key + "=" + value}}
+}
+
 func (w *world) Record(_ context.Context, rec *review.Record) { w.records = append(w.records, rec) }
 func (w *world) Panicked()                                    { w.panicked++ }
 
 func (w *world) proxy() *proxy.Proxy {
-	return &proxy.Proxy{Policies: w, Endpoints: w, Check: w.Check, Same: func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }, Recorder: w, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+	return &proxy.Proxy{Policies: w, Endpoints: w, Check: w.Check, Same: func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }, Annotate: w.Annotate, Recorder: w, Events: w.events, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 		Timeout: 1500 * time.Millisecond, FailurePolicy: review.Fail}
 }
 
@@ -271,5 +276,65 @@ func TestRecordNamesTheResultOfEachStep(t *testing.T) {
 	}
 	if rec.Run.Steps[1].Status != 503 {
 		t.Errorf("status %d", rec.Run.Steps[1].Status)
+	}
+}
+
+// TestEvents tells which reviews have an event, and what a mutated Pod carries of it.
+func TestEvents(t *testing.T) {
+	const a = "http://a"
+	opted := &review.Policy{Enabled: true, Mutate: endpoints(t, a)}
+	with := func(change func(p *review.Policy)) *review.Policy {
+		p := *opted
+		change(&p)
+		return &p
+	}
+	changes := map[string]review.Answer{a: patch("/1")}
+	mutate := review.Review{UID: "u", Operation: review.Mutate, Pod: json.RawMessage("pod")}
+	dryRun, validate := mutate, mutate
+	dryRun.DryRun = true
+	validate.Operation, validate.Stamp = review.Validate, "earlier"
+
+	for name, test := range map[string]struct {
+		world   world
+		r       review.Review
+		event   string
+		level   review.Level
+		stamp   string
+		outcome review.Outcome
+	}{
+		"a mutation is stamped":                 {world{policy: opted, answers: changes, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "amp.txn2.com/event=u", review.OutcomeMutated},
+		"no change is not":                      {world{policy: opted, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeUnchanged},
+		"shadow mode stamps nothing":            {world{policy: with(func(p *review.Policy) { p.Shadow = true }), answers: changes, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeShadowed},
+		"a dry run leaves no event":             {world{policy: opted, answers: changes, events: review.LevelPatch}, dryRun, "", review.LevelPatch, "", review.OutcomeMutated},
+		"events are off":                        {world{policy: opted, answers: changes}, mutate, "", "", "", review.OutcomeMutated},
+		"a namespace that wants no events":      {world{policy: with(func(p *review.Policy) { p.Events = review.LevelNone }), answers: changes, events: review.LevelPatch}, mutate, "", review.LevelNone, "", review.OutcomeMutated},
+		"a namespace lowers the level":          {world{policy: with(func(p *review.Policy) { p.Events = review.LevelMetadata }), answers: changes, events: review.LevelFull}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
+		"a namespace does not raise it":         {world{policy: with(func(p *review.Policy) { p.Events = review.LevelFull }), answers: changes, events: review.LevelMetadata}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
+		"a failure has an event":                {world{policy: opted, failures: map[string]error{a: errors.New("down")}, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeRejected},
+		"a bad Namespace has one":               {world{policy: with(func(p *review.Policy) { p.Err = errors.New("bad") }), events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeRejected},
+		"a Namespace that cannot be read":       {world{policyErr: errors.New("gone"), events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeRejected},
+		"what amp leaves alone has none":        {world{policy: &review.Policy{}, events: review.LevelPatch}, mutate, "", "", "", review.OutcomeSkipped},
+		"a stamped Pod that nobody validates":   {world{policy: opted, events: review.LevelPatch}, validate, "u", review.LevelPatch, "", review.OutcomeValidated},
+		"the same, whoever created it":          {world{policy: with(func(p *review.Policy) { p.Creators = review.Globs{"hub"} }), events: review.LevelPatch}, validate, "u", review.LevelPatch, "", review.OutcomeValidated},
+		"a stamped Pod, while events are off":   {world{policy: opted}, validate, "", "", "", review.OutcomeSkipped},
+		"an unstamped Pod that nobody validate": {world{policy: opted, events: review.LevelPatch}, review.Review{UID: "u", Operation: review.Validate, Pod: json.RawMessage("pod")}, "", "", "", review.OutcomeSkipped},
+	} {
+		run(t, name, func(t *testing.T) {
+			rec := test.world.proxy().Review(t.Context(), &test.r, 0)
+			if rec.Event != test.event || rec.Level != test.level || rec.Verdict.Outcome != test.outcome {
+				t.Errorf("%s, event %q at level %q; want %s, %q, %q", rec.Verdict.Outcome, rec.Event, rec.Level, test.outcome, test.event, test.level)
+			}
+			var paths []string
+			for _, op := range rec.Verdict.Patch {
+				paths = append(paths, op.Path)
+			}
+			want := strings.TrimSpace("/1 " + test.stamp)
+			if test.outcome != review.OutcomeMutated {
+				want = ""
+			}
+			if got := strings.Join(paths, " "); got != want {
+				t.Errorf("patch %q, want %q", got, want)
+			}
+		})
 	}
 }

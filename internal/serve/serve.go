@@ -86,6 +86,7 @@ func New(ctx context.Context, getenv func(string) string) (*App, error) {
 		Endpoints:     endpoints,
 		Check:         patches.Check,
 		Same:          patch.Same,
+		Annotate:      patch.Annotate,
 		Recorder:      &emit.Recorder{Metrics: emit.NewMetrics(registry, Version(), handler.InFlight), Log: log},
 		Log:           log,
 		Timeout:       config.Timeout,
