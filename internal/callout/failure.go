@@ -44,7 +44,7 @@ func connectionFailure(ctx context.Context, err error, left time.Duration, start
 		case left < time.Millisecond:
 			return failed(review.ResultLate, "no time was left to call it")
 		}
-		return failed(review.ResultLate, "no answer within "+short(left))
+		return failed(review.ResultLate, "no answer within "+short(left)+", the time it had (AMP_TIMEOUT, amp.txn2.com/timeout)")
 	}
 	errors.As(err, &errno)
 	switch {
