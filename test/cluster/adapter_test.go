@@ -1,0 +1,140 @@
+package cluster
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// cluster is a real Kubernetes, reached through the executable that AMP_CLUSTER names:
+//
+//	up                  makes a fresh cluster with DNS; down ends it
+//	kubectl ARGS...     kubectl as cluster admin, standard input and files included
+//	image NAME BINARY   makes an image of a static binary (entry point /BINARY's name) and loads it on the nodes
+//	in CMD...           runs a command where Pods and Services can be reached
+type cluster struct{ adapter string }
+
+// up makes a cluster that goes when the test ends.
+func up(t *testing.T) *cluster {
+	t.Helper()
+	adapter := os.Getenv("AMP_CLUSTER")
+	if adapter == "" {
+		t.Skip("SKIPPED: these tests need a real cluster. AMP_CLUSTER must name an adapter to one, " +
+			"an executable with the verbs up, down, kubectl, image and in: AMP_CLUSTER=path make e2e-cluster")
+	}
+	path, err := exec.LookPath(adapter)
+	if err != nil {
+		t.Fatalf("AMP_CLUSTER: %v", err)
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		t.Fatal(err)
+	}
+	c := &cluster{adapter: path}
+	t.Cleanup(func() {
+		if _, err := c.run("down"); err != nil {
+			t.Errorf("ending the cluster: %v", err)
+		}
+	})
+	start := time.Now()
+	if _, err := c.run("up"); err != nil {
+		t.Fatalf("making the cluster: %v", err)
+	}
+	t.Logf("the cluster is up after %v", time.Since(start).Round(time.Second))
+	return c
+}
+
+// run calls the adapter and returns its standard output.
+func (c *cluster) run(args ...string) (string, error) {
+	return c.runWith("", args...)
+}
+
+func (c *cluster) runWith(input string, args ...string) (string, error) {
+	cmd := exec.Command(c.adapter, args...)
+	var out, said bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = strings.NewReader(input), &out, &said
+	if err := cmd.Run(); err != nil {
+		return out.String(), fmt.Errorf("%s: %w\n%s", strings.Join(args, " "), err, strings.TrimSpace(said.String()))
+	}
+	return out.String(), nil
+}
+
+// kubectl runs a command that must succeed.
+func (c *cluster) kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := c.run(append([]string{"kubectl"}, args...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// apply applies manifests as text.
+func (c *cluster) apply(t *testing.T, manifests string) {
+	t.Helper()
+	if _, err := c.runWith(manifests, "kubectl", "apply", "-f", "-"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// image builds a program of the repository, static as an image of nothing else needs it, and loads it as
+// dev.local/NAME:e2e.
+func (c *cluster) image(t *testing.T, name, dir, pkg string) {
+	t.Helper()
+	binary := filepath.Join(t.TempDir(), name)
+	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary, pkg)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building %s: %v\n%s", pkg, err, said)
+	}
+	if _, err := c.run("image", "dev.local/"+name+":e2e", binary); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// applyOverlay applies a kustomization as a user would write theirs; in it, REPO is the path to the repository.
+// It returns the overlay's folder.
+func (c *cluster) applyOverlay(t *testing.T, kustomization string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	repo, err := filepath.Rel(dir, root(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(kustomization, "REPO", repo)
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.kubectl(t, "apply", "--server-side", "-k", dir)
+	return dir
+}
+
+// root is the repository.
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// diagnose prints, of a test that failed, what a person would look at first.
+func (c *cluster) diagnose(t *testing.T) {
+	if !t.Failed() {
+		return
+	}
+	for _, args := range [][]string{
+		{"get", "pods", "--all-namespaces", "--field-selector", "metadata.namespace!=stream", "-o", "wide"},
+		{"get", "events", "--all-namespaces", "--field-selector", "type=Warning"},
+		{"logs", "--namespace", "amp-system", "--selector", "app.kubernetes.io/name=amp", "--tail", "20"},
+	} {
+		out, err := c.run(append([]string{"kubectl"}, args...)...)
+		t.Logf("kubectl %s:\n%s%v", strings.Join(args, " "), out, errors.Join(err))
+	}
+}

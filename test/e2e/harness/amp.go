@@ -1,0 +1,142 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+)
+
+// ampService is the Service's name, on which the API server would insist in a cluster.
+const ampService = "amp.amp-system.svc"
+
+// Replica is one running amp.
+type Replica struct {
+	Address string
+	process *process
+	front   *Front
+}
+
+// StartReplica starts another amp behind the front and waits until it is ready.
+func (w *World) StartReplica() (*Replica, error) {
+	port := strconv.Itoa(freePort())
+	env := append(w.environment,
+		"KUBECONFIG="+w.path("amp.kubeconfig"),
+		"AMP_TLS_PORT="+port,
+		"AMP_TLS_CERT="+w.path("tls", "tls.crt"),
+		"AMP_TLS_KEY="+w.path("tls", "tls.key"),
+		// The tests' endpoints are on loopback, which amp does not call unless a CIDR lists it.
+		"AMP_ENDPOINT_ALLOW=127.0.0.0/8",
+		"AMP_METRICS_ADDR=off",
+	)
+	w.replicas++
+	p, err := start(w.dir, fmt.Sprintf("amp-%d", w.replicas), w.programs.amp, env)
+	if err != nil {
+		return nil, err
+	}
+	r := &Replica{Address: "127.0.0.1:" + port, process: p, front: w.Front}
+	w.Front.add(r.Address)
+	w.running = append(w.running, r)
+	return r, poll(30*time.Second, func(context.Context) error {
+		if p.ended() {
+			return permanent(fmt.Errorf("amp ended: %s", p.lastWords()))
+		}
+		for _, ready := range w.Front.readyReplicas() {
+			if ready == r.Address {
+				return nil
+			}
+		}
+		return fmt.Errorf("amp is not ready: %s", p.lastWords())
+	})
+}
+
+// Stop ends amp as a Pod's deletion does and waits until it has. It must end by itself within the 30 s that
+// deploy/ grants, with status 0.
+func (r *Replica) Stop() error {
+	defer r.front.remove(r.Address)
+	return r.process.stop(30 * time.Second)
+}
+
+// Kill ends amp without a word to it.
+func (r *Replica) Kill() {
+	defer r.front.remove(r.Address)
+	r.process.kill()
+}
+
+// writeKubeconfig makes amp's way to the API server: its ServiceAccount's token, and so the rights that
+// deploy/ grants and no others.
+func (w *World) writeKubeconfig(ctx context.Context) error {
+	hour := int64(3600)
+	client := kubernetes.NewForConfigOrDie(w.API.Config())
+	token, err := client.CoreV1().ServiceAccounts("amp-system").CreateToken(ctx, "amp",
+		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour}}, metav1.CreateOptions{})
+	if err != nil {
+		return fmt.Errorf("asking for the token of amp's ServiceAccount: %w", err)
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters["c"] = &clientcmdapi.Cluster{Server: w.API.URL, CertificateAuthorityData: w.API.ca.PEM}
+	config.AuthInfos["amp"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
+	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "amp"}
+	config.CurrentContext = "x"
+	return clientcmd.WriteToFile(*config, w.path("amp.kubeconfig"))
+}
+
+// RenewCertificate gives amp a new certificate as the kubelet brings an updated Secret into a volume: a new
+// folder, to which a symbolic link is turned in one step. It returns what to recognise it by.
+func (w *World) RenewCertificate() (Pair, error) {
+	pair := w.ca.Issue(pkix.Name{CommonName: "amp"}, ampService)
+	w.renewals++
+	data := fmt.Sprintf("..data-%d", w.renewals)
+	dir := w.path("tls", data)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return pair, err
+	}
+	err := errors.Join(
+		os.WriteFile(filepath.Join(dir, "tls.crt"), pair.Certificate, 0o600),
+		os.WriteFile(filepath.Join(dir, "tls.key"), pair.Key, 0o600),
+		os.Symlink(data, w.path("tls", "..new")),
+		os.Rename(w.path("tls", "..new"), w.path("tls", "..data")),
+	)
+	for _, name := range []string{"tls.crt", "tls.key"} {
+		if link := os.Symlink(filepath.Join("..data", name), w.path("tls", name)); !errors.Is(link, os.ErrExist) {
+			err = errors.Join(err, link)
+		}
+	}
+	return pair, err
+}
+
+// BreakCertificate writes a key that is not the certificate's, as a renewal that writes one file after the
+// other does for a moment. The returned function ends that state.
+func (w *World) BreakCertificate() (restore func() error, err error) {
+	path := w.path("tls", "..data", "tls.key")
+	key, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return os.WriteFile(path, key, 0o600) }, os.WriteFile(path, encodeKey(newKey()), 0o600)
+}
+
+// Client is an HTTPS client that trusts amp's certificate and nothing else; each request has its own
+// connection, and so its own handshake.
+func (w *World) Client() *http.Client {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(w.ca.PEM)
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{RootCAs: roots, ServerName: ampService},
+	}}
+}

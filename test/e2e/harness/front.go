@@ -1,0 +1,156 @@
+package harness
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Front stands where a cluster has amp's Service: the one address that the API server knows. A new
+// connection goes to any replica that is ready; an existing one stays where it is, whatever becomes
+// of its replica. Without a ready replica a connection is closed at once.
+//
+// As in a cluster, it hears of a replica's end a little late: from /readyz, asked every 50 ms.
+type Front struct {
+	Address string
+
+	listener net.Listener
+	mu       sync.Mutex
+	replicas map[string]*replica // by address
+	open     map[net.Conn]bool
+}
+
+type replica struct {
+	address string
+	ready   bool
+	stop    context.CancelFunc
+}
+
+func newFront() (*Front, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	f := &Front{Address: l.Addr().String(), listener: l, replicas: map[string]*replica{}, open: map[net.Conn]bool{}}
+	go f.accept()
+	return f, nil
+}
+
+// add makes a replica known; it gets connections once it is ready.
+func (f *Front) add(address string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &replica{address: address, stop: cancel}
+	f.mu.Lock()
+	f.replicas[address] = r
+	f.mu.Unlock()
+	go f.watch(ctx, r)
+}
+
+// remove forgets a replica. Its connections stay.
+func (f *Front) remove(address string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r := f.replicas[address]; r != nil {
+		r.stop()
+		delete(f.replicas, address)
+	}
+}
+
+// watch is the kubelet's readiness probe: a connection each time, and any certificate will do.
+func (f *Front) watch(ctx context.Context, r *replica) {
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+	}}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		resp, err := client.Get("https://" + r.address + "/readyz")
+		if err == nil {
+			resp.Body.Close()
+		}
+		f.mu.Lock()
+		r.ready = err == nil && resp.StatusCode == http.StatusOK
+		f.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (f *Front) readyReplicas() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var addresses []string
+	for _, r := range f.replicas {
+		if r.ready {
+			addresses = append(addresses, r.address)
+		}
+	}
+	return addresses
+}
+
+func (f *Front) accept() {
+	for {
+		c, err := f.listener.Accept()
+		if err != nil {
+			return // closed
+		}
+		go f.forward(c)
+	}
+}
+
+func (f *Front) forward(in net.Conn) {
+	defer in.Close()
+	replicas := f.readyReplicas()
+	if len(replicas) == 0 {
+		return
+	}
+	out, err := net.Dial("tcp", replicas[rand.IntN(len(replicas))])
+	if err != nil {
+		return
+	}
+	defer out.Close()
+	f.track(in, true)
+	defer f.track(in, false)
+
+	ended := make(chan struct{}, 2)
+	pass := func(to, from net.Conn) {
+		io.Copy(to, from)
+		to.(*net.TCPConn).CloseWrite()
+		ended <- struct{}{}
+	}
+	go pass(out, in)
+	go pass(in, out)
+	<-ended
+	<-ended
+}
+
+func (f *Front) track(c net.Conn, open bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if open {
+		f.open[c] = true
+	} else {
+		delete(f.open, c)
+	}
+}
+
+func (f *Front) close() {
+	f.listener.Close()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range f.replicas {
+		r.stop()
+	}
+	for c := range f.open {
+		c.Close()
+	}
+}

@@ -1,0 +1,102 @@
+package harness
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// process is a program that a test started and stops.
+type process struct {
+	name string
+	log  string // the path of what it said
+	cmd  *exec.Cmd
+	done chan struct{} // closed when it has ended
+	err  error         // how; to be read once done is closed
+}
+
+// start runs a program; what it says goes to a file in dir.
+func start(dir, name, program string, env []string, args ...string) (*process, error) {
+	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the child has its own
+	cmd := exec.Command(program, args...)
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, log, log
+	// Not even a killed test leaves anything running.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("starting %s: %w", name, err)
+	}
+	p := &process{name: name, log: log.Name(), cmd: cmd, done: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.done)
+	}()
+	return p, nil
+}
+
+// stop asks the program to end and waits until it has. An error says that it did not end well: by another
+// status than 0, or only by force.
+func (p *process) stop(patience time.Duration) error {
+	p.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended already
+	select {
+	case <-p.done:
+		if p.err != nil {
+			return fmt.Errorf("%s ended with %w; its last words:\n%s", p.name, p.err, p.lastWords())
+		}
+		return nil
+	case <-time.After(patience):
+		p.kill()
+		return fmt.Errorf("%s did not end within %v of SIGTERM; its last words:\n%s", p.name, patience, p.lastWords())
+	}
+}
+
+// kill ends the program as the kernel does when memory runs out.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	<-p.done
+}
+
+// ended reports whether the program has ended by itself.
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// lastWords are the last lines of the log.
+func (p *process) lastWords() string {
+	b, _ := os.ReadFile(p.log)
+	lines := bytes.Split(bytes.TrimSpace(b), []byte("\n"))
+	if n := len(lines) - 8; n > 0 {
+		lines = lines[n:]
+	}
+	return string(bytes.Join(lines, []byte("\n")))
+}
+
+// freePort is a TCP port on loopback that nobody listens on. The programs want to be told theirs, so it must
+// be named before it is taken; below the range from which the kernel gives ports to connections, where
+// only another program that looks for one like this could come between.
+func freePort() int {
+	for range 1000 {
+		port := 15000 + rand.IntN(15000)
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
+		if err == nil {
+			l.Close()
+			return port
+		}
+	}
+	panic("no free port between 15000 and 30000 on loopback")
+}

@@ -1,0 +1,104 @@
+package harness
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+)
+
+// released finds in go.mod which Kubernetes is built.
+var released = regexp.MustCompile(`\sk8s\.io/kubernetes (v(\d+)\.(\d+)\S*)`)
+
+// programs are the binaries of one test run, by path.
+type programs struct{ etcd, apiserver, amp, endpoints string }
+
+// build compiles what the tests run. The API server and etcd are kept in the user's cache folder from run to
+// run: their code is in the module cache and cannot change, and linking them takes half a minute. amp is
+// built anew each time, into dir.
+func build(dir string) (programs, error) {
+	var p programs
+	root, module, err := folders()
+	if err != nil {
+		return p, err
+	}
+	mod, err := os.ReadFile(filepath.Join(module, "go.mod"))
+	if err != nil {
+		return p, fmt.Errorf("reading the versions to build: %w", err)
+	}
+	version := released.FindSubmatch(mod)
+	if version == nil {
+		return p, errors.New("go.mod does not require k8s.io/kubernetes")
+	}
+	cache, err := kept(mod)
+	if err != nil {
+		return p, err
+	}
+	p = programs{
+		etcd:      filepath.Join(cache, "etcd"),
+		apiserver: filepath.Join(cache, "kube-apiserver"),
+		amp:       filepath.Join(dir, "amp"),
+		endpoints: filepath.Join(dir, "endpoints"),
+	}
+	// A build from modules does not know its version, and clients refuse a server that says v0.0.0.
+	stamp := "-s -w"
+	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
+		stamp += fmt.Sprintf(" -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s -X %[1]s.gitTreeState=clean", pkg, version[1], version[2], version[3])
+	}
+	return p, errors.Join(
+		compileOnce(module, p.apiserver, "k8s.io/kubernetes/cmd/kube-apiserver", stamp),
+		compileOnce(module, p.etcd, "go.etcd.io/etcd/server/v3", "-s -w"),
+		compile(root, p.amp, "./cmd/amp", ""),
+		compile(root, p.endpoints, "./cmd/endpoints", ""),
+	)
+}
+
+// folders are amp's root and this module's.
+func folders() (root, module string, err error) {
+	_, file, _, ok := runtime.Caller(0)
+	if !ok || !filepath.IsAbs(file) {
+		return "", "", errors.New("the harness does not know where it lies: build the tests without -trimpath")
+	}
+	module = filepath.Dir(filepath.Dir(file))
+	return filepath.Dir(filepath.Dir(module)), module, nil
+}
+
+// kept is the folder for the programs that go.mod and this compiler make.
+func kept(mod []byte) (string, error) {
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	key := sha256.Sum256([]byte(runtime.Version() + runtime.GOARCH + string(mod)))
+	dir := filepath.Join(user, "amp-e2e", hex.EncodeToString(key[:8]))
+	return dir, os.MkdirAll(dir, 0o755)
+}
+
+func compileOnce(dir, out, pkg, ldflags string) error {
+	if _, err := os.Stat(out); err == nil {
+		return nil
+	}
+	fmt.Fprintf(os.Stderr, "building %s: a minute, or several where none of it was ever compiled here\n", filepath.Base(out))
+	// Under another name first: a build that is interrupted, or runs twice, must not leave half a program.
+	half := fmt.Sprintf("%s.%d", out, os.Getpid())
+	defer os.Remove(half)
+	if err := compile(dir, half, pkg, ldflags); err != nil {
+		return err
+	}
+	return os.Rename(half, out)
+}
+
+func compile(dir, out, pkg, ldflags string) error {
+	cmd := exec.Command("go", "build", "-ldflags", ldflags, "-o", out, pkg)
+	cmd.Dir = dir
+	if said, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building %s: %w\n%s", pkg, err, strings.TrimSpace(string(said)))
+	}
+	return nil
+}

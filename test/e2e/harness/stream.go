@@ -1,0 +1,96 @@
+package harness
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// Stream does the same thing at a steady pace, whatever becomes of it, until it is stopped.
+type Stream struct {
+	stop chan struct{}
+	wg   sync.WaitGroup
+
+	mu     sync.Mutex
+	done   int
+	failed []error
+}
+
+// The pace: a thing every 20 ms, at most 16 at a time, 10,000 in all. Some hundred reviews per second are
+// what amp must bear, but two cores are shared with an API server.
+const (
+	pace    = 20 * time.Millisecond
+	abreast = 16
+	most    = 10000
+)
+
+// NewStream starts a stream.
+func NewStream(do func(n int) error) *Stream {
+	s := &Stream{stop: make(chan struct{})}
+	slots := make(chan struct{}, abreast)
+	s.wg.Go(func() {
+		tick := time.NewTicker(pace)
+		defer tick.Stop()
+		for n := range most {
+			select {
+			case <-s.stop:
+				return
+			case <-tick.C:
+			}
+			slots <- struct{}{}
+			s.wg.Go(func() {
+				err := do(n)
+				<-slots
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.done++
+				if err != nil {
+					s.failed = append(s.failed, fmt.Errorf("number %d: %w", n, err))
+				}
+			})
+		}
+	})
+	return s
+}
+
+// Done is how many have been done so far.
+func (s *Stream) Done() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.done
+}
+
+// Beyond waits until another n are done: the stream must go through what the story does, and see some of
+// the time after.
+func (s *Stream) Beyond(n int) error {
+	goal := s.Done() + n
+	return poll(30*time.Second, func(context.Context) error {
+		if is := s.Done(); is < goal {
+			return fmt.Errorf("%d of %d done", is, goal)
+		}
+		return nil
+	})
+}
+
+// Stop ends the stream, waits for what is under way and returns how many were done and which failed.
+func (s *Stream) Stop() (done int, failed []error) {
+	close(s.stop)
+	s.wg.Wait()
+	return s.done, s.failed
+}
+
+// Stream creates Pods, one after the other, each of which must come out as want says.
+func (n *Namespace) Stream(want func(Created) error) *Stream {
+	client := kubernetes.NewForConfigOrDie(n.world.API.Config()).CoreV1().Pods(n.Name)
+	return NewStream(func(i int) error {
+		pod, err := client.Create(n.t.Context(), Pod(fmt.Sprintf("stream-%d", i)), metav1.CreateOptions{})
+		if err != nil {
+			return err
+		}
+		return want(Created{Pod: pod})
+	})
+}

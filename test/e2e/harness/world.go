@@ -1,0 +1,191 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+)
+
+// World is amp installed: the API server with what deploy/ renders, one replica of amp behind the front,
+// and the sample endpoints.
+type World struct {
+	API     *APIServer
+	Front   *Front
+	Samples string // the URL of the sample endpoints, e.g. to be followed by /example
+
+	dir         string
+	programs    programs
+	ca          *Authority // of amp's certificate
+	environment []string
+	samples     *process
+	running     []*Replica
+	replicas    int
+	renewals    int
+	namespaces  int
+}
+
+// Start builds all programs and brings the world up. Where that fails, what had been started is stopped.
+func Start() (w *World, err error) {
+	w = &World{ca: NewAuthority("amp-ca")}
+	defer func() {
+		if err != nil {
+			w.Stop()
+		}
+	}()
+	if w.dir, err = os.MkdirTemp("", "amp-e2e-"); err != nil {
+		return w, err
+	}
+	if w.programs, err = build(w.dir); err != nil {
+		return w, err
+	}
+	if w.API, err = startAPIServer(w.dir, w.programs); err != nil {
+		return w, err
+	}
+	if w.Front, err = newFront(); err != nil {
+		return w, err
+	}
+	if err = w.install(); err != nil {
+		return w, err
+	}
+	if err = w.startSamples(); err != nil {
+		return w, err
+	}
+	if _, err = w.StartReplica(); err != nil {
+		return w, err
+	}
+	return w, w.untilCalled()
+}
+
+func (w *World) path(elements ...string) string {
+	return filepath.Join(append([]string{w.dir}, elements...)...)
+}
+
+func (w *World) install() error {
+	// cert-manager is not here: the certificate is the test's, and so is the CA in the webhooks.
+	deployed, err := Render("deploy")
+	if err != nil {
+		return err
+	}
+	deployed = deployed.Without("cert-manager.io")
+	if w.environment, err = deployed.environment(); err != nil {
+		return err
+	}
+	if err := deployed.through(w.Front.Address, w.ca.PEM); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	if err := Apply(ctx, w.API.Config(), deployed); err != nil {
+		return err
+	}
+	if _, err := w.RenewCertificate(); err != nil {
+		return err
+	}
+	return w.writeKubeconfig(ctx)
+}
+
+// Install applies a folder of the repository until the test ends.
+func (w *World) Install(t *testing.T, folder string) error {
+	m, err := Render(folder)
+	if err != nil {
+		return err
+	}
+	t.Cleanup(func() {
+		if err := remove(context.Background(), w.API.Config(), m); err != nil {
+			t.Errorf("removing %s: %v", folder, err)
+		}
+	})
+	return Apply(t.Context(), w.API.Config(), m)
+}
+
+func (w *World) startSamples() (err error) {
+	port := strconv.Itoa(freePort())
+	w.Samples = "http://127.0.0.1:" + port
+	w.samples, err = start(w.dir, "endpoints", w.programs.endpoints, []string{"PORT=" + port})
+	if err != nil {
+		return err
+	}
+	return poll(20*time.Second, func(context.Context) error {
+		if w.samples.ended() {
+			return permanent(fmt.Errorf("the samples ended: %s", w.samples.lastWords()))
+		}
+		return dial("127.0.0.1:" + port)
+	})
+}
+
+// untilCalled waits until the API server has taken notice of both webhook configurations, which it does a
+// moment after they were stored: until a Pod is refused that only the one, or only the other, would refuse.
+func (w *World) untilCalled() error {
+	client, ctx := kubernetes.NewForConfigOrDie(w.API.Config()).CoreV1(), context.Background()
+	dryRun := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
+	for _, ns := range []metav1.ObjectMeta{
+		{
+			Name:        "until-mutating",
+			Labels:      map[string]string{"amp.txn2.com/enabled": "true"},
+			Annotations: map[string]string{"amp.txn2.com/ep": "http://127.0.0.1:1/nobody-is-here"},
+		},
+		{
+			Name:        "until-validating",
+			Labels:      map[string]string{"amp.txn2.com/enabled": "true", "amp.txn2.com/validate": "true"},
+			Annotations: map[string]string{"validation.amp.txn2.com/ep": "http://127.0.0.1:1/nobody-is-here"},
+		},
+	} {
+		if _, err := client.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: ns}, metav1.CreateOptions{}); err != nil {
+			return err
+		}
+		err := poll(20*time.Second, func(ctx context.Context) error {
+			_, err := client.Pods(ns.Name).Create(ctx, Pod("web"), dryRun)
+			if err != nil && strings.Contains(err.Error(), "denied the request") {
+				return nil
+			}
+			return fmt.Errorf("a Pod in namespace %s that amp must refuse: %v", ns.Name, err)
+		})
+		if err != nil {
+			return fmt.Errorf("waiting for the webhooks: %w", err)
+		}
+	}
+	return nil
+}
+
+// StopReplicas ends every replica of amp that runs.
+func (w *World) StopReplicas() error { return w.StopAllBut() }
+
+// StopAllBut ends every replica of amp that runs but some.
+func (w *World) StopAllBut(some ...*Replica) (err error) {
+	for _, r := range w.running {
+		if !slices.Contains(some, r) && !r.process.ended() {
+			err = errors.Join(err, r.Stop())
+		}
+	}
+	w.running = some
+	return err
+}
+
+// Stop ends all that runs. It is the last of the world, whose folder goes too unless something did not end
+// as it should.
+func (w *World) Stop() error {
+	err := w.StopReplicas()
+	if w.samples != nil {
+		w.samples.kill() // how they drain is not told here, and takes time
+	}
+	if w.API != nil {
+		err = errors.Join(err, w.API.stop())
+	}
+	if w.Front != nil {
+		w.Front.close()
+	}
+	if err != nil {
+		return fmt.Errorf("%w\nthe logs are in %s", err, w.dir)
+	}
+	return os.RemoveAll(w.dir)
+}

@@ -1,0 +1,109 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/txn2/amp/test/e2e/harness"
+)
+
+// validating is what a namespace says whose Pods are also reviewed by an endpoint as they will be stored.
+func validating(endpoint string) harness.On {
+	return harness.On{"amp.txn2.com/enabled": "true", "amp.txn2.com/validate": "true", "validation.amp.txn2.com/ep": endpoint}
+}
+
+func TestPodsAreValidated(t *testing.T) {
+	w := world(t)
+	image := func(ref string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.Spec.Containers[0].Image = ref }
+	}
+
+	t.Run("by a sample, which refuses images from elsewhere and says what to do", func(t *testing.T) {
+		ns := w.Namespace(t, validating(w.Samples+"/require"))
+		ns.MustCreate(harness.Pod("good", image("quay.io/jupyter/base-notebook:latest")))
+		c := ns.Create(harness.Pod("bad", image("registry.example/miner:1")))
+		if c.Err == nil || !strings.Contains(c.Err.Error(), "registry.example/miner:1") || !strings.Contains(c.Err.Error(), "validate.fail.amp.txn2.com") {
+			t.Errorf("the user read: %v", c.Err)
+		}
+		if ns.Stored("bad") != nil {
+			t.Error("the Pod is stored")
+		}
+	})
+
+	t.Run("after their mutation, with the name that they are stored under", func(t *testing.T) {
+		mutate, validate := harness.Serve(t, harness.Labels("changed", "yes")), harness.Serve(t, harness.Answers(`{"allowed":true}`))
+		on := validating(validate.URL)
+		on["amp.txn2.com/ep"] = mutate.URL
+		ns := w.Namespace(t, on)
+		pod := ns.MustCreate(harness.Pod("worker-"))
+		asked := validate.Asked()
+		if len(asked) != 1 || !strings.Contains(asked[0].Pod, `"changed":"yes"`) {
+			t.Fatalf("the validating endpoint was asked %+v", asked)
+		}
+		if got := asked[0].Header.Get("ce-subject"); got != ns.Name+"/"+pod.Name {
+			t.Errorf("ce-subject is %q, the Pod is %s", got, pod.Name)
+		}
+		if got := asked[0].Header.Get("ce-operation"); got != "validate" {
+			t.Errorf("ce-operation is %q", got)
+		}
+	})
+
+	t.Run("only where the namespace's label says so", func(t *testing.T) {
+		endpoint := harness.Serve(t, harness.Answers(`{"allowed":false}`))
+		on := validating(endpoint.URL)
+		delete(on, "amp.txn2.com/validate")
+		w.Namespace(t, on).Create(harness.Pod("web"))
+		if len(endpoint.Asked()) > 0 {
+			t.Error("the endpoint was asked")
+		}
+	})
+
+	t.Run("an answer that only a mutation may give is a failure, which the policy decides on", func(t *testing.T) {
+		endpoint := harness.Serve(t, harness.Labels("changed", "yes"))
+		if c := w.Namespace(t, validating(endpoint.URL)).Create(harness.Pod("web")); c.Err == nil {
+			t.Error("under Fail the Pod was created")
+		}
+		on := validating(endpoint.URL)
+		on["amp.txn2.com/failure-policy"] = "Ignore"
+		ns := w.Namespace(t, on)
+		c := ns.MustCreate(harness.Pod("web", harness.Labelled("app", "web")))
+		asGiven(t, ns, "web")
+		if len(c.Warnings) == 0 {
+			t.Error("under Ignore the user was not warned")
+		}
+	})
+}
+
+// JupyterHub's spawner gives a Pod three seconds, of which it tells the API server nothing. A Pod that is
+// stored later than that is one that it does not know of, and kills.
+func TestCallerThatWaitsThreeSeconds(t *testing.T) {
+	w := world(t)
+	hanging := harness.Serve(t, harness.Hangs).URL
+	on := validating(hanging)
+	on["amp.txn2.com/ep"] = hanging
+
+	t.Run("under Ignore: stored in time, though both endpoints hang", func(t *testing.T) {
+		on["amp.txn2.com/failure-policy"] = "Ignore"
+		ns := w.Namespace(t, on)
+		c := ns.CreateWithin(3*time.Second, harness.Pod("jupyter-alice", harness.Labelled("app", "jupyterhub")))
+		if c.Err != nil {
+			t.Fatalf("after %v: %v", c.Took, c.Err)
+		}
+		asGiven(t, ns, "jupyter-alice")
+		if len(c.Warnings) != 2 {
+			t.Errorf("one warning of each review was expected: %q", c.Warnings)
+		}
+		t.Logf("stored after %v", c.Took)
+	})
+
+	t.Run("under Fail: refused in time, and the caller reads why", func(t *testing.T) {
+		delete(on, "amp.txn2.com/failure-policy")
+		c := w.Namespace(t, on).CreateWithin(3*time.Second, harness.Pod("jupyter-alice"))
+		if c.Err == nil || !strings.Contains(c.Err.Error(), hanging) {
+			t.Errorf("after %v the caller read: %v", c.Took, c.Err)
+		}
+	})
+}
