@@ -86,6 +86,8 @@ func TestMetrics(t *testing.T) {
 		"amp_build_info{goversion,version}",
 		"amp_endpoint_request_duration_seconds{host}",
 		"amp_endpoint_requests_total{host,result}",
+		"amp_events_queue{}",
+		"amp_events_total{result}",
 		"amp_in_flight{}",
 		"amp_panics_total{}",
 		"amp_review_duration_seconds{operation}",
@@ -98,6 +100,14 @@ func TestMetrics(t *testing.T) {
 # HELP amp_endpoint_requests_total Calls of endpoints, by host and result; all but ok and refused are failures.
 # TYPE amp_endpoint_requests_total counter
 amp_endpoint_requests_total{host="hook:8080",result="ok"} 1
+# HELP amp_events_queue Events that wait to be delivered, those under way included.
+# TYPE amp_events_queue gauge
+amp_events_queue 0
+# HELP amp_events_total Events delivered and dropped, and tries that were repeated.
+# TYPE amp_events_total counter
+amp_events_total{result="delivered"} 0
+amp_events_total{result="dropped"} 0
+amp_events_total{result="retried"} 0
 # HELP amp_in_flight Reviews under way.
 # TYPE amp_in_flight gauge
 amp_in_flight 3
@@ -120,7 +130,7 @@ amp_reviews_total{operation="validate",outcome="shadowed"} 0
 amp_reviews_total{operation="validate",outcome="skipped"} 0
 amp_reviews_total{operation="validate",outcome="unchanged"} 0
 amp_reviews_total{operation="validate",outcome="validated"} 0
-`), "amp_endpoint_requests_total", "amp_in_flight", "amp_panics_total", "amp_reviews_total"); err != nil {
+`), "amp_endpoint_requests_total", "amp_events_queue", "amp_events_total", "amp_in_flight", "amp_panics_total", "amp_reviews_total"); err != nil {
 		t.Error(err)
 	}
 }
@@ -154,6 +164,8 @@ func TestLogLine(t *testing.T) {
 	failed := mutated(t)
 	failed.Run.Steps[0].Err, failed.Run.Steps[0].Ops, failed.Run.Patch = errors.New("answered 500"), nil, nil
 	failed.Verdict = review.Verdict{Outcome: review.OutcomeFailedOpen, Message: "amp: endpoint http://hook:8080/mutate: answered 500", Warnings: []string{"amp: not mutated"}}
+	recorded := mutated(t)
+	recorded.Event, recorded.Review.TraceParent = "u/final", "00-1"
 	skipped := &review.Record{Review: &review.Review{UID: "u", Operation: review.Validate, Namespace: "x", GenerateName: "w-", DryRun: true, TraceParent: "00-1"}, Verdict: review.Skip("")}
 
 	for name, test := range map[string]struct {
@@ -162,6 +174,8 @@ func TestLogLine(t *testing.T) {
 	}{
 		"a mutation": {mutated(t),
 			`{"level":"INFO","msg":"review","uid":"u","operation":"mutate","namespace":"jhub","pod":"jupyter-alice","user":"hub","dryRun":false,"outcome":"mutated","ms":1.5,"endpoints":"http://hook:8080/mutate","ops":1}`},
+		"a mutation with an event": {recorded,
+			`{"level":"INFO","msg":"review","uid":"u","operation":"mutate","namespace":"jhub","pod":"jupyter-alice","user":"hub","dryRun":false,"outcome":"mutated","ms":1.5,"endpoints":"http://hook:8080/mutate","ops":1,"event":"u/final","traceparent":"00-1"}`},
 		"a failure is a warning": {failed,
 			`{"level":"WARN","msg":"review","uid":"u","operation":"mutate","namespace":"jhub","pod":"jupyter-alice","user":"hub","dryRun":false,"outcome":"failedopen","ms":1.5,"endpoints":"http://hook:8080/mutate","ops":0,"message":"amp: endpoint http://hook:8080/mutate: answered 500","failedEndpoint":"http://hook:8080/mutate","warnings":["amp: not mutated"]}`},
 		"a review that was left alone": {skipped,

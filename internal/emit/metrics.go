@@ -23,12 +23,23 @@ type Metrics struct {
 	requests         *prometheus.CounterVec
 	requestDuration  *prometheus.HistogramVec
 	panics           prometheus.Counter
+	events           map[eventResult]prometheus.Counter
+	eventsQueue      prometheus.Gauge
 	hosts            sync.Map // of string to struct{}: the hosts with a label of their own
 	hostsMu          sync.Mutex
 	hostsCount       int
 	reviewCounters   map[review.Operation]map[review.Outcome]prometheus.Counter
 	reviewHistograms map[review.Operation]prometheus.Observer
 }
+
+// eventResult is what became of an event.
+type eventResult string
+
+const (
+	eventDelivered eventResult = "delivered" // the sink took it
+	eventRetried   eventResult = "retried"   // a try failed and will be repeated; also counted in the end
+	eventDropped   eventResult = "dropped"   // amp has given it up
+)
 
 // durations span what a review may take, from a tenth of a millisecond to the API server's 30 s at most.
 var durations = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
@@ -47,6 +58,9 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 			Name: "amp_endpoint_request_duration_seconds", Help: "Time an endpoint took, a retry included.", Buckets: durations}, []string{"host"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "amp_panics_total", Help: "Panics contained while reviewing; each is a bug in amp."}),
+		events: map[eventResult]prometheus.Counter{},
+		eventsQueue: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "amp_events_queue", Help: "Events that wait to be delivered, those under way included."}),
 		reviewCounters:   map[review.Operation]map[review.Outcome]prometheus.Counter{},
 		reviewHistograms: map[review.Operation]prometheus.Observer{},
 	}
@@ -54,12 +68,17 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 		Name: "amp_build_info", Help: "1, with the version of amp and of Go as labels.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	build.Set(1)
-	reg.MustRegister(m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.panics, build,
+	events := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "amp_events_total", Help: "Events delivered and dropped, and tries that were repeated."}, []string{"result"})
+	reg.MustRegister(m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.panics, events, m.eventsQueue, build,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "amp_in_flight", Help: "Reviews under way."},
 			func() float64 { return float64(inFlight()) }))
 
 	// All that can be counted is there from the start, as zero: a rate over a series that is born with its
 	// first failure misses that failure.
+	for _, result := range []eventResult{eventDelivered, eventRetried, eventDropped} {
+		m.events[result] = events.WithLabelValues(string(result))
+	}
 	for _, op := range []review.Operation{review.Mutate, review.Validate} {
 		m.reviewHistograms[op] = m.reviewDuration.WithLabelValues(string(op))
 		m.reviewCounters[op] = map[review.Outcome]prometheus.Counter{}
@@ -85,6 +104,8 @@ func (m *Metrics) step(host string, result review.Result, took time.Duration) {
 	m.requests.WithLabelValues(host, string(result)).Inc()
 	m.requestDuration.WithLabelValues(host).Observe(took.Seconds())
 }
+
+func (m *Metrics) setQueue(n int) { m.eventsQueue.Set(float64(n)) }
 
 // hostLabel is host or, once maxHosts others have come before it, otherHost.
 func (m *Metrics) hostLabel(host string) string {

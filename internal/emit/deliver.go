@@ -1,0 +1,256 @@
+package emit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/types"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// EventsConfig is what Events need to know.
+type EventsConfig struct {
+	Sink      string // http(s) URL (K_SINK); empty: to Output
+	Overrides string // JSON {"extensions":{…}} (K_CE_OVERRIDES)
+	CACerts   string // PEM, trusted besides the system's roots (K_CA_CERTS)
+	Required  bool   // AMP_EVENTS=required
+
+	Source  string    // the CloudEvents attribute (AMP_EVENTS_SOURCE); must be set
+	Output  io.Writer // hears of events where there is no sink, one line of JSON each
+	Version string    // of amp, for User-Agent
+	Metrics *Metrics
+	Log     *slog.Logger
+}
+
+// Events delivers the events of records. It is safe for concurrent use.
+type Events struct {
+	to        transmitter
+	name      string // of the sink; empty where there is none
+	source    types.URIRef
+	overrides map[string]string
+	required  bool
+	metrics   *Metrics
+	log       *slog.Logger
+
+	queue   *queue
+	workers sync.WaitGroup
+	stop    context.CancelFunc // of what is under way
+}
+
+// concurrency is how many events are under way to the sink at once; at 10 ms each that is 3,200 a second.
+const concurrency = 32
+
+// NewEvents starts to deliver events, until Flush. Its error names every bad variable.
+func NewEvents(config EventsConfig) (*Events, error) {
+	e := &Events{required: config.Required, metrics: config.Metrics, log: config.Log, queue: newQueue(config.Metrics.setQueue)}
+	var errs []error
+	if source := types.ParseURIRef(config.Source); source != nil && config.Source != "" {
+		e.source = *source
+	} else {
+		errs = append(errs, errors.New("AMP_EVENTS_SOURCE: allowed: a URI"))
+	}
+	var err error
+	if e.overrides, err = parseOverrides(config.Overrides); err != nil {
+		errs = append(errs, err)
+	}
+	workers := 1
+	switch {
+	case config.Sink != "":
+		agent := "amp"
+		if config.Version != "" {
+			agent += "/" + config.Version
+		}
+		s, err := newSink(config.Sink, config.CACerts, agent)
+		if err != nil {
+			errs = append(errs, err)
+			break
+		}
+		e.to, e.name, workers = s, s.name, concurrency
+	case config.Required:
+		errs = append(errs, errors.New("AMP_EVENTS=required: set K_SINK to the URL of the event sink: without one no mutation could be recorded"))
+	default:
+		e.to = writer{config.Output}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	e.start(workers)
+	return e, nil
+}
+
+func (e *Events) start(workers int) {
+	ctx, cancel := context.WithCancel(context.Background())
+	e.stop = cancel
+	e.workers.Go(e.encodeQueued)
+	for range workers {
+		e.workers.Go(func() { e.sendQueued(ctx) })
+	}
+}
+
+// Undelivered is the error of a mutation whose event the sink did not take in time.
+type Undelivered struct {
+	sink, cause string
+	sent        bool
+}
+
+func (u *Undelivered) Error() string {
+	if u.sink == "" {
+		return u.cause
+	}
+	return "event sink " + u.sink + " " + u.cause
+}
+
+// Sent reports whether the event went out: the sink may have it, or have yet to take it, so that a verdict
+// which supersedes it needs an id of its own.
+func (u *Undelivered) Sent() bool { return u.sent }
+
+// deliver returns once the sink has taken the event of rec, or has not within the time of ctx: then the error
+// is an *Undelivered.
+func (e *Events) deliver(ctx context.Context, rec *review.Record) error {
+	m, err := e.encode(rec)
+	if err != nil {
+		e.dropped(rec.Event, err.Error())
+		return &Undelivered{cause: err.Error()}
+	}
+	var sent atomic.Bool
+	ctx = traceSent(ctx, &sent)
+	for wait := 10 * time.Millisecond; ; wait *= 2 {
+		v := e.to.send(ctx, m)
+		if v.taken {
+			e.metrics.events[eventDelivered].Inc()
+			return nil
+		}
+		if !v.again || !pause(ctx, max(v.after, wait/2+rand.N(wait))) {
+			e.dropped(m.id, v.cause)
+			return &Undelivered{e.name, v.cause, sent.Load()}
+		}
+		e.metrics.events[eventRetried].Inc()
+	}
+}
+
+// pause waits, and reports whether there is time for it and for something after it.
+func pause(ctx context.Context, wait time.Duration) bool {
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait+wait/2 {
+		return false
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// enqueue hands rec over without waiting for anything. From then on nobody may change it.
+func (e *Events) enqueue(rec *review.Record) {
+	if refused := e.queue.put(rec); refused != "" {
+		e.dropped(rec.Event, refused)
+	}
+}
+
+// flushGrace is how long Flush waits for requests that it has called off. A write to a blocked pipe cannot
+// be.
+const flushGrace = time.Second
+
+// Flush delivers what is queued until ctx ends, and drops the rest. Events that come later are dropped, too.
+func (e *Events) Flush(ctx context.Context) {
+	if e == nil {
+		return
+	}
+	e.queue.hurry()
+	defer context.AfterFunc(ctx, e.queue.close)()
+	e.queue.wait()
+	e.queue.close()
+	e.stop()
+	ended := make(chan struct{})
+	go func() {
+		e.workers.Wait()
+		close(ended)
+	}()
+	grace := time.NewTimer(flushGrace)
+	defer grace.Stop()
+	select {
+	case <-ended:
+	case <-grace.C:
+	}
+	for _, entry := range e.queue.rest() {
+		e.dropped(entry.id(), "amp ended before it could be delivered")
+	}
+}
+
+// encode makes rec's event a message. A panic is contained: it must not end the process for one event.
+func (e *Events) encode(rec *review.Record) (m *message, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			e.metrics.panics.Inc()
+			m, err = nil, fmt.Errorf("an error in amp itself: making the event: %T", v)
+		}
+	}()
+	ev, err := newEvent(rec, e.source, e.overrides)
+	if err != nil {
+		return nil, err
+	}
+	return e.to.encode(&ev)
+}
+
+func (e *Events) encodeQueued() {
+	for entry := e.queue.nextRecord(); entry != nil; entry = e.queue.nextRecord() {
+		m, err := e.encode(entry.rec)
+		if err != nil {
+			e.dropped(entry.rec.Event, err.Error())
+			e.queue.drop(entry)
+			continue
+		}
+		e.queue.encoded(entry, m)
+	}
+}
+
+func (e *Events) sendQueued(ctx context.Context) {
+	for entry := e.queue.nextReady(); entry != nil; entry = e.queue.nextReady() {
+		start := time.Now()
+		v := e.to.send(ctx, entry.msg)
+		switch {
+		case v.taken:
+			e.metrics.events[eventDelivered].Inc()
+			if e.queue.done(entry, true) {
+				e.log.Info("event sink takes events again", "sink", e.name)
+			}
+		case !v.again:
+			e.dropped(entry.id(), v.cause)
+			e.queue.done(entry, false)
+		case ctx.Err() != nil:
+			// The flush is over: Flush drops it with the rest.
+			e.queue.again(entry, start, v)
+		default:
+			e.retry(entry, start, v)
+		}
+	}
+}
+
+func (e *Events) retry(entry *entry, start time.Time, v verdict) {
+	kept, tell := e.queue.again(entry, start, v)
+	if kept {
+		e.metrics.events[eventRetried].Inc()
+	} else {
+		e.dropped(entry.id(), v.cause+" every time, while other events were taken")
+	}
+	if tell {
+		e.log.Warn("event sink fails, events are kept and tried again", "sink", e.name, "cause", v.cause)
+	}
+}
+
+// dropped counts and logs an event that amp gives up.
+func (e *Events) dropped(id, cause string) {
+	e.metrics.events[eventDropped].Inc()
+	e.log.Warn("event dropped", "event", id, "sink", e.name, "cause", cause)
+}

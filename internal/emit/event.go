@@ -1,0 +1,202 @@
+package emit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/cloudevents/sdk-go/v2/event"
+	"github.com/cloudevents/sdk-go/v2/types"
+
+	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/internal/review"
+)
+
+// eventTypes are the types of the outcomes; a review that amp left alone has none.
+var eventTypes = map[review.Outcome]string{
+	review.OutcomeMutated:    events.Mutated,
+	review.OutcomeUnchanged:  events.Unchanged,
+	review.OutcomeShadowed:   events.Shadowed,
+	review.OutcomeRejected:   events.Rejected,
+	review.OutcomeFailedOpen: events.FailedOpen,
+	review.OutcomeValidated:  events.Validated,
+}
+
+var (
+	contentType = event.ApplicationJSON
+	dataSchema  = types.ParseURI(events.SchemaURL)
+)
+
+// newEvent is the event of rec, which must have one: rec.Event is its id and rec.Level says how much it
+// tells. The overrides are extensions, too.
+func newEvent(rec *review.Record, source types.URIRef, overrides map[string]string) (event.Event, error) {
+	kind, ok := eventTypes[rec.Verdict.Outcome]
+	if !ok || rec.Event == "" {
+		return event.Event{}, fmt.Errorf("a review that ended %s is to have no event", rec.Verdict.Outcome)
+	}
+	if rec.Level != review.LevelMetadata && rec.Level != review.LevelPatch && rec.Level != review.LevelFull {
+		return event.Event{}, fmt.Errorf("the level %q has no events", rec.Level)
+	}
+	data, err := json.Marshal(newData(rec))
+	if err != nil {
+		// Its text would quote the Pod.
+		return event.Event{}, errors.New("encoding the data of the event: the Pod or a patch is not valid JSON")
+	}
+	if !utf8.Valid(data) {
+		// JSON is UTF-8, and receivers reject what is not; encoding/json lets raw values through as they are.
+		data = bytes.ToValidUTF8(data, []byte(string(utf8.RuneError)))
+	}
+
+	r := rec.Review
+	subject := r.Namespace + "/" + r.Name
+	if r.Name == "" && r.GenerateName != "" {
+		subject = r.Namespace + "/" + r.GenerateName + "*"
+	}
+	subject = validUTF8(subject)
+	extensions := map[string]any{"namespace": validUTF8(r.Namespace), "outcome": string(rec.Verdict.Outcome)}
+	if validTraceParent(r.TraceParent) {
+		extensions["traceparent"] = r.TraceParent
+	}
+	for extension, value := range overrides {
+		extensions[extension] = value
+	}
+	return event.Event{
+		Context: &event.EventContextV1{
+			ID:              validUTF8(rec.Event),
+			Source:          source,
+			Type:            kind,
+			DataContentType: &contentType,
+			DataSchema:      dataSchema,
+			Subject:         &subject,
+			Time:            &types.Timestamp{Time: rec.Time.UTC()},
+			Extensions:      extensions,
+		},
+		DataEncoded: data,
+	}, nil
+}
+
+func newData(rec *review.Record) *events.Data {
+	r := rec.Review
+	data := &events.Data{
+		UID:           r.UID,
+		Level:         events.Level(rec.Level),
+		Namespace:     r.Namespace,
+		Pod:           events.Pod{Name: r.Name, GenerateName: r.GenerateName},
+		User:          r.User,
+		Operation:     string(r.Operation),
+		Outcome:       string(rec.Verdict.Outcome),
+		Message:       review.Line(rec.Verdict.Message),
+		Warnings:      rec.Run.Warnings,
+		FailurePolicy: string(rec.FailurePolicy),
+		Endpoints:     make([]events.Endpoint, len(rec.Run.Steps)),
+		DurationMS:    milliseconds(rec.Took),
+	}
+	if r.Controller != nil {
+		data.Owner = &events.Controller{APIVersion: r.Controller.APIVersion, Kind: r.Controller.Kind, Name: r.Controller.Name, UID: r.Controller.UID}
+	}
+	if rec.Verdict.Outcome == review.OutcomeValidated {
+		data.Pod.UID, data.Mutation = r.PodUID, r.Stamp
+	}
+	for i := range rec.Run.Steps {
+		step := &rec.Run.Steps[i]
+		e := &data.Endpoints[i]
+		*e = events.Endpoint{URL: step.Endpoint.Name, Status: step.Status, DurationMS: milliseconds(step.Took), Ops: len(step.Ops), Warnings: step.Warnings}
+		if step.Err != nil {
+			e.Error = review.Line(step.Err.Error())
+		}
+	}
+	if rec.Level == review.LevelMetadata {
+		return data
+	}
+	data.Patch = newPatch(rec)
+	if rec.Level == review.LevelFull {
+		data.Object = r.Pod
+	}
+	return data
+}
+
+// newPatch is the patch that was answered or, in shadow mode, that would have been: none where a later
+// endpoint failed, refused or undid it all.
+func newPatch(rec *review.Record) []events.Op {
+	run := &rec.Run
+	switch {
+	case rec.Verdict.Outcome == review.OutcomeMutated:
+	case rec.Verdict.Outcome == review.OutcomeShadowed && rec.Review.Operation == review.Mutate && len(run.Patch) > 0:
+	default:
+		return nil
+	}
+	var ops []events.Op
+	for i := range run.Steps {
+		for j := range run.Steps[i].Ops {
+			ops = append(ops, newOp(rec.Level, i+1, &run.Steps[i].Ops[j]))
+		}
+	}
+	for i := range run.Stamp {
+		op := newOp(rec.Level, 0, &run.Stamp[i])
+		if op.Path == stampPath { // amp's own words
+			op.Value = run.Stamp[i].Value
+		}
+		ops = append(ops, op)
+	}
+	return ops
+}
+
+// stampPath is the JSON pointer of the stamp in a Pod.
+var stampPath = "/metadata/annotations/" + strings.ReplaceAll(review.StampAnnotation, "/", "~1")
+
+// newOp leaves out the members that mean nothing to this op: an endpoint may have sent them nevertheless.
+func newOp(level review.Level, step int, op *review.Op) events.Op {
+	shown := events.Op{Step: step, Op: op.Op, Path: op.Path}
+	switch op.Op {
+	case "move", "copy":
+		shown.From = op.From
+	case "add", "replace", "test":
+		shown.Value = op.Value
+		if level != review.LevelFull && op.Value != nil {
+			shown.Value = redact(op.Path, op.Value)
+		}
+	}
+	return shown
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func validUTF8(s string) string { return strings.ToValidUTF8(s, string(utf8.RuneError)) }
+
+// validTraceParent reports whether s is a traceparent of W3C Trace Context level 1, or of a later version
+// that begins like one (3.2.2.3, 4.3).
+func validTraceParent(s string) bool {
+	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' {
+		return false
+	}
+	version, trace, parent, flags := s[:2], s[3:35], s[36:52], s[53:55]
+	switch {
+	case !lowerHex(version + trace + parent + flags), version == "ff",
+		strings.Trim(trace, "0") == "", strings.Trim(parent, "0") == "":
+		return false
+	case len(s) == 55:
+		return true
+	}
+	if version == "00" || s[55] != '-' {
+		return false
+	}
+	for i := range len(s) {
+		if mustEncode(s[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerHex(s string) bool {
+	for i := range len(s) {
+		if (s[i] < '0' || s[i] > '9') && (s[i] < 'a' || s[i] > 'f') {
+			return false
+		}
+	}
+	return true
+}
