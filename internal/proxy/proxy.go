@@ -32,6 +32,11 @@ type Endpoints interface {
 
 // Recorder takes the record of a review once its verdict is fixed.
 type Recorder interface {
+	// Deliver has the event of a mutation accepted before that is answered, where that is required; of other
+	// records it does nothing. An error means that the mutation must not be answered; if it has a method
+	// Sent that returns true, the event may have arrived nevertheless.
+	Deliver(ctx context.Context, rec *review.Record) error
+	// Record takes the record of what is answered. It never waits, and nobody may change rec afterwards.
 	Record(ctx context.Context, rec *review.Record)
 	// Panicked counts a panic that was contained.
 	Panicked()
@@ -53,23 +58,44 @@ type Proxy struct {
 	Timeout       time.Duration        // for one mutating review, all endpoints together; half for a validating one
 	FailurePolicy review.FailurePolicy // where neither the path nor the Namespace names one
 	Events        review.Level         // the most that an event tells; empty: there are none
+	// EventsRequired: no mutation without its event. The last fifth of the time is kept for that, and a
+	// namespace cannot turn its events off.
+	EventsRequired bool
 }
 
 // Review answers r within the time that the API server has left, 0 if it did not say.
 func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration) *review.Record {
 	rec := &review.Record{Review: r, Policy: &review.Policy{}, Time: time.Now()}
-	ctx, cancel := context.WithTimeout(ctx, p.budget(r.Operation, left))
+	start, budget := rec.Time, p.budget(r.Operation, left)
+	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
-	p.decide(ctx, rec)
-	now := time.Now()
-	rec.Time, rec.Took = now, now.Sub(rec.Time)
+	p.decide(ctx, rec, budget)
+	rec.Time, rec.Took = now(start)
+	if err := p.Recorder.Deliver(ctx, rec); err != nil {
+		if late, ok := err.(interface{ Sent() bool }); ok && late.Sent() {
+			// The sink may have the event of a mutation that is not to be: this one supersedes it.
+			rec.Event += "/final"
+		}
+		p.fail(rec, err)
+		rec.Time, rec.Took = now(start)
+	}
 	p.Recorder.Record(ctx, rec)
 	return rec
 }
 
+func now(start time.Time) (time.Time, time.Duration) {
+	t := time.Now()
+	return t, t.Sub(start)
+}
+
 // decide fixes the verdict of rec. A panic on the way is a failure like any other, and the namespace's
 // policy holds for it too.
-func (p *Proxy) decide(ctx context.Context, rec *review.Record) {
+func (p *Proxy) decide(ctx context.Context, rec *review.Record, budget time.Duration) {
+	if p.EventsRequired {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, budget-budget/5) // the last fifth is the event sink's
+		defer cancel()
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			p.Recorder.Panicked()
@@ -122,8 +148,14 @@ func (p *Proxy) fail(rec *review.Record, err error) {
 // expectEvent sets whether rec will have an event, and how much that tells: from here on the review reaches a
 // decision that is worth one.
 func (p *Proxy) expectEvent(rec *review.Record) {
+	if p.Events == "" {
+		return
+	}
 	rec.Level = p.Events.Lower(rec.Policy.Events)
-	if rec.Level != "" && rec.Level != review.LevelNone && !rec.Review.DryRun {
+	if rec.Level == review.LevelNone && p.EventsRequired {
+		rec.Level = review.LevelMetadata
+	}
+	if rec.Level != review.LevelNone && !rec.Review.DryRun {
 		rec.Event = rec.Review.UID
 	}
 }

@@ -27,6 +27,13 @@ type call struct {
 	Budget   time.Duration
 }
 
+// delivery is a record as Deliver saw it.
+type delivery struct {
+	Event   string
+	Outcome review.Outcome
+	Budget  time.Duration
+}
+
 // world is everything around a Proxy, with what happened in it.
 type world struct {
 	policy    *review.Policy
@@ -36,11 +43,15 @@ type world struct {
 	refused   map[string]error // by the path of a patch's first op
 	panicking bool
 	events    review.Level
+	required  bool
+	// undelivered is what Deliver returns.
+	undelivered error
 
-	calls    []call
-	records  []*review.Record
-	panicked int
-	log      bytes.Buffer
+	calls     []call
+	delivered []delivery
+	records   []*review.Record
+	panicked  int
+	log       bytes.Buffer
 }
 
 func (w *world) Policy(context.Context, string) (*review.Policy, error) { return w.policy, w.policyErr }
@@ -70,10 +81,16 @@ func (w *world) Annotate(_ json.RawMessage, key, value string) []review.Op {
 }
 
 func (w *world) Record(_ context.Context, rec *review.Record) { w.records = append(w.records, rec) }
-func (w *world) Panicked()                                    { w.panicked++ }
+func (w *world) Deliver(ctx context.Context, rec *review.Record) error {
+	deadline, _ := ctx.Deadline()
+	w.delivered = append(w.delivered, delivery{rec.Event, rec.Verdict.Outcome, time.Until(deadline)})
+	return w.undelivered
+}
+
+func (w *world) Panicked() { w.panicked++ }
 
 func (w *world) proxy() *proxy.Proxy {
-	return &proxy.Proxy{Policies: w, Endpoints: w, Check: w.Check, Same: func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }, Annotate: w.Annotate, Recorder: w, Events: w.events, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
+	return &proxy.Proxy{Policies: w, Endpoints: w, Check: w.Check, Same: func(a, b json.RawMessage) bool { return bytes.Equal(a, b) }, Annotate: w.Annotate, Recorder: w, Events: w.events, EventsRequired: w.required, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 		Timeout: 1500 * time.Millisecond, FailurePolicy: review.Fail}
 }
 
@@ -308,6 +325,7 @@ func TestEvents(t *testing.T) {
 		"a dry run leaves no event":             {world{policy: opted, answers: changes, events: review.LevelPatch}, dryRun, "", review.LevelPatch, "", review.OutcomeMutated},
 		"events are off":                        {world{policy: opted, answers: changes}, mutate, "", "", "", review.OutcomeMutated},
 		"a namespace that wants no events":      {world{policy: with(func(p *review.Policy) { p.Events = review.LevelNone }), answers: changes, events: review.LevelPatch}, mutate, "", review.LevelNone, "", review.OutcomeMutated},
+		"one that may not turn them off":        {world{policy: with(func(p *review.Policy) { p.Events = review.LevelNone }), answers: changes, events: review.LevelPatch, required: true}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
 		"a namespace lowers the level":          {world{policy: with(func(p *review.Policy) { p.Events = review.LevelMetadata }), answers: changes, events: review.LevelFull}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
 		"a namespace does not raise it":         {world{policy: with(func(p *review.Policy) { p.Events = review.LevelFull }), answers: changes, events: review.LevelMetadata}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
 		"a failure has an event":                {world{policy: opted, failures: map[string]error{a: errors.New("down")}, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeRejected},
@@ -334,6 +352,53 @@ func TestEvents(t *testing.T) {
 			}
 			if got := strings.Join(paths, " "); got != want {
 				t.Errorf("patch %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// undelivered is the error of an event that the sink did not take.
+type undelivered struct{ sent bool }
+
+func (undelivered) Error() string { return "event sink http://sink answered 503" }
+func (u undelivered) Sent() bool  { return u.sent }
+
+func TestRequiredEvents(t *testing.T) {
+	const a = "http://a"
+	policy := func(p review.FailurePolicy) *review.Policy {
+		return &review.Policy{Enabled: true, Mutate: endpoints(t, a), FailurePolicy: p}
+	}
+	const message = "amp: event sink http://sink answered 503"
+	for name, test := range map[string]struct {
+		policy  *review.Policy
+		err     error
+		outcome review.Outcome
+		event   string
+		message string
+	}{
+		"the sink takes it":                                             {policy(review.Fail), nil, review.OutcomeMutated, "u", ""},
+		"the sink does not take it":                                     {policy(review.Fail), undelivered{}, review.OutcomeRejected, "u", message},
+		"the sink does not take it, under Ignore":                       {policy(review.Ignore), undelivered{}, review.OutcomeFailedOpen, "u", message},
+		"the sink may have it: what supersedes it has an id of its own": {policy(review.Ignore), undelivered{sent: true}, review.OutcomeFailedOpen, "u/final", message},
+	} {
+		run(t, name, func(t *testing.T) {
+			w := &world{policy: test.policy, answers: map[string]review.Answer{a: patch("/1")}, events: review.LevelPatch, required: true, undelivered: test.err}
+			rec := w.proxy().Review(t.Context(), &review.Review{UID: "u", Operation: review.Mutate, Pod: json.RawMessage("pod")}, 0)
+			if v := rec.Verdict; v.Outcome != test.outcome || v.Message != test.message || rec.Event != test.event {
+				t.Errorf("%s %q, event %q; want %s %q, %q", v.Outcome, v.Message, rec.Event, test.outcome, test.message, test.event)
+			}
+			if test.err != nil && (len(rec.Verdict.Patch) > 0 || len(rec.Run.Patch) > 0) {
+				t.Errorf("a mutation without its event is answered: %v", rec.Verdict.Patch)
+			}
+			// The endpoint has four fifths of the time, the sink all that is left then.
+			if want := []call{{a, 1, "pod", 1200 * time.Millisecond}}; !cmp.Equal(want, w.calls) {
+				t.Errorf("calls %v", w.calls)
+			}
+			if want := []delivery{{"u", review.OutcomeMutated, 1500 * time.Millisecond}}; !cmp.Equal(want, w.delivered) {
+				t.Errorf("deliveries %v", w.delivered)
+			}
+			if len(w.records) != 1 {
+				t.Errorf("%d records, want one", len(w.records))
 			}
 		})
 	}

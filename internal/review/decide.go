@@ -126,7 +126,7 @@ func ignoredWarning(rec *Record, endpoint string, err error) string {
 	shown := 44 // characters of the endpoint that always stay
 	prefix, cause, suffix := "amp: not "+past(rec.Review.Operation)+": ", Line(err.Error()), ""
 	if rec.Event != "" {
-		shown, suffix = 24, " (event "+rec.Event+")"
+		shown, suffix = 30, " (event "+rec.Event+")"
 	}
 	room := warningLength - utf8.RuneCountInString(suffix)
 	if endpoint != "" {

@@ -98,7 +98,7 @@ func TestIgnoredWarningKeepsEndpointAndCauseWithin120Characters(t *testing.T) {
 	long := "http://" + strings.Repeat("very-", 30) + "long.team-a.svc.cluster.local:8080/mutate"
 	for name, test := range map[string]struct{ endpoint, cause, event, want string }{
 		"both short, with an event": {"http://a/m", "answered 500", uid, "amp: not mutated: http://a/m: answered 500 (event " + uid + ")"},
-		"both long, with an event":  {long, strings.Repeat("x", 200), uid, "amp: not mutated: http://very-…8080/mutate: " + strings.Repeat("x", 30) + "… (event " + uid + ")"},
+		"both long, with an event":  {long, strings.Repeat("x", 200), uid, "amp: not mutated: http://very-ver…al:8080/mutate: " + strings.Repeat("x", 24) + "… (event " + uid + ")"},
 		"both short":                {"http://a/m", "answered 500", "", "amp: not mutated: http://a/m: answered 500"},
 		"a long endpoint":           {long, "answered 500", "", "amp: not mutated: http://very-very-very-very-very-very-very-ve…y-long.team-a.svc.cluster.local:8080/mutate: answered 500"},
 		"a long cause":              {"http://a/m", strings.Repeat("x", 200), "", "amp: not mutated: http://a/m: " + strings.Repeat("x", 89) + "…"},

@@ -40,7 +40,12 @@ type Config struct {
 	EndpointMaxBytes  int64
 	PatchDeny         []string // JSON pointers
 
-	EventsSource string
+	Sink          string // URL where events go; empty: stdout
+	SinkOverrides string // JSON of CloudEvents overrides, as Knative's SinkBinding sets it
+	SinkCA        string // PEM itself, not a file name
+	Events        string // EventsOff, EventsAsync or EventsRequired
+	EventsLevel   review.Level
+	EventsSource  string
 
 	MetricsAddr string // empty: no metrics
 	LogLevel    slog.Level
@@ -50,6 +55,13 @@ type Config struct {
 const (
 	TLSOff   = "off"
 	TLSFiles = "files"
+)
+
+// The values of AMP_EVENTS.
+const (
+	EventsOff      = "off"
+	EventsAsync    = "async"
+	EventsRequired = "required"
 )
 
 // variable is one environment variable. The table of them is all there is: Load, the help text and
@@ -96,6 +108,16 @@ var variables = []variable{
 	{"AMP_ENDPOINT_MAX_BYTES", "1048576", "a number of bytes from 1 to 16777216", "the most bytes of an endpoint's answer", setMaxBytes},
 	{"AMP_PATCH_DENY", "/spec/serviceAccountName /spec/nodeName /spec/hostNetwork /spec/hostPID /spec/hostIPC", "JSON pointers, or none",
 		"JSON pointers (prefixes, `*` for one segment) that no endpoint may touch; `none`", setPatchDeny},
+	{"K_SINK", "", "an http or https URL", "where events go, as Knative's SinkBinding sets it; unset: one JSON line each on stdout",
+		text(func(c *Config) *string { return &c.Sink })},
+	{"K_CE_OVERRIDES", "", `JSON such as {"extensions":{"cluster":"a"}}`, "extension attributes for every event, as SinkBinding sets them",
+		text(func(c *Config) *string { return &c.SinkOverrides })},
+	{"K_CA_CERTS", "", "certificates in PEM form", "CAs (PEM, not a file name) that the sink's certificate is verified with, as SinkBinding sets them; unset: the system's roots",
+		text(func(c *Config) *string { return &c.SinkCA })},
+	{"AMP_EVENTS", EventsAsync, "off, async and required", "`off`; `async`: the answer never waits; `required`: a mutation whose event `K_SINK` has not accepted has failed",
+		oneOf(func(c *Config, v string) { c.Events = v }, EventsOff, EventsAsync, EventsRequired)},
+	{"AMP_EVENTS_LEVEL", string(review.LevelPatch), "None, Metadata, Patch and Full", "the most an event tells: `None`, `Metadata`, `Patch` (values by an allow-list) or `Full` (the Pod and the operations in clear)",
+		oneOf(func(c *Config, v string) { c.EventsLevel = review.Level(v) }, string(review.LevelNone), string(review.LevelMetadata), string(review.LevelPatch), string(review.LevelFull))},
 	{"AMP_EVENTS_SOURCE", "https://amp.txn2.com/proxy", "a URI", "the CloudEvents attribute `source` of all that amp sends; set it per cluster", setSource},
 	{"AMP_METRICS_ADDR", ":2112", "host:port, :port or off", "Prometheus `/metrics`; `off`", setMetricsAddr},
 	{"AMP_LOG_LEVEL", "info", "debug, info, warn and error", "JSON lines on stderr: `debug`, `info`, `warn` or `error`",
@@ -122,6 +144,9 @@ func Load(getenv func(string) string) (*Config, error) {
 	if c.Knative {
 		c.TLS = TLSOff
 	}
+	if c.Events == EventsRequired && c.EventsLevel == review.LevelNone {
+		c.EventsLevel = review.LevelMetadata // a record is required: it has to say something
+	}
 	errs = append(errs, c.validate()...)
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("reading the configuration:\n%w", errors.Join(errs...))
@@ -142,6 +167,7 @@ func (c *Config) validate() []error {
 	together((c.EndpointCert == "") == (c.EndpointKey == ""), "AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY go together")
 	named := c.EndpointCert == "" && c.EndpointTokenFile == "" || len(c.EndpointAllow) > 0
 	together(named, "AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentials go only to hosts that it names")
+	together(c.Events != EventsRequired || c.Sink != "", "AMP_EVENTS=required needs K_SINK: somebody has to accept the events")
 	return errs
 }
 

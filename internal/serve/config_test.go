@@ -25,7 +25,8 @@ func TestLoadOfAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 		FailurePolicy: review.Fail, Timeout: 1500 * time.Millisecond,
 		EndpointMaxBytes: 1 << 20,
 		PatchDeny:        []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/hostNetwork", "/spec/hostPID", "/spec/hostIPC"},
-		EventsSource:     "https://amp.txn2.com/proxy", MetricsAddr: ":2112", LogLevel: slog.LevelInfo,
+		Events:           serve.EventsAsync, EventsLevel: review.LevelPatch,
+		EventsSource: "https://amp.txn2.com/proxy", MetricsAddr: ":2112", LogLevel: slog.LevelInfo,
 	}
 	for name, values := range map[string]map[string]string{
 		"unset": {},
@@ -77,6 +78,8 @@ func TestLoadNamesEveryBadVariableAndWhatIsAllowed(t *testing.T) {
 		"AMP_FAILURE_POLICY":      "fail",
 		"AMP_TIMEOUT":             "2",
 		"AMP_ENDPOINT_MAX_BYTES":  "1MB",
+		"AMP_EVENTS":              "on",
+		"AMP_EVENTS_LEVEL":        "full",
 		"AMP_EVENTS_SOURCE":       "my cluster",
 		"AMP_METRICS_ADDR":        "2112",
 		"AMP_LOG_LEVEL":           "loud",
@@ -91,6 +94,8 @@ AMP_TLS_PORT="0": allowed: a port number
 AMP_FAILURE_POLICY="fail": allowed: Fail and Ignore
 AMP_TIMEOUT="2": allowed: a Go duration from 10ms to 30s
 AMP_ENDPOINT_MAX_BYTES="1MB": allowed: a number of bytes from 1 to 16777216
+AMP_EVENTS="on": allowed: off, async and required
+AMP_EVENTS_LEVEL="full": allowed: None, Metadata, Patch and Full
 AMP_EVENTS_SOURCE="my cluster": allowed: a URI
 AMP_METRICS_ADDR="2112": allowed: host:port, :port or off
 AMP_LOG_LEVEL="loud": allowed: debug, info, warn and error
@@ -109,8 +114,9 @@ func TestTLSWithoutItsFiles(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"files without a key":     {map[string]string{"AMP_TLS": "files", "AMP_TLS_CERT": "c"}, "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY"},
-		"a client CA without TLS": {map[string]string{"AMP_TLS_CLIENT_CA": "c"}, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate (under Knative amp serves none)"},
+		"files without a key":            {map[string]string{"AMP_TLS": "files", "AMP_TLS_CERT": "c"}, "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY"},
+		"required events without a sink": {map[string]string{"AMP_EVENTS": "required"}, "AMP_EVENTS=required needs K_SINK: somebody has to accept the events"},
+		"a client CA without TLS":        {map[string]string{"AMP_TLS_CLIENT_CA": "c"}, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate (under Knative amp serves none)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := serve.Load(env(test.env)); err == nil || err.Error() != "reading the configuration:\n"+test.want {

@@ -24,24 +24,35 @@ import (
 	"github.com/txn2/amp/internal/namespaces/cluster"
 	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/proxy"
+	"github.com/txn2/amp/internal/review"
 )
 
-// drainLimit is the longest that a drain waits for reviews to stop coming. Kubernetes kills a Pod 30 s after
-// it asked it to end, and what is left must do for the rest.
-const drainLimit = 25 * time.Second
+// Kubernetes kills a Pod 30 s after it asked it to end. The longest that a drain waits for reviews to stop
+// coming, and then for the event sink, leaves some of that.
+const (
+	drainLimit = 18 * time.Second
+	flushLimit = 10 * time.Second
+)
 
 // App is amp, ready to be served.
 type App struct {
 	// Handler answers reviews and probes.
 	Handler http.Handler
-	drain   func(context.Context)
+
+	drain, flush func(context.Context)
 }
 
-// Drain returns when no review is under way and no more come; see [proxy.Handler].
+// Drain returns when no review is under way, no more come (see [proxy.Handler]) and no event is left to be
+// delivered.
 func (a *App) Drain() {
-	ctx, cancel := context.WithTimeout(context.Background(), drainLimit)
+	within(drainLimit, a.drain)
+	within(flushLimit, a.flush)
+}
+
+func within(limit time.Duration, f func(context.Context)) {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	a.drain(ctx)
+	f(ctx)
 }
 
 // New builds amp from the environment that getenv reads. It watches the cluster until ctx ends, and serves
@@ -81,22 +92,42 @@ func New(ctx context.Context, getenv func(string) string) (*App, error) {
 	handler := &proxy.Handler{Version: Version(), Ready: ready}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	recorder := &emit.Recorder{Metrics: emit.NewMetrics(registry, Version(), handler.InFlight), Log: log}
+	if config.Events != EventsOff && config.EventsLevel != review.LevelNone {
+		recorder.Events, err = emit.NewEvents(emit.EventsConfig{
+			Sink:      config.Sink,
+			Overrides: config.SinkOverrides,
+			CACerts:   config.SinkCA,
+			Required:  config.Events == EventsRequired,
+			Source:    config.EventsSource,
+			Output:    os.Stdout,
+			Version:   Version(),
+			Metrics:   recorder.Metrics,
+			Log:       log,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
 	handler.Proxy = &proxy.Proxy{
 		Policies:      policies,
 		Endpoints:     endpoints,
 		Check:         patches.Check,
 		Same:          patch.Same,
 		Annotate:      patch.Annotate,
-		Recorder:      &emit.Recorder{Metrics: emit.NewMetrics(registry, Version(), handler.InFlight), Log: log},
+		Recorder:      recorder,
 		Log:           log,
 		Timeout:       config.Timeout,
 		FailurePolicy: config.FailurePolicy,
+	}
+	if recorder.Events != nil {
+		handler.Proxy.Events, handler.Proxy.EventsRequired = config.EventsLevel, config.Events == EventsRequired
 	}
 	if err := serveMetrics(config.MetricsAddr, registry, log); err != nil {
 		return nil, err
 	}
 	log.Info("amp has started", "version", Version(), "tls", config.TLS, "namespaces", source(config), "metrics", config.MetricsAddr)
-	return &App{Handler: handler, drain: handler.Drain}, nil
+	return &App{Handler: handler, drain: handler.Drain, flush: recorder.Events.Flush}, nil
 }
 
 // NewLogger returns amp's logger: JSON lines on stderr.
