@@ -117,7 +117,6 @@ func (u *Undelivered) Sent() bool { return u.sent }
 func (e *Events) deliver(ctx context.Context, rec *review.Record) error {
 	m, err := e.encode(rec)
 	if err != nil {
-		e.dropped(rec.Event, err.Error())
 		return &Undelivered{cause: err.Error()}
 	}
 	var sent atomic.Bool
@@ -129,7 +128,9 @@ func (e *Events) deliver(ctx context.Context, rec *review.Record) error {
 			return nil
 		}
 		if !v.again || !pause(ctx, max(v.after, wait/2+rand.N(wait))) {
-			e.dropped(m.id, v.cause)
+			// Not a dropped event: the mutation it tells of is not to be, and the record of that goes out as
+			// any other.
+			e.log.Warn("mutation not answered, its event was not accepted", "event", m.id, "sink", e.name, "cause", v.cause)
 			return &Undelivered{e.name, v.cause, sent.Load()}
 		}
 		e.metrics.events[eventRetried].Inc()

@@ -112,7 +112,7 @@ var variables = []variable{
 		text(func(c *Config) *string { return &c.Sink })},
 	{"K_CE_OVERRIDES", "", `JSON such as {"extensions":{"cluster":"a"}}`, "extension attributes for every event, as SinkBinding sets them",
 		text(func(c *Config) *string { return &c.SinkOverrides })},
-	{"K_CA_CERTS", "", "certificates in PEM form", "CAs (PEM, not a file name) that the sink's certificate is verified with, as SinkBinding sets them; unset: the system's roots",
+	{"K_CA_CERTS", "", "certificates in PEM form", "CAs (PEM, not a file name) that the sink's certificate is verified with besides the system's roots, as SinkBinding sets them",
 		text(func(c *Config) *string { return &c.SinkCA })},
 	{"AMP_EVENTS", EventsAsync, "off, async and required", "`off`; `async`: the answer never waits; `required`: a mutation whose event `K_SINK` has not accepted has failed",
 		oneOf(func(c *Config, v string) { c.Events = v }, EventsOff, EventsAsync, EventsRequired)},
