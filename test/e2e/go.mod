@@ -17,6 +17,7 @@ require k8s.io/kubernetes v1.36.3 // indirect
 require go.etcd.io/etcd/server/v3 v3.6.8 // indirect
 
 require (
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
 	k8s.io/api v0.36.3
 	k8s.io/apimachinery v0.36.3
 	k8s.io/client-go v0.36.3

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -27,28 +28,31 @@ const ampService = "amp.amp-system.svc"
 // Replica is one running amp.
 type Replica struct {
 	Address string
+	metrics string // the address of its metrics
 	process *process
 	front   *Front
 }
 
-// StartReplica starts another amp behind the front and waits until it is ready.
-func (w *World) StartReplica() (*Replica, error) {
-	port := strconv.Itoa(freePort())
-	env := append(w.environment,
+// StartReplica starts another amp behind the front and waits until it is ready. More of its environment may
+// be given, as NAME=value.
+func (w *World) StartReplica(more ...string) (*Replica, error) {
+	port, metrics := strconv.Itoa(freePort()), "127.0.0.1:"+strconv.Itoa(freePort())
+	env := append(slices.Clone(w.environment),
 		"KUBECONFIG="+w.path("amp.kubeconfig"),
 		"AMP_TLS_PORT="+port,
 		"AMP_TLS_CERT="+w.path("tls", "tls.crt"),
 		"AMP_TLS_KEY="+w.path("tls", "tls.key"),
 		// The tests' endpoints are on loopback, which amp does not call unless a CIDR lists it.
 		"AMP_ENDPOINT_ALLOW=127.0.0.0/8",
-		"AMP_METRICS_ADDR=off",
+		"AMP_METRICS_ADDR="+metrics,
 	)
+	env = append(env, more...) // of two that are the same, the last holds
 	w.replicas++
 	p, err := start(w.dir, fmt.Sprintf("amp-%d", w.replicas), w.programs.amp, env)
 	if err != nil {
 		return nil, err
 	}
-	r := &Replica{Address: "127.0.0.1:" + port, process: p, front: w.Front}
+	r := &Replica{Address: "127.0.0.1:" + port, metrics: metrics, process: p, front: w.Front}
 	w.Front.add(r.Address)
 	w.running = append(w.running, r)
 	return r, poll(30*time.Second, func(context.Context) error {

@@ -65,6 +65,9 @@ func startAPIServer(dir string, p programs) (*APIServer, error) {
 		}
 		a.args = append(a.args, "--"+flag+"="+path)
 	}
+	if err := a.keepAudit(); err != nil {
+		return a, err
+	}
 	return a, a.start()
 }
 

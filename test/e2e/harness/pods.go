@@ -150,6 +150,16 @@ func (n *Namespace) Stored(name string) *corev1.Pod {
 	return pod
 }
 
+// All are the Pods that are stored.
+func (n *Namespace) All() []corev1.Pod {
+	n.t.Helper()
+	pods, err := kubernetes.NewForConfigOrDie(n.world.API.Config()).CoreV1().Pods(n.Name).List(n.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		n.t.Fatalf("listing Pods: %v", err)
+	}
+	return pods.Items
+}
+
 // Pod is a Pod like any, changed by the options. A name that ends with a hyphen is a generateName.
 func Pod(name string, options ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{

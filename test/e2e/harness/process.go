@@ -16,27 +16,33 @@ import (
 // process is a program that a test started and stops.
 type process struct {
 	name string
-	log  string // the path of what it said
+	log  string // the path of what it said on stderr
+	out  string // and on stdout
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 	err  error         // how; to be read once done is closed
 }
 
-// start runs a program; what it says goes to a file in dir.
+// start runs a program; what it says goes to files in dir: stderr to name.log, stdout to name.out.
 func start(dir, name, program string, env []string, args ...string) (*process, error) {
 	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	defer log.Close() // the child has its own
+	out, err := os.OpenFile(filepath.Join(dir, name+".out"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer out.Close()
 	cmd := exec.Command(program, args...)
-	cmd.Env, cmd.Stdout, cmd.Stderr = env, log, log
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, out, log
 	// Not even a killed test leaves anything running.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
 	}
-	p := &process{name: name, log: log.Name(), cmd: cmd, done: make(chan struct{})}
+	p := &process{name: name, log: log.Name(), out: out.Name(), cmd: cmd, done: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
 		close(p.done)

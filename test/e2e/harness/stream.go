@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -93,4 +94,32 @@ func (n *Namespace) Stream(want func(Created) error) *Stream {
 		}
 		return want(Created{Pod: pod})
 	})
+}
+
+// Many creates n Pods as fast as it can be done, and returns their stamps; none may fail.
+func (n *Namespace) Many(count int) []string {
+	n.t.Helper()
+	client := kubernetes.NewForConfigOrDie(n.world.API.Config()).CoreV1().Pods(n.Name)
+	stamps, errs, next := make([]string, count), make([]error, count), make(chan int)
+	var wg sync.WaitGroup
+	for range abreast {
+		wg.Go(func() {
+			for i := range next {
+				pod, err := client.Create(n.t.Context(), Pod(fmt.Sprintf("many-%d", i)), metav1.CreateOptions{})
+				if err == nil {
+					stamps[i] = pod.Annotations["amp.txn2.com/event"]
+				}
+				errs[i] = err
+			}
+		})
+	}
+	for i := range count {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		n.t.Fatalf("creating %d Pods: %v", count, err)
+	}
+	return stamps
 }

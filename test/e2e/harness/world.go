@@ -33,6 +33,8 @@ type World struct {
 	replicas    int
 	renewals    int
 	namespaces  int
+	receivers   int
+	altered     bool // by With
 }
 
 // Start builds all programs and brings the world up. Where that fails, what had been started is stopped.

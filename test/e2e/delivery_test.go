@@ -1,0 +1,396 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/txn2/amp/test/e2e/harness"
+)
+
+// anyway takes whatever comes of a create: while amp is killed, many fail.
+func anyway(harness.Created) error { return nil }
+
+// TestRequiredThroughKills is the promise of AMP_EVENTS=required: no mutated Pod is stored whose event the
+// sink does not have, whenever amp dies.
+func TestRequiredThroughKills(t *testing.T) {
+	w := anyWorld(t)
+	sink := harness.NewSink(t)
+	environment := []string{"K_SINK=" + sink.URL, "AMP_EVENTS=required", "AMP_EVENTS_SOURCE=" + source}
+	amp := w.With(t, environment...)
+	endpoint := harness.Serve(t, harness.Labels("changed", "yes")).URL
+	strict, lenient := w.Namespace(t, harness.Enabled(endpoint)), w.Namespace(t, harness.Enabled(endpoint, harness.Ignore))
+
+	// The sink takes its time to note an event, and does not note that of a sender who is gone by then. Every
+	// fifth event is noted and the connection cut, so that amp cannot know and sends it again.
+	var before, after atomic.Pointer[func()]
+	var count atomic.Int64
+	sink.Notes(func(r *http.Request) bool {
+		if kill := before.Swap(nil); kill != nil {
+			(*kill)()
+		}
+		select {
+		case <-time.After(30 * time.Millisecond):
+			return true
+		case <-r.Context().Done():
+			return false
+		}
+	})
+	sink.Answers(func(_ harness.Event, w http.ResponseWriter, _ *http.Request) {
+		if kill := after.Swap(nil); kill != nil {
+			(*kill)()
+		}
+		if count.Add(1)%5 == 0 {
+			panic(http.ErrAbortHandler)
+		}
+		w.WriteHeader(http.StatusAccepted)
+	})
+
+	streams := []*harness.Stream{strict.Stream(anyway), lenient.Stream(anyway)}
+	const kills = 10
+	for n := range kills {
+		for _, s := range streams {
+			if err := s.Beyond(10); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// At the worst of moments: an event has reached the sink, which has yet to note it; or has noted it, and
+		// amp has yet to hear of that; or at any.
+		killed, victim := make(chan struct{}), amp
+		kill := func() { victim.Kill(); close(killed) }
+		switch n % 3 {
+		case 0:
+			before.Store(&kill)
+		case 1:
+			after.Store(&kill)
+		case 2:
+			kill()
+		}
+		harness.Eventually(t, "an event during which amp is killed", func(context.Context) error {
+			select {
+			case <-killed:
+				return nil
+			default:
+				return errors.New("none came")
+			}
+		})
+		var err error
+		if amp, err = w.StartReplica(environment...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	created := 0
+	for _, s := range streams {
+		if err := s.Beyond(10); err != nil {
+			t.Fatal(err)
+		}
+		done, failed := s.Stop()
+		created += done - len(failed)
+	}
+
+	at := map[string]harness.Event{}
+	duplicates := 0
+	for _, e := range sink.Events() {
+		key := e.Source + " " + e.ID
+		if first, ok := at[key]; ok {
+			duplicates++
+			if first.Raw != e.Raw {
+				t.Errorf("two events with the same source and id differ:\n%s\n%s", first.Raw, e.Raw)
+			}
+		}
+		at[key] = e
+	}
+	mutated, records := 0, map[string]bool{} // of mutations, by id
+	for _, e := range at {
+		if e.Data.Outcome == "mutated" {
+			records[e.ID] = true
+		}
+	}
+	total := len(records)
+	for _, ns := range []*harness.Namespace{strict, lenient} {
+		for _, pod := range ns.All() {
+			if pod.Labels["changed"] != "yes" {
+				if ns == strict {
+					t.Errorf("under Fail, %s is stored and not mutated", pod.Name)
+				}
+				continue
+			}
+			mutated++
+			id := pod.Annotations[stamp]
+			if e, ok := at[source+" "+id]; !ok || e.Data.Outcome != "mutated" || e.Subject != ns.Name+"/"+pod.Name {
+				t.Errorf("%s/%s is stored mutated with the stamp %q, of which the sink has no such event: %+v", ns.Name, pod.Name, id, e)
+			}
+			delete(records, id)
+		}
+	}
+	t.Logf("%d kills, %d Pods created, %d of them mutated; %d records of mutations, %d without a stored Pod; %d events came again",
+		kills, created, mutated, total, len(records), duplicates)
+	if mutated < 100 || duplicates == 0 {
+		t.Error("there is too little to judge by")
+	}
+}
+
+func TestRequired(t *testing.T) {
+	w := anyWorld(t)
+	sink := harness.NewSink(t)
+	amp := w.With(t, "K_SINK="+sink.URL, "AMP_EVENTS=required")
+	endpoint := harness.Serve(t, harness.Labels("changed", "yes")).URL
+	strict := func(t *testing.T) *harness.Namespace { return w.Namespace(t, harness.Enabled(endpoint)) }
+	lenient := func(t *testing.T) *harness.Namespace {
+		return w.Namespace(t, harness.Enabled(endpoint, harness.Ignore))
+	}
+	labelled := harness.Labelled("app", "web")
+	told := func(t *testing.T, text, cause string) {
+		t.Helper()
+		if !strings.Contains(text, "event sink "+sink.URL) || !strings.Contains(text, cause) {
+			t.Errorf("the user read: %s\nexpected it to name the event sink and: %s", text, cause)
+		}
+	}
+
+	t.Run("the sink is down", func(t *testing.T) {
+		sink.Down()
+		hard, soft := strict(t), lenient(t)
+		if c := hard.Create(harness.Pod("web")); c.Err == nil {
+			t.Error("under Fail the Pod was created")
+		} else {
+			told(t, c.Err.Error(), "cannot be reached")
+		}
+		if hard.Stored("web") != nil {
+			t.Error("under Fail the Pod is stored")
+		}
+		c := soft.MustCreate(harness.Pod("web", labelled))
+		asGiven(t, soft, "web")
+		if len(c.Warnings) != 1 || utf8.RuneCountInString(c.Warnings[0]) > 120 {
+			t.Errorf("under Ignore the user was warned: %q", c.Warnings)
+		} else {
+			told(t, c.Warnings[0], "cannot be") // what more there is may be cut
+		}
+		w.Namespace(t, harness.Enabled(harness.Serve(t, harness.Answers("[]")).URL)).MustCreate(harness.Pod("unchanged"))
+
+		sink.Up()
+		for ns, outcome := range map[*harness.Namespace]string{hard: "rejected", soft: "failedopen"} {
+			e := sink.Await("the event of what was answered", func(e harness.Event) bool { return e.Data.Namespace == ns.Name })
+			if e.Data.Outcome != outcome || strings.HasSuffix(e.ID, "/final") || !strings.Contains(e.Data.Message, "event sink") {
+				t.Errorf("the event is %s", e.Raw)
+			}
+		}
+		amp.Counts(t, "amp_events_queue", 0)
+	})
+
+	t.Run("the sink refuses the event", func(t *testing.T) {
+		sink.Answers(func(e harness.Event, w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no", http.StatusForbidden)
+		})
+		defer sink.Answers(nil)
+		ns := strict(t)
+		c := ns.Create(harness.Pod("web"))
+		if c.Err == nil {
+			t.Fatal("the Pod was created")
+		}
+		told(t, c.Err.Error(), "answered 403")
+		if mine := sink.Of(ns.Name); len(mine) == 0 || mine[0].Data.Outcome != "mutated" {
+			t.Errorf("events are %+v", mine)
+		}
+		amp.Counts(t, "amp_events_queue", 0)
+	})
+
+	t.Run("the sink answers late: another event supersedes the one it has", func(t *testing.T) {
+		release := make(chan struct{})
+		sink.Answers(func(e harness.Event, w http.ResponseWriter, _ *http.Request) {
+			if e.Data.Outcome == "mutated" {
+				<-release
+			}
+			w.WriteHeader(http.StatusAccepted)
+		})
+		defer sink.Answers(nil)
+		defer close(release)
+		hard, soft := strict(t), lenient(t)
+		c := hard.Create(harness.Pod("web"))
+		if c.Err == nil {
+			t.Fatal("under Fail the Pod was created")
+		}
+		told(t, c.Err.Error(), "gave no answer within")
+		if hard.Stored("web") != nil {
+			t.Error("under Fail the Pod is stored")
+		}
+		c = soft.MustCreate(harness.Pod("web", labelled))
+		asGiven(t, soft, "web")
+		if len(c.Warnings) != 1 {
+			t.Errorf("under Ignore the user was warned: %q", c.Warnings)
+		} else {
+			told(t, c.Warnings[0], "gave no")
+		}
+		for ns, outcome := range map[*harness.Namespace]string{hard: "rejected", soft: "failedopen"} {
+			last := sink.Await("the last word", func(e harness.Event) bool {
+				return e.Data.Namespace == ns.Name && strings.HasSuffix(e.ID, "/final")
+			})
+			first := sink.AwaitID(strings.TrimSuffix(last.ID, "/final"))
+			if first.Data.Outcome != "mutated" || last.Data.Outcome != outcome || first.Data.UID != last.Data.UID || last.Time.Before(first.Time) {
+				t.Errorf("the events are %s\nand %s", first.Raw, last.Raw)
+			}
+			entries, err := w.API.Audited(ns.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.ContainsFunc(entries, func(a harness.Audited) bool {
+				return a.Annotations["fail.amp.txn2.com/event"] == last.ID || a.Annotations["ignore.amp.txn2.com/event"] == last.ID
+			}) {
+				t.Errorf("the audit log does not name %s: %+v", last.ID, entries)
+			}
+		}
+	})
+
+	t.Run("a namespace cannot turn its events off", func(t *testing.T) {
+		ns := w.Namespace(t, harness.Enabled(endpoint, harness.On{"amp.txn2.com/events": "None"}))
+		id := ns.MustCreate(harness.Pod("web")).Annotations[stamp]
+		if e := sink.AwaitID(id); e.Data.Level != "Metadata" {
+			t.Errorf("the event is %s", e.Raw)
+		}
+	})
+
+	t.Run("the event is there before the Pod", func(t *testing.T) {
+		id := strict(t).MustCreate(harness.Pod("web")).Annotations[stamp]
+		if !slices.ContainsFunc(sink.Events(), func(e harness.Event) bool { return e.ID == id }) {
+			t.Error("the sink does not have it yet")
+		}
+	})
+
+	t.Run("amp does not start without a sink", func(t *testing.T) {
+		r, err := w.StartReplica("AMP_EVENTS=required")
+		r.Kill()
+		if err == nil || !strings.Contains(err.Error(), "K_SINK") {
+			t.Errorf("amp said: %v", err)
+		}
+	})
+}
+
+// The bound of amp's queue.
+const queued = 1024
+
+func TestAsyncWhileTheSinkIsDown(t *testing.T) {
+	w := anyWorld(t)
+	sink := harness.NewSink(t)
+	amp := w.With(t, "K_SINK="+sink.URL)
+	ns := w.Namespace(t, harness.Enabled(harness.Serve(t, harness.Labels("changed", "yes")).URL))
+	sink.Down()
+	const beyond = 50
+	stamps := map[string]bool{}
+	for _, id := range ns.Many(queued + beyond) {
+		stamps[id] = true
+	}
+	if len(stamps) != queued+beyond || stamps[""] {
+		t.Fatalf("there are %d different stamps", len(stamps))
+	}
+	amp.Counts(t, "amp_events_queue", queued)
+	amp.Counts(t, `amp_events_total{result="dropped"}`, beyond)
+	lines, err := amp.Logged("msg", "event dropped")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropped := map[string]bool{}
+	for _, l := range lines {
+		id, _ := l["event"].(string)
+		if dropped[id] || !stamps[id] {
+			t.Errorf("the log says that %q was dropped", id)
+		}
+		dropped[id] = true
+	}
+	if len(dropped) != beyond {
+		t.Errorf("the log names %d that were dropped", len(dropped))
+	}
+
+	sink.Up()
+	amp.Counts(t, "amp_events_queue", 0)
+	amp.Counts(t, `amp_events_total{result="delivered"}`, queued)
+	for _, e := range sink.Of(ns.Name) {
+		if dropped[e.ID] {
+			t.Errorf("%s was dropped, and delivered", e.ID)
+		}
+		delete(stamps, e.ID)
+	}
+	maps.DeleteFunc(stamps, func(id string, _ bool) bool { return dropped[id] })
+	if len(stamps) > 0 {
+		t.Errorf("%d events were neither delivered nor dropped", len(stamps))
+	}
+}
+
+func TestAsyncLosesNothingOnSIGTERM(t *testing.T) {
+	w := anyWorld(t)
+	sink := harness.NewSink(t)
+	amp := w.With(t, "K_SINK="+sink.URL)
+	ns := w.Namespace(t, harness.Enabled(harness.Serve(t, harness.Labels("changed", "yes")).URL))
+	// Asked for a minute's peace amp keeps all that comes, until it must end.
+	sink.Answers(func(_ harness.Event, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "60")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	const many = 200
+	stamps := ns.Many(many)
+	amp.Counts(t, "amp_events_queue", many)
+	refused := len(sink.Events())
+	sink.Answers(nil)
+
+	if err := amp.Stop(); err != nil {
+		t.Error(err)
+	}
+	have := map[string]bool{}
+	for _, e := range sink.Events()[refused:] {
+		have[e.ID] = true
+	}
+	for _, id := range stamps {
+		if !have[id] {
+			t.Errorf("event %s is lost", id)
+		}
+	}
+	if refused == 0 || refused > many/2 {
+		t.Errorf("amp sent %d events to a sink that asked for peace, where those under way were expected", refused)
+	}
+}
+
+// TestSinkThatIsBusy counts what amp does on a sink that asks to be left alone, and on events that it will
+// never take.
+func TestSinkThatIsBusy(t *testing.T) {
+	w := anyWorld(t)
+	sink := harness.NewSink(t)
+	amp := w.With(t, "K_SINK="+sink.URL)
+	ns := w.Namespace(t, harness.Enabled(harness.Serve(t, harness.Labels("changed", "yes")).URL))
+	var again atomic.Bool
+	sink.Answers(func(e harness.Event, w http.ResponseWriter, _ *http.Request) {
+		switch {
+		case e.Data.Pod.Name == "never":
+			w.WriteHeader(http.StatusBadRequest)
+		case again.CompareAndSwap(false, true):
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+		default:
+			w.WriteHeader(http.StatusAccepted)
+		}
+	})
+	id := ns.MustCreate(harness.Pod("later")).Annotations[stamp]
+	amp.Counts(t, `amp_events_total{result="delivered"}`, 1)
+	if all := sink.Of(ns.Name); len(all) != 2 || all[0].ID != id || all[1].ID != id || all[0].Raw != all[1].Raw {
+		t.Errorf("the sink has %+v", all)
+	}
+	amp.Counts(t, `amp_events_total{result="retried"}`, 1)
+
+	never := ns.MustCreate(harness.Pod("never")).Annotations[stamp]
+	amp.Counts(t, `amp_events_total{result="dropped"}`, 1)
+	harness.Eventually(t, "the log names it", func(context.Context) error {
+		lines, err := amp.Logged("event", never)
+		if err != nil || !slices.ContainsFunc(lines, func(l harness.LogLine) bool { return l["msg"] == "event dropped" }) {
+			return fmt.Errorf("it has %v: %v", lines, err)
+		}
+		return nil
+	})
+	if tries := len(sink.Of(ns.Name)) - 2; tries != 1 {
+		t.Errorf("an event that the sink will never take was sent %d times", tries)
+	}
+}

@@ -1,0 +1,75 @@
+package harness
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// auditPolicy records who created which Pod and what the webhooks noted of it, and no Pod: the level at which
+// clusters commonly run.
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- level: Metadata
+  verbs: [create]
+  resources: [{group: "", resources: [pods]}]
+- level: None
+`
+
+// Audited is one entry of the API server's audit log, as far as the stories read it.
+type Audited struct {
+	AuditID string `json:"auditID"`
+	User    struct {
+		Username string `json:"username"`
+	} `json:"user"`
+	ImpersonatedUser *struct {
+		Username string `json:"username"`
+	} `json:"impersonatedUser"`
+	ObjectRef struct {
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+	} `json:"objectRef"`
+	ResponseStatus struct {
+		Code int `json:"code"`
+	} `json:"responseStatus"`
+	// Annotations are the API server's own and the webhooks', these as <webhook>/<key>.
+	Annotations map[string]string `json:"annotations"`
+}
+
+// keepAudit has the API server write its audit log, each entry before it answers.
+func (a *APIServer) keepAudit() error {
+	path := filepath.Join(a.dir, "audit-policy.yaml")
+	a.args = append(a.args, "--audit-policy-file="+path, "--audit-log-path="+a.auditLog())
+	return os.WriteFile(path, []byte(auditPolicy), 0o600)
+}
+
+func (a *APIServer) auditLog() string { return filepath.Join(a.dir, "audit.log") }
+
+// AuditLog is the audit log as it is written.
+func (a *APIServer) AuditLog() ([]byte, error) { return os.ReadFile(a.auditLog()) }
+
+// Audited are the entries of the audit log for a namespace's Pods.
+func (a *APIServer) Audited(namespace string) ([]Audited, error) {
+	log, err := a.AuditLog()
+	if err != nil {
+		return nil, err
+	}
+	var entries []Audited
+	for line := range bytes.Lines(log) {
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			break // it is being written
+		}
+		var entry Audited
+		if err := json.Unmarshal(line, &entry); err != nil {
+			return nil, fmt.Errorf("reading the audit log: %w", err)
+		}
+		if entry.ObjectRef.Namespace == namespace {
+			entries = append(entries, entry)
+		}
+	}
+	return entries, nil
+}

@@ -1,0 +1,174 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Sink is an event sink of the test's own. It may go down, and come back at the same address.
+type Sink struct {
+	URL string
+
+	address string
+	t       *testing.T
+	server  *http.Server
+
+	mu     sync.Mutex
+	notes  func(*http.Request) bool
+	answer func(Event, http.ResponseWriter, *http.Request)
+	events []Event
+}
+
+// NewSink serves a sink until the test ends. By then every event that it was sent must have been as
+// CloudEvents, SPEC.md and the schema say.
+func NewSink(t *testing.T) *Sink {
+	t.Helper()
+	s := &Sink{t: t, address: "127.0.0.1:" + strconv.Itoa(freePort())}
+	s.URL = "http://" + s.address + "/events"
+	s.Up()
+	t.Cleanup(func() {
+		s.Down()
+		for i, e := range s.Events() {
+			if e.Faults != nil {
+				t.Errorf("event %d is not as it should be: %v\n%s", i, e.Faults, e.Raw)
+			}
+		}
+	})
+	return s
+}
+
+// Up has the sink listen again.
+func (s *Sink) Up() {
+	s.t.Helper()
+	l, err := net.Listen("tcp", s.address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.server = &http.Server{Handler: http.HandlerFunc(s.serve)}
+	go s.server.Serve(l)
+}
+
+// Down ends the sink, and every request to it.
+func (s *Sink) Down() { s.server.Close() }
+
+// Answers sets what the sink answers to the events from now on, once they are noted; nil: that it took them.
+func (s *Sink) Answers(answer func(Event, http.ResponseWriter, *http.Request)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+// Notes sets what is done before an event is noted, e.g. nothing for a while; where it returns false, the event
+// is lost: the sink neither notes nor answers it.
+func (s *Sink) Notes(notes func(*http.Request) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notes = notes
+}
+
+func (s *Sink) serve(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the sender is gone
+	}
+	e := ParseBinary(r.Header, body)
+	s.mu.Lock()
+	notes := s.notes
+	s.mu.Unlock()
+	if notes != nil && !notes(r) {
+		panic(http.ErrAbortHandler)
+	}
+	s.mu.Lock()
+	s.events = append(s.events, e)
+	answer := s.answer
+	s.mu.Unlock()
+	if answer != nil {
+		answer(e, w, r)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+// Events are all that came so far, duplicates too.
+func (s *Sink) Events() []Event {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Event(nil), s.events...)
+}
+
+// Of are the events of a namespace so far.
+func (s *Sink) Of(namespace string) []Event {
+	var some []Event
+	for _, e := range s.Events() {
+		if e.Data.Namespace == namespace {
+			some = append(some, e)
+		}
+	}
+	return some
+}
+
+// Await waits for an event, and fails the test where none comes.
+func (s *Sink) Await(what string, is func(Event) bool) Event {
+	s.t.Helper()
+	var found Event
+	Eventually(s.t, what, func(context.Context) error {
+		events := s.Events()
+		for _, e := range events {
+			if is(e) {
+				found = e
+				return nil
+			}
+		}
+		return fmt.Errorf("none of %d events is it", len(events))
+	})
+	return found
+}
+
+// AwaitID waits for the event with an id.
+func (s *Sink) AwaitID(id string) Event {
+	s.t.Helper()
+	if id == "" {
+		s.t.Fatal("there is no id to look for an event by")
+	}
+	return s.Await("event "+id, func(e Event) bool { return e.ID == id })
+}
+
+// Printed are the events that the replica wrote to stdout, each of which is to be a line. The error says what
+// of them is not as it should be.
+func (r *Replica) Printed() ([]Event, error) { return printed(r.process.out) }
+
+// Printed are the events that all replicas so far wrote to stdout.
+func (w *World) Printed() ([]Event, error) {
+	outputs, err := filepath.Glob(w.path("amp-*.out"))
+	var all []Event
+	for _, path := range outputs {
+		events, e := printed(path)
+		all, err = append(all, events...), errors.Join(err, e)
+	}
+	return all, err
+}
+
+func printed(path string) ([]Event, error) {
+	var events []Event
+	var faults []error
+	for line := range strings.Lines(content(path)) {
+		if !strings.HasSuffix(line, "\n") {
+			break // it is being written, or was when amp was killed
+		}
+		e := ParseStructured([]byte(line))
+		if e.Faults != nil {
+			faults = append(faults, fmt.Errorf("%w\n%s", e.Faults, line))
+		}
+		events = append(events, e)
+	}
+	return events, errors.Join(faults...)
+}
