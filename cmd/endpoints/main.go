@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/txn2/amp/endpoints/audit"
 	"github.com/txn2/amp/endpoints/example"
 	"github.com/txn2/amp/endpoints/jupyterhub"
 	"github.com/txn2/amp/endpoints/require"
@@ -26,21 +27,28 @@ import (
 // samples are the functions by their FUNCTION_TARGET. Their packages have registered them with the
 // functions framework too, under the same names, for hosts that bring a main of their own.
 var samples = map[string]http.HandlerFunc{
+	"audit":      audit.Handler,
 	"example":    example.Handler,
 	"jupyterhub": jupyterhub.Handler,
 	"require":    require.Handler,
 }
 
-const usage = `Command endpoints hosts amp's sample endpoints. It takes no arguments; the environment says:
+const usage = `Command endpoints hosts amp's sample endpoints and the auditor's function. It takes no
+arguments; the environment says:
 
-FUNCTION_TARGET          example, jupyterhub or require: that function, at every path.
-                         Unset: all of them, each at its name (/example).
+FUNCTION_TARGET          audit, example, jupyterhub or require: that function, at every path.
+                         Unset: all of them, each at its name and below it (/example, /audit/).
 PORT                     port to serve plain HTTP on (default 8080)
 AMP_EXAMPLE_IMAGE        image of the example's init containers, any with a shell
                          (default docker.io/library/busybox:1.37)
 AMP_JUPYTERHUB_PROFILES  file that says which user gets what (default: a built-in sample)
 AMP_REQUIRE_REGISTRIES   registries that images may come from, separated by spaces or commas
                          (default docker.io/library quay.io/jupyter registry.k8s.io)
+AMP_AUDIT_DB             SQLite database of audit (default: in memory, 256 MiB at most)
+AMP_AUDIT_RETENTION      how long audit keeps events (default 720h)
+AMP_AUDIT_READ_TOKEN_FILE, AMP_AUDIT_WRITE_TOKEN_FILE
+                         files with the bearer tokens that reading from audit and posting to it
+                         take (default: none is needed)
 
 GET /healthz answers 200. On SIGTERM, requests in flight are finished.
 `
@@ -99,6 +107,7 @@ func host(target string) (http.Handler, error) {
 	if target == "" {
 		for name, fn := range samples {
 			mux.Handle("/"+name, fn)
+			mux.Handle("/"+name+"/", fn) // audit has pages
 		}
 		mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "the endpoints here are /"+strings.Join(names, ", /"), http.StatusNotFound)

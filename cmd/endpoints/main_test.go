@@ -39,7 +39,9 @@ func TestHost(t *testing.T) {
 		"all: the example at its path":    {"", "POST", "/example", 200, `"value":"mutated"`},
 		"all: jupyterhub at its path":     {"", "POST", "/jupyterhub", 200, `"value":"home/alice"`},
 		"all: require at its path":        {"", "POST", "/require", 200, `"allowed":false`},
-		"all: another path names them":    {"", "POST", "/", 404, "/example, /jupyterhub, /require"},
+		"all: another path names them":    {"", "POST", "/", 404, "/audit, /example, /jupyterhub, /require"},
+		"all: audit's page":               {"", "GET", "/audit/", 200, "<title>amp audit</title>"},
+		"all: audit's API":                {"", "GET", "/audit/api/events", 200, `"items":[]`},
 		"one: at the root":                {"require", "POST", "/", 200, `"allowed":false`},
 		"one: at every path":              {"require", "POST", "/mutate", 200, `"allowed":false`},
 		"one: not the others":             {"require", "POST", "/example", 200, `"allowed":false`},
@@ -59,7 +61,7 @@ func TestHost(t *testing.T) {
 			}
 		})
 	}
-	want := `reading FUNCTION_TARGET: there is no function "exmaple": want example, jupyterhub, require, or unset it for all`
+	want := `reading FUNCTION_TARGET: there is no function "exmaple": want audit, example, jupyterhub, require, or unset it for all`
 	if _, err := host("exmaple"); err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}

@@ -1,0 +1,407 @@
+package audit
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/txn2/amp/endpoints/events"
+)
+
+// serve mounts a server below a prefix, as behind an ingress: the page must not need to know.
+func serve(t *testing.T, s *Server) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.Handle("/tools/audit/", http.StripPrefix("/tools/audit", s))
+	host := httptest.NewServer(mux)
+	// Registered after the browser's own, this would wait for its streams; the server ends them first.
+	t.Cleanup(func() {
+		_ = s.Close()
+		host.Close()
+	})
+	return host.URL + "/tools/audit"
+}
+
+// notebook is a mutated event at level Full, as JupyterHub's Pods have them.
+func notebook(t testing.TB, id string, at float64) ev {
+	t.Helper()
+	pod, err := os.ReadFile("testdata/jupyterhub-user.pod.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev{id: id, at: at, data: events.Data{
+		Level: events.LevelFull, Namespace: "jhub", Pod: events.Pod{Name: "jupyter-alice"}, User: "system:serviceaccount:jhub:hub", DurationMS: 14.25,
+		Endpoints: []events.Endpoint{
+			{URL: "http://profiles.jhub.svc/mutate", Status: 200, DurationMS: 9.5, Ops: 4},
+			{URL: "http://volumes.storage.svc:8080/jupyterhub", Status: 200, DurationMS: 3.25, Ops: 4, Warnings: []string{"home-alice is nearly full"}},
+		},
+		Object: pod,
+		Patch: []events.Op{
+			{Step: 1, Op: "add", Path: "/spec/containers/0/env/-", Value: json.RawMessage(`{"name":"PROJECT","value":"genome"}`)},
+			{Step: 1, Op: "add", Path: "/metadata/labels/team", Value: json.RawMessage(`"science"`)},
+			{Step: 1, Op: "add", Path: "/spec/tolerations", Value: json.RawMessage(`[{"key":"gpu","operator":"Exists","effect":"NoSchedule"}]`)},
+			{Step: 1, Op: "replace", Path: "/spec/containers/0/image", Value: json.RawMessage(`"quay.io/jupyter/scipy-notebook:2026-02-16"`)},
+			{Step: 2, Op: "add", Path: "/spec/volumes", Value: json.RawMessage(`[]`)},
+			{Step: 2, Op: "add", Path: "/spec/volumes/-", Value: json.RawMessage(`{"name":"home","persistentVolumeClaim":{"claimName":"home-alice"}}`)},
+			{Step: 2, Op: "add", Path: "/spec/containers/0/volumeMounts", Value: json.RawMessage(`[]`)},
+			{Step: 2, Op: "add", Path: "/spec/containers/0/volumeMounts/-", Value: json.RawMessage(`{"name":"home","mountPath":"/home/jovyan"}`)},
+			{Op: "add", Path: "/metadata/annotations/amp.txn2.com~1event", Value: json.RawMessage(`"` + id + `"`)},
+		},
+	}}
+}
+
+// worker is the mutated event of a Deployment's Pod, and seenWorker the validated one with its name.
+func worker(id string, at float64) ev {
+	return ev{id: id, at: at, data: events.Data{
+		Namespace: "web", Pod: events.Pod{GenerateName: "web-6d4cf56db6-"}, User: "system:serviceaccount:kube-system:replicaset-controller", DurationMS: 4.1,
+		Owner:     &events.Controller{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-6d4cf56db6", UID: "u"},
+		Endpoints: []events.Endpoint{{URL: "http://sidecar.web.svc/mutate", Status: 200, DurationMS: 3.4, Ops: 1}},
+		Patch: []events.Op{{Step: 1, Op: "add", Path: "/spec/initContainers", Value: json.RawMessage(`[{"name":"fetch","image":"busybox:1.37","args":["[redacted]"]}]`)},
+			{Op: "add", Path: "/metadata/annotations", Value: json.RawMessage(`{}`)},
+			{Op: "add", Path: "/metadata/annotations/amp.txn2.com~1event", Value: json.RawMessage(`"[redacted]"`)}},
+	}}
+}
+
+func seenWorker(id, mutation, name string, at float64) ev {
+	return ev{id: id, at: at, typ: events.Validated, data: events.Data{
+		Namespace: "web", Pod: events.Pod{Name: name, GenerateName: "web-6d4cf56db6-", UID: "5b1c1f0e-8f4c-4f0e-9d5a-2d0c5f6f7a10"}, User: "system:serviceaccount:kube-system:replicaset-controller",
+		DurationMS: 1.2, Mutation: mutation, Endpoints: []events.Endpoint{},
+	}}
+}
+
+// clean fails the test if the page caused anything that it should not have.
+func (b *browser) clean() {
+	b.t.Helper()
+	for _, p := range b.seen() {
+		b.t.Errorf("the browser reports %s", p)
+	}
+}
+
+func TestANewEventAppearsOnTheOpenPage(t *testing.T) {
+	s := newServer(t, Config{})
+	base := serve(t, s)
+	b := newBrowser(t, 1280, 900, nil)
+	b.open(base + "/")
+	b.wait(`document.querySelector("#empty").innerText.includes("No events yet") && document.querySelector("#state").textContent === "Live"`)
+	if text := fmt.Sprint(b.eval(`document.querySelector("#empty").innerText`)); !strings.Contains(text, "K_SINK="+base+"/") {
+		t.Errorf("the empty page does not say where to send events: %s", text)
+	}
+	b.eval(`window.same = true`) // gone with a reload
+
+	post(t, s, worker("w1", 1))
+	b.wait(`document.querySelectorAll("#rows tr").length === 1 && window.same`)
+	b.wait(`document.querySelector("#rows").innerText.includes("web-6d4cf56db6-*") && document.querySelector("#rows").innerText.includes("Adds init container fetch") || document.querySelector("#rows").innerText.includes("adds init container fetch")`)
+	b.wait(`document.querySelector("#say").textContent.includes("New: mutated, Pod web-6d4cf56db6-* in web")`)
+	post(t, s, seenWorker("v1", "w1", "web-6d4cf56db6-x8k2p", 2))
+	b.wait(`document.querySelectorAll("#rows tr").length === 2 && document.querySelector("#rows").innerText.includes("seen as web-6d4cf56db6-x8k2p")`)
+
+	// While somebody reads further down nothing moves; what is new waits.
+	var many []ev
+	for i := range 60 {
+		many = append(many, worker(fmt.Sprintf("m%d", i), float64(10+i)))
+	}
+	post(t, s, many...)
+	b.wait(`document.querySelectorAll("#rows tr").length === 62`)
+	b.eval(`scrollTo(0, 1200)`)
+	b.wait(`scrollY > 1000`)
+	before := b.eval(`[scrollY, document.querySelector("#rows tr").innerText].join()`)
+	post(t, s, worker("n1", 100), worker("n2", 101), worker("n3", 102))
+	b.wait(`!document.querySelector("#pill").hidden && document.querySelector("#pill").textContent === "3 new"`)
+	if after := b.eval(`[scrollY, document.querySelector("#rows tr").innerText].join()`); after != before {
+		t.Errorf("the page moved under its reader: %v, now %v", before, after)
+	}
+	b.shot("pill", false)
+	b.eval(`document.querySelector("#pill").click()`)
+	b.wait(`document.querySelectorAll("#rows tr").length === 65 && document.querySelector("#pill").hidden`)
+
+	// Paused, nothing comes in at all.
+	b.eval(`document.activeElement.blur(); scrollTo(0, 0); document.querySelector("#pause").click()`)
+	post(t, s, worker("p1", 200))
+	b.wait(`document.querySelector("#pill").textContent === "1 new" && document.querySelector("#state").textContent === "Paused"`)
+	b.eval(`document.querySelector("#pause").click()`)
+	b.wait(`document.querySelectorAll("#rows tr").length === 66`)
+	b.clean()
+}
+
+func TestFiltersWorkAndAreInTheAddress(t *testing.T) {
+	s := newServer(t, Config{})
+	post(t, s, notebook(t, "n1", 1), worker("w1", 2), seenWorker("v1", "w1", "web-6d4cf56db6-x8k2p", 3),
+		ev{id: "r1", at: 4, typ: events.Rejected, data: events.Data{Namespace: "team", Pod: events.Pod{Name: "big"}, Message: "amp: no"}})
+	base := serve(t, s)
+	b := newBrowser(t, 1280, 900, nil)
+	b.open(base + "/")
+	b.wait(`document.querySelectorAll("#rows tr").length === 4`)
+
+	b.eval(`document.querySelector("[name=pod]").focus()`)
+	b.typeText("web-6d4cf56db6-x8k2p")
+	b.wait(`document.querySelectorAll("#rows tr").length === 2 && location.search === "?pod=web-6d4cf56db6-x8k2p"`)
+	b.eval(`document.querySelector(".chip.o-mutated input").click()`)
+	b.wait(`document.querySelectorAll("#rows tr").length === 1 && location.search === "?pod=web-6d4cf56db6-x8k2p&outcome=mutated" && document.querySelector("#rows a").textContent === "web-6d4cf56db6-*"`)
+	// The export follows.
+	if href := fmt.Sprint(b.eval(`document.querySelector("#export").href`)); !strings.Contains(href, "pod=web-6d4cf56db6-x8k2p&outcome=mutated&format=ndjson") {
+		t.Errorf("export leads to %s", href)
+	}
+	// What does not fit does not come in; what does, does.
+	post(t, s, notebook(t, "n2", 5), worker("w2", 6))
+	b.wait(`document.querySelectorAll("#rows tr").length === 2`)
+	b.eval(`document.querySelector("#clear").click()`)
+	b.wait(`document.querySelectorAll("#rows tr").length === 6 && location.search === ""`)
+
+	// A colleague opens the address.
+	b.open(address(base, "namespace", "team", "outcome", "rejected,failedopen", "from", "2026-03-01T00:00:00Z"))
+	b.wait(`document.querySelectorAll("#rows tr").length === 1 && document.querySelector("[name=namespace]").value === "team"`)
+	b.wait(`document.querySelector(".chip.o-rejected input").checked && document.querySelector(".chip.o-failedopen input").checked && document.querySelector("[name=range]").value === "between" && document.querySelector("[name=from]").value.startsWith("2026-03-01T00:00")`)
+	b.open(address(base, "namespace", "nowhere"))
+	b.wait(`document.querySelector("#empty").innerText.includes("No event fits these filters")`)
+	b.eval(`document.querySelector("#empty button").click()`)
+	b.wait(`document.querySelectorAll("#rows tr").length === 6 && location.search === ""`)
+	b.clean()
+}
+
+func TestAnEventInFull(t *testing.T) {
+	s := newServer(t, Config{})
+	post(t, s, notebook(t, "n1", 1), worker("w1", 2), seenWorker("v1", "w1", "web-6d4cf56db6-x8k2p", 3))
+	base := serve(t, s)
+	b := newBrowser(t, 1280, 1100, nil)
+	b.open(base + "/")
+	b.wait(`document.querySelectorAll("#rows tr").length === 3`)
+
+	// By keyboard: down to the last row, into it, and out again to where one was.
+	b.eval(`document.querySelector("#rows a").focus()`)
+	b.key("ArrowDown")
+	b.key("ArrowDown")
+	b.wait(`document.activeElement.textContent === "jupyter-alice"`)
+	b.key("Enter")
+	b.wait(`document.querySelector("#detail").open && location.search.includes("event=n1")`)
+	text := fmt.Sprint(b.eval(`document.querySelector("#detail").innerText`))
+	for _, want := range []string{
+		"jupyter-alice", "system:serviceaccount:jhub:hub", "amp answered with a patch of 9 operations, after 14.3 ms.", "Not seen by /validate",
+		"http://profiles.jhub.svc/mutate", "9.5 ms", "HTTP 200",
+		"Adds environment variable PROJECT to container notebook", "Sets label team to \"science\"", "Replaces the tolerations with toleration gpu", "Changes image of container notebook from",
+		"Adds mount of volume home at /home/jovyan to container notebook",
+	} {
+		if !strings.Contains(strings.ToLower(text), strings.ToLower(want)) {
+			t.Errorf("the detail lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(text, "amp changed") {
+		t.Error("it says changed; amp only answered")
+	}
+	plus := fmt.Sprint(b.eval(`[...document.querySelectorAll(".diff .plus")].map((e) => e.innerText).join("\n")`))
+	minus := fmt.Sprint(b.eval(`[...document.querySelectorAll(".diff .minus")].map((e) => e.innerText).join("\n")`))
+	for _, want := range []string{"name: PROJECT", "value: genome", "team: science", "image: quay.io/jupyter/scipy-notebook:2026-02-16", "claimName: home-alice"} {
+		if !strings.Contains(plus, want) {
+			t.Errorf("the diff does not add %q:\n%s", want, plus)
+		}
+	}
+	if !strings.Contains(minus, "image:") {
+		t.Errorf("the diff removes no image:\n%s", minus)
+	}
+	if raw := fmt.Sprint(b.eval(`document.querySelector(".raw pre").textContent`)); !strings.Contains(raw, `"specversion": "1.0"`) {
+		t.Errorf("the raw event is %.200s", raw)
+	}
+	b.key("Escape")
+	b.wait(`!document.querySelector("#detail").open && !location.search.includes("event=") && document.activeElement.textContent === "jupyter-alice"`)
+
+	// From a Pod's final name to what was answered for it.
+	b.open(address(base, "event", "v1", "source", source))
+	b.wait(`document.querySelector("#detail").open && document.querySelector("#detail").innerText.includes("let this Pod pass")`)
+	b.eval(`document.querySelector("#detail .note a").click()`)
+	b.wait(`location.search.includes("event=w1") && document.querySelector("#detail").innerText.includes("Seen by /validate as web-6d4cf56db6-x8k2p (uid 5b1c1f0e")`)
+	b.wait(`document.querySelector("#detail").innerText.includes("An event of level Patch does not hold the Pod")`)
+	// Back goes back.
+	b.eval(`history.back()`)
+	b.wait(`location.search.includes("event=v1") && document.querySelector("#detail").innerText.includes("let this Pod pass")`)
+	b.clean()
+}
+
+func TestHostileValuesDoNothing(t *testing.T) {
+	const evil = `<script>alert(1)</script><img src=x onerror=alert(2)>"'&{{7*7}}` + "\u202e\u2028`${alert(3)}`"
+	s := newServer(t, Config{})
+	value, _ := json.Marshal(evil)
+	hostile := func(id string, typ string, at float64) ev {
+		return ev{id: evil + id, source: "urn:x:" + "%3Cscript%3E", typ: typ, at: at, data: events.Data{
+			Level: events.LevelFull, Namespace: evil, Pod: events.Pod{Name: evil, UID: evil}, User: evil, Message: evil, Mutation: evil,
+			Owner:     &events.Controller{APIVersion: evil, Kind: evil, Name: evil, UID: evil},
+			Endpoints: []events.Endpoint{{URL: "javascript:alert(4)//" + evil, Status: 200, DurationMS: 1, Ops: 1, Error: evil}},
+			Patch:     []events.Op{{Step: 1, Op: "add", Path: "/metadata/annotations/" + evil, Value: value}, {Step: 1, Op: evil, Path: evil, From: evil, Value: value}},
+			Object:    json.RawMessage(`{"metadata":{"name":` + string(value) + `,"annotations":{` + string(value) + `:"x"}}}`),
+		}}
+	}
+	var all []ev
+	for i, typ := range events.Types {
+		all = append(all, hostile(fmt.Sprint(i), typ, float64(i)))
+	}
+	post(t, s, all[:3]...)
+	base := serve(t, s)
+	b := newBrowser(t, 1280, 900, nil)
+	b.open(address(base, "namespace", evil))
+	b.wait(`document.querySelectorAll("#rows tr").length === 3 && document.querySelector("#state").textContent === "Live"`)
+	post(t, s, all[3:]...)
+	b.wait(`document.querySelectorAll("#rows tr").length === 6`)
+	// What turns the direction of writing is spelt out.
+	shown := strings.NewReplacer("\u202e", `\u202e`, "\u2028", `\u2028`).Replace(evil)
+	if name := b.eval(`document.querySelector("#rows a").textContent`); name != shown {
+		t.Errorf("the Pod is shown as %q", name)
+	}
+	for i := range all {
+		b.eval(fmt.Sprintf(`document.querySelectorAll("#rows a")[%d].click()`, i))
+		b.wait(`document.querySelector("#detail").open && document.querySelector("#detailtitle").textContent.includes("<script>alert(1)</script>")`)
+		b.shot(fmt.Sprintf("hostile-%d", i), false)
+		b.eval(`document.querySelector("#detail").close()`)
+	}
+	if n := b.eval(`document.querySelectorAll("#rows img, #rows script, dialog img, dialog script, body > script, main script, .charts img").length`); n != float64(0) {
+		t.Errorf("%v elements were made of values", n)
+	}
+	if n := b.eval(`document.querySelectorAll("a[href^='javascript']").length`); n != float64(0) {
+		t.Errorf("%v links were made of values", n)
+	}
+	b.shot("hostile", true)
+	b.clean()
+}
+
+func TestAColleagueLogsIn(t *testing.T) {
+	file := t.TempDir() + "/token"
+	if err := os.WriteFile(file, []byte("s3cret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := newServer(t, Config{ReadTokenFile: file})
+	s.now = time.Now // the browser goes by it
+	post(t, s, worker("w1", 1))
+	base := serve(t, s)
+	b := newBrowser(t, 1280, 900, nil)
+	b.open(base + "/")
+	b.wait(`document.querySelector("#login").open`)
+	b.shot("login", false)
+	b.eval(`document.querySelector("[name=token]").focus()`)
+	b.typeText("wrong")
+	b.key("Enter")
+	b.wait(`document.querySelector("#loginproblem").textContent === "That is not the token."`)
+	b.eval(`document.querySelector("[name=token]").value = ""`)
+	b.typeText("s3cret")
+	b.key("Enter")
+	b.wait(`!document.querySelector("#login").open && document.querySelectorAll("#rows tr").length === 1 && document.querySelector("#state").textContent === "Live"`)
+	if cookie := b.eval(`document.cookie`); cookie != "" {
+		t.Errorf("scripts can read the cookie: %v", cookie)
+	}
+	b.wait(`!document.querySelector("#logout").hidden`)
+	b.eval(`setTimeout(() => document.querySelector("#logout").click())`)
+	b.wait(`document.querySelector("#login").open && document.querySelectorAll("#rows tr").length === 0`)
+	for _, p := range b.seen() {
+		if !strings.Contains(p, "401") { // Chromium logs each of them
+			t.Errorf("the browser reports %s", p)
+		}
+	}
+}
+
+// TestThePageFits looks for what sticks out, on a phone, and takes the pictures that people look at.
+func TestThePageFits(t *testing.T) {
+	s := newServer(t, Config{})
+	now := time.Now().UTC()
+	s.now = func() time.Time { return now }
+	fillForShow(t, s, now)
+	base := serve(t, s)
+	for _, v := range []struct {
+		name          string
+		width, height int
+		scheme        string
+	}{{"desktop", 1280, 900, "light"}, {"dark", 1280, 900, "dark"}, {"phone", 360, 740, "light"}, {"small", 320, 640, "dark"}} {
+		t.Run(v.name, func(t *testing.T) {
+			b := newBrowser(t, v.width, v.height, map[string]string{"prefers-color-scheme": v.scheme, "prefers-reduced-motion": "reduce"})
+			fits := func(what string) {
+				t.Helper()
+				if w := b.eval(`document.documentElement.scrollWidth`); w.(float64) > float64(v.width) {
+					t.Errorf("%s: the page is %v wide, the screen %d", what, w, v.width)
+				}
+			}
+			b.open(base + "/")
+			b.wait(`document.querySelectorAll("#rows tr").length >= 40 && document.querySelectorAll("#outcomechart rect.stack").length > 5 && document.querySelector("#state").textContent === "Live"`)
+			fits("list")
+			b.shot(v.name+"-list", false)
+			b.shot(v.name+"-whole", true)
+			b.eval(`document.querySelectorAll("details.data").forEach((d) => (d.open = true)); document.querySelector("#filterbox").open = true`)
+			fits("charts as tables")
+			b.shot(v.name+"-tables", false)
+			b.open(address(base, "event", "show-notebook", "source", source))
+			b.wait(`document.querySelector("#detail").open && document.querySelectorAll(".diff .plus").length > 5`)
+			fits("detail")
+			b.shot(v.name+"-detail", false)
+			b.eval(`document.querySelector(".changes").scrollIntoView()`)
+			b.shot(v.name+"-changes", false)
+			b.eval(`document.querySelector(".diff").scrollIntoView()`)
+			b.shot(v.name+"-diff", false)
+			b.open(address(base, "event", "show-worker", "source", source))
+			b.wait(`document.querySelector("#detail").open && document.querySelector("#detail").innerText.includes("Seen by")`)
+			b.shot(v.name+"-worker", false)
+			b.open(address(base, "outcome", "rejected", "namespace", "web"))
+			b.wait(`document.querySelectorAll("#rows tr").length > 0 || document.querySelector("#empty").innerText`)
+			b.shot(v.name+"-filtered", false)
+			b.clean()
+		})
+	}
+	empty := newServer(t, Config{})
+	b := newBrowser(t, 1280, 900, nil)
+	b.open(serve(t, empty) + "/")
+	b.wait(`document.querySelector("#empty").innerText.includes("No events yet")`)
+	b.shot("empty", false)
+	b.clean()
+}
+
+// fillForShow stores what a morning in a cluster may look like.
+func fillForShow(t testing.TB, s *Server, now time.Time) {
+	users := []string{"alice", "bob", "chen", "dana", "emil", "fatima"}
+	offset := func(ago time.Duration) float64 { return now.Add(-ago).Sub(start).Seconds() }
+	var all []ev
+	for i := range 900 {
+		ago := time.Duration(i)*24*time.Second + time.Duration(i*7919%5000)*time.Millisecond + 20*time.Second
+		if i%97 < 30 && i > 200 { // lulls
+			continue
+		}
+		ms := 2 + float64(i*37%100)/20
+		if i%53 == 0 {
+			ms *= 9
+		}
+		id := fmt.Sprintf("%08x-41d6-4c54-9a2e-%012x", i*2654435761%(1<<32), i)
+		e := ev{id: id, at: offset(ago)}
+		switch {
+		case i%23 == 5:
+			e.typ = events.Rejected
+			e.data = events.Data{Namespace: "web", Pod: events.Pod{GenerateName: "checkout-7f9c8d6b5-"}, User: "system:serviceaccount:kube-system:replicaset-controller",
+				Message:   `amp: endpoint http://sidecar.web.svc/mutate: op 3 (remove "/spec/containers/9"): the Pod has 2 containers`,
+				Endpoints: []events.Endpoint{{URL: "http://sidecar.web.svc/mutate", Status: 200, DurationMS: ms, Ops: 3, Error: `op 3 (remove "/spec/containers/9"): the Pod has 2 containers`}}}
+		case i%31 == 7:
+			e.typ = events.FailedOpen
+			e.data = events.Data{Namespace: "batch", Pod: events.Pod{Name: fmt.Sprintf("nightly-report-%d", i)}, User: "system:serviceaccount:kube-system:job-controller",
+				Message:   "amp: endpoint http://labels.batch.svc/mutate: no answer within 1.2s",
+				Endpoints: []events.Endpoint{{URL: "http://labels.batch.svc/mutate", DurationMS: 120, Error: "no answer within 1.2s"}}}
+		case i%19 == 3:
+			e.typ = events.Shadowed
+			e.data = events.Data{Namespace: "staging", Pod: events.Pod{GenerateName: "api-5c6f7d8b9-"}, User: "system:serviceaccount:kube-system:replicaset-controller",
+				Patch:     []events.Op{{Step: 1, Op: "add", Path: "/spec/containers/0/resources/limits/memory", Value: json.RawMessage(`"512Mi"`)}},
+				Endpoints: []events.Endpoint{{URL: "https://quota.platform.svc/mutate", Status: 200, DurationMS: ms, Ops: 1}}}
+		case i%5 == 1:
+			e.typ = events.Unchanged
+			e.data = events.Data{Namespace: "jhub", Pod: events.Pod{Name: "jupyter-" + users[i%len(users)]}, User: "system:serviceaccount:jhub:hub",
+				Endpoints: []events.Endpoint{{URL: "http://profiles.jhub.svc/mutate", Status: 204, DurationMS: ms}}}
+		case i%3 == 0:
+			e = worker(id, offset(ago))
+			e.data.Endpoints[0].DurationMS = ms
+			if i%2 == 0 {
+				all = append(all, seenWorker("v"+id, id, fmt.Sprintf("web-6d4cf56db6-%s%s", string("bcdfghjklm"[i%10]), "8k2p"), offset(ago)+.04))
+			}
+		default:
+			e = notebook(t, id, offset(ago))
+			e.data.Pod.Name = "jupyter-" + users[i%len(users)]
+			e.data.Endpoints[0].DurationMS = ms
+		}
+		all = append(all, e)
+	}
+	all = append(all, notebook(t, "show-notebook", offset(12*time.Second)), worker("show-worker", offset(9*time.Second)),
+		seenWorker("show-seen", "show-worker", "web-6d4cf56db6-x8k2p", offset(8*time.Second)))
+	post(t, s, all...)
+}

@@ -1,0 +1,88 @@
+// Package audit is the auditor's function: it stores the CloudEvents that amp emits and shows them, as a
+// page, as JSON and as a live stream. It does not ask the cluster anything, so it knows what amp answered
+// and never what the API server stored.
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/GoogleCloudPlatform/functions-framework-go/functions"
+)
+
+func init() { functions.HTTP("audit", Handler) }
+
+// Handler is the function "audit". The environment configures it, when the first request comes:
+//
+//	AMP_AUDIT_DB                path of the SQLite database; unset: in memory
+//	AMP_AUDIT_RETENTION         how long events are kept (default 720h)
+//	AMP_AUDIT_READ_TOKEN_FILE   file with the token that reading takes; unset: anyone may
+//	AMP_AUDIT_WRITE_TOKEN_FILE  file with the token that posting takes; unset: anyone may
+//
+// What is wrong with it is the answer to every request, since a function has no start that could fail: as
+// a 503, so that whoever delivers an event tries again. It is tried anew each time, for a volume may be late.
+func Handler(w http.ResponseWriter, r *http.Request) {
+	server, err := fromEnvironment()
+	if err != nil {
+		slog.Error("audit cannot answer", "err", err)
+		http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		return
+	}
+	server.ServeHTTP(w, r)
+}
+
+var environment struct {
+	sync.Mutex
+	server *Server
+}
+
+func fromEnvironment() (*Server, error) {
+	environment.Lock()
+	defer environment.Unlock()
+	if environment.server == nil {
+		config, err := configFrom(os.Getenv)
+		if err != nil {
+			return nil, err
+		}
+		environment.server, err = New(config)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return environment.server, nil
+}
+
+// configFrom reads the environment and reports all that is wrong with it together.
+func configFrom(getenv func(string) string) (Config, error) {
+	config := Config{
+		Path:           getenv("AMP_AUDIT_DB"),
+		ReadTokenFile:  getenv("AMP_AUDIT_READ_TOKEN_FILE"),
+		WriteTokenFile: getenv("AMP_AUDIT_WRITE_TOKEN_FILE"),
+	}
+	var errs []error
+	if v := getenv("AMP_AUDIT_RETENTION"); v != "" {
+		d, err := time.ParseDuration(v)
+		if err != nil || d < time.Minute {
+			errs = append(errs, fmt.Errorf("AMP_AUDIT_RETENTION %q: want a Go duration of a minute or more, such as 720h", v))
+		}
+		config.Retention = d
+	}
+	for variable, file := range map[string]string{"AMP_AUDIT_READ_TOKEN_FILE": config.ReadTokenFile, "AMP_AUDIT_WRITE_TOKEN_FILE": config.WriteTokenFile} {
+		if _, err := readToken(file); err != nil {
+			errs = append(errs, fmt.Errorf("%s %q: %w", variable, file, err))
+		}
+	}
+	if strings.ContainsAny(config.Path, "?#") {
+		errs = append(errs, fmt.Errorf("AMP_AUDIT_DB %q: want the path of a file, without ? and #", config.Path))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return Config{}, fmt.Errorf("reading the environment: %w", err)
+	}
+	return config, nil
+}

@@ -1,0 +1,141 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/txn2/amp/endpoints/events"
+)
+
+// start is when the tests' events happen, counted in seconds from there.
+var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+const source = "https://amp.txn2.com/proxy"
+
+// ev is an event to post. Unset fields are filled in.
+type ev struct {
+	id, source, typ string
+	at              float64 // seconds after start
+	data            events.Data
+}
+
+func (e ev) json(t testing.TB) []byte {
+	t.Helper()
+	d := e.data
+	if e.typ == "" {
+		e.typ = events.Mutated
+	}
+	if e.source == "" {
+		e.source = source
+	}
+	if d.Outcome == "" {
+		d.Outcome = outcomeOf[e.typ]
+	}
+	if d.Namespace == "" {
+		d.Namespace = "jhub"
+	}
+	if d.Pod == (events.Pod{}) {
+		d.Pod.Name = "pod-" + e.id
+	}
+	if d.User == "" {
+		d.User = "alice"
+	}
+	if d.Level == "" {
+		d.Level = events.LevelPatch
+	}
+	d.UID, d.Operation, d.FailurePolicy = e.id, "mutate", "Fail"
+	if d.Endpoints == nil {
+		d.Endpoints = []events.Endpoint{{URL: "http://hook.jhub.svc/mutate", Status: 200, DurationMS: 3, Ops: 1}}
+	}
+	data, err := json.Marshal(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := json.Marshal(map[string]any{
+		"specversion": "1.0", "id": e.id, "source": e.source, "type": e.typ,
+		"time": start.Add(time.Duration(e.at * float64(time.Second))).Format(time.RFC3339Nano), "datacontenttype": "application/json",
+		"subject": d.Namespace + "/" + d.Pod.Name, "namespace": d.Namespace, "outcome": d.Outcome, "data": json.RawMessage(data),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// newServer is one on its own, whose clock stands an hour behind the start.
+func newServer(t testing.TB, config Config) *Server {
+	t.Helper()
+	if config.Log == nil {
+		config.Log = slog.New(slog.DiscardHandler)
+	}
+	s, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.now = func() time.Time { return start.Add(time.Hour) }
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func do(t testing.TB, h http.Handler, method, target string, header map[string]string, body []byte) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(method, target, bytes.NewReader(body))
+	for k, v := range header {
+		r.Header.Set(k, v)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w
+}
+
+// post posts events as one batch, and expects them to be taken.
+func post(t testing.TB, s http.Handler, all ...ev) {
+	t.Helper()
+	var batch [][]byte
+	for _, e := range all {
+		batch = append(batch, e.json(t))
+	}
+	body := fmt.Appendf(nil, "[%s]", bytes.Join(batch, []byte(",")))
+	if w := do(t, s, "POST", "/", map[string]string{"Content-Type": batched}, body); w.Code != http.StatusNoContent {
+		t.Fatalf("posting: %d %s", w.Code, w.Body)
+	}
+}
+
+type listed struct {
+	Items       []*Item
+	Next, After string
+}
+
+func (l listed) ids() string {
+	var ids []string
+	for _, i := range l.Items {
+		ids = append(ids, i.ID)
+	}
+	return strings.Join(ids, " ")
+}
+
+// get reads JSON from the API.
+func get[T any](t testing.TB, s http.Handler, target string) T {
+	t.Helper()
+	var v T
+	w := do(t, s, "GET", target, nil, nil)
+	if w.Code != http.StatusOK {
+		t.Fatalf("GET %s: %d %s", target, w.Code, w.Body)
+	}
+	if err := json.NewDecoder(io.TeeReader(w.Body, io.Discard)).Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}

@@ -1,0 +1,98 @@
+package audit
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/txn2/amp/endpoints/events"
+)
+
+func TestOperationsInWords(t *testing.T) {
+	const pod = `{"metadata":{"name":"p","labels":{"app":"x"}},"spec":{"nodeName":"n","containers":[
+		{"name":"notebook","image":"a:1","env":[{"name":"OLD","value":"1"}],"resources":{"limits":{"cpu":"1"}}},{"name":"side"}],
+		"initContainers":[{"name":"wait"}],"volumes":[{"name":"tmp"}],"tolerations":[{"key":"gpu"}]}}`
+	v := func(s string) json.RawMessage { return json.RawMessage(s) }
+	for want, op := range map[string]events.Op{
+		`adds environment variable X to container notebook`:                               {Op: "add", Path: "/spec/containers/0/env/-", Value: v(`{"name":"X","value":"1"}`)},
+		`adds environment variables A, B and C to container side`:                         {Op: "add", Path: "/spec/containers/1/env", Value: v(`[{"name":"A"},{"name":"B"},{"name":"C"}]`)},
+		`adds an empty list of environment variables to container side`:                   {Op: "add", Path: "/spec/containers/1/env", Value: v(`[]`)},
+		`sets optional of environment variable OLD on container notebook to true`:         {Op: "add", Path: "/spec/containers/0/env/0/optional", Value: v(`true`)},
+		`changes value of environment variable OLD of container notebook from "1" to "2"`: {Op: "replace", Path: "/spec/containers/0/env/0/value", Value: v(`"2"`)},
+		`removes environment variable OLD from container notebook`:                        {Op: "remove", Path: "/spec/containers/0/env/0"},
+		`changes image of container notebook from "a:1" to "b:2"`:                         {Op: "replace", Path: "/spec/containers/0/image", Value: v(`"b:2"`)},
+		`changes cpu limit of container notebook from "1" to "2"`:                         {Op: "add", Path: "/spec/containers/0/resources/limits/cpu", Value: v(`"2"`)},
+		`sets nvidia.com/gpu limit on container notebook to 1`:                            {Op: "add", Path: "/spec/containers/0/resources/limits/nvidia.com~1gpu", Value: v(`1`)},
+		`adds mount of volume home at /home to container notebook`:                        {Op: "add", Path: "/spec/containers/0/volumeMounts/-", Value: v(`{"name":"home","mountPath":"/home"}`)},
+		`adds port 8080 to container side`:                                                {Op: "add", Path: "/spec/containers/1/ports/-", Value: v(`{"containerPort":8080}`)},
+		`adds environment from Secret s to container side`:                                {Op: "add", Path: "/spec/containers/1/envFrom/-", Value: v(`{"secretRef":{"name":"s"}}`)},
+		`adds init container fetch`:                                                       {Op: "add", Path: "/spec/initContainers/-", Value: v(`{"name":"fetch"}`)},
+		`removes init container wait`:                                                     {Op: "remove", Path: "/spec/initContainers/0"},
+		`adds volume home`:                                                                {Op: "add", Path: "/spec/volumes/-", Value: v(`{"name":"home"}`)},
+		`replaces the tolerations with toleration spot`:                                   {Op: "add", Path: "/spec/tolerations", Value: v(`[{"key":"spot"}]`)},
+		`sets annotation amp.txn2.com/event to "u"`:                                       {Op: "add", Path: "/metadata/annotations/amp.txn2.com~1event", Value: v(`"u"`)},
+		`sets annotation secret`:                                                          {Op: "add", Path: "/metadata/annotations/secret", Value: v(`"[redacted]"`)},
+		`changes label app from "x" to "y"`:                                               {Op: "replace", Path: "/metadata/labels/app", Value: v(`"y"`)},
+		`removes label app`:                                                               {Op: "remove", Path: "/metadata/labels/app"},
+		`sets node selector pool to "gpu"`:                                                {Op: "add", Path: "/spec/nodeSelector/pool", Value: v(`"gpu"`)},
+		`sets spec.priorityClassName to "high"`:                                           {Op: "add", Path: "/spec/priorityClassName", Value: v(`"high"`)},
+		`sets spec.securityContext.fsGroup to 100`:                                        {Op: "add", Path: "/spec/securityContext/fsGroup", Value: v(`100`)},
+		`sets securityContext.privileged on container side to true`:                       {Op: "add", Path: "/spec/containers/1/securityContext/privileged", Value: v(`true`)},
+		`requires that label app is "x"`:                                                  {Op: "test", Path: "/metadata/labels/app", Value: v(`"x"`)},
+		`copies container side to spec.containers[end]`:                                   {Op: "copy", From: "/spec/containers/1", Path: "/spec/containers/-"},
+		`moves label app to metadata.labels.role`:                                         {Op: "move", From: "/metadata/labels/app", Path: "/metadata/labels/role"},
+		`changes the whole Pod`:                                                           {Op: "replace", Path: "", Value: v(`{"a":1}`)},
+	} {
+		t.Run(want, func(t *testing.T) {
+			got := describe(&events.Data{Object: v(pod), Patch: []events.Op{op}})
+			if got[0].Words != want {
+				t.Errorf("it is %q", got[0].Words)
+			}
+		})
+	}
+}
+
+func TestWordsWithoutThePod(t *testing.T) {
+	v := func(s string) json.RawMessage { return json.RawMessage(s) }
+	d := &events.Data{Outcome: "mutated", Patch: []events.Op{
+		{Step: 1, Op: "add", Path: "/spec/containers/0/env/-", Value: v(`{"name":"X","value":"[redacted]"}`)},
+		{Step: 1, Op: "add", Path: "/spec/initContainers", Value: v(`[{"name":"a"}]`)},
+		// What the patch brought has a name from then on.
+		{Step: 2, Op: "add", Path: "/spec/initContainers/-", Value: v(`{"name":"b"}`)},
+		{Step: 0, Op: "add", Path: "/metadata/annotations/amp.txn2.com~1event", Value: v(`"u"`)},
+	}}
+	changes := describe(d)
+	for i, want := range []string{"adds environment variable X to container number 1", "adds init container a", "adds init container b", `sets annotation amp.txn2.com/event to "u"`} {
+		if changes[i].Words != want || changes[i].Redacted != (i == 0) {
+			t.Errorf("%d: %q, redacted %v, want %q", i, changes[i].Words, changes[i].Redacted, want)
+		}
+	}
+	if got, want := gist(d, 3), "adds environment variable X to container number 1; adds init container a; adds init container b"; got != want {
+		t.Errorf("gist %q, want %q", got, want)
+	}
+	d.Patch = nil
+	if got := gist(d, 3); got != "3 operations" {
+		t.Errorf("at level Metadata: %q", got)
+	}
+}
+
+func FuzzWords(f *testing.F) {
+	f.Add([]byte(`{"object":{"spec":{"containers":[{"name":"a"}]}},"patch":[{"op":"add","path":"/spec/containers/0/env/-","value":{}}]}`))
+	f.Add([]byte(`{"object":{"a":[1]},"patch":[{"op":"move","from":"/a","path":"/a/0"},{"op":"copy","from":"","path":"/b"},{"op":"remove","path":"/a/0"}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var d events.Data
+		if json.Unmarshal(b, &d) != nil {
+			return
+		}
+		describe(&d)
+		d.Outcome = "mutated"
+		gist(&d, 1)
+		diffOf(&d)
+	})
+}
+
+func TestTheGistOfAFailureLeavesOutWhatStandsBesideIt(t *testing.T) {
+	d := &events.Data{Outcome: "rejected", Message: "amp: endpoint http://a.svc/x: op 3 (remove \"/a\"): no", Endpoints: []events.Endpoint{{URL: "http://a.svc/x"}}}
+	if got, want := gist(d, 0), `op 3 (remove "/a"): no`; got != want {
+		t.Errorf("it is %q, want %q", got, want)
+	}
+}
