@@ -1,5 +1,5 @@
-// Command demo shows amp without a cluster: the proxy, the sample endpoints, and one recorded review of a
-// JupyterHub user's Pod going through them. It goes on serving, so that its curls can be tried.
+// Command demo shows amp without a cluster: the proxy, the sample endpoints, the audit page, and one recorded
+// review of a JupyterHub user's Pod going through them. It goes on serving, so that its curls can be tried.
 package main
 
 import (
@@ -19,9 +19,14 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/txn2/amp/endpoints/audit"
 	"github.com/txn2/amp/endpoints/jupyterhub"
 	"github.com/txn2/amp/endpoints/require"
 	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/emit"
 	"github.com/txn2/amp/internal/namespaces"
 	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/proxy"
@@ -32,6 +37,12 @@ import (
 //
 //go:embed jupyterhub-user.review.json
 var recorded string
+
+// auditPath is where events go, and where a browser finds them.
+const auditPath = "/audit/"
+
+// source is that of all events of the demo.
+const source = "https://amp.txn2.com/demo"
 
 // The namespaces of the demo. The same Pod is created in each.
 const (
@@ -64,6 +75,15 @@ func main() {
 
 // run shows the screen and serves until ctx ends.
 func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
+	auditor, err := audit.New(audit.Config{}) // in memory
+	if err != nil {
+		return err
+	}
+	defer func() { _ = auditor.Close() }()
+	listener, err := listen(addr)
+	if err != nil {
+		return err
+	}
 	samples, err := serveSamples(ctx)
 	if err != nil {
 		return err
@@ -78,7 +98,7 @@ func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
 	if err != nil {
 		return err
 	}
-	d := &demo{recorder: recorder{out: out}}
+	d := &demo{url: "http://" + listener.Addr().String(), recorder: recorder{out: out}}
 	d.policies = map[string]*review.Policy{
 		works:   policy(works, namespaces.AnnotationEndpoint, endpoint),
 		broken:  policy(broken, namespaces.AnnotationEndpoint, "http://"+down+"/mutate"),
@@ -89,7 +109,7 @@ func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
 		// be anywhere.
 		Allow:    []string{"*", "127.0.0.0/8", "::1/128"},
 		MaxBytes: 1 << 20,
-		Source:   "https://amp.txn2.com/proxy",
+		Source:   source,
 		Version:  "demo",
 		Log:      slog.New(slog.DiscardHandler),
 	})
@@ -100,16 +120,17 @@ func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
 	if err != nil {
 		return err
 	}
-	d.proxy = &proxy.Proxy{
-		Policies: d, Endpoints: calls, Check: patches.Check, Same: patch.Same, Annotate: patch.Annotate, Recorder: &d.recorder, Log: slog.New(slog.DiscardHandler),
-		Timeout: 1500 * time.Millisecond, FailurePolicy: review.Fail,
-	}
-
-	listener, err := listen(addr)
+	metrics := emit.NewMetrics(prometheus.NewRegistry(), "demo", func() int64 { return 0 })
+	events, err := emit.NewEvents(emit.EventsConfig{Sink: d.url + auditPath, Source: source, Version: "demo", Metrics: metrics, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return err
 	}
-	d.url = "http://" + listener.Addr().String()
+	d.recorder.Recorder = emit.Recorder{Metrics: metrics, Log: slog.New(slog.DiscardHandler), Events: events}
+	d.proxy = &proxy.Proxy{
+		Policies: d, Endpoints: calls, Check: patches.Check, Same: patch.Same, Annotate: patch.Annotate, Recorder: &d.recorder, Log: slog.New(slog.DiscardHandler),
+		Timeout: 1500 * time.Millisecond, FailurePolicy: review.Fail, Events: review.LevelFull,
+	}
+
 	if err := d.show(out); err != nil {
 		return err
 	}
@@ -117,6 +138,7 @@ func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
 
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /demo/{namespace}", serveRecorded)
+	mux.Handle(auditPath, auditor)
 	mux.Handle("/", &proxy.Handler{Proxy: d.proxy, Version: "demo", Ready: func() bool { return true }})
 	return serve(ctx, listener, mux)
 }
@@ -136,7 +158,7 @@ type demo struct {
 	proxy    *proxy.Proxy
 	recorder recorder
 	policies map[string]*review.Policy
-	url      string
+	url      string // of the proxy and the audit page
 }
 
 // Policy returns the policy of one of the demo's namespaces.
@@ -157,7 +179,7 @@ func (d *demo) ask(namespace string, op review.Operation, policy review.FailureP
 	if err != nil {
 		return nil, err
 	}
-	r.FailurePolicy = policy
+	r.UID, r.FailurePolicy = uuid.NewString(), policy // an API server gives each review one of its own
 	return d.proxy.Review(context.Background(), r, 0), nil
 }
 
@@ -165,10 +187,14 @@ func reviewIn(namespace string) string {
 	return strings.ReplaceAll(recorded, `"namespace": "`+works+`"`, `"namespace": "`+namespace+`"`)
 }
 
-// serveRecorded lets curl fetch the review that it then posts.
+// recordedUID is the uid of the recorded review.
+const recordedUID = "6dd84eb1-9610-42c8-9379-4f4257fa319f"
+
+// serveRecorded lets curl fetch the review that it then posts. Each has a uid of its own, by which the audit
+// page tells them apart.
 func serveRecorded(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, reviewIn(req.PathValue("namespace")))
+	_, _ = io.WriteString(w, strings.Replace(reviewIn(req.PathValue("namespace")), recordedUID, uuid.NewString(), 1))
 }
 
 // serveSamples serves the sample endpoints on a free port and returns the URL that their paths follow.

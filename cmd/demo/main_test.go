@@ -74,6 +74,7 @@ func TestScreen(t *testing.T) {
 		"the user sees: amp: endpoint http://127.0.0.1:", "connection refused",
 		"the user sees: Warning: amp: not mutated: http://127.0.0.1:",
 		`the user sees: container "notebook" uses image "quay.io/jupyter/base-notebook:latest"`)
+	awaitEvent(t, regexp.MustCompile(`(http://\S+/audit/)\?event=(\S+)`).FindStringSubmatch(text))
 	if strings.Contains(text, "\x1b") {
 		t.Error("it is coloured, although this is no terminal")
 	}
@@ -173,6 +174,27 @@ func TestReadmeEndpoints(t *testing.T) {
 			wantAll(t, start(t, fmt.Sprintf("http://%s/", addr)), "+    example.com/created-by: admin\n")
 		})
 	}
+}
+
+// awaitEvent waits until the audit page whose address the screen shows has the event that it shows.
+func awaitEvent(t *testing.T, address []string) {
+	t.Helper()
+	if address == nil {
+		t.Fatal("the screen shows no address of the event")
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for tick := time.NewTicker(20 * time.Millisecond); time.Now().Before(deadline); <-tick.C {
+		resp, err := http.Get(address[1] + "api/events/" + address[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err == nil && resp.StatusCode == http.StatusOK && bytes.Contains(body, []byte("com.txn2.amp.pod.mutated.v1")) {
+			return
+		}
+	}
+	t.Fatalf("the audit page never had the event %s", address[2])
 }
 
 func awaitPort(t *testing.T, addr string) {

@@ -8,31 +8,29 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/rogpeppe/go-internal/diff"
 	"sigs.k8s.io/yaml"
 
+	"github.com/txn2/amp/internal/emit"
 	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/review"
 )
 
-// recorder prints a line for each review, once the first screen is done.
+// recorder sends the events, and prints a line for each review once the first screen is done.
 type recorder struct {
+	emit.Recorder
 	out  io.Writer
 	live bool
 }
 
 // Record prints what became of a review.
-func (r *recorder) Record(_ context.Context, rec *review.Record) {
-	if !r.live {
-		return
+func (r *recorder) Record(ctx context.Context, rec *review.Record) {
+	r.Recorder.Record(ctx, rec)
+	if r.live {
+		fmt.Fprintf(r.out, "%s %s of %s/%s: %s, %s\n", rec.Time.Format("15:04:05"), rec.Review.Operation, rec.Review.Namespace, rec.Review.PodName(), rec.Verdict.Outcome, rec.Took.Round(10*time.Microsecond))
 	}
-	fmt.Fprintf(r.out, "%s %s of %s/%s: %s, %s\n", rec.Time.Format("15:04:05"), rec.Review.Operation, rec.Review.Namespace, rec.Review.PodName(), rec.Verdict.Outcome, rec.Took.Round(10_000))
-}
-
-// Panicked says what must not happen.
-func (r *recorder) Panicked() {
-	fmt.Fprintln(r.out, "demo: a panic in amp was contained: that is a bug")
 }
 
 // The colours of the screen, empty where it is no terminal.
@@ -75,12 +73,13 @@ func (d *demo) show(out io.Writer) error {
 		fmt.Fprintf(&b, "  Warning: %s\n", w)
 	}
 	ops := "operations"
-	if len(rec.Verdict.Patch) == 1 {
+	if len(step.Ops) == 1 {
 		ops = "operation"
 	}
 	fmt.Fprintf(&b, "\n  who       %s, in namespace %s\n  endpoint  %s\n  patch     %d %s\n  took      %.1f ms, %.1f of them at the endpoint\n",
-		rec.Review.User, rec.Review.Namespace, step.Endpoint.Name, len(rec.Verdict.Patch), ops,
+		rec.Review.User, rec.Review.Namespace, step.Endpoint.Name, len(step.Ops), ops,
 		float64(rec.Took.Microseconds())/1000, float64(step.Took.Microseconds())/1000)
+	fmt.Fprintf(&b, "  event     %s\n            %s?event=%s\n", rec.Event, d.url+auditPath, rec.Event)
 
 	fmt.Fprintf(&b, "\n%samp serves at %s until you press Ctrl-C. Try:%s\n\n", c.bold, d.url, c.reset)
 	for _, try := range []struct {
