@@ -132,14 +132,10 @@ func TestWhatIsWrongWithARequestIsSaid(t *testing.T) {
 		"a filter of the charts":   {"/api/stats?limit=3", 400, `unknown parameter "limit"`},
 		"a filter of the stream":   {"/api/events/stream?outcome=x", 400, "parameter outcome"},
 		"an event that is not":     {"/api/events/nobody", 404, "there is no such event"},
-		"an escape in an id":       {"/api/events/a%2", 400, ""},
 		"another parameter of one": {"/api/events/a?x=1", 400, `unknown parameter "x": there is source`},
 		"another address":          {"/api/event", 404, "there are api/events, api/events/{id}"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if strings.Contains(tc.target, "%2") {
-				t.Skip("net/http refuses that itself")
-			}
 			w := do(t, s, "GET", tc.target, nil, nil)
 			var body struct{ Error string }
 			if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != tc.status || !strings.Contains(body.Error, tc.want) {
