@@ -14,8 +14,8 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// The parser is not exported: what it makes of an answer is the package's whole knowledge of SPEC's section
-// "Answers", and a server for each row would hide it.
+// The parser is not exported: what it makes of an answer is the package's whole knowledge of
+// what answers mean, and a server for each row would hide it.
 
 const (
 	add  = `{"op":"add","path":"/metadata/labels/a","value":"b"}`

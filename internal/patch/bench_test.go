@@ -20,7 +20,7 @@ var twoOps = []review.Op{
 }
 
 // BenchmarkCheck has the plain way beside it, within one run, so that their ratio means something on a busy
-// machine: the goal of SPEC.md, section 8, for the check rests on it.
+// machine.
 func BenchmarkCheck(b *testing.B) {
 	pod := readPod(b, "jupyterhub-user")
 	checker := newChecker(b)

@@ -20,7 +20,7 @@ import (
 var denied = []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/containers/*/securityContext"}
 
 // FuzzCheck holds amp against the API server's library on the whole Pod: either a patch fails, or what amp
-// answers applies, gives what amp says it gives, and keeps what SPEC.md, section 4, says it keeps.
+// answers applies, gives what amp says it gives, and keeps what a patch may not change.
 func FuzzCheck(f *testing.F) {
 	for _, seed := range seeds {
 		for pod := range len(fuzzPods(f)) {
@@ -280,7 +280,7 @@ func introducesNothingBad(before, after corev1.Pod) error {
 	return nil
 }
 
-// badThings is what of SPEC.md, section 4, the API server refuses in a Pod.
+// badThings is what the API server refuses in a Pod and a patch may therefore not introduce.
 func badThings(pod corev1.Pod) (bad []string) {
 	volumes := map[string]bool{}
 	for _, v := range pod.Spec.Volumes {

@@ -18,7 +18,7 @@ import (
 )
 
 // BenchmarkReview sends a recorded review over HTTP through amp, with everything on but events, and through
-// the bare forwarder of SPEC: decode the envelope, POST the Pod, answer. Both ask the same endpoint in the
+// a bare forwarder: decode the envelope, POST the Pod, answer. Both ask the same endpoint in the
 // same run; amp/bare is the ratio of their throughputs.
 func BenchmarkReview(b *testing.B) {
 	const patch = `[{"op":"add","path":"/metadata/annotations/a","value":"b"},{"op":"add","path":"/spec/containers/0/env/-","value":{"name":"A","value":"b"}}]`

@@ -29,7 +29,7 @@ type Event struct {
 	Extensions map[string]string
 	Data       EventData
 	Raw        string // the data's JSON, and for one that came by HTTP its headers as they came, to be searched
-	Faults     error  // what of it is not as CloudEvents 1.0, SPEC.md and the schema say
+	Faults     error  // what of it is not as CloudEvents 1.0, docs/events.md and the schema say
 }
 
 // EventData is what the stories read of an event's data. The harness knows amp by its binary alone; all of

@@ -29,7 +29,7 @@ type Sink struct {
 }
 
 // NewSink serves a sink until the test ends. By then every event that it was sent must have been as
-// CloudEvents, SPEC.md and the schema say.
+// CloudEvents, docs/events.md and the schema say.
 func NewSink(t *testing.T) *Sink {
 	t.Helper()
 	s := &Sink{t: t, address: "127.0.0.1:" + strconv.Itoa(freePort())}
