@@ -93,7 +93,7 @@ func TestDataFlowsOneWay(t *testing.T) {
 			if s.pkg == module+"/internal/proxy" && ours && imported != module+"/internal/review" {
 				fail("the proxy declares what it needs of the steps")
 			}
-			if within(s.pkg, "internal", "cmd/amp") && within(imported, "endpoints/example", "endpoints/jupyterhub", "endpoints/require") {
+			if within(s.pkg, "internal", "cmd/amp") && within(imported, "endpoints/audit", "endpoints/example", "endpoints/jupyterhub", "endpoints/require") {
 				fail("no sample is linked into the proxy")
 			}
 			if imported == module && s.pkg != module+"/cmd/amp" {
