@@ -78,7 +78,7 @@ func Read(body []byte, op Operation) (*Review, error) {
 		if subresource != "" {
 			resource += "/" + subresource
 		}
-		r.Unhandled = fmt.Sprintf("amp handles the CREATE of v1/pods only, not %s of %s: check the webhook's rules", clip(operation), clip(resource))
+		r.Unhandled = fmt.Sprintf("only the CREATE of v1/pods is handled, not %s of %s: check the webhook's rules", clip(operation), clip(resource))
 	case slices.Contains(r.Groups, nodesGroup):
 		r.FromNode = true
 	}

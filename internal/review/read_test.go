@@ -99,9 +99,9 @@ func TestReadTellsWhatIsLeftAlone(t *testing.T) {
 		fromNode  bool
 	}{
 		"the CREATE of a Pod is handled": {podResource + `,"operation":"CREATE","object":{}`, "", false},
-		"an UPDATE":                      {podResource + `,"operation":"UPDATE","object":{}`, "amp handles the CREATE of v1/pods only, not UPDATE of v1/pods: check the webhook's rules", false},
-		"a binding":                      {podResource + `,"subResource":"binding","operation":"CREATE"`, "amp handles the CREATE of v1/pods only, not CREATE of v1/pods/binding: check the webhook's rules", false},
-		"a Deployment":                   {`"resource":{"group":"apps","version":"v1","resource":"deployments"},"operation":"CREATE"`, "amp handles the CREATE of v1/pods only, not CREATE of apps/v1/deployments: check the webhook's rules", false},
+		"an UPDATE":                      {podResource + `,"operation":"UPDATE","object":{}`, "only the CREATE of v1/pods is handled, not UPDATE of v1/pods: check the webhook's rules", false},
+		"a binding":                      {podResource + `,"subResource":"binding","operation":"CREATE"`, "only the CREATE of v1/pods is handled, not CREATE of v1/pods/binding: check the webhook's rules", false},
+		"a Deployment":                   {`"resource":{"group":"apps","version":"v1","resource":"deployments"},"operation":"CREATE"`, "only the CREATE of v1/pods is handled, not CREATE of apps/v1/deployments: check the webhook's rules", false},
 		"a mirror Pod of a node":         {podResource + `,"operation":"CREATE","object":{},"userInfo":{"username":"system:node:a","groups":["system:nodes","system:authenticated"]}`, "", true},
 		"a mirror annotation alone does not count": {podResource + `,"operation":"CREATE","object":{"metadata":{"annotations":{"kubernetes.io/config.mirror":"x"}}},"userInfo":{"groups":["system:authenticated"]}`, "", false},
 	} {
