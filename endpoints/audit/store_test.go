@@ -506,6 +506,7 @@ func TestTheHandlerTriesAgain(t *testing.T) {
 	if err := environment.server.Close(); err != nil {
 		t.Error(err)
 	}
+	environment.server = nil // for the next run of this test
 }
 
 // BenchmarkReceive posts events one by one, from many at once, into a database on disk.
