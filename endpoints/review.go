@@ -118,8 +118,8 @@ func readReview(h http.Header, body []byte) (*Review, error) {
 		Name:      pod.Metadata.Name,
 		Pod:       body,
 
-		User:        attribute(h, "authid"),
-		AuthType:    attribute(h, "authtype"),
+		User:        Attribute(h, "authid"),
+		AuthType:    Attribute(h, "authtype"),
 		TraceParent: h.Get("traceparent"),
 		TraceState:  strings.Join(h.Values("tracestate"), ","),
 	}
@@ -127,20 +127,20 @@ func readReview(h http.Header, body []byte) (*Review, error) {
 		r.Name = pod.Metadata.GenerateName
 	}
 	// The id is <uid>/<step>; one that somebody made up by hand is taken whole.
-	id := attribute(h, "id")
+	id := Attribute(h, "id")
 	r.UID = id
 	if uid, step, ok := cutLast(id, "/"); ok {
 		if n, err := strconv.Atoi(step); err == nil && n > 0 {
 			r.UID, r.Step = uid, n
 		}
 	}
-	if _, name, ok := strings.Cut(attribute(h, "subject"), "/"); ok && name != "" {
+	if _, name, ok := strings.Cut(Attribute(h, "subject"), "/"); ok && name != "" {
 		r.Name = name
 	}
-	if ns := attribute(h, "namespace"); ns != "" {
+	if ns := Attribute(h, "namespace"); ns != "" {
 		r.Namespace = ns
 	}
-	switch op := Operation(attribute(h, "operation")); op {
+	switch op := Operation(Attribute(h, "operation")); op {
 	case "":
 	case Mutating, Validating:
 		r.Operation = op
@@ -148,14 +148,14 @@ func readReview(h http.Header, body []byte) (*Review, error) {
 		return bad(http.StatusBadRequest, "reading the header ce-operation: want mutate or validate")
 	}
 	// To take an unknown value for false would risk the side effect that a dry run forbids.
-	switch attribute(h, "dryrun") {
+	switch Attribute(h, "dryrun") {
 	case "", "false":
 	case "true":
 		r.DryRun = true
 	default:
 		return bad(http.StatusBadRequest, "reading the header ce-dryrun: want true or false")
 	}
-	if s := attribute(h, "time"); s != "" {
+	if s := Attribute(h, "time"); s != "" {
 		t, err := time.Parse(time.RFC3339, s)
 		if err != nil {
 			return bad(http.StatusBadRequest, "reading the header ce-time: want a time as in RFC 3339")
@@ -177,10 +177,11 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// attribute returns a CloudEvents attribute as the HTTP binding (3.1.3.2) says: double quotes, which older
-// versions of it allowed, are taken off, then one round of percent-decoding. A percent sign that starts no
-// escape stands for itself: some SDKs (sdk-go among them) send attributes as they are.
-func attribute(h http.Header, name string) string {
+// Attribute returns a CloudEvents attribute of a request in binary mode, empty if it is not there. It reads the
+// header as the HTTP binding (3.1.3.2) says: double quotes, which older versions of it allowed, are taken off,
+// then one round of percent-decoding. A percent sign that starts no escape stands for itself: some SDKs (sdk-go
+// among them) send attributes as they are.
+func Attribute(h http.Header, name string) string {
 	v := h.Get("ce-" + name)
 	if len(v) >= 2 && v[0] == '"' && v[len(v)-1] == '"' {
 		var b strings.Builder

@@ -8,13 +8,13 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/cloudevents/sdk-go/v2/types"
 
+	"github.com/txn2/amp/endpoints"
 	"github.com/txn2/amp/endpoints/events"
 )
 
@@ -143,7 +143,7 @@ func parseBatch(body []byte, now time.Time) ([]*record, error) {
 // readBinary reads an event in binary mode. The SDK's own reading leaves the percent-encoding in, so that
 // the same event would differ by the way it came.
 func readBinary(h http.Header, body []byte) (*event.Event, error) {
-	if v := attribute(h, "specversion"); v != "1.0" {
+	if v := endpoints.Attribute(h, "specversion"); v != "1.0" {
 		return nil, fmt.Errorf("ce-specversion is %.20q, want 1.0", v)
 	}
 	e := event.New(event.CloudEventsVersionV1)
@@ -152,7 +152,7 @@ func readBinary(h http.Header, body []byte) (*event.Event, error) {
 		if !ok {
 			continue
 		}
-		switch v := attribute(h, name); name {
+		switch v := endpoints.Attribute(h, name); name {
 		case "specversion":
 		case "id":
 			e.SetID(v)
@@ -183,35 +183,6 @@ func readBinary(h http.Header, body []byte) (*event.Event, error) {
 	e.SetDataContentType(contentType)
 	e.DataEncoded = body
 	return &e, nil
-}
-
-// attribute reads a header as CloudEvents' HTTP binding (3.1.3.2) says: double quotes, which older versions
-// of it allowed, are taken off, then one round of percent-decoding. A percent sign that starts no escape
-// stands for itself: some SDKs send attributes as they are.
-func attribute(h http.Header, name string) string {
-	v := h.Get("ce-" + name)
-	if len(v) >= 2 && v[0] == '"' && v[len(v)-1] == '"' {
-		var b strings.Builder
-		for i := 1; i < len(v)-1; i++ {
-			if v[i] == '\\' && i+1 < len(v)-1 {
-				i++
-			}
-			b.WriteByte(v[i])
-		}
-		v = b.String()
-	}
-	var b strings.Builder
-	for i := 0; i < len(v); i++ {
-		if v[i] == '%' && i+2 < len(v) {
-			if c, err := strconv.ParseUint(v[i+1:i+3], 16, 8); err == nil {
-				b.WriteByte(byte(c))
-				i += 2
-				continue
-			}
-		}
-		b.WriteByte(v[i])
-	}
-	return strings.ToValidUTF8(b.String(), "\uFFFD")
 }
 
 // newRecord checks an event and takes from it what lists show and filters ask for.

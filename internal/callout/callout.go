@@ -95,7 +95,7 @@ func New(config Config) (*Client, error) {
 	if config.Version != "" {
 		agent += "/" + config.Version
 	}
-	c.source, c.userAgent = []string{encode(source)}, []string{agent}
+	c.source, c.userAgent = []string{review.EncodeAttribute(source)}, []string{agent}
 
 	var err error
 	if c.rules, err = newRules(config.Allow, config.APIServer); err != nil {

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/txn2/amp/internal/review"
 )
@@ -36,14 +35,14 @@ func (c *Client) header(r *review.Review, step int, at time.Time) http.Header {
 			h[key] = values[len(values)-1 : len(values) : len(values)]
 		}
 	}
-	set("Ce-Id", encode(r.UID+"/"+strconv.Itoa(step)))
-	set("Ce-Subject", encode(r.Namespace+"/"+r.PodName()))
+	set("Ce-Id", review.EncodeAttribute(r.UID+"/"+strconv.Itoa(step)))
+	set("Ce-Subject", review.EncodeAttribute(r.Namespace+"/"+r.PodName()))
 	set("Ce-Time", at.UTC().Format(time.RFC3339Nano))
-	set("Ce-Namespace", encode(r.Namespace))
-	set("Ce-Operation", encode(string(r.Operation)))
+	set("Ce-Namespace", review.EncodeAttribute(r.Namespace))
+	set("Ce-Operation", review.EncodeAttribute(string(r.Operation)))
 	set("Ce-Dryrun", strconv.FormatBool(r.DryRun))
 	set("Ce-Authtype", authType(r.User))
-	set("Ce-Authid", encode(r.User))
+	set("Ce-Authid", review.EncodeAttribute(r.User))
 	if printable(r.TraceParent) && r.TraceParent != "" {
 		set("Traceparent", r.TraceParent)
 		// Without its traceparent a tracestate is void (W3C Trace Context, 3.3).
@@ -80,34 +79,3 @@ func authType(user string) string {
 	}
 	return "user"
 }
-
-// encode writes an attribute as a header value (HTTP protocol binding 1.0.2, 3.1.3.2): space, quotation mark,
-// per cent and whatever is outside U+0021 to U+007E as their UTF-8 bytes, each %XX. sdk-go leaves that out.
-// What is not UTF-8 becomes U+FFFD, since receivers must reject it.
-func encode(s string) string {
-	plain := true
-	for i := range len(s) {
-		if mustEncode(s[i]) {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return s
-	}
-	if !utf8.ValidString(s) {
-		s = strings.ToValidUTF8(s, string(utf8.RuneError))
-	}
-	const hex = "0123456789ABCDEF"
-	b := make([]byte, 0, len(s)+16)
-	for i := range len(s) {
-		if c := s[i]; mustEncode(c) {
-			b = append(b, '%', hex[c>>4], hex[c&15])
-		} else {
-			b = append(b, c)
-		}
-	}
-	return string(b)
-}
-
-func mustEncode(c byte) bool { return c <= ' ' || c > '~' || c == '"' || c == '%' }

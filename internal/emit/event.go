@@ -184,12 +184,7 @@ func validTraceParent(s string) bool {
 	if version == "00" || s[55] != '-' {
 		return false
 	}
-	for i := range len(s) {
-		if mustEncode(s[i]) {
-			return false
-		}
-	}
-	return true
+	return review.EncodeAttribute(s) == s
 }
 
 func lowerHex(s string) bool {

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+
+	"github.com/txn2/amp/internal/review"
 )
 
 // binaryHeader is e in the header of an HTTP request whose body is e's data (HTTP protocol binding 1.0.2,
@@ -14,7 +16,7 @@ func binaryHeader(e *event.Event) http.Header {
 	h := make(http.Header, 16)
 	set := func(attribute, value string) {
 		if value != "" {
-			h["Ce-"+strings.ToUpper(attribute[:1])+attribute[1:]] = []string{encodeAttribute(value)}
+			h["Ce-"+strings.ToUpper(attribute[:1])+attribute[1:]] = []string{review.EncodeAttribute(value)}
 		}
 	}
 	h["Content-Type"] = []string{e.DataContentType()}
@@ -30,28 +32,3 @@ func binaryHeader(e *event.Event) http.Header {
 	}
 	return h
 }
-
-// encodeAttribute writes an attribute as a header value (HTTP protocol binding 1.0.2, 3.1.3.2): space,
-// quotation mark, per cent and whatever is outside U+0021 to U+007E as their UTF-8 bytes, each %XX. sdk-go
-// leaves that out.
-func encodeAttribute(s string) string {
-	const hex = "0123456789ABCDEF"
-	var b []byte
-	for i := range len(s) {
-		switch c := s[i]; {
-		case mustEncode(c):
-			if b == nil {
-				b = append(make([]byte, 0, len(s)+16), s[:i]...)
-			}
-			b = append(b, '%', hex[c>>4], hex[c&15])
-		case b != nil:
-			b = append(b, c)
-		}
-	}
-	if b == nil {
-		return s
-	}
-	return string(b)
-}
-
-func mustEncode(c byte) bool { return c <= ' ' || c > '~' || c == '"' || c == '%' }

@@ -8,11 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime"
 	"runtime/debug"
 	"time"
-
-	"log/slog"
 
 	"k8s.io/apimachinery/pkg/labels"
 
