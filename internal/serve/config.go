@@ -176,11 +176,11 @@ func text(field func(*Config) *string) func(*Config, string) error {
 }
 
 func list(field func(*Config) *[]string) func(*Config, string) error {
-	return func(c *Config, v string) error {
-		*field(c) = strings.FieldsFunc(v, func(r rune) bool { return r == ',' || r == ' ' || r == '\n' || r == '\t' })
-		return nil
-	}
+	return func(c *Config, v string) error { *field(c) = split(v); return nil }
 }
+
+// split splits at white space and commas.
+func split(v string) []string { return strings.Fields(strings.ReplaceAll(v, ",", " ")) }
 
 func oneOf(set func(*Config, string), allowed ...string) func(*Config, string) error {
 	return func(c *Config, v string) error {
@@ -220,7 +220,7 @@ func setMaxBytes(c *Config, v string) (err error) {
 
 func setPatchDeny(c *Config, v string) error {
 	if v != "none" {
-		c.PatchDeny = strings.Fields(strings.ReplaceAll(v, ",", " "))
+		c.PatchDeny = split(v)
 	}
 	return nil // package patch says what is wrong with a pointer
 }
