@@ -1,0 +1,258 @@
+// Package cluster is where package certificates keeps what it makes: a Secret, and the webhook configurations
+// of a Kubernetes cluster. It stands apart so that what needs no cluster links no client-go.
+//
+// Each of these objects is watched by its name, as metadata only, to learn that there is something to look
+// at; what it says is then read live, since a key need not travel with every change and what is written must
+// not be decided on what a cache has.
+package cluster
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/txn2/amp/internal/certificates"
+)
+
+// manager is how amp's writes are marked in the objects: what it wrote stays when the manifests, which do not
+// have it, are applied again.
+const manager = "amp"
+
+// kind is a kind of object that amp writes.
+type kind struct {
+	name     string
+	resource schema.GroupVersionResource
+}
+
+var (
+	secrets        = kind{"Secret", schema.GroupVersionResource{Version: "v1", Resource: "secrets"}}
+	configurations = []kind{
+		{"MutatingWebhookConfiguration", schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "mutatingwebhookconfigurations"}},
+		{"ValidatingWebhookConfiguration", schema.GroupVersionResource{Group: "admissionregistration.k8s.io", Version: "v1", Resource: "validatingwebhookconfigurations"}},
+	}
+)
+
+// rewatch is how long a watch that broke pauses.
+var rewatch = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 4, Jitter: 0.5}
+
+// serviceAccountNamespace is where a Pod finds the namespace that it is in.
+const serviceAccountNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
+
+// Namespace is the one that amp runs in: that of the file kubeconfig's context or, where there is no such
+// file, the Pod's.
+func Namespace(kubeconfig string) (string, error) {
+	if kubeconfig == "" {
+		b, err := os.ReadFile(serviceAccountNamespace)
+		if err != nil {
+			return "", fmt.Errorf("finding amp's own namespace: %w", err)
+		}
+		return strings.TrimSpace(string(b)), nil
+	}
+	config, err := clientcmd.LoadFromFile(kubeconfig)
+	if err != nil {
+		return "", fmt.Errorf("finding amp's own namespace: %w", err)
+	}
+	if c := config.Contexts[config.CurrentContext]; c != nil && c.Namespace != "" {
+		return c.Namespace, nil
+	}
+	return "", fmt.Errorf("finding amp's own namespace: the current context of %s names none; name one there", kubeconfig)
+}
+
+// Objects are the Secret and the webhook configurations.
+type Objects struct {
+	client    dynamic.Interface
+	metadata  metadata.Interface
+	namespace string
+	secret    string
+	webhooks  []string
+	log       *slog.Logger
+}
+
+// New returns the Secret of that name in the namespace and the webhook configurations, of either kind, of
+// those names. It makes no request.
+func New(config *rest.Config, namespace, secret string, webhooks []string, log *slog.Logger) (*Objects, error) {
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+	}
+	meta, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+	}
+	return &Objects{client: client, metadata: meta, namespace: namespace, secret: secret, webhooks: webhooks, log: log}, nil
+}
+
+// Configurations reads the configurations. A name is missing if there is none of either kind: who wants no
+// Pods validated may delete that one.
+func (o *Objects) Configurations(ctx context.Context) (found []certificates.Configuration, missing []string, err error) {
+	for _, name := range o.webhooks {
+		exists := false
+		for _, k := range configurations {
+			client := o.client.Resource(k.resource)
+			u, err := client.Get(ctx, name, metav1.GetOptions{})
+			if apierrors.IsNotFound(err) {
+				continue
+			}
+			if err != nil {
+				return nil, nil, failed("reading", k, name, err)
+			}
+			exists = true
+			c, err := configuration(client, k, u)
+			if err != nil {
+				return nil, nil, err
+			}
+			found = append(found, c)
+		}
+		if !exists {
+			missing = append(missing, name)
+		}
+	}
+	return found, missing, nil
+}
+
+func configuration(client dynamic.ResourceInterface, k kind, u *unstructured.Unstructured) (certificates.Configuration, error) {
+	c := certificates.Configuration{Name: k.name + " " + u.GetName()}
+	webhooks, _, err := unstructured.NestedSlice(u.Object, "webhooks")
+	if err != nil {
+		return c, failed("reading", k, u.GetName(), err)
+	}
+	for _, w := range webhooks {
+		w, _ := w.(map[string]any)
+		text, _, _ := unstructured.NestedString(w, "clientConfig", "caBundle")
+		bundle, _ := base64.StdEncoding.DecodeString(text) // what is no base64 is not what it should be either
+		c.Bundles = append(c.Bundles, bundle)
+	}
+	c.Write = func(ctx context.Context, bundle []byte) error {
+		for _, w := range webhooks {
+			w, ok := w.(map[string]any)
+			if !ok {
+				continue
+			}
+			if err := unstructured.SetNestedField(w, base64.StdEncoding.EncodeToString(bundle), "clientConfig", "caBundle"); err != nil {
+				return failed("writing the CA into", k, u.GetName(), err)
+			}
+		}
+		if err := unstructured.SetNestedSlice(u.Object, webhooks, "webhooks"); err != nil {
+			return failed("writing the CA into", k, u.GetName(), err)
+		}
+		_, err := client.Update(ctx, u, metav1.UpdateOptions{FieldManager: manager})
+		return failed("writing the CA into", k, u.GetName(), err)
+	}
+	return c, nil
+}
+
+// Secret reads the Secret.
+func (o *Objects) Secret(ctx context.Context) (certificates.Secret, error) {
+	client := o.client.Resource(secrets.resource).Namespace(o.namespace)
+	u, err := client.Get(ctx, o.secret, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return certificates.Secret{Write: func(ctx context.Context, data map[string][]byte) error {
+			u := &unstructured.Unstructured{Object: map[string]any{
+				"apiVersion": "v1", "kind": secrets.name, "type": string(corev1.SecretTypeTLS),
+				"metadata": map[string]any{"name": o.secret, "namespace": o.namespace, "labels": map[string]any{
+					"app.kubernetes.io/name": "amp", "app.kubernetes.io/part-of": "amp", "app.kubernetes.io/managed-by": "amp"}},
+				"data": encoded(data),
+			}}
+			_, err := client.Create(ctx, u, metav1.CreateOptions{FieldManager: manager})
+			return failed("making", secrets, o.secret, err)
+		}}, nil
+	}
+	if err != nil {
+		return certificates.Secret{}, failed("reading", secrets, o.secret, err)
+	}
+	data := map[string][]byte{}
+	texts, _, err := unstructured.NestedStringMap(u.Object, "data")
+	if err != nil {
+		return certificates.Secret{}, failed("reading", secrets, o.secret, err)
+	}
+	for key, text := range texts {
+		if data[key], err = base64.StdEncoding.DecodeString(text); err != nil {
+			return certificates.Secret{}, failed("reading", secrets, o.secret, err)
+		}
+	}
+	return certificates.Secret{Data: data, Write: func(ctx context.Context, data map[string][]byte) error {
+		u.Object["data"] = encoded(data)
+		_, err := client.Update(ctx, u, metav1.UpdateOptions{FieldManager: manager})
+		return failed("writing", secrets, o.secret, err)
+	}}, nil
+}
+
+func encoded(data map[string][]byte) map[string]any {
+	texts := map[string]any{}
+	for key, value := range data {
+		texts[key] = base64.StdEncoding.EncodeToString(value)
+	}
+	return texts
+}
+
+// failed says what could not be done with which object, and in a cluster that forbids it, where the right
+// comes from. What somebody else was faster with is a conflict.
+func failed(doing string, k kind, name string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+		return certificates.ErrConflict
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("%s %s %s: %w; deploy/self/rbac.yaml grants it", doing, k.name, name, err)
+	}
+	return fmt.Errorf("%s %s %s: %w", doing, k.name, name, err)
+}
+
+// Watch says when one of the objects has changed, until ctx ends. The channel holds one change: what has
+// changed is to be looked at, not to be counted.
+func (o *Objects) Watch(ctx context.Context) <-chan struct{} {
+	changed := make(chan struct{}, 1)
+	go o.watch(ctx, secrets, o.metadata.Resource(secrets.resource).Namespace(o.namespace), o.secret, changed)
+	for _, k := range configurations {
+		for _, name := range o.webhooks {
+			go o.watch(ctx, k, o.metadata.Resource(k.resource), name, changed)
+		}
+	}
+	return changed
+}
+
+// watch watches one object. It lists nothing before: a watch that names no version begins with what is there.
+func (o *Objects) watch(ctx context.Context, k kind, client metadata.ResourceInterface, name string, changed chan<- struct{}) {
+	// RBAC by name lets amp watch what this selector selects.
+	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
+	var told string
+	backoff := rewatch
+	for ctx.Err() == nil {
+		w, err := client.Watch(ctx, metav1.ListOptions{FieldSelector: selector})
+		if err == nil {
+			backoff, told = rewatch, ""
+			for range w.ResultChan() {
+				select {
+				case changed <- struct{}{}:
+				default: // it is known
+				}
+			}
+		} else if err = failed("watching", k, name, err); ctx.Err() == nil && err.Error() != told {
+			told = err.Error()
+			o.log.Warn("changes are seen only once a minute", "error", err)
+		}
+		select {
+		case <-time.After(backoff.Step()):
+		case <-ctx.Done():
+		}
+	}
+}
+
+var _ certificates.Cluster = (*Objects)(nil)
