@@ -4,8 +4,9 @@
 //
 // Importing the package registers the function "amp" with functions-framework-go. It builds itself from the
 // environment on its first request, so that it works under a main that knows nothing of it, as a
-// buildpack's does; a host that would rather not start with a bad configuration calls [Start] first. On
-// SIGTERM it drains and ends the process.
+// buildpack's does; a host that would rather not start with a bad configuration leaves the serving to
+// [ListenAndServe]. With AMP_TLS on it is also served over TLS, which no host does. On SIGTERM it drains and
+// ends the process.
 //
 // README.md says how to use it, internal/proxy is where a review goes through.
 package amp
@@ -37,11 +38,14 @@ func HTTP(w http.ResponseWriter, r *http.Request) {
 	app.Handler.ServeHTTP(w, r)
 }
 
-// Start builds the function from the environment, unless that was done before. Its error names every bad
-// variable.
-func Start() error {
-	_, err := build()
-	return err
+// ListenAndServe serves the function as the environment says: on the functions framework, over TLS, or both.
+// It returns when that fails; an error of the configuration names every bad variable.
+func ListenAndServe() error {
+	app, err := build()
+	if err != nil {
+		return err
+	}
+	return app.ListenAndServe()
 }
 
 var build = sync.OnceValues(func() (*serve.App, error) {

@@ -2,9 +2,12 @@ package main
 
 import (
 	"bytes"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,6 +17,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -41,12 +45,15 @@ func TestMain(m *testing.M) {
 // behave and misbehave. The commands they use:
 //
 //	freeport NAME...              sets each variable to a free port
-//	endpoint NAME KIND [ARG...]   serves an endpoint on loopback, $NAME is its host:port; see endpoints
+//	endpoint NAME KIND [ARG...]   serves an endpoint on loopback, $NAME is its host:port; see startEndpoint
 //	expand FILE                   replaces $variables in a file
+//	certificate CERT KEY          writes a certificate for loopback, which the commands here trust, and its key
 //	await URL STATUS              waits until URL answers with STATUS
 //	review FILE URL [NAMESPACE]   posts a recorded review, as if made in NAMESPACE, and prints the answer as a
 //	                              person would tell it
 //	both FILE URL NAMESPACE       the same under either failure policy, to URL/fail and URL/ignore
+//	begin NAME FILE URL [NAMESPACE]   posts a review and returns as soon as endpoint NAME, which waits, has it
+//	finish NAME                   has endpoint NAME answer, and prints what came of the review
 //	request METHOD URL [TYPE [FILE]]   makes any request and prints status and body
 //	terminate                     sends SIGTERM to every program in the background
 //	seen NAME                     prints the last request that endpoint NAME had
@@ -76,17 +83,45 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"freeport":  freeport,
-			"endpoint":  startEndpoint,
-			"expand":    expand,
-			"await":     await,
-			"review":    postReview,
-			"both":      postBoth,
-			"request":   request,
-			"terminate": terminate,
-			"seen":      seen,
+			"freeport":    freeport,
+			"endpoint":    startEndpoint,
+			"expand":      expand,
+			"await":       await,
+			"certificate": certificate,
+			"review":      postReview,
+			"both":        postBoth,
+			"begin":       begin,
+			"finish":      finish,
+			"request":     request,
+			"terminate":   terminate,
+			"seen":        seen,
 		},
 	})
+}
+
+// known is a server with the certificate that all of package httptest have.
+var known = sync.OnceValue(func() *httptest.Server {
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	server.Close()
+	return server
+})
+
+// trusting is a client that trusts it.
+func trusting() *http.Client { return known().Client() }
+
+func certificate(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: certificate CERT KEY")
+	}
+	pair := known().TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	ts.Check(err)
+	for file, block := range map[string]*pem.Block{
+		args[0]: {Type: "CERTIFICATE", Bytes: pair.Certificate[0]},
+		args[1]: {Type: "PRIVATE KEY", Bytes: key},
+	} {
+		ts.Check(os.WriteFile(ts.MkAbs(file), pem.EncodeToMemory(block), 0o600))
+	}
 }
 
 // servers are the endpoints of a script, by name.
@@ -99,6 +134,16 @@ func serversOf(ts *testscript.TestScript) servers { return ts.Value(serversKey{}
 type server struct {
 	addr string
 	last string
+
+	// Of one that waits: entered and release are closed when its request has come and when it may answer;
+	// result is what came of the review.
+	entered, release chan struct{}
+	result           chan result
+}
+
+type result struct {
+	told string
+	err  error
 }
 
 func freeport(ts *testscript.TestScript, _ bool, args []string) {
@@ -113,13 +158,20 @@ func freeport(ts *testscript.TestScript, _ bool, args []string) {
 // startEndpoint serves an endpoint of one of these kinds:
 //
 //	answers STATUS TYPE FILE   with the content of FILE
+//	waits FILE                 for `finish`, then answers its one request with the content of FILE, as JSON
 //	hangs                      until its caller gives up
 //	redirects                  to itself
 //	is-huge                    more than 1 MiB
 //	is-down                    nobody listens
+//
+// With -tls before its name it is served over TLS, and $NAME_CA is the PEM of the CA to trust.
 func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
+	start := (*httptest.Server).Start
+	if len(args) > 0 && args[0] == "-tls" {
+		start, args = (*httptest.Server).StartTLS, args[1:]
+	}
 	if len(args) < 2 {
-		ts.Fatalf("usage: endpoint NAME KIND [ARG...]")
+		ts.Fatalf("usage: endpoint [-tls] NAME KIND [ARG...]")
 	}
 	s := &server{}
 	var answer http.HandlerFunc
@@ -131,6 +183,18 @@ func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 		answer = func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", args[3])
 			w.WriteHeader(status)
+			_, _ = io.WriteString(w, content)
+		}
+	case "waits":
+		content := ts.ReadFile(args[2])
+		s.entered, s.release, s.result = make(chan struct{}), make(chan struct{}), make(chan result, 1)
+		answer = func(w http.ResponseWriter, r *http.Request) {
+			close(s.entered)
+			select {
+			case <-s.release:
+			case <-r.Context().Done():
+			}
+			w.Header().Set("Content-Type", "application/json")
 			_, _ = io.WriteString(w, content)
 		}
 	case "hangs":
@@ -150,13 +214,18 @@ func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("unknown kind of endpoint: %s", kind)
 	}
 	if answer != nil {
-		ready := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ready := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			s.last = describe(r, body)
 			answer(w, r)
 		}))
+		ready.Config.ErrorLog = log.New(io.Discard, "", 0) // that amp trusts it not, the script says
+		start(ready)
 		ts.Defer(ready.Close)
 		s.addr = ready.Listener.Addr().String()
+		if ca := ready.Certificate(); ca != nil {
+			ts.Setenv(args[0]+"_CA", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})))
+		}
 	}
 	ts.Setenv(args[0], s.addr)
 	serversOf(ts)[args[0]] = s
@@ -211,7 +280,7 @@ func await(ts *testscript.TestScript, _ bool, args []string) {
 	deadline := time.Now().Add(30 * time.Second)
 	last := "no answer"
 	for tick := time.NewTicker(20 * time.Millisecond); time.Now().Before(deadline); <-tick.C {
-		resp, err := http.Get(args[0])
+		resp, err := trusting().Get(args[0])
 		if err != nil {
 			last = err.Error()
 			continue
@@ -234,7 +303,7 @@ func request(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) > 2 {
 		req.Header.Set("Content-Type", args[2])
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := trusting().Do(req)
 	ts.Check(err)
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(resp.Body)
@@ -258,31 +327,64 @@ func postBoth(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// post sends a review and tells the answer.
+func begin(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) < 3 || len(args) > 4 {
+		ts.Fatalf("usage: begin NAME FILE URL [NAMESPACE]")
+	}
+	s, review := serversOf(ts)[args[0]], ts.ReadFile(args[1])
+	go func() {
+		told, err := send(review, args[2], args[3:]...)
+		s.result <- result{told, err}
+	}()
+	select {
+	case <-s.entered:
+	case r := <-s.result:
+		ts.Fatalf("the review was answered without %s: %s %v", args[0], r.told, r.err)
+	}
+}
+
+func finish(ts *testscript.TestScript, _ bool, args []string) {
+	s := serversOf(ts)[args[0]]
+	close(s.release)
+	r := <-s.result
+	ts.Check(r.err)
+	_, _ = io.WriteString(ts.Stdout(), r.told)
+}
+
+// post sends a review and tells the answer, in which the servers have their names.
 func post(ts *testscript.TestScript, review, url string, namespace ...string) string {
-	if len(namespace) > 0 {
-		review = regexp.MustCompile(`"namespace": "[^"]*"`).ReplaceAllString(review, `"namespace": "`+namespace[0]+`"`)
-	}
-	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(review))
-	ts.Check(err)
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
-	resp, err := http.DefaultClient.Do(req)
-	ts.Check(err)
-	defer func() { _ = resp.Body.Close() }()
-	body, err := io.ReadAll(resp.Body)
-	ts.Check(err)
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Sprintf("%d %s", resp.StatusCode, body)
-	}
-	var answer admissionv1.AdmissionReview
-	ts.Check(json.Unmarshal(body, &answer))
-	told, err := tell(&answer)
+	told, err := send(review, url, namespace...)
 	ts.Check(err)
 	for name, s := range serversOf(ts) {
 		told = strings.ReplaceAll(told, s.addr, name) // ports differ from run to run
 	}
 	return told
+}
+
+func send(review, url string, namespace ...string) (string, error) {
+	if len(namespace) > 0 {
+		review = regexp.MustCompile(`"namespace": "[^"]*"`).ReplaceAllString(review, `"namespace": "`+namespace[0]+`"`)
+	}
+	req, err := http.NewRequest(http.MethodPost, url, strings.NewReader(review))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+	resp, err := trusting().Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return fmt.Sprintf("%d %s", resp.StatusCode, body), err
+	}
+	var answer admissionv1.AdmissionReview
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return "", err
+	}
+	return tell(&answer)
 }
 
 // tell writes an answer for people, a line for each thing it says.

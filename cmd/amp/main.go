@@ -1,13 +1,9 @@
-// Command amp hosts the function amp: on the functions framework, or on a server of its own where
-// AMP_TLS is on, which the framework cannot serve.
+// Command amp hosts the function amp.
 package main
 
 import (
 	"fmt"
-	"net/http"
 	"os"
-
-	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 
 	"github.com/txn2/amp"
 	"github.com/txn2/amp/internal/serve"
@@ -26,7 +22,7 @@ func main() {
 	if len(os.Args) > 1 {
 		os.Exit(flags(os.Args[1:]))
 	}
-	if err := run(); err != nil {
+	if err := amp.ListenAndServe(); err != nil {
 		fmt.Fprintln(os.Stderr, "amp:", err)
 		os.Exit(1)
 	}
@@ -50,23 +46,4 @@ func flags(args []string) int {
 	}
 	fmt.Fprintf(os.Stderr, "amp: unknown argument %q: amp is configured by environment variables, see amp --help\n", args[0])
 	return 2
-}
-
-func run() error {
-	config, err := serve.Load(os.Getenv)
-	if err != nil {
-		return err
-	}
-	if err := amp.Start(); err != nil {
-		return err
-	}
-	if config.TLS != serve.TLSOff {
-		return serve.ListenAndServeTLS(config, serve.NewLogger(config), http.HandlerFunc(amp.HTTP))
-	}
-	if os.Getenv("FUNCTION_TARGET") == "" {
-		if err := os.Setenv("FUNCTION_TARGET", "amp"); err != nil {
-			return err
-		}
-	}
-	return funcframework.Start(config.Port)
 }

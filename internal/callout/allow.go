@@ -67,6 +67,17 @@ func newRules(entries, apiServers []string) (*rules, error) {
 	return r, errors.Join(errs...)
 }
 
+// Allowed returns what tells why amp, configured with these entries of AMP_ENDPOINT_ALLOW, may not connect to
+// an address that the host of a URL has resolved to; nil means that it may. It is for whoever wants to know
+// beforehand: a [Client] asks at each connection. The API server listens at the addresses apiServers (ip:port).
+func Allowed(entries, apiServers []string) (func(host string, to netip.AddrPort) error, error) {
+	r, err := newRules(entries, apiServers)
+	if err != nil {
+		return nil, err
+	}
+	return func(host string, to netip.AddrPort) error { return r.check(host, to, r.apiAddrs) }, nil
+}
+
 // add takes in one entry. An error says what is wrong with it.
 func (r *rules) add(entry string) error {
 	if strings.Contains(entry, "://") {

@@ -89,6 +89,19 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 	return m
 }
 
+// NewCertificateMetric tells when the serving certificate ends; 0 while there is none that anybody trusts,
+// so that an alert on a near end covers that, too.
+func NewCertificateMetric(notAfter func() time.Time) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "amp_tls_certificate_expiration_timestamp_seconds", Help: "When the serving certificate ends, Unix seconds; 0: there is none."},
+		func() float64 {
+			if t := notAfter(); !t.IsZero() {
+				return float64(t.Unix())
+			}
+			return 0
+		})
+}
+
 func (m *Metrics) record(rec *review.Record) {
 	op := rec.Review.Operation
 	m.reviewCounters[op][rec.Verdict.Outcome].Inc()

@@ -37,7 +37,7 @@ var routes = map[string]route{
 type Handler struct {
 	Proxy   *Proxy
 	Version string
-	Ready   func() bool // whether Namespaces can be read
+	Ready   func() bool // whether Namespaces can be read, and the API server can verify the certificate
 	lifecycle
 }
 
@@ -78,7 +78,7 @@ func (h *Handler) serveReady(w http.ResponseWriter) {
 	case h.draining.Load():
 		text(w, http.StatusServiceUnavailable, "draining")
 	case !h.Ready():
-		text(w, http.StatusServiceUnavailable, "no Namespace could be read yet")
+		text(w, http.StatusServiceUnavailable, "no Namespace could be read yet, or there is no certificate that the API server can verify: the log says why")
 	default:
 		text(w, http.StatusOK, "ok")
 	}

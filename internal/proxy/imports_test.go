@@ -65,6 +65,7 @@ func sources(t *testing.T) []source {
 
 // TestDataFlowsOneWay keeps the arrows of docs/architecture.md.
 func TestDataFlowsOneWay(t *testing.T) {
+	clusters := []string{module + "/internal/namespaces/cluster", module + "/internal/certificates/cluster"}
 	within := func(pkg string, parents ...string) bool {
 		return slices.ContainsFunc(parents, func(p string) bool {
 			return pkg == module+"/"+p || strings.HasPrefix(pkg, module+"/"+p+"/")
@@ -84,9 +85,9 @@ func TestDataFlowsOneWay(t *testing.T) {
 			if s.pkg == module+"/internal/review" && ours {
 				fail("the nouns depend on no step")
 			}
-			if within(s.pkg, "internal/namespaces", "internal/callout", "internal/patch", "internal/emit") && ours &&
+			if within(s.pkg, "internal/namespaces", "internal/callout", "internal/patch", "internal/emit", "internal/certificates") && ours &&
 				!within(imported, "internal/review", "internal/reload") &&
-				!(s.pkg == module+"/internal/namespaces/cluster" && within(imported, "internal/namespaces")) &&
+				!(slices.Contains(clusters, s.pkg) && imported == strings.TrimSuffix(s.pkg, "/cluster")) &&
 				!(s.pkg == module+"/internal/emit" && within(imported, "endpoints/events")) {
 				fail("a step shares nouns with the others and knows none of them")
 			}
@@ -99,11 +100,16 @@ func TestDataFlowsOneWay(t *testing.T) {
 			if imported == module && s.pkg != module+"/cmd/amp" {
 				fail("importing the root registers the function")
 			}
-			if strings.HasPrefix(imported, "k8s.io/client-go/kubernetes") || strings.HasPrefix(imported, "k8s.io/client-go/informers") {
+			// kubectl's plugin is a program of its own, whose size no cold start waits for.
+			plugin := within(s.pkg, "cmd/kubectl-amp", "internal/doctor")
+			if !plugin && within(imported, "internal/doctor", "deploy") {
+				fail("only kubectl's plugin looks at an installation from outside")
+			}
+			if !plugin && (strings.HasPrefix(imported, "k8s.io/client-go/kubernetes") || strings.HasPrefix(imported, "k8s.io/client-go/informers")) {
 				fail("the clientset and informers weigh 12 MB")
 			}
-			if strings.HasPrefix(imported, "k8s.io/client-go") && s.pkg != module+"/internal/namespaces/cluster" {
-				fail("only the cluster's package links client-go")
+			if !plugin && strings.HasPrefix(imported, "k8s.io/client-go") && !slices.Contains(clusters, s.pkg) {
+				fail("only the packages for the cluster link client-go")
 			}
 		}
 	}
@@ -114,6 +120,7 @@ func TestPureStepsDoNoIO(t *testing.T) {
 	pure := func(s source) bool {
 		return s.pkg == module+"/internal/review" || s.pkg == module+"/internal/patch" || slices.Contains([]string{
 			"internal/namespaces/parse.go", "internal/emit/event.go", "internal/emit/redact.go", "internal/emit/places.go",
+			"internal/certificates/pair.go", "internal/certificates/secret.go", "internal/certificates/decide.go",
 		}, s.file)
 	}
 	for _, s := range sources(t) {

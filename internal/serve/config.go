@@ -12,6 +12,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -20,11 +22,15 @@ type Config struct {
 	Port    string // of plain HTTP
 	Knative bool   // whether amp runs as a Knative Service, whose proxy speaks plain HTTP to it
 
-	TLS         string // TLSOff or TLSFiles; always TLSOff under Knative
+	TLS         string // TLSOff, TLSFiles or TLSSelf
 	TLSPort     string
 	TLSCert     string // file names
 	TLSKey      string
 	TLSClientCA string // empty: no client certificates wanted
+	TLSSecret   string // and the rest: of TLSSelf
+	TLSDNSNames []string
+	TLSLifetime time.Duration
+	Webhooks    []string // names of webhook configurations
 
 	NamespacesFile string // empty: the Namespaces are the cluster's
 	Kubeconfig     string // empty: amp runs in the cluster
@@ -55,6 +61,7 @@ type Config struct {
 const (
 	TLSOff   = "off"
 	TLSFiles = "files"
+	TLSSelf  = "self"
 )
 
 // The values of AMP_EVENTS.
@@ -78,16 +85,23 @@ var errBad = errors.New("bad value")
 var variables = []variable{
 	{"PORT", "8080", "a port number", "plain HTTP on the functions framework: with `AMP_TLS=off`, and always under Knative (`K_SERVICE` set), whose proxy speaks to it",
 		port(func(c *Config) *string { return &c.Port })},
-	{"AMP_TLS", TLSOff, "off and files", "`off`, or `files`: HTTPS with `AMP_TLS_CERT` and `AMP_TLS_KEY`, re-read when they change",
-		oneOf(func(c *Config, v string) { c.TLS = v }, TLSOff, TLSFiles)},
+	{"AMP_TLS", TLSOff, "off, files and self", "`off`; `files`: HTTPS with `AMP_TLS_CERT` and `AMP_TLS_KEY`, re-read when they change; `self`: amp makes and renews its own CA and certificate, keeps them in the Secret `AMP_TLS_SECRET`, and writes the CA into the webhook configurations `AMP_WEBHOOKS`",
+		oneOf(func(c *Config, v string) { c.TLS = v }, TLSOff, TLSFiles, TLSSelf)},
 	{"AMP_TLS_PORT", "8443", "a port number", "HTTPS, when `AMP_TLS` is on",
 		port(func(c *Config) *string { return &c.TLSPort })},
 	{"AMP_TLS_CERT", "", "a file name", "PEM file: the serving certificate and its chain",
 		text(func(c *Config) *string { return &c.TLSCert })},
 	{"AMP_TLS_KEY", "", "a file name", "PEM file: the certificate's key",
 		text(func(c *Config) *string { return &c.TLSKey })},
-	{"AMP_TLS_CLIENT_CA", "", "a file name", "PEM file: whoever POSTs must present a certificate it signed (probes need none)",
+	{"AMP_TLS_CLIENT_CA", "", "a file name", "PEM file: whoever POSTs must present a certificate it signed (probes need none), which nobody can over plain HTTP: on `PORT`, under Knative, every POST is then refused",
 		text(func(c *Config) *string { return &c.TLSClientCA })},
+	{"AMP_TLS_SECRET", "amp-tls", "the name of a Secret", "the Secret of `AMP_TLS=self`, in amp's own namespace; all replicas share it",
+		names(func(c *Config, v []string) { c.TLSSecret = v[0] }, 1, false)},
+	{"AMP_TLS_DNS_NAMES", "", "DNS names and IP addresses", "names on the certificate of `AMP_TLS=self`; unset: `amp.<own namespace>.svc`",
+		names(func(c *Config, v []string) { c.TLSDNSNames = v }, 100, true)},
+	{"AMP_TLS_LIFETIME", "2160h", "a Go duration from 10s to 87600h", "how long a certificate of `AMP_TLS=self` is good; it is renewed when two thirds of that are over", setLifetime},
+	{"AMP_WEBHOOKS", "amp", "names of webhook configurations", "the MutatingWebhookConfigurations and ValidatingWebhookConfigurations into which `AMP_TLS=self` writes its CA; of each name there must be one of either kind",
+		names(func(c *Config, v []string) { c.Webhooks = v }, 100, false)},
 	{"AMP_NAMESPACES_FILE", "", "a file name", "YAML file of Namespace manifests that takes the cluster's place, re-read when it changes",
 		text(func(c *Config) *string { return &c.NamespacesFile })},
 	{"KUBECONFIG", "", "a file name", "how to reach the cluster; unset: as a Pod in it",
@@ -141,9 +155,6 @@ func Load(getenv func(string) string) (*Config, error) {
 			errs = append(errs, fmt.Errorf("%s=%q: allowed: %s", v.name, review.Clip(value, 100), v.allowed))
 		}
 	}
-	if c.Knative {
-		c.TLS = TLSOff
-	}
 	if c.Events == EventsRequired && c.EventsLevel == review.LevelNone {
 		c.EventsLevel = review.LevelMetadata // a record is required: it has to say something
 	}
@@ -163,7 +174,7 @@ func (c *Config) validate() []error {
 		}
 	}
 	together(c.TLS != TLSFiles || c.TLSCert != "" && c.TLSKey != "", "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY")
-	together(c.TLSClientCA == "" || c.TLS != TLSOff, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate (under Knative amp serves none)")
+	together(c.TLSClientCA == "" || c.TLS != TLSOff, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate")
 	together((c.EndpointCert == "") == (c.EndpointKey == ""), "AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY go together")
 	named := c.EndpointCert == "" && c.EndpointTokenFile == "" || len(c.EndpointAllow) > 0
 	together(named, "AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentials go only to hosts that it names")
@@ -181,6 +192,23 @@ func list(field func(*Config) *[]string) func(*Config, string) error {
 
 // split splits at white space and commas.
 func split(v string) []string { return strings.Fields(strings.ReplaceAll(v, ",", " ")) }
+
+// names sets a list of at most n names of objects or, with ips, of hosts.
+func names(set func(*Config, []string), n int, ips bool) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		all := split(v)
+		for _, name := range all {
+			if len(validation.IsDNS1123Subdomain(name)) > 0 && !(ips && net.ParseIP(name) != nil) {
+				return errBad
+			}
+		}
+		if len(all) == 0 || len(all) > n {
+			return errBad
+		}
+		set(c, all)
+		return nil
+	}
+}
 
 func oneOf(set func(*Config, string), allowed ...string) func(*Config, string) error {
 	return func(c *Config, v string) error {
@@ -206,6 +234,13 @@ func port(field func(*Config) *string) func(*Config, string) error {
 
 func setTimeout(c *Config, v string) (err error) {
 	if c.Timeout, err = time.ParseDuration(v); err == nil && (c.Timeout < 10*time.Millisecond || c.Timeout > 30*time.Second) {
+		return errBad
+	}
+	return err
+}
+
+func setLifetime(c *Config, v string) (err error) {
+	if c.TLSLifetime, err = time.ParseDuration(v); err == nil && (c.TLSLifetime < 10*time.Second || c.TLSLifetime > 87600*time.Hour) {
 		return errBad
 	}
 	return err

@@ -22,6 +22,7 @@ func env(values map[string]string) func(string) string {
 func TestLoadOfAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 	want := &serve.Config{
 		Port: "8080", TLS: serve.TLSOff, TLSPort: "8443",
+		TLSSecret: "amp-tls", TLSLifetime: 90 * 24 * time.Hour, Webhooks: []string{"amp"},
 		FailurePolicy: review.Fail, Timeout: 1500 * time.Millisecond,
 		EndpointMaxBytes: 1 << 20,
 		PatchDeny:        []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/hostNetwork", "/spec/hostPID", "/spec/hostIPC"},
@@ -55,8 +56,14 @@ func TestLoad(t *testing.T) {
 			func(c *serve.Config) bool {
 				return cmp.Equal(c.EndpointAllow, []string{"*.svc", "10.0.0.0/8", "hook:8080"})
 			}},
-		"Knative's proxy wants plain HTTP": {map[string]string{"K_SERVICE": "amp", "AMP_TLS": "files", "AMP_TLS_CERT": "c", "AMP_TLS_KEY": "k", "PORT": "9000"},
-			func(c *serve.Config) bool { return c.TLS == serve.TLSOff && c.Port == "9000" && c.Knative }},
+		"under Knative TLS is not in the way of plain HTTP": {map[string]string{"K_SERVICE": "amp", "AMP_TLS": "self", "PORT": "9000"},
+			func(c *serve.Config) bool { return c.TLS == serve.TLSSelf && c.Port == "9000" && c.Knative }},
+		"names and addresses for the certificate": {map[string]string{"AMP_TLS": "self", "AMP_TLS_DNS_NAMES": "amp.amp-system.svc,127.0.0.1 ::1"},
+			func(c *serve.Config) bool {
+				return cmp.Equal(c.TLSDNSNames, []string{"amp.amp-system.svc", "127.0.0.1", "::1"})
+			}},
+		"several webhook configurations": {map[string]string{"AMP_WEBHOOKS": "amp amp-knative"},
+			func(c *serve.Config) bool { return cmp.Equal(c.Webhooks, []string{"amp", "amp-knative"}) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := serve.Load(env(test.env))
@@ -75,6 +82,10 @@ func TestLoadNamesEveryBadVariableAndWhatIsAllowed(t *testing.T) {
 		"PORT":                    "http",
 		"AMP_TLS":                 "on",
 		"AMP_TLS_PORT":            "0",
+		"AMP_TLS_SECRET":          "amp-tls other",
+		"AMP_TLS_DNS_NAMES":       "*.svc",
+		"AMP_TLS_LIFETIME":        "90d",
+		"AMP_WEBHOOKS":            ",",
 		"AMP_FAILURE_POLICY":      "fail",
 		"AMP_TIMEOUT":             "2",
 		"AMP_ENDPOINT_MAX_BYTES":  "1MB",
@@ -89,8 +100,12 @@ func TestLoadNamesEveryBadVariableAndWhatIsAllowed(t *testing.T) {
 	}))
 	want := `reading the configuration:
 PORT="http": allowed: a port number
-AMP_TLS="on": allowed: off and files
+AMP_TLS="on": allowed: off, files and self
 AMP_TLS_PORT="0": allowed: a port number
+AMP_TLS_SECRET="amp-tls other": allowed: the name of a Secret
+AMP_TLS_DNS_NAMES="*.svc": allowed: DNS names and IP addresses
+AMP_TLS_LIFETIME="90d": allowed: a Go duration from 10s to 87600h
+AMP_WEBHOOKS=",": allowed: names of webhook configurations
 AMP_FAILURE_POLICY="fail": allowed: Fail and Ignore
 AMP_TIMEOUT="2": allowed: a Go duration from 10ms to 30s
 AMP_ENDPOINT_MAX_BYTES="1MB": allowed: a number of bytes from 1 to 16777216
@@ -116,7 +131,7 @@ func TestTLSWithoutItsFiles(t *testing.T) {
 	}{
 		"files without a key":            {map[string]string{"AMP_TLS": "files", "AMP_TLS_CERT": "c"}, "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY"},
 		"required events without a sink": {map[string]string{"AMP_EVENTS": "required"}, "AMP_EVENTS=required needs K_SINK: somebody has to accept the events"},
-		"a client CA without TLS":        {map[string]string{"AMP_TLS_CLIENT_CA": "c"}, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate (under Knative amp serves none)"},
+		"a client CA without TLS":        {map[string]string{"AMP_TLS_CLIENT_CA": "c"}, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := serve.Load(env(test.env)); err == nil || err.Error() != "reading the configuration:\n"+test.want {

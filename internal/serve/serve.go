@@ -1,5 +1,5 @@
-// Package serve puts amp together from its configuration, and serves it: over TLS, where the functions
-// framework cannot, and its metrics on an address of their own.
+// Package serve puts amp together from its configuration, and serves it: on the functions framework, over
+// TLS, which the framework cannot, and its metrics on an address of their own.
 package serve
 
 import (
@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -39,7 +40,22 @@ type App struct {
 	// Handler answers reviews and probes.
 	Handler http.Handler
 
+	plainPort    string     // where the framework is to serve it; empty: it is served over TLS only
+	ended        chan error // why it is no longer served
 	drain, flush func(context.Context)
+}
+
+// ListenAndServe serves amp as the configuration says. It returns when that fails.
+func (a *App) ListenAndServe() error {
+	if a.plainPort != "" {
+		if os.Getenv("FUNCTION_TARGET") == "" {
+			if err := os.Setenv("FUNCTION_TARGET", "amp"); err != nil {
+				return err
+			}
+		}
+		go func() { a.ended <- funcframework.Start(a.plainPort) }()
+	}
+	return <-a.ended
 }
 
 // Drain returns when no review is under way, no more come (see [proxy.Handler]) and no event is left to be
@@ -55,8 +71,9 @@ func within(limit time.Duration, f func(context.Context)) {
 	f(ctx)
 }
 
-// New builds amp from the environment that getenv reads. It watches the cluster until ctx ends, and serves
-// metrics until the process does.
+// New builds amp from the environment that getenv reads. It watches the cluster until ctx ends. Metrics, and
+// amp itself where TLS is on, it serves from then on until the process ends, whatever the host is: none of
+// them knows TLS.
 func New(ctx context.Context, getenv func(string) string) (*App, error) {
 	config, err := Load(getenv)
 	if err != nil {
@@ -87,6 +104,11 @@ func New(ctx context.Context, getenv func(string) string) (*App, error) {
 	patches, err := patch.New(config.PatchDeny)
 	if err != nil {
 		return nil, fmt.Errorf("AMP_PATCH_DENY: %w", err)
+	}
+
+	certificate, err := openCertificate(ctx, config, log)
+	if err != nil {
+		return nil, err
 	}
 
 	handler := &proxy.Handler{Version: Version(), Ready: ready}
@@ -123,11 +145,22 @@ func New(ctx context.Context, getenv func(string) string) (*App, error) {
 	if recorder.Events != nil {
 		handler.Proxy.Events, handler.Proxy.EventsRequired = config.EventsLevel, config.Events == EventsRequired
 	}
+	app := &App{Handler: clientChecked(config, handler), ended: make(chan error, 2), drain: handler.Drain, flush: recorder.Events.Flush}
+	if config.TLS == TLSOff || config.Knative {
+		app.plainPort = config.Port
+	}
+	if certificate != nil {
+		handler.Ready = func() bool { return ready() && certificate.ready() }
+		registry.MustRegister(emit.NewCertificateMetric(certificate.notAfter))
+		if err := serveTLS(config, certificate, log, app.Handler, app.ended); err != nil {
+			return nil, err
+		}
+	}
 	if err := serveMetrics(config.MetricsAddr, registry, log); err != nil {
 		return nil, err
 	}
 	log.Info("amp has started", "version", Version(), "tls", config.TLS, "namespaces", source(config), "metrics", config.MetricsAddr)
-	return &App{Handler: handler, drain: handler.Drain, flush: recorder.Events.Flush}, nil
+	return app, nil
 }
 
 // NewLogger returns amp's logger: JSON lines on stderr.

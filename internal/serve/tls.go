@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -10,13 +11,78 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/txn2/amp/internal/certificates"
+	"github.com/txn2/amp/internal/certificates/cluster"
+	namespacescluster "github.com/txn2/amp/internal/namespaces/cluster"
 	"github.com/txn2/amp/internal/reload"
 )
 
-// ListenAndServeTLS serves handler over TLS with the configured certificate, which is re-read when it
-// changes. It returns when serving fails; the function itself ends the process once it has drained.
-func ListenAndServeTLS(config *Config, log *slog.Logger, handler http.Handler) error {
-	tlsConfig, err := newTLS(config, log)
+// certificate is the serving certificate as it is now.
+type certificate struct {
+	get      func() *tls.Certificate
+	notAfter func() time.Time // when what get returns ends; the zero time: it is none that anybody trusts
+	ready    func() bool      // whether the API server can verify it
+}
+
+// openCertificate reads the certificate's files or begins to keep one in the cluster. It returns nil where
+// no TLS is wanted.
+func openCertificate(ctx context.Context, config *Config, log *slog.Logger) (*certificate, error) {
+	switch config.TLS {
+	case TLSFiles:
+		return filesCertificate(config, log)
+	case TLSSelf:
+		c, err := selfCertificate(ctx, config, log)
+		if err != nil {
+			return nil, fmt.Errorf("AMP_TLS=self: %w", err)
+		}
+		return c, nil
+	}
+	return nil, nil
+}
+
+func filesCertificate(config *Config, log *slog.Logger) (*certificate, error) {
+	files, err := reload.New(func(pem [][]byte) (*tls.Certificate, error) {
+		pair, err := tls.X509KeyPair(pem[0], pem[1])
+		return &pair, err
+	}, kept(log, "AMP_TLS_CERT, AMP_TLS_KEY"), config.TLSCert, config.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("AMP_TLS_CERT, AMP_TLS_KEY: %w", err)
+	}
+	return &certificate{
+		get:      files.Get,
+		notAfter: func() time.Time { return files.Get().Leaf.NotAfter },
+		ready:    func() bool { return true }, // whoever made it made the API server trust it
+	}, nil
+}
+
+func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*certificate, error) {
+	rest, err := namespacescluster.Config(config.Kubeconfig, "amp/"+Version())
+	if err != nil {
+		return nil, err
+	}
+	namespace, err := cluster.Namespace(config.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := cluster.New(rest, namespace, config.TLSSecret, config.Webhooks, log)
+	if err != nil {
+		return nil, err
+	}
+	names := config.TLSDNSNames
+	if len(names) == 0 {
+		names = []string{"amp." + namespace + ".svc"} // by which the API server calls
+	}
+	keeper, err := certificates.NewKeeper(objects, certificates.Config{Names: names, Lifetime: config.TLSLifetime}, log)
+	if err != nil {
+		return nil, err
+	}
+	go keeper.Run(ctx, objects.Watch(ctx))
+	return &certificate{keeper.Certificate, keeper.NotAfter, keeper.Ready}, nil
+}
+
+// serveTLS serves handler over TLS until the process ends; anything else is sent to ended.
+func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Handler, ended chan<- error) error {
+	tlsConfig, err := newTLS(config, c, log)
 	if err != nil {
 		return err
 	}
@@ -24,7 +90,12 @@ func ListenAndServeTLS(config *Config, log *slog.Logger, handler http.Handler) e
 	if err != nil {
 		return fmt.Errorf("AMP_TLS_PORT=%s: %w", config.TLSPort, err)
 	}
-	return newServer(tlsConfig, log, clientChecked(config, handler)).ServeTLS(listener, "", "")
+	go func() {
+		err := newServer(tlsConfig, log, handler).ServeTLS(listener, "", "")
+		log.Error("TLS is no longer served", "error", err)
+		ended <- fmt.Errorf("serving TLS: %w", err)
+	}()
+	return nil
 }
 
 // newServer returns a server that no caller can hold on to.
@@ -43,20 +114,11 @@ func newServer(tlsConfig *tls.Config, log *slog.Logger, handler http.Handler) *h
 	}
 }
 
-func newTLS(config *Config, log *slog.Logger) (*tls.Config, error) {
-	certificate, err := reload.New(func(pem [][]byte) (*tls.Certificate, error) {
-		pair, err := tls.X509KeyPair(pem[0], pem[1])
-		return &pair, err
-	}, kept(log, "AMP_TLS_CERT, AMP_TLS_KEY"), config.TLSCert, config.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("AMP_TLS_CERT, AMP_TLS_KEY: %w", err)
-	}
+func newTLS(config *Config, c *certificate, log *slog.Logger) (*tls.Config, error) {
 	base := &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return certificate.Get(), nil
-		},
+		MinVersion:     tls.VersionTLS12,
+		NextProtos:     []string{"h2", "http/1.1"},
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return c.get(), nil },
 	}
 	if config.TLSClientCA == "" {
 		return base, nil
@@ -86,7 +148,9 @@ func kept(log *slog.Logger, variables string) func(error) {
 	}
 }
 
-// clientChecked wants a verified client certificate of every POST, if the configuration names a CA for it.
+// clientChecked wants a verified client certificate of every POST, if the configuration names a CA for it. It
+// is part of the function, not of the listener: what comes over plain HTTP, by Knative's proxy or under a
+// foreign main, has none and must not pass for that.
 func clientChecked(config *Config, next http.Handler) http.Handler {
 	if config.TLSClientCA == "" {
 		return next

@@ -21,6 +21,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/txn2/amp/internal/emit"
 )
 
 // authority signs certificates for tests.
@@ -91,7 +95,11 @@ func writeFile(t *testing.T, path string, content []byte) {
 func start(t *testing.T, config *Config) string {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	tlsConfig, err := newTLS(config, log)
+	c, err := filesCertificate(config, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tlsConfig, err := newTLS(config, c, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -212,6 +220,37 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
+func TestCertificateMetric(t *testing.T) {
+	ca, dir := newAuthority(t), t.TempDir()
+	config := &Config{TLS: TLSFiles, TLSCert: filepath.Join(dir, "tls.crt"), TLSKey: filepath.Join(dir, "tls.key")}
+	cert, key := ca.issue(t, 1)
+	writeFile(t, config.TLSCert, cert)
+	writeFile(t, config.TLSKey, key)
+	c, err := filesCertificate(config, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		notAfter func() time.Time
+		want     float64
+	}{
+		"a certificate from files": {c.notAfter, float64(c.get().Leaf.NotAfter.Unix())},
+		"none yet":                 {func() time.Time { return time.Time{} }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			registry := prometheus.NewRegistry()
+			registry.MustRegister(emit.NewCertificateMetric(test.notAfter))
+			families, err := registry.Gather()
+			if err != nil || len(families) != 1 || families[0].GetName() != "amp_tls_certificate_expiration_timestamp_seconds" {
+				t.Fatalf("metrics %v, %v", families, err)
+			}
+			if got := families[0].Metric[0].GetGauge().GetValue(); got != test.want {
+				t.Errorf("%v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
 func TestTLSFilesThatCannotBeUsed(t *testing.T) {
 	ca, dir := newAuthority(t), t.TempDir()
 	file := func(name string, content []byte) string {
@@ -231,7 +270,12 @@ func TestTLSFilesThatCannotBeUsed(t *testing.T) {
 			fmt.Sprintf("AMP_TLS_CLIENT_CA=%q: it holds no certificate in PEM form", filepath.Join(dir, "c.ca"))},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if _, err := newTLS(&test.config, slog.New(slog.DiscardHandler)); err == nil || err.Error() != test.want {
+			log := slog.New(slog.DiscardHandler)
+			c, err := filesCertificate(&test.config, log)
+			if err == nil {
+				_, err = newTLS(&test.config, c, log)
+			}
+			if err == nil || err.Error() != test.want {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
 		})
