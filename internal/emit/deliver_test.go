@@ -459,7 +459,7 @@ func TestRequiredWithoutAConnection(t *testing.T) {
 	}
 	listener.Close()
 	w := open(t, EventsConfig{Sink: "http://" + listener.Addr().String(), Required: true})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	err = w.Deliver(ctx, numbered(t, 1))
 	if err == nil || !strings.Contains(err.Error(), "cannot be reached: dial tcp 127.0.0.1:") {
