@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -87,8 +86,8 @@ func TestDeployIntoAnotherNamespace(t *testing.T) {
 		}
 	})
 
-	t.Run("a second one renames it within the certificate's names", func(t *testing.T) {
-		m := overlay(t, "resources: [REPO/deploy]\nnamespace: elsewhere\ntransformers: [REPO/deploy/cert-manager/renamed]\n")
+	t.Run("with cert-manager a second one renames it within the certificate's names", func(t *testing.T) {
+		m := overlay(t, "resources: [REPO/deploy/cert-manager]\nnamespace: elsewhere\ntransformers: [REPO/deploy/cert-manager/renamed]\n")
 		if in := mentions(t, m, "amp-system"); len(in) > 0 {
 			t.Errorf("amp-system still stands in %q", in)
 		}
@@ -136,57 +135,21 @@ func TestDeployWithAnotherImage(t *testing.T) {
 	}
 }
 
+func TestTheOverlayOfTheReadme(t *testing.T) {
+	readme, err := harness.Document("deploy/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := overlay(t, strings.ReplaceAll(strings.Join(blocks(readme, "yaml"), ""), "amp/deploy", "REPO/deploy"))
+	d := decode[appsv1.Deployment](t, m, "Deployment", "amp")
+	if env := d.Spec.Template.Spec.Containers[0].Env; d.Namespace != "elsewhere" || !slices.ContainsFunc(env, func(e corev1.EnvVar) bool {
+		return e.Name == "AMP_EVENTS_SOURCE" && e.Value == "https://blue.example.com/amp"
+	}) {
+		t.Errorf("in %s amp has the environment %v", d.Namespace, env)
+	}
+}
+
 func TestWhatIsDeployed(t *testing.T) {
-	w := world(t)
-
-	t.Run("is taken by the API server field by field", func(t *testing.T) {
-		// cert-manager's objects are not among them: their definitions are not here.
-		for _, folder := range []string{"deploy", "deploy/samples"} {
-			if err := harness.TryApply(t.Context(), w.API.Config(), rendered(t, folder).Without("cert-manager.io")); err != nil {
-				t.Errorf("%s: %v", folder, err)
-			}
-		}
-	})
-
-	t.Run("runs under Pod Security's level restricted", func(t *testing.T) {
-		for folder, name := range map[string]string{"deploy": "amp", "deploy/samples": "endpoints"} {
-			d := decode[appsv1.Deployment](t, rendered(t, folder), "Deployment", name)
-			ns := w.Namespace(t, nil)
-			ns.Label("pod-security.kubernetes.io/enforce", "restricted")
-			ns.Label("pod-security.kubernetes.io/warn", "restricted")
-			pod := &corev1.Pod{ObjectMeta: d.Spec.Template.ObjectMeta, Spec: d.Spec.Template.Spec}
-			pod.Name = name
-			if c := ns.MustCreate(pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}); len(c.Warnings) > 0 {
-				t.Errorf("%s: %q", folder, c.Warnings)
-			}
-		}
-	})
-
-	t.Run("may read Namespaces and nothing else", func(t *testing.T) {
-		m := rendered(t, "deploy")
-		rules := decode[rbacv1.ClusterRole](t, m, "ClusterRole", "amp").Rules
-		want := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get", "list", "watch"}}}
-		if fmt.Sprint(rules) != fmt.Sprint(want) {
-			t.Errorf("amp may %v", rules)
-		}
-		if n := len(m.Kind("ClusterRoleBinding")) + len(m.Kind("RoleBinding")); n != 1 {
-			t.Errorf("there are %d bindings", n)
-		}
-	})
-
-	t.Run("asks no namespace that runs amp to wait for it", func(t *testing.T) {
-		for _, folder := range []string{"deploy", "deploy/samples"} {
-			m := rendered(t, folder)
-			for _, d := range m.Kind("Deployment") {
-				for _, ns := range m.Kind("Namespace") {
-					if ns.GetName() == d.GetNamespace() && ns.GetLabels()["amp.txn2.com/enabled"] != "" {
-						t.Errorf("%s, where %s runs, is opted in", ns.GetName(), d.GetName())
-					}
-				}
-			}
-		}
-	})
-
 	t.Run("takes less than the three seconds that JupyterHub gives a Pod", func(t *testing.T) {
 		m := rendered(t, "deploy")
 		for _, mutating := range decode[admissionv1.MutatingWebhookConfiguration](t, m, "MutatingWebhookConfiguration", "amp").Webhooks {

@@ -73,13 +73,14 @@ func TestRollingRestart(t *testing.T) {
 }
 
 func TestCertificateReplacedUnderLoad(t *testing.T) {
-	w := world(t)
+	w := anyWorld(t)
+	w.WithFiles(t)
 	endpoint := harness.Serve(t, harness.Labels("changed", "yes"))
 	ns := w.Namespace(t, harness.Enabled(endpoint.URL))
 
 	// The API server keeps its connection and so hardly notices; a second caller makes a new one each time.
 	creates := ns.Stream(changed)
-	client, review := w.Client(), []byte(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
+	client, review := w.Client(t), []byte(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
 		"uid":"2f0cfa42-0000-4000-8000-000000000001","operation":"CREATE","namespace":"`+ns.Name+`",
 		"resource":{"group":"","version":"v1","resource":"pods"},
 		"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"containers":[{"name":"app","image":"a"}]}}}}`)
@@ -148,7 +149,7 @@ func TestAPIServerRestarts(t *testing.T) {
 	ns := w.Namespace(t, harness.Enabled(before.URL))
 	ns.MustCreate(harness.Pod("first"))
 
-	probing := w.Client()
+	probing := w.Client(t)
 	ready := harness.NewStream(func(int) error {
 		resp, err := probing.Get("https://" + w.Front.Address + "/readyz")
 		if err == nil {

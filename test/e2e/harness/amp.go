@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"testing"
 	"time"
 
 	"crypto/tls"
@@ -17,6 +19,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -36,12 +39,21 @@ type Replica struct {
 // StartReplica starts another amp behind the front and waits until it is ready. More of its environment may
 // be given, as NAME=value.
 func (w *World) StartReplica(more ...string) (*Replica, error) {
+	r, err := w.Launch(more...)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.UntilReady()
+}
+
+// Launch is StartReplica for who does not wait.
+func (w *World) Launch(more ...string) (*Replica, error) {
 	port, metrics := strconv.Itoa(freePort()), "127.0.0.1:"+strconv.Itoa(freePort())
 	env := append(slices.Clone(w.environment),
 		"KUBECONFIG="+w.path("amp.kubeconfig"),
 		"AMP_TLS_PORT="+port,
-		"AMP_TLS_CERT="+w.path("tls", "tls.crt"),
-		"AMP_TLS_KEY="+w.path("tls", "tls.key"),
+		// The API server calls the front by its address; in a cluster it would insist on the name.
+		"AMP_TLS_DNS_NAMES="+ampService+" 127.0.0.1",
 		// The tests' endpoints are on loopback, which amp does not call unless a CIDR lists it.
 		"AMP_ENDPOINT_ALLOW=127.0.0.0/8",
 		"AMP_METRICS_ADDR="+metrics,
@@ -55,16 +67,19 @@ func (w *World) StartReplica(more ...string) (*Replica, error) {
 	r := &Replica{Address: "127.0.0.1:" + port, metrics: metrics, process: p, front: w.Front}
 	w.Front.add(r.Address)
 	w.running = append(w.running, r)
-	return r, poll(30*time.Second, func(context.Context) error {
-		if p.ended() {
-			return permanent(fmt.Errorf("amp ended: %s", p.lastWords()))
+	return r, nil
+}
+
+// UntilReady waits until the front has seen that the replica is ready.
+func (r *Replica) UntilReady() error {
+	return poll(30*time.Second, func(context.Context) error {
+		if r.process.ended() {
+			return permanent(fmt.Errorf("amp ended: %s", r.process.lastWords()))
 		}
-		for _, ready := range w.Front.readyReplicas() {
-			if ready == r.Address {
-				return nil
-			}
+		if !slices.Contains(r.front.Ready(), r.Address) {
+			return fmt.Errorf("amp is not ready: %s", r.process.lastWords())
 		}
-		return fmt.Errorf("amp is not ready: %s", p.lastWords())
+		return nil
 	})
 }
 
@@ -84,22 +99,52 @@ func (r *Replica) Kill() {
 // writeKubeconfig makes amp's way to the API server: its ServiceAccount's token, and so the rights that
 // deploy/ grants and no others.
 func (w *World) writeKubeconfig(ctx context.Context) error {
+	return w.WriteKubeconfig(ctx, "amp-system", "amp", w.path("amp.kubeconfig"))
+}
+
+// WriteKubeconfig writes a kubeconfig that acts as a ServiceAccount, in its namespace.
+func (w *World) WriteKubeconfig(ctx context.Context, namespace, account, path string) error {
 	hour := int64(3600)
 	client := kubernetes.NewForConfigOrDie(w.API.Config())
-	token, err := client.CoreV1().ServiceAccounts("amp-system").CreateToken(ctx, "amp",
+	token, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, account,
 		&authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hour}}, metav1.CreateOptions{})
 	if err != nil {
-		return fmt.Errorf("asking for the token of amp's ServiceAccount: %w", err)
+		return fmt.Errorf("asking for the token of ServiceAccount %s/%s: %w", namespace, account, err)
 	}
 	config := clientcmdapi.NewConfig()
 	config.Clusters["c"] = &clientcmdapi.Cluster{Server: w.API.URL, CertificateAuthorityData: w.API.ca.PEM}
 	config.AuthInfos["amp"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
-	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "amp"}
+	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "amp", Namespace: namespace}
 	config.CurrentContext = "x"
-	return clientcmd.WriteToFile(*config, w.path("amp.kubeconfig"))
+	return clientcmd.WriteToFile(*config, path)
 }
 
-// RenewCertificate gives amp a new certificate as the kubelet brings an updated Secret into a volume: a new
+// WithFiles has one amp with a certificate from files (AMP_TLS=files), as another authority makes them, in the
+// place of all that run; see With.
+func (w *World) WithFiles(t *testing.T) *Replica {
+	t.Helper()
+	if _, err := w.RenewCertificate(); err != nil {
+		t.Fatal(err)
+	}
+	r := w.With(t, "AMP_TLS=files", "AMP_TLS_CERT="+w.path("tls", "tls.crt"), "AMP_TLS_KEY="+w.path("tls", "tls.key"))
+	// To those that are trusted, so that whoever serves the others may come back.
+	bundle, err := w.Bundle(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.SetBundle(t.Context(), append(bundle, w.ca.PEM...)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.UntilCalled(); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// FilesCA is the CA of the certificate in WithFiles.
+func (w *World) FilesCA() []byte { return w.ca.PEM }
+
+// RenewCertificate gives amp in WithFiles a new certificate as the kubelet brings an updated Secret into a volume: a new
 // folder, to which a symbolic link is turned in one step. It returns what to recognise it by.
 func (w *World) RenewCertificate() (Pair, error) {
 	pair := w.ca.Issue(pkix.Name{CommonName: "amp"}, ampService)
@@ -123,7 +168,7 @@ func (w *World) RenewCertificate() (Pair, error) {
 	return pair, err
 }
 
-// BreakCertificate writes a key that is not the certificate's, as a renewal that writes one file after the
+// BreakCertificate writes there a key that is not the certificate's, as a renewal that writes one file after the
 // other does for a moment. The returned function ends that state.
 func (w *World) BreakCertificate() (restore func() error, err error) {
 	path := w.path("tls", "..data", "tls.key")
@@ -134,11 +179,47 @@ func (w *World) BreakCertificate() (restore func() error, err error) {
 	return func() error { return os.WriteFile(path, key, 0o600) }, os.WriteFile(path, encodeKey(newKey()), 0o600)
 }
 
-// Client is an HTTPS client that trusts amp's certificate and nothing else; each request has its own
-// connection, and so its own handshake.
-func (w *World) Client() *http.Client {
+// Bundle is the CA bundle in the first mutating webhook: whom the API server is to trust.
+func (w *World) Bundle(ctx context.Context) ([]byte, error) {
+	client := kubernetes.NewForConfigOrDie(w.API.Config()).AdmissionregistrationV1().MutatingWebhookConfigurations()
+	c, err := client.Get(ctx, "amp", metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return c.Webhooks[0].ClientConfig.CABundle, nil
+}
+
+// SetBundle writes a CA bundle into every webhook.
+func (w *World) SetBundle(ctx context.Context, bundle []byte) error {
+	client := kubernetes.NewForConfigOrDie(w.API.Config()).AdmissionregistrationV1()
+	var patch []map[string]any
+	for i := range 2 { // webhooks in each configuration
+		patch = append(patch, map[string]any{"op": "add", "path": fmt.Sprintf("/webhooks/%d/clientConfig/caBundle", i), "value": bundle})
+	}
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return err
+	}
+	_, first := client.MutatingWebhookConfigurations().Patch(ctx, "amp", types.JSONPatchType, body, metav1.PatchOptions{})
+	_, second := client.ValidatingWebhookConfigurations().Patch(ctx, "amp", types.JSONPatchType, body, metav1.PatchOptions{})
+	return errors.Join(first, second)
+}
+
+// Client is an HTTPS client that trusts whom the API server is told to trust now, and nobody else; each
+// request has its own connection, and so its own handshake.
+func (w *World) Client(t *testing.T) *http.Client {
+	t.Helper()
+	bundle, err := w.Bundle(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Trusting(bundle)
+}
+
+// Trusting is an HTTPS client for amp that trusts these CAs.
+func Trusting(bundle []byte) *http.Client {
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(w.ca.PEM)
+	roots.AppendCertsFromPEM(bundle)
 	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
 		TLSClientConfig:   &tls.Config{RootCAs: roots, ServerName: ampService},

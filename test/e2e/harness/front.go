@@ -23,6 +23,7 @@ type Front struct {
 	mu       sync.Mutex
 	replicas map[string]*replica // by address
 	open     map[net.Conn]bool
+	made     int
 }
 
 type replica struct {
@@ -85,7 +86,8 @@ func (f *Front) watch(ctx context.Context, r *replica) {
 	}
 }
 
-func (f *Front) readyReplicas() []string {
+// Ready are the addresses of the replicas that are ready.
+func (f *Front) Ready() []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var addresses []string
@@ -109,7 +111,7 @@ func (f *Front) accept() {
 
 func (f *Front) forward(in net.Conn) {
 	defer in.Close()
-	replicas := f.readyReplicas()
+	replicas := f.Ready()
 	if len(replicas) == 0 {
 		return
 	}
@@ -138,9 +140,17 @@ func (f *Front) track(c net.Conn, open bool) {
 	defer f.mu.Unlock()
 	if open {
 		f.open[c] = true
+		f.made++
 	} else {
 		delete(f.open, c)
 	}
+}
+
+// Connections is how many connections were ever led to a replica.
+func (f *Front) Connections() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.made
 }
 
 func (f *Front) close() {

@@ -2,7 +2,6 @@ package harness
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -105,7 +104,7 @@ func (m Manifests) Decode(kind, name string, into any) error {
 
 // through leads the webhooks to an address on loopback: there is no cluster network in which
 // amp.amp-system.svc would be found. It is all that differs from what is rendered.
-func (m Manifests) through(address string, ca []byte) error {
+func (m Manifests) through(address string) error {
 	for _, u := range m {
 		if u.GroupVersionKind().Group != "admissionregistration.k8s.io" {
 			continue
@@ -120,11 +119,7 @@ func (m Manifests) through(address string, ca []byte) error {
 			if err != nil {
 				return err
 			}
-			encoded, err := json.Marshal(ca) // base64, as []byte is in JSON
-			if err != nil {
-				return err
-			}
-			w["clientConfig"] = map[string]any{"url": "https://" + address + path, "caBundle": strings.Trim(string(encoded), `"`)}
+			w["clientConfig"] = map[string]any{"url": "https://" + address + path}
 		}
 		if err := unstructured.SetNestedSlice(u.Object, webhooks, "webhooks"); err != nil {
 			return err

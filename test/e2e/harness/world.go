@@ -13,6 +13,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 )
@@ -26,7 +27,7 @@ type World struct {
 
 	dir         string
 	programs    programs
-	ca          *Authority // of amp's certificate
+	ca          *Authority // of the certificate in WithFiles
 	environment []string
 	samples     *process
 	running     []*Replica
@@ -66,7 +67,7 @@ func Start() (w *World, err error) {
 	if _, err = w.StartReplica(); err != nil {
 		return w, err
 	}
-	return w, w.untilCalled()
+	return w, w.UntilCalled()
 }
 
 func (w *World) path(elements ...string) string {
@@ -74,26 +75,27 @@ func (w *World) path(elements ...string) string {
 }
 
 func (w *World) install() error {
-	// cert-manager is not here: the certificate is the test's, and so is the CA in the webhooks.
-	deployed, err := Render("deploy")
+	deployed, err := w.Deployed()
 	if err != nil {
 		return err
 	}
-	deployed = deployed.Without("cert-manager.io")
 	if w.environment, err = deployed.environment(); err != nil {
-		return err
-	}
-	if err := deployed.through(w.Front.Address, w.ca.PEM); err != nil {
 		return err
 	}
 	ctx := context.Background()
 	if err := Apply(ctx, w.API.Config(), deployed); err != nil {
 		return err
 	}
-	if _, err := w.RenewCertificate(); err != nil {
-		return err
-	}
 	return w.writeKubeconfig(ctx)
+}
+
+// Deployed is what deploy/ renders, the webhooks led to the front.
+func (w *World) Deployed() (Manifests, error) {
+	m, err := Render("deploy")
+	if err != nil {
+		return nil, err
+	}
+	return m, m.through(w.Front.Address)
 }
 
 // Install applies a folder of the repository until the test ends.
@@ -125,9 +127,9 @@ func (w *World) startSamples() (err error) {
 	})
 }
 
-// untilCalled waits until the API server has taken notice of both webhook configurations, which it does a
-// moment after they were stored: until a Pod is refused that only the one, or only the other, would refuse.
-func (w *World) untilCalled() error {
+// UntilCalled waits until the API server has taken notice of both webhook configurations as they are now,
+// which it does a moment after they were stored: until a Pod is refused that only the one, or only the other, would refuse.
+func (w *World) UntilCalled() error {
 	client, ctx := kubernetes.NewForConfigOrDie(w.API.Config()).CoreV1(), context.Background()
 	dryRun := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
 	for _, ns := range []metav1.ObjectMeta{
@@ -142,7 +144,7 @@ func (w *World) untilCalled() error {
 			Annotations: map[string]string{"validation.amp.txn2.com/ep": "http://127.0.0.1:1/nobody-is-here"},
 		},
 	} {
-		if _, err := client.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: ns}, metav1.CreateOptions{}); err != nil {
+		if _, err := client.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: ns}, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err
 		}
 		err := poll(20*time.Second, func(ctx context.Context) error {
