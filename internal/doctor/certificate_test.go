@@ -1,0 +1,171 @@
+package doctor
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/txn2/amp/internal/serve"
+)
+
+// authority signs certificates for tests.
+type authority struct {
+	certificate *x509.Certificate
+	key         *ecdsa.PrivateKey
+}
+
+var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+
+func newAuthority(t *testing.T) *authority {
+	t.Helper()
+	return &authority{key: key(t)}
+}
+
+func key(t *testing.T) *ecdsa.PrivateKey {
+	t.Helper()
+	k, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func (a *authority) bundle(t *testing.T) []byte {
+	t.Helper()
+	if a.certificate == nil {
+		template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "amp-ca"}, NotBefore: start,
+			NotAfter: start.AddDate(10, 0, 0), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+		a.certificate = sign(t, template, template, &a.key.PublicKey, a.key)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.certificate.Raw})
+}
+
+// serving is a certificate good for 90 days.
+func (a *authority) serving(t *testing.T, name string) []*x509.Certificate {
+	t.Helper()
+	a.bundle(t)
+	template := &x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: start, NotAfter: start.AddDate(0, 0, 90), DNSNames: []string{name},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	return []*x509.Certificate{sign(t, template, a.certificate, &key(t).PublicKey, a.key)}
+}
+
+func sign(t *testing.T, template, parent *x509.Certificate, public *ecdsa.PublicKey, by *ecdsa.PrivateKey) *x509.Certificate {
+	t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestCertificates(t *testing.T) {
+	ours, theirs := newAuthority(t), newAuthority(t)
+	good, other := ours.serving(t, "amp.amp-system.svc"), ours.serving(t, "amp.elsewhere.svc")
+	both := slices.Concat(theirs.bundle(t), ours.bundle(t))
+	replicas := func(chains ...[]*x509.Certificate) (all []presented) {
+		for i, chain := range chains {
+			all = append(all, presented{by: "pod/" + string(rune('a'+i)), chain: chain})
+		}
+		return all
+	}
+	const day = 24 * time.Hour
+	type outcome struct {
+		status  Status
+		message string
+	}
+	for name, test := range map[string]struct {
+		bundles [2][]byte // of the mutating configuration's webhooks and of the validating one's
+		all     []presented
+		after   time.Duration
+		want    []outcome
+	}{
+		"trusted": {[2][]byte{ours.bundle(t), both}, replicas(good, good), day,
+			[]outcome{{OK, "each replica presents one that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}}},
+		"at two thirds a renewal is under way": {[2][]byte{both, both}, replicas(good), 61 * day,
+			[]outcome{{OK, "pod/a presents one that the webhooks trust, until 2026-04-01 00:00 UTC (29 days)"}}},
+		"later it is overdue": {[2][]byte{both, both}, replicas(good), 64 * day,
+			[]outcome{{Warning, "pod/a presents one that the webhooks trust, until 2026-04-01 00:00 UTC (26 days): its renewal is overdue, which was due on 2026-03-02 00:00 UTC"}}},
+		"expired": {[2][]byte{both, both}, replicas(good, good), 91 * day,
+			[]outcome{{Failed, "pod/a, pod/b: the certificate is not valid now: it is so from 2026-01-01 00:00 UTC until 2026-04-01 00:00 UTC"}}},
+		"another CA in one configuration": {[2][]byte{theirs.bundle(t), ours.bundle(t)}, replicas(good), day,
+			[]outcome{{Failed, "pod/a: the API server does not trust the certificate: the caBundle of fail.amp.txn2.com, ignore.amp.txn2.com holds another CA"}}},
+		"no CA at all": {[2][]byte{nil, ours.bundle(t)}, replicas(good), day,
+			[]outcome{{Failed, "pod/a: the API server does not trust the certificate: the caBundle of fail.amp.txn2.com, ignore.amp.txn2.com holds no certificate"}}},
+		"one replica has another": {[2][]byte{ours.bundle(t), ours.bundle(t)}, replicas(good, theirs.serving(t, "amp.amp-system.svc")), day,
+			[]outcome{{Failed, "pod/b: the API server does not trust the certificate: the caBundle of fail.amp.txn2.com, ignore.amp.txn2.com, validate.fail.amp.txn2.com, validate.ignore.amp.txn2.com holds another CA"},
+				{OK, "pod/a presents one that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}}},
+		"for another name": {[2][]byte{both, both}, replicas(other), day,
+			[]outcome{{Failed, "pod/a: the certificate is for amp.elsewhere.svc, but the API server calls amp.amp-system.svc"}}},
+		"no TLS": {[2][]byte{both, both}, []presented{{by: "pod/a", err: errors.New("first record does not look like a TLS handshake")}}, day,
+			[]outcome{{Failed, "pod/a: no certificate is presented: first record does not look like a TLS handshake"}}},
+		"from the Secret": {[2][]byte{both, both}, []presented{{by: "secret/amp-tls", chain: good, instead: "no replica is ready"}}, day,
+			[]outcome{{OK, "the one in secret/amp-tls (no replica is ready) is one that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, v := shipped()
+			for i := range m.hooks {
+				m.hooks[i].ClientConfig.CABundle, v.hooks[i].ClientConfig.CABundle = test.bundles[0], test.bundles[1]
+			}
+			var got []outcome
+			for _, c := range checkCertificates([]configuration{m, v}, seen[[]presented]{value: test.all}, start.Add(test.after), remedies{secret: "amp-tls"}) {
+				got = append(got, outcome{c.Status, c.Message})
+				if (c.Status == Failed || c.Status == Warning) == (c.Remedy == "") {
+					t.Errorf("%s: remedy %q", c.Message, c.Remedy)
+				}
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("%v\nwant %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestCertificatesThatNobodyMaySee(t *testing.T) {
+	m, _ := shipped()
+	if status, message := the(t, checkCertificates([]configuration{m}, seen[[]presented]{err: forbidden}, start, remedies{secret: "amp-tls"})...); status != Skipped || message != "not looked at: things is forbidden: <nil>" {
+		t.Errorf("%s: %s", status, message)
+	}
+	if status, message := the(t, checkCertificates(nil, seen[[]presented]{}, start, remedies{secret: "amp-tls"})...); status != Skipped || message != "not looked at: no webhook is there to trust it" {
+		t.Errorf("%s: %s", status, message)
+	}
+}
+
+// What is to be done depends on who makes the certificate.
+func TestRemediesOfCertificates(t *testing.T) {
+	base := remedies{namespace: "amp-system", deployment: "amp", secret: "amp-tls", tls: serve.TLSFiles}
+	injected, own := base, base
+	injected.injected, own.tls = true, serve.TLSSelf
+	for _, test := range []struct {
+		remedy, want string
+	}{
+		{own.bundle(), "kubectl -n amp-system logs deployment/amp"},
+		{injected.bundle(), "cert-manager-cainjector"},
+		{base.bundle(), "kubectl -n amp-system get secret amp-tls"},
+		{own.renew(), "kubectl -n amp-system logs deployment/amp"},
+		{injected.renew(), "describe certificates"},
+		{base.renew(), "kubectl -n amp-system create secret tls amp-tls"},
+		{own.certificateName("a.b.svc"), "AMP_TLS_DNS_NAMES=a.b.svc"},
+		{injected.certificateName("a.b.svc"), "edit certificate amp"},
+	} {
+		if !strings.Contains(test.remedy, test.want) {
+			t.Errorf("%q does not say %q", test.remedy, test.want)
+		}
+	}
+	knative := remedies{namespace: "amp-system", knative: "amp"}
+	if got := knative.set("A=b"); !strings.Contains(got, "edit ksvc amp") {
+		t.Errorf("under Knative: %s", got)
+	}
+}

@@ -1,0 +1,259 @@
+// Package doctor looks at an installation of amp, says what is wrong with it and how to put it right. It
+// changes nothing: the Pods that it creates are dry runs.
+//
+// It gathers first (cluster.go, present.go) and then checks what it has seen, which is pure: each check is a
+// function of its own, and one failure is told once, not again by all that follows from it. What amp decides,
+// how a Namespace reads, which address may be called, what a variable may be, is not decided here but asked
+// of amp's own code.
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/txn2/amp/internal/namespaces"
+	"github.com/txn2/amp/internal/serve"
+)
+
+// Options say where to look.
+type Options struct {
+	Config    *rest.Config
+	Namespace string        // where amp is installed; empty: where the webhooks lead
+	Timeout   time.Duration // for each thing that is asked
+	Version   string        // of this program
+}
+
+// Run looks at the installation. An error means that the cluster could not be asked; whatever else is wrong
+// is in the report.
+func Run(ctx context.Context, o Options) (*Report, error) {
+	c, err := connect(o)
+	if err != nil {
+		return nil, fmt.Errorf("reaching the cluster: %w", err)
+	}
+	version, err := c.version(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reaching the cluster: %w", err)
+	}
+	m, v := c.webhooks(ctx)
+	if m.err != nil && v.err != nil {
+		return nil, fmt.Errorf("looking for amp's webhooks: %w", m.err)
+	}
+	i := c.installation(ctx, o.Namespace, m, v)
+	report := &Report{Version: o.Version, Kubernetes: version, Namespace: i.fix.namespace}
+	report.Checks = i.checks(time.Now())
+	report.Checks = append(report.Checks, c.examine(ctx, i, broken(report.Checks))...)
+	for _, check := range report.Checks {
+		report.Summary.count(check.Status)
+	}
+	return report, nil
+}
+
+func broken(checks []Check) bool {
+	return slices.ContainsFunc(checks, func(c Check) bool { return c.Status == Failed })
+}
+
+// installation is what was seen of amp itself.
+type installation struct {
+	mutating, validating seen[[]configuration]
+	called               []called // whom the webhooks call, each once
+	behind               backend  // the first of them
+	deployments          seen[[]appsv1.Deployment]
+	pods                 []corev1.Pod
+	account              string // its ServiceAccount, empty if unknown
+	settings             settings
+	access               []access
+	presented            seen[[]presented]
+	fix                  remedies
+	// mayCall is amp's rule about addresses as it is configured, mayName what it would be at most if
+	// AMP_ENDPOINT_ALLOW named every host.
+	mayCall, mayName rule
+}
+
+// configurations are all that were found.
+func (i *installation) configurations() []configuration {
+	return slices.Concat(i.mutating.value, i.validating.value)
+}
+
+// installation looks at amp in namespace or, if that is empty, where its webhooks lead.
+func (c *cluster) installation(ctx context.Context, namespace string, m, v seen[[]configuration]) *installation {
+	i := &installation{mutating: m, validating: v}
+	for _, configuration := range i.configurations() {
+		i.fix.injected = i.fix.injected || configuration.annotations["cert-manager.io/inject-ca-from"] != ""
+		for _, h := range configuration.hooks {
+			if to := calledBy(h.ClientConfig); !slices.Contains(i.called, to) {
+				i.called = append(i.called, to)
+			}
+		}
+	}
+	var to called
+	if len(i.called) > 0 {
+		to = i.called[0]
+	}
+	i.fix.namespace = cmp.Or(namespace, to.service.Namespace, shippedNamespace)
+	namespace = i.fix.namespace
+
+	if to.service.Name != "" {
+		i.behind = *c.backend(ctx, to.service, false)
+	}
+	i.deployments.value, i.deployments.err = c.deployments(ctx, namespace, i.behind.service)
+	i.fix.deployment = "amp"
+	var amp *corev1.Container
+	if all := i.deployments.value; len(all) > 0 {
+		spec := &all[0].Spec.Template.Spec
+		i.account, amp = cmp.Or(spec.ServiceAccountName, "default"), container(spec.Containers)
+		i.fix.deployment, i.fix.knative = all[0].Name, all[0].Labels["serving.knative.dev/service"]
+		for _, d := range all {
+			pods, err := c.pods(ctx, namespace, d.Spec.Selector.MatchLabels)
+			if err == nil {
+				i.pods = append(i.pods, pods...)
+			}
+		}
+		i.fix.secret = mountedSecret(spec)
+	}
+	i.settings = read(amp, c.configMaps(ctx, namespace, amp))
+	i.fix.tls = i.settings.config.TLS
+	if i.fix.tls == serve.TLSSelf || i.fix.secret == "" {
+		i.fix.secret = i.settings.config.TLSSecret
+	}
+	i.mayCall, i.mayName = c.rules(ctx, &i.settings)
+	i.fix.allow = strings.Join(i.settings.config.EndpointAllow, " ")
+	if i.account != "" {
+		i.access = needed(namespace, i.settings.config)
+		c.may(ctx, namespace, i.account, i.access)
+	}
+	i.presented.value, i.presented.err = c.presented(ctx, to, i.behind, i.fix.secret)
+	return i
+}
+
+// mountedSecret is the Secret that a Pod mounts, if it mounts just one: AMP_TLS=files reads it.
+func mountedSecret(spec *corev1.PodSpec) string {
+	var names []string
+	for _, v := range spec.Volumes {
+		if v.Secret != nil {
+			names = append(names, v.Secret.SecretName)
+		}
+	}
+	if len(names) == 1 {
+		return names[0]
+	}
+	return ""
+}
+
+// checks are those of amp itself.
+func (i *installation) checks(now time.Time) []Check {
+	wantM, wantV := shipped()
+	pods := i.pods
+	if i.settings.err != nil {
+		pods = nil // what keeps them from starting is told by the settings
+	}
+	checks := slices.Concat(
+		checkWebhooks(i.mutating, wantM, i.fix),
+		checkWebhooks(i.validating, wantV, i.fix),
+		[]Check{checkService(i.called, i.behind, slices.ContainsFunc(i.pods, func(p corev1.Pod) bool { return ready(&p) }), i.fix)},
+		[]Check{checkReplicas(i.deployments, pods, i.fix)},
+		checkImages(i.pods, i.fix),
+		checkCertificates(i.configurations(), i.presented, now, i.fix),
+		[]Check{checkAccess(i.account, i.access, i.fix)},
+	)
+	if len(i.deployments.value) == 0 {
+		return checks // there is no environment to look at
+	}
+	return append(checks, checkSettings(i.settings, i.fix), checkEventsSource(i.settings, i.fix), checkEventsSink(i.settings, i.fix))
+}
+
+// examine looks at the namespaces. Where the installation is broken no Pod is tried: each namespace would
+// only say so again.
+func (c *cluster) examine(ctx context.Context, i *installation, broken bool) []Check {
+	all, err := c.namespaces(ctx)
+	if err != nil {
+		return []Check{{ID: "namespaces", Subject: "namespaces", Status: Skipped, Message: "not looked at: " + err.Error()}}
+	}
+	w := c.around(ctx, i.fix.namespace, all)
+	w.mayCall, w.mayName = i.mayCall, i.mayName
+	var installation, checks []Check
+	var tried []*namespace
+	for k := range all {
+		n := &all[k]
+		if !n.policy.Enabled {
+			checks = append(checks, checkOptIn(n)...)
+			continue
+		}
+		tried = append(tried, n)
+	}
+	own := make([][]Check, len(tried)) // by namespace
+	for k, n := range tried {
+		own[k] = checkNamespace(n, i, w, broken)
+	}
+
+	runs := make([]*dryRun, len(tried))
+	image := "amp"
+	if spec := container(imagesOf(i.deployments.value)); spec != nil {
+		image = spec.Image
+	}
+	switch {
+	case len(tried) == 0:
+		installation = append(installation, Check{ID: "dry-run", Subject: "namespaces", Status: Skipped, Message: "no namespace has opted in that a Pod could be tried in"})
+	case broken:
+		installation = append(installation, Check{ID: "dry-run", Subject: "namespaces", Status: Skipped, Message: "no Pod was tried in any namespace: what failed above comes first"})
+	default:
+		user := c.user(ctx)
+		each(tried, func(k int, n *namespace) {
+			if wellEnough(own[k]) && len(n.policy.Mutate)+len(n.policy.Validate) > 0 {
+				if pod := podLike(n.policy.Pods, image); pod != nil {
+					d := c.dryRun(ctx, n.name, pod)
+					d.user, runs[k] = user, &d
+				}
+			}
+		})
+	}
+	var reached []dryRun
+	for k, n := range tried {
+		switch {
+		case runs[k] != nil:
+			reached = append(reached, *runs[k])
+			own[k] = append(own[k], checkDryRun(n, *runs[k]))
+		case !broken && !wellEnough(own[k]):
+			own[k] = append(own[k], n.check("dry-run", Skipped, "no Pod was tried: what failed above comes first", ""))
+		case !broken && len(n.policy.Mutate)+len(n.policy.Validate) > 0:
+			own[k] = append(own[k], n.check("dry-run", Skipped, "no Pod was tried: none could be thought of that "+namespaces.AnnotationPods+" selects", ""))
+		}
+	}
+	return slices.Concat(checkCalls(reached), installation, slices.Concat(own...), checks)
+}
+
+func wellEnough(checks []Check) bool { return !broken(checks) }
+
+func imagesOf(all []appsv1.Deployment) []corev1.Container {
+	if len(all) == 0 {
+		return nil
+	}
+	return all[0].Spec.Template.Spec.Containers
+}
+
+// checkNamespace are the checks of one that has opted in, but for its dry run.
+func checkNamespace(n *namespace, i *installation, w *world, broken bool) []Check {
+	checks := []Check{checkKeys(n)}
+	if len(i.mutating.value) == 1 && !broken {
+		checks = append(checks, checkSelected(n, i.mutating.value[0])...)
+	}
+	checks = append(checks, checkEndpoints(n)...)
+	mutation := namespaces.AnnotationEndpoint
+	if _, ok := n.annotations[mutation]; !ok {
+		mutation = namespaces.AnnotationMutationEndpoint
+	}
+	for _, e := range n.policy.Mutate {
+		checks = append(checks, checkEndpoint(n, mutation, e, w, i.fix))
+	}
+	for _, e := range n.policy.Validate {
+		checks = append(checks, checkEndpoint(n, namespaces.AnnotationValidation, e, w, i.fix))
+	}
+	return slices.Concat(checks, checkDeadlock(n, w), checkValidate(n), checkTimeout(n, i.settings.config.Timeout))
+}

@@ -1,0 +1,64 @@
+package doctor
+
+import (
+	"bytes"
+	"encoding/json"
+	"testing"
+)
+
+var report = &Report{
+	Version: "v1.0.0", Kubernetes: "v1.36.3", Namespace: "amp-system",
+	Checks: []Check{
+		{"replicas", "", "deployment/amp", OK, "2 of 2 ready", ""},
+		{"events-source", "", "deployment/amp", Warning, "AMP_EVENTS_SOURCE is still the default: events do not say which cluster they are from", "set it\nkubectl set env"},
+		{"keys", "team-a", "namespace/team-a", OK, "labels and annotations are good", ""},
+		{"endpoint", "team-a", "http://a", Failed, "http://a: there is no Service", "kubectl annotate"},
+		{"validate", "team-a", "namespace/team-a", OK, "Pods are validated", ""},
+		{"keys", "team-b", "namespace/team-b", OK, "labels and annotations are good", ""},
+	},
+	Summary: Summary{4, 1, 1, 0},
+}
+
+func TestText(t *testing.T) {
+	const want = `amp in namespace amp-system, Kubernetes v1.36.3, compared with what amp v1.0.0 deploys
+
+Installation
+  ok       replicas      2 of 2 ready
+  warning  events-source AMP_EVENTS_SOURCE is still the default: events do not say which cluster
+                         they are from
+                         → set it
+                           kubectl set env
+
+Namespace team-a
+  failed   endpoint      http://a: there is no Service
+                         → kubectl annotate
+  ok       keys, validate
+
+Namespace team-b
+  ok       keys
+
+4 ok, 1 warning, 1 failed, 0 skipped
+`
+	var b bytes.Buffer
+	if err := report.WriteText(&b, false); err != nil || b.String() != want {
+		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+// Scripts go by these names.
+func TestJSON(t *testing.T) {
+	var b bytes.Buffer
+	if err := (&Report{Version: "v", Kubernetes: "k", Namespace: "n", Checks: report.Checks[3:4], Summary: Summary{0, 0, 1, 0}}).WriteJSON(&b); err != nil {
+		t.Fatal(err)
+	}
+	var got bytes.Buffer
+	if err := json.Compact(&got, b.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"version":"v","kubernetes":"k","namespace":"n",` +
+		`"checks":[{"id":"endpoint","namespace":"team-a","subject":"http://a","status":"failed","message":"http://a: there is no Service","remedy":"kubectl annotate"}],` +
+		`"summary":{"ok":0,"warning":0,"failed":1,"skipped":0}}`
+	if got.String() != want {
+		t.Errorf("%s\nwant %s", got.String(), want)
+	}
+}

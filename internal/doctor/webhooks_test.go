@@ -1,0 +1,148 @@
+package doctor
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// the returns one check, which has to be there, as status and text.
+func the(t *testing.T, checks ...Check) (Status, string) {
+	t.Helper()
+	if len(checks) != 1 {
+		t.Fatalf("%d checks, not one: %+v", len(checks), checks)
+	}
+	return checks[0].Status, checks[0].Message
+}
+
+// forbidden is the API server's answer to somebody who may not look.
+var forbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", nil)
+
+func TestWebhooks(t *testing.T) {
+	type webhook = admissionv1.MutatingWebhook
+	ignore, always := admissionv1.Ignore, admissionv1.IfNeededReinvocationPolicy
+	ten, path, url := int32(10), "/mutate", "https://amp.example.com/mutate/fail"
+	for name, test := range map[string]struct {
+		change  func(fail *webhook)
+		status  Status
+		message string // after the beginning that all have
+	}{
+		"as deployed": {func(*webhook) {}, OK, ""},
+		"more namespaces left out": {func(w *webhook) {
+			w.NamespaceSelector.MatchExpressions[1].Values = []string{"amp-system", "kube-system", "knative-serving"}
+		}, OK, ""},
+		"called at a URL, with a CA": {func(w *webhook) {
+			w.ClientConfig = admissionv1.WebhookClientConfig{URL: &url, CABundle: []byte("x")}
+		}, OK, ""},
+		"in another order": {func(w *webhook) { slices.Reverse(w.NamespaceSelector.MatchExpressions) }, OK, ""},
+		"another policy":   {func(w *webhook) { w.FailurePolicy = &ignore }, Failed, "failurePolicy is Ignore, deployed is Fail"},
+		"another path":     {func(w *webhook) { w.ClientConfig.Service.Path = &path }, Failed, "path is /mutate, deployed is /mutate/fail"},
+		"asked again":      {func(w *webhook) { w.ReinvocationPolicy = &always }, Failed, "reinvocationPolicy is IfNeeded, deployed is Never"},
+		"another timeout":  {func(w *webhook) { w.TimeoutSeconds = &ten }, Warning, "timeoutSeconds is 10, deployed is 2"},
+		"updates too": {func(w *webhook) { w.Rules[0].Operations = append(w.Rules[0].Operations, "UPDATE") }, Failed,
+			`rules is CREATE,UPDATE of pods in "" v1, scope Namespaced, deployed is CREATE of pods in "" v1, scope Namespaced`},
+		"no opting in": {func(w *webhook) { w.NamespaceSelector.MatchLabels = nil }, Failed, `namespaceSelector lacks "amp.txn2.com/enabled=true"`},
+		"narrower":     {func(w *webhook) { w.NamespaceSelector.MatchLabels["team"] = "a" }, Warning, `namespaceSelector has "team=a" besides`},
+		"every namespace": {func(w *webhook) { w.NamespaceSelector = nil }, Failed, `namespaceSelector lacks "amp.txn2.com/enabled=true"; ` +
+			`namespaceSelector lacks "amp.txn2.com/failure-policy notin (Ignore)"; namespaceSelector does not leave out kube-system; namespaceSelector does not leave out amp-system`},
+		"no way out":        {func(w *webhook) { w.ObjectSelector = nil }, Failed, `objectSelector lacks "amp.txn2.com/enabled notin (false)"`},
+		"mirror Pods too":   {func(w *webhook) { w.MatchConditions = nil }, Failed, `matchConditions lacks "!(\"system:nodes\" in request.userInfo.groups)"`},
+		"of an old version": {func(w *webhook) { w.AdmissionReviewVersions = []string{"v1beta1"} }, Failed, "admissionReviewVersions lacks v1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, _ := shipped()
+			is, _ := shipped()
+			test.change(&is.hooks[0])
+			status, message := the(t, checkWebhooks(seen[[]configuration]{value: []configuration{is}}, want, remedies{namespace: "amp-system"})...)
+			text := "MutatingWebhookConfiguration amp is as deployed"
+			if test.message != "" {
+				text = "MutatingWebhookConfiguration amp is not as deployed: fail.amp.txn2.com: " + test.message
+			}
+			if status != test.status || message != text {
+				t.Errorf("%s: %s\nwant %s: %s", status, message, test.status, text)
+			}
+		})
+	}
+}
+
+func TestWebhooksThatAreNotThere(t *testing.T) {
+	_, want := shipped()
+	one, other, less := want, want, want
+	other.name, less.hooks = "amp-old", want.hooks[:1]
+	for name, test := range map[string]struct {
+		found   seen[[]configuration]
+		status  Status
+		message string
+	}{
+		"missing":            {seen[[]configuration]{}, Failed, "ValidatingWebhookConfiguration amp is missing: no Pod reaches amp through it"},
+		"one of two":         {seen[[]configuration]{value: []configuration{less}}, Failed, "ValidatingWebhookConfiguration amp is not as deployed: validate.ignore.amp.txn2.com is missing"},
+		"twice":              {seen[[]configuration]{value: []configuration{one, other}}, Failed, "ValidatingWebhookConfigurations amp and amp-old hold webhooks of the same names: amp is asked twice"},
+		"not to be seen":     {seen[[]configuration]{err: forbidden}, Skipped, "not looked at: things is forbidden: <nil>"},
+		"of somebody else's": {seen[[]configuration]{value: ours([]configuration{{kind: validating, hooks: []admissionv1.MutatingWebhook{{Name: "x.example.com"}}}}, want)}, Failed, "ValidatingWebhookConfiguration amp is missing: no Pod reaches amp through it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if status, message := the(t, checkWebhooks(test.found, want, remedies{namespace: "amp-system"})...); status != test.status || message != test.message {
+				t.Errorf("%s: %s\nwant %s: %s", status, message, test.status, test.message)
+			}
+		})
+	}
+}
+
+// In an overlay that says `namespace: elsewhere`, that one is left out.
+func TestWebhooksOfARenamedInstallation(t *testing.T) {
+	want, _ := shipped()
+	is, _ := shipped()
+	found := seen[[]configuration]{value: []configuration{is}}
+	if status, message := the(t, checkWebhooks(found, want, remedies{namespace: "elsewhere"})...); status != Failed || !strings.HasSuffix(message, "namespaceSelector does not leave out elsewhere") {
+		t.Errorf("%s: %s", status, message)
+	}
+	for i := range is.hooks {
+		is.hooks[i].NamespaceSelector.MatchExpressions[1].Values[1] = "elsewhere"
+		is.hooks[i].ClientConfig.Service.Namespace = "elsewhere"
+	}
+	if status, message := the(t, checkWebhooks(found, want, remedies{namespace: "elsewhere"})...); status != OK {
+		t.Errorf("%s: %s", status, message)
+	}
+}
+
+// The comparison takes it that the API server had nothing left to fill in.
+func TestShippedWebhooksSayEveryDefault(t *testing.T) {
+	m, v := shipped()
+	for _, c := range []configuration{m, v} {
+		if len(c.hooks) != 2 {
+			t.Errorf("%s has %d webhooks", c.kind, len(c.hooks))
+		}
+		for _, h := range c.hooks {
+			value := reflect.ValueOf(h)
+			for i := range value.NumField() {
+				name := value.Type().Field(i).Name
+				if value.Field(i).IsZero() && (name != "ReinvocationPolicy" || c.kind == mutating) {
+					t.Errorf("%s of %s is not set", name, h.Name)
+				}
+			}
+			if s := h.ClientConfig.Service; s == nil || s.Port == nil || s.Path == nil {
+				t.Errorf("%s: clientConfig is %+v", h.Name, h.ClientConfig)
+			}
+			for _, r := range h.Rules {
+				if r.Scope == nil {
+					t.Errorf("%s: a rule has no scope", h.Name)
+				}
+			}
+		}
+	}
+}
+
+func TestCalled(t *testing.T) {
+	port, service, url := int32(8443), &admissionv1.ServiceReference{Name: "amp-tls", Namespace: "x"}, "https://amp.example.com:8443/mutate/fail"
+	if to := calledBy(admissionv1.WebhookClientConfig{Service: service}); to.host != "amp-tls.x.svc" || to.port != 443 || to.service.Name != "amp-tls" {
+		t.Errorf("%+v", to)
+	}
+	if to := calledBy(admissionv1.WebhookClientConfig{URL: &url}); to.host != "amp.example.com" || to.port != port || to.service.Name != "" {
+		t.Errorf("%+v", to)
+	}
+}

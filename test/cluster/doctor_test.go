@@ -1,0 +1,431 @@
+package cluster
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDoctor breaks an installation in one way after the other, and holds what `kubectl amp doctor` says of it
+// against that: what is broken, the remedy, and nothing else. Where the remedy is a command, it is what mends.
+func TestDoctor(t *testing.T) {
+	c := up(t)
+	defer c.diagnose(t)
+	c.image(t, "amp", root(t), "./cmd/amp")
+	c.image(t, "endpoints", root(t), "./cmd/endpoints")
+	plugin(t)
+	deployed := c.applyOverlay(t, `resources: [REPO/deploy]
+images:
+- {name: ghcr.io/txn2/amp, newName: dev.local/amp, newTag: e2e}
+patches:
+- target: {kind: Deployment, name: amp}
+  patch: |
+    - {op: add, path: /spec/template/spec/containers/0/env/-, value: {name: AMP_EVENTS_SOURCE, value: "https://test.example.com/amp"}}
+`)
+	c.applyOverlay(t, `resources: [REPO/deploy/samples]
+images:
+- {name: ghcr.io/txn2/amp-endpoints, newName: dev.local/endpoints, newTag: e2e}
+`)
+	c.ampIsUp(t)
+	c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
+	c.healthy(t)
+	text, _ := c.run("kubectl", "amp", "doctor")
+	t.Logf("of an installation that is well:\n%s", text)
+
+	redeploy := func(t *testing.T) {
+		c.kubectl(t, "apply", "--server-side", "--force-conflicts", "-k", deployed)
+	}
+	hooks := func(t *testing.T, kind, patch string) {
+		c.kubectl(t, "patch", kind+"webhookconfiguration", "amp", "--type", "json", "--patch", patch)
+	}
+	started := time.Now()
+	for _, test := range []struct {
+		name   string
+		harm   func(t *testing.T)
+		want   []finding
+		remedy string             // that the first of them has, or begins with
+		mend   func(t *testing.T) // nil: what is broken stays, for the next to come
+	}{
+		{"the mutating webhooks are gone",
+			func(t *testing.T) { c.kubectl(t, "delete", "mutatingwebhookconfiguration", "amp") },
+			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is missing"}}, "kubectl apply -k deploy", redeploy},
+		{"a webhook's failure policy is another, and its selector lacks the opting in",
+			func(t *testing.T) {
+				hooks(t, "mutating", `[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"},
+					{"op": "remove", "path": "/webhooks/1/namespaceSelector/matchLabels"}]`)
+			},
+			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is not as deployed: fail.amp.txn2.com: failurePolicy is Ignore, deployed is Fail. " +
+				`ignore.amp.txn2.com: namespaceSelector lacks "amp.txn2.com/enabled=true"`}}, "kubectl apply -k deploy", redeploy},
+		{"a webhook's timeout is another",
+			func(t *testing.T) {
+				hooks(t, "validating", `[{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 10}]`)
+			},
+			[]finding{{"warning", "webhooks", "", "ValidatingWebhookConfiguration amp is not as deployed: validate.fail.amp.txn2.com: timeoutSeconds is 10, deployed is 1"}},
+			"kubectl apply -k deploy", redeploy},
+		{"the Service selects nobody",
+			func(t *testing.T) {
+				c.kubectl(t, "patch", "service", "--namespace", "amp-system", "amp", "--patch", `{"spec": {"selector": {"app.kubernetes.io/component": "none"}}}`)
+			},
+			[]finding{{"failed", "service", "", "replicas are ready, but Service amp selects none of them"}}, "kubectl apply -k deploy", redeploy},
+		{"amp may not read Namespaces",
+			func(t *testing.T) { c.kubectl(t, "delete", "clusterrolebinding", "amp") },
+			[]finding{{"failed", "rbac", "", "ServiceAccount amp may not get, list, watch namespaces"}}, "kubectl apply -k deploy", redeploy},
+		{"the webhooks trust another CA, and amp may not put that right",
+			func(t *testing.T) {
+				c.kubectl(t, "delete", "clusterrolebinding", "amp-tls")
+				ca, _ := pair(t, time.Hour, time.Hour)
+				c.bundle(t, ca)
+			},
+			[]finding{
+				{"failed", "certificate", "", "holds another CA"},
+				{"failed", "rbac", "", "mutatingwebhookconfigurations amp"},
+			}, "amp writes the right CA within seconds", redeploy},
+		{"events do not say where they are from",
+			func(t *testing.T) {
+				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_EVENTS_SOURCE-")
+			},
+			[]finding{{"warning", "events-source", "", "AMP_EVENTS_SOURCE is still the default"}},
+			"kubectl -n amp-system set env deployment/amp AMP_EVENTS_SOURCE=https://", nil},
+		{"and a variable is bad, so that no new Pod starts",
+			func(t *testing.T) {
+				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TIMEOUT=soon", "AMP_EVENTS_SOURCE=https://test.example.com/amp")
+			},
+			[]finding{{"failed", "settings", "", `AMP_TIMEOUT="soon": allowed: a Go duration`}}, "kubectl -n amp-system set env deployment/amp AMP_TIMEOUT=VALUE",
+			func(t *testing.T) {
+				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TIMEOUT-")
+				c.ampIsUp(t)
+			}},
+		{"amp is scaled to 0",
+			func(t *testing.T) {
+				c.kubectl(t, "scale", "--namespace", "amp-system", "deployment/amp", "--replicas", "0")
+				// While it drains it still keeps its Secret.
+				c.kubectl(t, "wait", "--namespace", "amp-system", "--for=delete", "pods", "--selector", "app.kubernetes.io/name=amp", "--timeout=60s")
+			},
+			[]finding{{"failed", "replicas", "", "Deployment amp is scaled to 0"}}, "kubectl -n amp-system scale deployment/amp --replicas 2", nil},
+		{"and its certificate is near its end",
+			func(t *testing.T) {
+				ca, secret := pair(t, 80*24*time.Hour, 10*24*time.Hour)
+				c.secret(t, secret)
+				c.bundle(t, ca)
+			},
+			[]finding{{"warning", "certificate", "", "its renewal is overdue"}, {"failed", "replicas", "", ""}}, "amp renews it at two thirds of its life", nil},
+		{"and has expired",
+			func(t *testing.T) {
+				ca, secret := pair(t, 90*24*time.Hour, -time.Hour)
+				c.secret(t, secret)
+				c.bundle(t, ca)
+			},
+			[]finding{{"failed", "certificate", "", "the certificate is not valid now"}, {"failed", "replicas", "", ""}}, "amp renews it at two thirds of its life",
+			func(t *testing.T) {
+				c.kubectl(t, "scale", "--namespace", "amp-system", "deployment/amp", "--replicas", "2")
+				c.ampIsUp(t)
+			}},
+	} {
+		ok := t.Run(test.name, func(t *testing.T) {
+			test.harm(t)
+			checks := c.expect(t, test.want)
+			if !strings.HasPrefix(checks[0].Remedy, test.remedy) {
+				t.Errorf("the remedy is %q, not %q", checks[0].Remedy, test.remedy)
+			}
+			text, err := c.run("kubectl", "amp", "doctor")
+			t.Logf("\n%s", text)
+			if failed := slices.ContainsFunc(test.want, func(f finding) bool { return f.status == "failed" }); exitCode(t, err) != map[bool]int{true: 1, false: 0}[failed] {
+				t.Errorf("exit code %d", exitCode(t, err))
+			}
+			if test.mend != nil {
+				test.mend(t)
+				c.healthy(t)
+			}
+		})
+		if !ok {
+			return // what comes next starts from an installation that is well
+		}
+	}
+	t.Logf("amp broken and mended in %v", time.Since(started).Round(time.Second))
+
+	t.Run("namespaces go wrong in every way at once", func(t *testing.T) { c.badNamespaces(t) })
+
+	t.Run("who may do little is told what was not looked at", func(t *testing.T) {
+		c.apply(t, `apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: looks}
+rules:
+- {apiGroups: [admissionregistration.k8s.io], resources: [mutatingwebhookconfigurations, validatingwebhookconfigurations], verbs: [list]}
+- {apiGroups: ["", apps, discovery.k8s.io], resources: [namespaces, services, endpointslices, deployments, pods], verbs: [get, list]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: looks}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: looks}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: looks}]
+`)
+		report, code := c.doctor(t, "--as", "looks")
+		skipped := map[string]string{}
+		for _, check := range report.Checks {
+			if check.Status == "skipped" {
+				skipped[check.ID] = check.Message
+			}
+		}
+		if code != 0 || len(skipped) != 3 || report.Summary.OK < 9 {
+			t.Errorf("exit code %d, %+v", code, report)
+		}
+		for id, why := range map[string]string{"rbac": "cannot create resource", "dry-run": "cannot create resource", "certificate": `secrets "amp-tls" is forbidden`} {
+			if !strings.Contains(skipped[id], why) {
+				t.Errorf("%s is skipped because %q, which does not say %q", id, skipped[id], why)
+			}
+		}
+		if _, code := c.doctor(t, "--as", "nobody"); code != 2 {
+			t.Errorf("for somebody who may look at nothing the exit code is %d", code)
+		}
+	})
+}
+
+// badNamespaces makes namespaces that are wrong each in a way of its own.
+func (c *cluster) badNamespaces(t *testing.T) {
+	const good = "http://endpoints.amp-samples.svc/example"
+	type ways struct {
+		labels, annotations map[string]string
+		want                []finding
+		remedy              string // of the first; a whole command, which is run, if it holds no placeholder
+	}
+	all := map[string]ways{
+		"bad-value": {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/timeout": "soon"},
+			[]finding{{"failed", "keys", "", `annotation amp.txn2.com/timeout "soon": allowed is a positive Go duration`}}, "kubectl edit namespace bad-value"},
+		"unknown-key": {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/endpoints": "x"},
+			[]finding{{"failed", "keys", "", "the key is unknown"}}, "kubectl edit namespace unknown-key"},
+		"no-service": {nil, map[string]string{"amp.txn2.com/ep": "http://me:secret@gone.amp-samples.svc/example?token=secret"},
+			[]finding{{"failed", "endpoint", "", "http://gone.amp-samples.svc/example: there is no Service gone in namespace amp-samples"}},
+			"kubectl annotate namespace no-service --overwrite amp.txn2.com/ep=http://SERVICE"},
+		"no-pods": {nil, map[string]string{"amp.txn2.com/ep": "http://empty.no-pods-behind.svc/"},
+			[]finding{{"failed", "endpoint", "", "no Pod behind Service empty in namespace no-pods-behind is ready"}}, "kubectl -n no-pods-behind get pods -l app=none"},
+		"another-port": {nil, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc:8080/example"},
+			[]finding{{"failed", "endpoint", "", "Service endpoints in namespace amp-samples has port 80, not 8080"}},
+			"kubectl annotate namespace another-port --overwrite amp.txn2.com/ep=http://endpoints.amp-samples.svc:80/example"},
+		"public": {nil, map[string]string{"amp.txn2.com/ep": "http://8.8.8.8/"},
+			[]finding{{"failed", "endpoint", "", "amp may not call 8.8.8.8 (public)"}}, "kubectl annotate namespace public --overwrite amp.txn2.com/ep=http://SERVICE"},
+		"loopback": {nil, map[string]string{"amp.txn2.com/ep": "http://127.0.0.1:8080/"},
+			[]finding{{"failed", "endpoint", "", "amp may not call 127.0.0.1 (loopback)"}}, "kubectl annotate namespace loopback --overwrite amp.txn2.com/ep=http://SERVICE"},
+		"never-validated": {nil, map[string]string{"validation.amp.txn2.com/ep": "http://endpoints.amp-samples.svc/require"},
+			[]finding{{"failed", "validate", "", "names an endpoint that is never asked"}}, "kubectl label namespace never-validated --overwrite amp.txn2.com/validate=true"},
+		"nonsense": {nil, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/nowhere"},
+			[]finding{{"failed", "dry-run", "", "answered 404 Not Found"}}, "the endpoint has to answer"},
+		"nonsense-ignored": {map[string]string{"amp.txn2.com/failure-policy": "Ignore"}, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/nowhere"},
+			[]finding{{"failed", "dry-run", "", "amp: not mutated: "}}, "the endpoint has to answer"},
+		"by-annotation": {map[string]string{"amp.txn2.com/enabled": ""}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/enabled": "true"},
+			[]finding{{"warning", "opt-in", "", "amp.txn2.com/enabled is an annotation and has to be a label"}}, "kubectl label namespace by-annotation --overwrite amp.txn2.com/enabled=true"},
+		"too-slow": {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/timeout": "5s"},
+			[]finding{{"warning", "timeout", "", "of which amp gives 1.5s"}}, "kubectl annotate namespace too-slow --overwrite amp.txn2.com/timeout=1.5s"},
+		"no-endpoint": {nil, nil,
+			[]finding{{"warning", "endpoint", "", "opted in without an endpoint"}}, "kubectl annotate namespace no-endpoint --overwrite amp.txn2.com/ep=http://SERVICE"},
+		// These are well.
+		"picky": {map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/pods": "app in (a, b), !other"}, nil, ""},
+		"hubs":  {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/creators": "system:serviceaccount:hubs:hub"}, nil, ""},
+	}
+	var manifests strings.Builder
+	var want []finding
+	for name, w := range all {
+		labels := map[string]string{"amp.txn2.com/enabled": "true"}
+		for k, v := range w.labels {
+			if labels[k] = v; v == "" {
+				delete(labels, k)
+			}
+		}
+		meta, err := json.Marshal(map[string]any{"name": name, "labels": labels, "annotations": w.annotations})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&manifests, "---\n{apiVersion: v1, kind: Namespace, metadata: %s}\n", meta)
+		for _, f := range w.want {
+			f.namespace = name
+			want = append(want, f)
+		}
+	}
+	manifests.WriteString(`---
+{apiVersion: v1, kind: Namespace, metadata: {name: no-pods-behind}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: empty, namespace: no-pods-behind}, spec: {selector: {app: none}, ports: [{port: 80}]}}
+`)
+	c.apply(t, manifests.String())
+	// Two that are there already: the one whose Pods are the endpoint, and the one that the webhooks leave out.
+	for _, name := range []string{"amp-samples", "kube-system"} {
+		c.kubectl(t, "annotate", "namespace", name, "amp.txn2.com/ep="+good)
+		c.kubectl(t, "label", "namespace", name, "amp.txn2.com/enabled=true")
+	}
+	want = append(want, finding{"failed", "deadlock", "amp-samples", "is served by Pods of this namespace, which under Fail cannot start"},
+		finding{"failed", "selected", "kube-system", "the webhooks leave this namespace out"})
+
+	checks := c.expect(t, want)
+	text, _ := c.run("kubectl", "amp", "doctor")
+	t.Logf("\n%s", text)
+	for _, check := range checks {
+		remedy := all[check.Namespace].remedy
+		if !strings.HasPrefix(check.Remedy, remedy) || check.Remedy == "" {
+			t.Errorf("namespace %s: the remedy is %q, not %q", check.Namespace, check.Remedy, remedy)
+		}
+		if strings.Contains(check.Message+check.Remedy+check.Subject, "secret") || strings.Contains(text, "secret") {
+			t.Errorf("namespace %s: userinfo or query is shown: %+v", check.Namespace, check)
+		}
+	}
+
+	// The remedies that are whole commands, as they stand.
+	for _, check := range checks {
+		command, _, _ := strings.Cut(check.Remedy, "\n")
+		switch check.Namespace {
+		case "another-port", "never-validated", "by-annotation", "too-slow", "kube-system":
+			c.kubectl(t, strings.Fields(command)[1:]...)
+		case "amp-samples": // the first line is prose
+			c.kubectl(t, strings.Fields(strings.Split(check.Remedy, "\n")[1])[1:]...)
+		default:
+			c.kubectl(t, "delete", "namespace", check.Namespace, "--wait=false")
+		}
+	}
+	c.kubectl(t, "annotate", "namespace", "by-annotation", "amp.txn2.com/enabled-")
+	c.kubectl(t, "annotate", "namespace", "kube-system", "amp.txn2.com/ep-")
+	// Now it is asked, and has a say about images.
+	c.expect(t, []finding{{"warning", "dry-run", "never-validated", "the endpoint answers, and refuses a plain Pod: "}})
+	c.kubectl(t, "delete", "namespace", "never-validated", "--wait=false")
+	c.expect(t, nil)
+}
+
+// finding is a check that went ill, with what its message holds.
+type finding struct{ status, id, namespace, text string }
+
+type check struct{ ID, Namespace, Subject, Status, Message, Remedy string }
+
+type doctorReport struct {
+	Checks  []check
+	Summary struct{ OK, Warning, Failed, Skipped int }
+}
+
+// ill are the checks that went so, in the order of namespaces and ids.
+func (r doctorReport) ill() []check {
+	some := slices.DeleteFunc(slices.Clone(r.Checks), func(c check) bool { return c.Status != "failed" && c.Status != "warning" })
+	slices.SortFunc(some, func(a, b check) int { return strings.Compare(a.Namespace+" "+a.ID, b.Namespace+" "+b.ID) })
+	return some
+}
+
+// doctor runs the plugin as its user does, and returns what scripts read.
+func (c *cluster) doctor(t *testing.T, args ...string) (r doctorReport, code int) {
+	t.Helper()
+	out, err := c.run(append([]string{"kubectl", "amp", "doctor", "-o", "json"}, args...)...)
+	if code = exitCode(t, err); code == 2 {
+		return r, code
+	}
+	if err := json.Unmarshal([]byte(out), &r); err != nil {
+		t.Fatalf("the doctor says %q: %v", out, err)
+	}
+	if (r.Summary.Failed > 0) != (code == 1) {
+		t.Fatalf("exit code %d with %+v", code, r.Summary)
+	}
+	return r, code
+}
+
+func exitCode(t *testing.T, err error) int {
+	t.Helper()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &exit):
+		return exit.ExitCode()
+	}
+	t.Fatal(err)
+	return 0
+}
+
+// expect waits until the doctor finds exactly what is wanted, and returns those checks in the same order. What is
+// done to a cluster takes a moment to be seen everywhere.
+func (c *cluster) expect(t *testing.T, want []finding) []check {
+	t.Helper()
+	slices.SortFunc(want, func(a, b finding) int { return strings.Compare(a.namespace+" "+a.id, b.namespace+" "+b.id) })
+	for patience := time.Now().Add(60 * time.Second); ; {
+		report, _ := c.doctor(t)
+		ill := report.ill()
+		if slices.EqualFunc(ill, want, func(c check, f finding) bool {
+			return c.Status == f.status && c.ID == f.id && c.Namespace == f.namespace && strings.Contains(c.Message, f.text)
+		}) {
+			return ill
+		}
+		if time.Now().After(patience) {
+			t.Fatalf("the doctor finds\n%+v\nand not\n%+v", ill, want)
+		}
+	}
+}
+
+// healthy waits until the doctor finds nothing wrong, with a Pod tried.
+func (c *cluster) healthy(t *testing.T) {
+	t.Helper()
+	c.expect(t, nil)
+	report, code := c.doctor(t)
+	if code != 0 || report.Summary.Skipped > 0 || !slices.ContainsFunc(report.Checks, func(c check) bool { return c.ID == "dry-run" }) {
+		t.Fatalf("exit code %d, %+v", code, report)
+	}
+}
+
+// plugin builds the plugin and puts it where kubectl looks for it.
+func plugin(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "kubectl-amp"), "./cmd/kubectl-amp")
+	cmd.Dir, cmd.Env = root(t), append(os.Environ(), "CGO_ENABLED=0")
+	if said, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the plugin: %v\n%s", err, said)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// pair makes a certificate as amp does, good from so long ago until so long from now: its CA, base64, and what the
+// Secret holds of it.
+func pair(t *testing.T, ago, until time.Duration) (ca, secret string) {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatalf("making a certificate: %v", err)
+		}
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(err)
+	now := time.Now()
+	// It is its own CA: nothing here depends on who signed.
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-ago), NotAfter: now.Add(until), DNSNames: []string{"amp.amp-system.svc"},
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	must(err)
+	private, err := x509.MarshalPKCS8PrivateKey(key)
+	must(err)
+	text := func(kind string, der []byte) string {
+		return base64.StdEncoding.EncodeToString(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	ca = text("CERTIFICATE", der)
+	return ca, fmt.Sprintf(`{"data": {"tls.crt": %q, "tls.key": %q, "ca.crt": %q}}`, ca, text("PRIVATE KEY", private), ca)
+}
+
+func (c *cluster) secret(t *testing.T, patch string) {
+	t.Helper()
+	c.kubectl(t, "patch", "secret", "--namespace", "amp-system", "amp-tls", "--patch", patch)
+}
+
+// bundle overwrites the CA in all webhooks.
+func (c *cluster) bundle(t *testing.T, ca string) {
+	t.Helper()
+	for _, kind := range []string{"mutating", "validating"} {
+		c.kubectl(t, "patch", kind+"webhookconfiguration", "amp", "--type", "json", "--patch", fmt.Sprintf(
+			`[{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": %[1]q}, {"op": "add", "path": "/webhooks/1/clientConfig/caBundle", "value": %[1]q}]`, ca))
+	}
+}
