@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -210,42 +211,100 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { close(p.closed); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
+// The contract of a container under Knative: plain HTTP on PORT, JSON lines and nothing else in the log, and
+// at SIGTERM what is in flight is answered before the program ends.
 func TestTheProgramServesUntilItIsTold(t *testing.T) {
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), "AMP_TEST_MAIN=1", "PORT=0", "FUNCTION_TARGET=example")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
+	for _, target := range []string{"example", "audit"} {
+		t.Run(target, func(t *testing.T) {
+			patience, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			cmd := exec.CommandContext(patience, os.Args[0])
+			cmd.Env = append(os.Environ(), "AMP_TEST_MAIN=1", "PORT=0", "FUNCTION_TARGET="+target, "K_SERVICE="+target, "K_REVISION="+target+"-00001")
+			var stdout bytes.Buffer
+			cmd.Stdout = &stdout
+			stderr, err := cmd.StderrPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(stderr)
+			type line struct{ Msg, Address string }
+			next := func() (l line, more bool) {
+				if !lines.Scan() {
+					return l, false
+				}
+				if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+					t.Fatalf("a log line that is no JSON: %q", lines.Bytes())
+				}
+				return l, true
+			}
+			until := func(msg string) line {
+				for {
+					l, more := next()
+					if !more {
+						t.Fatalf("the program ended before it logged %q", msg)
+					}
+					if l.Msg == msg {
+						return l
+					}
+				}
+			}
+			_, port, err := net.SplitHostPort(until("serving").Address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			url := "http://127.0.0.1:" + port
+			if resp, err := http.Get(url + "/healthz"); err != nil || resp.Body.Close() != nil || resp.StatusCode != 200 {
+				t.Fatalf("the probe: %v, %v", resp, err)
+			}
+
+			// The answer 100 is sent when the function reads the body: from then on its request is in flight.
+			conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			request := requests[target]
+			fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: %s\r\nExpect: 100-continue\r\nContent-Length: %d\r\n%s\r\n", target, len(request.body), request.header)
+			answers := bufio.NewReader(conn)
+			if resp, err := http.ReadResponse(answers, nil); err != nil || resp.StatusCode != http.StatusContinue {
+				t.Fatalf("the request is not read: %v, %v", resp, err)
+			}
+			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+				t.Fatal(err)
+			}
+			until("draining")
+			io.WriteString(conn, request.body)
+			resp, err := http.ReadResponse(answers, nil)
+			if err != nil {
+				t.Fatalf("the request in flight: %v", err)
+			}
+			body, err := io.ReadAll(resp.Body)
+			if err != nil || resp.StatusCode != request.status || !strings.HasPrefix(string(body), request.answer) {
+				t.Errorf("the request in flight got %d %s, %v", resp.StatusCode, body, err)
+			}
+			for _, more := next(); more; _, more = next() {
+			}
+			if err := cmd.Wait(); err != nil {
+				t.Errorf("after SIGTERM: %v", err)
+			}
+			if stdout.Len() > 0 {
+				t.Errorf("it printed %q", &stdout)
+			}
+		})
 	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill() })
-	lines := bufio.NewScanner(stderr)
-	var line struct{ Msg, Address string }
-	for line.Msg != "serving" && lines.Scan() {
-		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
-			t.Fatalf("a log line that is no JSON: %s", lines.Bytes())
-		}
-	}
-	_, port, err := net.SplitHostPort(line.Address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := http.Post("http://127.0.0.1:"+port+"/", "application/json", strings.NewReader(pod))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	var ops []any
-	if err := json.NewDecoder(resp.Body).Decode(&ops); err != nil || len(ops) == 0 {
-		t.Errorf("%d operations, %v", len(ops), err)
-	}
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	io.Copy(io.Discard, stderr)
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("after SIGTERM: %v", err)
-	}
+}
+
+// requests are what each function is asked, and what it answers.
+var requests = map[string]struct {
+	header, body string
+	status       int
+	answer       string
+}{
+	"example": {"Content-Type: application/json\r\n", pod, 200, `[{"op":`},
+	"audit": {"Content-Type: application/json\r\nCe-Specversion: 1.0\r\nCe-Id: 1\r\nCe-Source: https://amp.example/proxy\r\n" +
+		"Ce-Type: com.txn2.amp.pod.mutated.v1\r\nCe-Subject: jhub/jupyter-alice\r\nCe-Time: 2026-11-23T06:36:58Z\r\n",
+		`{"namespace": "jhub", "pod": {"name": "jupyter-alice"}, "operation": "mutate", "outcome": "mutated"}`, 204, ""},
 }
