@@ -14,14 +14,14 @@ import (
 
 // cluster is a real Kubernetes, reached through the executable that AMP_CLUSTER names:
 //
-//	up                  makes a fresh cluster with DNS; down ends it
+//	up [knative]        makes a fresh cluster with DNS, and with Knative Serving and an ingress; down ends it
 //	kubectl ARGS...     kubectl as cluster admin, standard input and files included
 //	image NAME BINARY   makes an image of a static binary (entry point /BINARY's name) and loads it on the nodes
 //	in CMD...           runs a command where Pods and Services can be reached
 type cluster struct{ adapter string }
 
-// up makes a cluster that goes when the test ends.
-func up(t *testing.T) *cluster {
+// up makes a cluster that goes when the test ends. with may be "knative".
+func up(t *testing.T, with ...string) *cluster {
 	t.Helper()
 	adapter := os.Getenv("AMP_CLUSTER")
 	if adapter == "" {
@@ -42,7 +42,7 @@ func up(t *testing.T) *cluster {
 		}
 	})
 	start := time.Now()
-	if _, err := c.run("up"); err != nil {
+	if _, err := c.run(append([]string{"up"}, with...)...); err != nil {
 		t.Fatalf("making the cluster: %v", err)
 	}
 	t.Logf("the cluster is up after %v", time.Since(start).Round(time.Second))

@@ -4,6 +4,11 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +20,41 @@ func TestInARealCluster(t *testing.T) {
 	c.image(t, "amp", root(t), "./cmd/amp")
 	c.image(t, "endpoints", root(t), "./cmd/endpoints")
 	c.image(t, "probe", ".", "./testdata/probe")
-	deployed := c.install(t)
+	c.image(t, "cert-manager", "testdata/cert-manager", ".")
+	readme := c.asWritten(t, "README.md", "deploy/README.md")
+
+	t.Run("one command installs amp, and nothing else is needed", func(t *testing.T) {
+		start := time.Now()
+		readme.do(t, "kubectl apply -k deploy", "kubectl -n amp-system rollout status deployment/amp")
+		t.Logf("amp is ready after %v", time.Since(start).Round(100*time.Millisecond))
+	})
+	if t.Failed() {
+		return
+	}
+
+	t.Run("the samples and the audit function come from their overlays", func(t *testing.T) {
+		c.volume(t)
+		readme.do(t, "kubectl apply -k deploy/samples", "kubectl apply -k deploy/audit",
+			"kubectl -n amp-audit rollout status deployment/audit",
+			"kubectl -n amp-system set env deployment/amp K_SINK=http://audit.amp-audit.svc")
+		c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
+		// Who installs a newer version does not think of it again.
+		readme.do(t, "kubectl apply -k deploy", "kubectl -n amp-system rollout status deployment/amp")
+		if sink := c.kubectl(t, "get", "--namespace", "amp-system", "deployment/amp", "-o", "jsonpath={.spec.template.spec.containers[0].env[?(@.name=='K_SINK')].value}"); sink != "http://audit.amp-audit.svc" {
+			t.Errorf("K_SINK is %q once deploy is applied again", sink)
+		}
+		c.untilReached(t)
+	})
+	if t.Failed() {
+		return
+	}
+
+	plugin(t)
+	t.Run("the doctor finds nothing wrong with it", func(t *testing.T) {
+		if said := readme.do(t, "kubectl amp doctor"); !strings.Contains(said, " 0 failed") {
+			t.Error(said)
+		}
+	})
 
 	t.Run("a JupyterHub user's Pod starts, and its process sees what the endpoint added", func(t *testing.T) {
 		c.apply(t, namespace("jhub")+`---
@@ -47,6 +86,39 @@ spec:
 		if hub := c.seen(t, "jhub", "hub"); hub.Env["WORKSPACE"] != "" || len(hub.Mounts) > 0 {
 			t.Errorf("the hub, which the selector leaves out, was changed: it sees %+v", hub)
 		}
+	})
+
+	t.Run("the auditor finds that, and still does when the audit function's Pod is another", func(t *testing.T) {
+		stamp := c.kubectl(t, "get", "--namespace", "jhub", "pod/jupyter-alice", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
+		eventually(t, func() error { return c.audited("jhub", "jupyter-alice", stamp) })
+		if page := c.kubectl(t, "get", "--raw", audit+"/"); !strings.Contains(page, "<html") {
+			t.Errorf("the page is %q", page)
+		}
+		c.kubectl(t, "delete", "pod", "--namespace", "amp-audit", "--selector", "app.kubernetes.io/name=audit", "--timeout=60s")
+		readme.do(t, "kubectl -n amp-audit rollout status deployment/audit")
+		eventually(t, func() error { return c.audited("jhub", "jupyter-alice", stamp) })
+	})
+
+	t.Run("a token closes the audit function, whose volume goes over to the new Pod", func(t *testing.T) {
+		token := `kubectl -n amp-audit get secret audit-read -o go-template='{{.data.token | base64decode}}'`
+		readme.do(t, `kubectl -n amp-audit create secret generic audit-read --from-literal=token="$(openssl rand -hex 24)"`,
+			"kubectl -n amp-audit patch deployment audit --patch-file deploy/audit/read-token.yaml")
+		// As one who upgrades does.
+		readme.do(t, "kubectl apply -k deploy/audit", "kubectl -n amp-audit rollout status deployment/audit")
+		eventually(t, func() error {
+			if _, err := c.run("kubectl", "get", "--raw", audit+"/api/events"); err == nil || !strings.Contains(err.Error(), "must be logged in") {
+				return fmt.Errorf("without the token the events are there: %v", err)
+			}
+			return nil
+		})
+		address := c.kubectl(t, "get", "--namespace", "amp-audit", "service/audit", "-o", "jsonpath={.spec.clusterIP}")
+		eventually(t, func() error {
+			list, err := c.run("in", "curl", "-sS", "-H", "Authorization: Bearer "+readme.do(t, token), "http://"+address+"/api/events?pod=jupyter-alice")
+			if err == nil && !strings.Contains(list, `"mutated"`) {
+				err = fmt.Errorf("with the token: %s", list)
+			}
+			return err
+		})
 	})
 
 	t.Run("a Deployment's Pods do too", func(t *testing.T) {
@@ -84,8 +156,62 @@ spec:
 		}
 	})
 
+	t.Run("an endpoint's refusal is what the user reads, and every alert asks for metrics that there are", func(t *testing.T) {
+		c.apply(t, strings.ReplaceAll(namespace("strict"), "/jupyterhub", "/require"))
+		eventually(t, func() error {
+			_, err := c.run("kubectl", "run", "web", "--namespace", "strict", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server")
+			if err == nil || !strings.Contains(err.Error(), "dev.local") {
+				return fmt.Errorf("the sample that requires registries says %v", err)
+			}
+			return nil
+		})
+		rules, err := os.ReadFile(filepath.Join(root(t), "deploy/alerts/prometheusrule.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var metrics string
+		for _, pod := range c.pods(t, "amp-system", "app.kubernetes.io/name=amp") {
+			metrics += c.kubectl(t, "get", "--raw", "/api/v1/namespaces/amp-system/pods/"+pod+":2112/proxy/metrics")
+		}
+		asked := regexp.MustCompile(`\b(amp_[a-z_]+)(?:\{([a-z]+="[a-z]+")\})?`).FindAllStringSubmatch(string(rules), -1)
+		if len(asked) < 7 {
+			t.Fatalf("they ask for %q only", asked)
+		}
+		for _, a := range asked {
+			if !regexp.MustCompile(`(?m)^` + a[1] + `(\{.*\b` + a[2] + `.*\})? `).MatchString(metrics) {
+				t.Errorf("amp has no %s", a[0])
+			}
+		}
+	})
+
+	t.Run("a namespace opts in as written, and under Ignore waits for nobody", func(t *testing.T) {
+		c.kubectl(t, "create", "namespace", "team-a")
+		readme.do(t, "kubectl annotate namespace team-a amp.txn2.com/ep=http://hook.team-hooks.svc.cluster.local/mutate",
+			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore",
+			"kubectl label namespace team-a amp.txn2.com/enabled=true",
+			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore --overwrite")
+		c.kubectl(t, "run", "web", "--namespace", "team-a", "--image", "dev.local/probe:e2e")
+	})
+
+	t.Run("what is installed besides changes nothing of that", func(t *testing.T) {
+		c.fromModule(t, "prometheus-operator", "github.com/prometheus-operator/prometheus-operator",
+			"example/prometheus-operator-crd/*_podmonitors.yaml", "example/prometheus-operator-crd/*_prometheusrules.yaml")
+		readme.do(t, "kubectl apply -k deploy/alerts", "kubectl apply -k deploy/network-policy",
+			"kubectl apply -k deploy/network-policy/samples", "kubectl apply -k deploy/network-policy/audit",
+			"kubectl apply -k deploy/no-way-out")
+		eventually(t, func() error {
+			_, err := c.run("kubectl", "run", "round", "--namespace", "first", "--image", "dev.local/probe:e2e", "--labels", "amp.txn2.com/enabled=false", "--dry-run=server")
+			if err == nil || !strings.Contains(err.Error(), "is not allowed on Pods of this namespace") {
+				return fmt.Errorf("a Pod that goes round amp: %v", err)
+			}
+			return nil
+		})
+		c.untilReached(t)
+	})
+
+	s := c.startStream(t)
+
 	t.Run("no create fails while amp's Pods are deleted one by one, nor in a rollout", func(t *testing.T) {
-		s := c.startStream(t)
 		s.beyond(t, 40)
 		for _, pod := range c.pods(t, "amp-system", "app.kubernetes.io/name=amp") {
 			c.kubectl(t, "delete", "pod", "--namespace", "amp-system", pod, "--timeout=60s")
@@ -94,67 +220,198 @@ spec:
 		}
 		c.kubectl(t, "rollout", "restart", "--namespace", "amp-system", "deployment/amp")
 		c.ampIsUp(t)
-		for len(c.pods(t, "amp-system", "app.kubernetes.io/name=amp")) > 2 {
-			s.beyond(t, 5) // until the old ones have drained
-		}
-		r := s.ask(t, "stop")
-		t.Logf("%d Pods were created", r.Done)
-		for _, f := range r.Failed {
-			t.Error(f)
-		}
+		s.untilDrained(t)
+		s.unharmed(t)
 	})
 
-	t.Run("once uninstalled, amp is gone and blocks nobody", func(t *testing.T) {
-		c.kubectl(t, "delete", "mutatingwebhookconfigurations,validatingwebhookconfigurations", "amp")
-		c.kubectl(t, "delete", "--ignore-not-found", "-k", deployed, "--timeout=90s")
-		c.kubectl(t, "run", "web", "--namespace", "first", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server")
-		const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,mutatingwebhookconfigurations,validatingwebhookconfigurations"
+	t.Run("nor while certificates are renewed every few seconds, and the Secret is deleted", func(t *testing.T) {
+		// Another name makes amp renew at once, instead of in 60 days.
+		c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TLS_LIFETIME=12s",
+			"AMP_TLS_DNS_NAMES=amp.amp-system.svc amp.amp-system.svc.cluster.local")
+		c.ampIsUp(t)
+		s.untilDrained(t)
+		seen := map[string]bool{}
+		renewed := func(n int) {
+			for patience := time.Now().Add(time.Minute); len(seen) < n; {
+				certificate, err := c.run("kubectl", "get", "--namespace", "amp-system", "secret/amp-tls", "-o", `jsonpath={.data.tls\.crt}`)
+				if err == nil {
+					seen[certificate] = true
+				} else if !strings.Contains(err.Error(), "NotFound") { // it was deleted a moment ago
+					t.Fatal(err)
+				}
+				if time.Now().After(patience) {
+					t.Fatalf("in a minute there were %d certificates", len(seen))
+				}
+			}
+		}
+		renewed(2)
+		c.kubectl(t, "delete", "secret", "--namespace", "amp-system", "amp-tls")
+		renewed(5)
+		c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TLS_LIFETIME-", "AMP_TLS_DNS_NAMES-")
+		c.ampIsUp(t)
+		s.untilDrained(t)
+		s.unharmed(t)
+	})
+
+	t.Run("nor from amp's own certificate to cert-manager's and back", func(t *testing.T) {
+		c.certManager(t)
+		readme.do(t, "kubectl -n amp-system apply -f deploy/cert-manager/certificate.yaml",
+			"kubectl -n amp-system wait --for=condition=Ready certificate/amp --timeout=60s",
+			"kubectl apply -k deploy/cert-manager",
+			"kubectl -n amp-system rollout status deployment/amp",
+			"kubectl -n amp-system delete -f deploy/self/rbac.yaml")
+		s.untilDrained(t)
+		s.unharmed(t)
+		if from := c.kubectl(t, "get", "--namespace", "amp-system", "deployment/amp", "-o", "jsonpath={.spec.template.spec.containers[0].env[?(@.name=='AMP_TLS')].value}"); from != "files" {
+			t.Errorf("AMP_TLS is %s", from)
+		}
+		report, _ := c.doctor(t)
+		for _, check := range report.Checks {
+			if check.Namespace == "" && check.Status == "failed" { // what is wrong with namespaces is this test's doing
+				t.Errorf("the doctor says of %s: %s", check.Subject, check.Message)
+			}
+		}
+		readme.do(t, "kubectl apply -k deploy", "kubectl -n amp-system rollout status deployment/amp",
+			"kubectl -n amp-system delete -f deploy/cert-manager/certificate.yaml")
+		s.untilDrained(t)
+		s.unharmed(t)
+	})
+
+	// all that there may be of amp outside of its namespaces
+	const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,mutatingwebhookconfigurations,validatingwebhookconfigurations"
+
+	t.Run("one command uninstalls amp, and meanwhile no create fails either", func(t *testing.T) {
+		readme.do(t, "kubectl delete --ignore-not-found -k deploy")
+		s.beyond(t, 20)
+		for _, f := range s.ask(t, "stop").Failed {
+			if !strings.Contains(f, "HTTP 201") { // created, and not mutated any more
+				t.Error(f)
+			}
+		}
 		if left := c.kubectl(t, "get", kinds, "--selector", "app.kubernetes.io/name=amp", "-o", "name"); left != "" {
 			t.Errorf("left behind: %s", left)
 		}
 	})
+
+	t.Run("with cert-manager amp installs on a fresh cluster, too; and if its namespace alone is deleted, one command lets Pods through", func(t *testing.T) {
+		readme.do(t, "kubectl apply -k deploy/cert-manager", "kubectl -n amp-system rollout status deployment/amp")
+		c.untilReached(t)
+		c.kubectl(t, "delete", "namespace", "amp-system", "--timeout=90s")
+		run := []string{"kubectl", "run", "web", "--namespace", "first", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server"}
+		if _, err := c.run(run...); err == nil || !strings.Contains(err.Error(), "fail.amp.txn2.com") {
+			t.Errorf("without amp: %v", err)
+		}
+		readme.do(t, "kubectl delete mutatingwebhookconfigurations,validatingwebhookconfigurations amp")
+		eventually(t, func() error { _, err := c.run(run...); return err })
+		readme.do(t, "kubectl delete --ignore-not-found -k deploy")
+		for _, folder := range []string{"samples", "audit", "no-way-out"} {
+			c.kubectl(t, "delete", "-k", filepath.Join(root(t), "deploy", folder), "--timeout=90s")
+		}
+		left := c.kubectl(t, "get", kinds+",validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")
+		if left := regexp.MustCompile(`.*/amp\b.*`).FindAllString(left, -1); len(left) > 0 {
+			t.Errorf("left behind: %q", left)
+		}
+	})
+
+	t.Run("every command of the READMEs was run", func(t *testing.T) {
+		// This one does not end, and takes a fixed port.
+		for _, command := range readme.left("kubectl -n amp-audit port-forward service/audit 8080:80") {
+			t.Errorf("not run: %s", command)
+		}
+	})
 }
 
-// install installs amp as deploy/ has it, but for the certificate: cert-manager is not here, so the Secret
-// that it would have made is the test's, and so is the CA in the webhooks. It returns the overlay's folder.
-func (c *cluster) install(t *testing.T) (deployed string) {
+// untilReached waits until a namespace that opts in sees amp: that Pods are ready, kube-proxy hears a moment later,
+// and until then it refuses connections to their Service.
+func (c *cluster) untilReached(t *testing.T) {
 	t.Helper()
-	ca, secret := certificates(t)
-	deployed = c.applyOverlay(t, `resources: [REPO/deploy]
-images:
-- {name: ghcr.io/txn2/amp, newName: dev.local/amp, newTag: e2e}
-patches:
-- target: {kind: Issuer}
-  patch: "{$patch: delete, kind: Issuer, metadata: {name: all}}"
-- target: {kind: Certificate}
-  patch: "{$patch: delete, kind: Certificate, metadata: {name: all}}"
-- target: {group: admissionregistration.k8s.io}
-  patch: |
-    - {op: add, path: /webhooks/0/clientConfig/caBundle, value: `+ca+`}
-    - {op: add, path: /webhooks/1/clientConfig/caBundle, value: `+ca+`}
-`)
-	c.apply(t, secret)
-	c.applyOverlay(t, `resources: [REPO/deploy/samples]
-images:
-- {name: ghcr.io/txn2/amp-endpoints, newName: dev.local/endpoints, newTag: e2e}
-`)
-	c.ampIsUp(t)
-	c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
-
-	// That Pods are ready, kube-proxy hears a moment later, and until then it refuses connections to their
-	// Service. A namespace that opts in within that moment would see amp as down.
 	c.apply(t, namespace("first"))
-	patience := time.Now().Add(30 * time.Second)
-	for {
-		_, err := c.run("kubectl", "run", "jupyter-alice", "--namespace", "first", "--image", "dev.local/probe:e2e", "--dry-run=server",
-			"--labels", "component=singleuser-server", "--annotations", "hub.jupyter.org/username=alice")
-		if err == nil {
-			return deployed
+	eventually(t, func() error {
+		out, err := c.run("kubectl", "run", "jupyter-alice", "--namespace", "first", "--image", "dev.local/probe:e2e", "--dry-run=server",
+			"--labels", "component=singleuser-server", "--annotations", "hub.jupyter.org/username=alice", "-o", "yaml")
+		if err == nil && !strings.Contains(out, "S3_PREFIX") {
+			err = errors.New("a Pod was not mutated")
 		}
-		if time.Now().After(patience) {
-			t.Fatalf("amp cannot be reached through its Service: %v", err)
-		}
+		return err
+	})
+}
+
+// audit is the audit function, through the API server.
+const audit = "/api/v1/namespaces/amp-audit/services/audit:80/proxy"
+
+// audited reports whether the audit function knows the event of a Pod's mutation.
+func (c *cluster) audited(namespace, pod, id string) error {
+	out, err := c.run("kubectl", "get", "--raw", audit+"/api/events?outcome=mutated&namespace="+namespace+"&pod="+pod)
+	if err != nil {
+		return err
 	}
+	var list struct{ Items []struct{ ID string } }
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return err
+	}
+	if len(list.Items) != 1 || list.Items[0].ID != id {
+		return fmt.Errorf("the audit function does not have %q: %s", id, out)
+	}
+	return nil
+}
+
+// volume is one for the audit function, of a kind to which the kubelet gives the group that the Pod asks for. A Pod
+// makes its folder.
+func (c *cluster) volume(t *testing.T) {
+	t.Helper()
+	const path = "/var/lib/kubelet/amp-audit"
+	node := c.kubectl(t, "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+	c.apply(t, `apiVersion: v1
+kind: PersistentVolume
+metadata: {name: audit}
+spec:
+  capacity: {storage: 5Gi}
+  accessModes: [ReadWriteOnce]
+  local: {path: `+path+`}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [`+node+`]}]}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: folder, namespace: default}
+spec:
+  restartPolicy: Never
+  nodeName: `+node+`
+  containers: [{name: probe, image: "dev.local/probe:e2e", args: [show], volumeMounts: [{name: v, mountPath: /v}]}]
+  volumes: [{name: v, hostPath: {path: `+path+`, type: DirectoryOrCreate}}]
+`)
+	c.kubectl(t, "wait", "pod/folder", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+}
+
+// certManager installs cert-manager, as far as testdata/cert-manager has it.
+func (c *cluster) certManager(t *testing.T) {
+	t.Helper()
+	c.fromModule(t, "cert-manager", "github.com/cert-manager/cert-manager", "deploy/crds/*.yaml")
+	c.apply(t, `apiVersion: v1
+kind: Namespace
+metadata: {name: cert-manager}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: cert-manager, namespace: cert-manager}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: cert-manager}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
+subjects: [{kind: ServiceAccount, name: cert-manager, namespace: cert-manager}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: cert-manager, namespace: cert-manager}
+spec:
+  selector: {matchLabels: {app: cert-manager}}
+  template:
+    metadata: {labels: {app: cert-manager}}
+    spec:
+      serviceAccountName: cert-manager
+      containers: [{name: cert-manager, image: "dev.local/cert-manager:e2e"}]
+`)
+	c.kubectl(t, "rollout", "status", "--namespace", "cert-manager", "deployment/cert-manager", "--timeout=90s")
 }
 
 func (c *cluster) ampIsUp(t *testing.T) {
@@ -216,9 +473,12 @@ func isAlices(t *testing.T, s seen) {
 }
 
 // stream is a Pod that creates Pods.
-type stream struct{ c *cluster }
+type stream struct {
+	c    *cluster
+	told int // of its failures
+}
 
-func (c *cluster) startStream(t *testing.T) stream {
+func (c *cluster) startStream(t *testing.T) *stream {
 	t.Helper()
 	c.apply(t, strings.ReplaceAll(namespace("stream"), "    amp.txn2.com/pods: component=singleuser-server\n", "")+`---
 apiVersion: rbac.authorization.k8s.io/v1
@@ -253,7 +513,7 @@ spec:
     readinessProbe: {httpGet: {path: /report, port: 8080}, periodSeconds: 1}
 `)
 	c.kubectl(t, "wait", "--namespace", "creators", "pod/creator", "--for=condition=Ready", "--timeout=60s")
-	return stream{c}
+	return &stream{c: c}
 }
 
 type report struct {
@@ -262,7 +522,7 @@ type report struct {
 }
 
 // ask asks the Pod for its report, or to stop and then report.
-func (s stream) ask(t *testing.T, what string) (r report) {
+func (s *stream) ask(t *testing.T, what string) (r report) {
 	t.Helper()
 	out := s.c.kubectl(t, "get", "--raw", "/api/v1/namespaces/creators/pods/creator:8080/proxy/"+what)
 	if err := json.Unmarshal([]byte(out), &r); err != nil {
@@ -272,7 +532,7 @@ func (s stream) ask(t *testing.T, what string) (r report) {
 }
 
 // beyond waits until another n Pods have been created, or not.
-func (s stream) beyond(t *testing.T, n int) {
+func (s *stream) beyond(t *testing.T, n int) {
 	t.Helper()
 	goal, patience := s.ask(t, "report").Done+n, time.Now().Add(60*time.Second)
 	for {
@@ -283,5 +543,24 @@ func (s stream) beyond(t *testing.T, n int) {
 		if time.Now().After(patience) {
 			t.Fatalf("the stream stands at %d of %d", is, goal)
 		}
+	}
+}
+
+// unharmed checks that no create has failed since it was last asked.
+func (s *stream) unharmed(t *testing.T) {
+	t.Helper()
+	r := s.ask(t, "report")
+	t.Logf("%d Pods were created", r.Done)
+	for _, f := range r.Failed[s.told:] {
+		t.Error(f)
+	}
+	s.told = len(r.Failed)
+}
+
+// untilDrained waits until those of amp's Pods that were replaced have gone.
+func (s *stream) untilDrained(t *testing.T) {
+	t.Helper()
+	for len(s.c.pods(t, "amp-system", "app.kubernetes.io/name=amp")) > 2 {
+		s.beyond(t, 5)
 	}
 }

@@ -95,7 +95,7 @@ func stream() error {
 	pending.Go(func() {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
-		for range 5000 {
+		for range 10000 {
 			select {
 			case <-stop:
 				return

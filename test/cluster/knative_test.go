@@ -1,0 +1,300 @@
+package cluster
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestOnKnative shows amp and the functions as Knative Services, as knative/ has them. Knative Eventing is not
+// here: the test sets on amp what a SinkBinding would set.
+func TestOnKnative(t *testing.T) {
+	c := up(t, "knative")
+	defer c.diagnose(t)
+	// An idle function is let go of after seconds instead of a minute and a half.
+	c.kubectl(t, "patch", "configmap", "config-autoscaler", "--namespace", "knative-serving", "--type", "merge",
+		"--patch", `{"data":{"stable-window":"6s","scale-to-zero-grace-period":"6s"}}`)
+	c.image(t, "amp", root(t), "./cmd/amp")
+	c.image(t, "endpoints", root(t), "./cmd/endpoints")
+	c.image(t, "probe", ".", "./testdata/probe")
+	readme := c.asWritten(t, "knative/README.md")
+
+	t.Run("one command installs amp, and another the functions", func(t *testing.T) {
+		start := time.Now()
+		readme.do(t, "kubectl apply -k knative", "kubectl -n amp-system wait ksvc amp --for=condition=Ready --timeout=120s")
+		t.Logf("amp is ready after %v", time.Since(start).Round(100*time.Millisecond))
+		readme.do(t, "kubectl apply -k knative/functions", "kubectl -n amp-functions wait ksvc --all --for=condition=Ready --timeout=120s")
+		c.apply(t, onKnative("first", "jupyterhub", "Fail", ""))
+		eventually(t, func() error { _, _, err := c.create("first", "web", "--dry-run=server"); return err })
+		if pod := readme.do(t, "kubectl -n amp-functions-example run jupyter-alice --image=docker.io/library/busybox:1.37 "+
+			"--labels=component=singleuser-server --annotations=hub.jupyter.org/username=alice --dry-run=server -o yaml"); !strings.Contains(pod, "S3_PREFIX") {
+			t.Errorf("the example is %s", pod)
+		}
+	})
+	if t.Failed() {
+		return
+	}
+
+	t.Run("amp answers a review through the ingress, to the cluster alone unless somebody lets the outside in", func(t *testing.T) {
+		c.apply(t, onKnative("ingress", "jupyterhub", "Fail", ""))
+		mutates := func(ingress, host string) func() error {
+			return func() error { return c.mutatesAlices(t, ingress, host) }
+		}
+		eventually(t, mutates(c.ingress(t), "amp.amp-system.svc.cluster.local"))
+		const public, outside = "traefik.traefik", "amp.amp-system.example.com"
+		if err := mutates(public, outside)(); err == nil || !strings.Contains(err.Error(), "404") {
+			t.Errorf("the outside is answered: %v", err)
+		}
+		c.kubectl(t, "label", "ksvc", "amp", "--namespace", "amp-system", "networking.knative.dev/visibility-")
+		eventually(t, mutates(public, outside))
+		c.kubectl(t, "label", "ksvc", "amp", "--namespace", "amp-system", "networking.knative.dev/visibility=cluster-local")
+	})
+
+	t.Run("the API server calls amp's Pods over TLS, and a user's Pod starts with what the endpoint added", func(t *testing.T) {
+		c.kubectl(t, "create", "namespace", "team-a")
+		readme.do(t, "kubectl annotate namespace team-a amp.txn2.com/ep=http://jupyterhub.amp-functions.svc.cluster.local",
+			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore", "kubectl label namespace team-a amp.txn2.com/enabled=true")
+		// Under Fail, so that nothing passes by for a reason that the test does not see.
+		c.kubectl(t, "label", "namespace", "team-a", "amp.txn2.com/failure-policy=Fail", "--overwrite")
+		eventually(t, func() error { _, _, err := c.create("team-a", "jupyter-alice"); return err })
+		c.isMutated(t, "team-a", "jupyter-alice")
+	})
+
+	t.Run("an endpoint at zero wakes for a Pod", func(t *testing.T) {
+		c.apply(t, onKnative("cold", "jupyterhub", "Fail", ""))
+		c.isAtZero(t, "jupyterhub")
+		start := time.Now()
+		_, _, err := c.create("cold", "jupyter-alice")
+		took := time.Since(start).Round(10 * time.Millisecond)
+		if err == nil {
+			t.Logf("within the budget: the Pod was created after %v", took)
+		} else {
+			// Where the machine is too slow for that, the policy says what happens.
+			t.Logf("not within the budget, refused after %v: %v", took, err)
+			if !strings.Contains(err.Error(), "no answer within") {
+				t.Fatal("another refusal than that of a late endpoint")
+			}
+			eventually(t, func() error { _, _, err := c.create("cold", "jupyter-alice"); return err })
+		}
+		c.isMutated(t, "cold", "jupyter-alice")
+	})
+
+	// A tenth of a second is too little to start a Pod, anywhere.
+	t.Run("one that wakes too late: under Ignore the Pod is created as it is, with a warning, under Fail refused", func(t *testing.T) {
+		c.apply(t, onKnative("late-ignore", "jupyterhub", "Ignore", "100ms")+"---\n"+onKnative("late-fail", "jupyterhub", "Fail", "100ms"))
+		c.isAtZero(t, "jupyterhub")
+		pod, warnings, err := c.create("late-ignore", "jupyter-alice")
+		if err != nil || strings.Contains(pod, "S3_PREFIX") {
+			t.Errorf("under Ignore: %v, mutated: %v", err, strings.Contains(pod, "S3_PREFIX"))
+		}
+		// A warning is short: the host's name is clipped.
+		if !strings.Contains(warnings, "Warning: amp: not mutated: http://jupyterh") || !strings.Contains(warnings, ": no answer within 100ms") {
+			t.Errorf("the warning is %q", warnings)
+		}
+		// It has woken nevertheless: whoever comes later, as a controller that tries again, finds it up.
+		eventually(t, func() error {
+			pod, _, err := c.create("late-ignore", "jupyter-alice-again", "--dry-run=server")
+			if err == nil && !strings.Contains(pod, "S3_PREFIX") {
+				err = errors.New("the endpoint is still late")
+			}
+			return err
+		})
+
+		c.isAtZero(t, "jupyterhub")
+		_, _, err = c.create("late-fail", "jupyter-alice")
+		if want := "amp: endpoint http://jupyterhub.amp-functions.svc.cluster.local: no answer within "; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("under Fail: %v", err)
+		}
+		eventually(t, func() error { _, _, err := c.create("late-fail", "jupyter-alice"); return err })
+		c.isMutated(t, "late-fail", "jupyter-alice")
+	})
+
+	t.Run("a new revision, such as a SinkBinding makes, fails no create", func(t *testing.T) {
+		c.applyOverlay(t, "resources: [REPO/deploy/samples]\nimages:\n- {name: ghcr.io/txn2/amp-endpoints, newName: dev.local/endpoints, newTag: e2e}\n")
+		c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
+		s := c.startStream(t) // whose endpoint is none of Knative's: this is about amp alone
+		s.beyond(t, 40)
+		start, old := time.Now(), c.pods(t, "amp-system", "serving.knative.dev/service=amp")
+		c.kubectl(t, "patch", "ksvc", "amp", "--namespace", "amp-system", "--type", "json", "--patch",
+			`[{"op":"add","path":"/spec/template/spec/containers/0/env/-","value":{"name":"K_SINK","value":"http://audit.amp-functions.svc.cluster.local"}},
+			  {"op":"add","path":"/spec/template/spec/containers/0/env/-","value":{"name":"K_CE_OVERRIDES","value":"{\"extensions\":{\"cluster\":\"blue\"}}"}}]`)
+		c.kubectl(t, "wait", "ksvc", "amp", "--namespace", "amp-system", "--for=jsonpath={.status.latestReadyRevisionName}=amp-00002", "--timeout=90s")
+		t.Logf("the new revision is ready after %v", time.Since(start).Round(100*time.Millisecond))
+		for patience := time.Now().Add(3 * time.Minute); ; {
+			s.beyond(t, 5)
+			if pods := c.pods(t, "amp-system", "serving.knative.dev/service=amp"); len(pods) == 2 && !strings.Contains(strings.Join(pods, " "), old[0]) {
+				break
+			} else if time.Now().After(patience) {
+				t.Fatalf("the old revision's Pods are still there: %q", pods)
+			}
+		}
+		t.Logf("the old one's Pods are gone after %v", time.Since(start).Round(100*time.Millisecond))
+		s.beyond(t, 20)
+		r := s.ask(t, "stop")
+		t.Logf("%d Pods were created", r.Done)
+		for _, f := range r.Failed {
+			t.Error(f)
+		}
+	})
+
+	t.Run("the audit function receives the events", func(t *testing.T) {
+		c.apply(t, onKnative("audited", "jupyterhub", "Fail", ""))
+		eventually(t, func() error { _, _, err := c.create("audited", "jupyter-alice"); return err })
+		id := c.kubectl(t, "get", "pod", "jupyter-alice", "--namespace", "audited", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
+		eventually(t, func() error {
+			event, err := c.ask(t, c.ingress(t), "audit.amp-functions.svc.cluster.local", "/api/events/"+id, "")
+			if err == nil && !(strings.Contains(event, `"com.txn2.amp.pod.mutated.v1"`) && strings.Contains(event, `"cluster":"blue"`)) {
+				err = fmt.Errorf("the event is %s", event)
+			}
+			return err
+		})
+	})
+
+	t.Run("two Pods serve, though Knative sees nobody call them", func(t *testing.T) {
+		if n := len(c.pods(t, "amp-system", "serving.knative.dev/service=amp")); n != 2 {
+			t.Errorf("there are %d", n)
+		}
+		if allowed := c.kubectl(t, "get", "pdb", "amp", "--namespace", "amp-system", "-o", "jsonpath={.status.expectedPods} {.status.disruptionsAllowed}"); allowed != "2 1" {
+			t.Errorf("expected and dispensable Pods by the PodDisruptionBudget: %s", allowed)
+		}
+	})
+
+	t.Run("once uninstalled, amp is gone and blocks nobody", func(t *testing.T) {
+		readme.do(t, "kubectl delete mutatingwebhookconfigurations,validatingwebhookconfigurations amp",
+			"kubectl delete --ignore-not-found -k knative", "kubectl delete --ignore-not-found -k knative/functions")
+		if pod, _, err := c.create("team-a", "jupyter-alice-again"); err != nil || strings.Contains(pod, "S3_PREFIX") {
+			t.Errorf("%v, mutated: %v", err, strings.Contains(pod, "S3_PREFIX"))
+		}
+		const kinds = "namespaces,clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingwebhookconfigurations"
+		if left := c.kubectl(t, "get", kinds, "--selector", "app.kubernetes.io/name=amp", "-o", "name"); left != "" {
+			t.Errorf("left behind: %s", left)
+		}
+	})
+
+	// Eventing is not here, and a forwarded port stays until somebody ends it.
+	if left := readme.left("kubectl apply -k knative/eventing", "kubectl -n amp-functions port-forward "+
+		"$(kubectl -n amp-functions get pods -l serving.knative.dev/service=audit -o name) 8081:8080"); len(left) > 0 {
+		t.Errorf("knative/README.md has commands that no test ran: %q", left)
+	}
+}
+
+// onKnative is a namespace whose endpoint is a Knative Service.
+func onKnative(name, function, policy, timeout string) string {
+	if timeout != "" {
+		timeout = "\n    amp.txn2.com/timeout: " + timeout
+	}
+	return `apiVersion: v1
+kind: Namespace
+metadata:
+  name: ` + name + `
+  labels:
+    amp.txn2.com/enabled: "true"
+    amp.txn2.com/failure-policy: ` + policy + `
+  annotations:
+    amp.txn2.com/ep: http://` + function + `.amp-functions.svc.cluster.local` + timeout + "\n"
+}
+
+// isAtZero waits until nothing runs of a function.
+func (c *cluster) isAtZero(t *testing.T, function string) {
+	t.Helper()
+	start := time.Now()
+	eventually(t, func() error {
+		scale := c.kubectl(t, "get", "deployments", "--namespace", "amp-functions", "--selector", "serving.knative.dev/service="+function,
+			"-o", "jsonpath={.items[*].spec.replicas}")
+		if scale != "0" {
+			return fmt.Errorf("%s is at %q", function, scale)
+		}
+		return nil
+	})
+	t.Logf("%s is at zero after %v", function, time.Since(start).Round(100*time.Millisecond))
+}
+
+// create creates a user's Pod and returns what was stored and what the API server warned of.
+func (c *cluster) create(namespace, name string, more ...string) (pod, warnings string, err error) {
+	args := []string{"kubectl", "run", name, "--namespace", namespace, "--image", "dev.local/probe:e2e", "--restart", "Never",
+		"--annotations", "hub.jupyter.org/username=alice", "-o", "json"}
+	cmd := exec.Command(c.adapter, append(append(args, more...), "show")...)
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	if err = cmd.Run(); err != nil {
+		err = fmt.Errorf("creating %s: %w: %s", name, err, &said)
+	}
+	return out.String(), said.String(), err
+}
+
+// isMutated waits until alice's Pod has run and checks what its process saw.
+func (c *cluster) isMutated(t *testing.T, namespace, pod string) {
+	t.Helper()
+	c.kubectl(t, "wait", "--namespace", namespace, "pod/"+pod, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+	isAlices(t, c.seen(t, namespace, pod))
+}
+
+// ingress is the Service, as name.namespace, through which Knative Services are reached from within: Knative says
+// it in the Service of type ExternalName that it makes for each.
+func (c *cluster) ingress(t *testing.T) string {
+	t.Helper()
+	name := c.kubectl(t, "get", "service", "amp", "--namespace", "amp-system", "-o", "jsonpath={.spec.externalName}")
+	service, _, found := strings.Cut(name, ".svc.")
+	if !found {
+		t.Fatalf("Knative leads amp to %q", name)
+	}
+	return service
+}
+
+// ask makes a request to an ingress under a host's name; with a body it is a POST.
+func (c *cluster) ask(t *testing.T, ingress, host, path, body string) (string, error) {
+	t.Helper()
+	name, namespace, _ := strings.Cut(ingress, ".")
+	ip := c.kubectl(t, "get", "service", name, "--namespace", namespace, "-o", "jsonpath={.spec.clusterIP}")
+	args := []string{"in", "curl", "--silent", "--show-error", "--fail", "--max-time", "10", "--header", "Host: " + host, "http://" + ip + path}
+	if body != "" {
+		args = append(args, "--header", "Content-Type: application/json", "--data-binary", "@-")
+	}
+	return c.runWith(body, args...)
+}
+
+// mutatesAlices posts a review of alice's Pod to amp through an ingress and says what is wrong with the answer.
+func (c *cluster) mutatesAlices(t *testing.T, ingress, host string) error {
+	t.Helper()
+	answer, err := c.ask(t, ingress, host, "/mutate/fail", `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
+		"uid":"1","kind":{"version":"v1","kind":"Pod"},"resource":{"version":"v1","resource":"pods"},"operation":"CREATE",
+		"namespace":"ingress","name":"jupyter-alice","userInfo":{"username":"admin"},"object":{"apiVersion":"v1","kind":"Pod",
+		"metadata":{"namespace":"ingress","name":"jupyter-alice","annotations":{"hub.jupyter.org/username":"alice"}},
+		"spec":{"containers":[{"name":"notebook","image":"dev.local/probe:e2e"}]}}}}`)
+	if err != nil {
+		return err
+	}
+	var review struct {
+		Response struct {
+			Allowed bool
+			Patch   []byte
+		}
+	}
+	if err := json.Unmarshal([]byte(answer), &review); err != nil {
+		return fmt.Errorf("%w: %s", err, answer)
+	}
+	if !review.Response.Allowed || !bytes.Contains(review.Response.Patch, []byte("home/alice")) {
+		return fmt.Errorf("the answer is %s", answer)
+	}
+	return nil
+}
+
+// eventually asks until there is no error: when Pods are ready, kube-proxy and the ingress hear a moment later.
+func eventually(t *testing.T, ask func() error) {
+	t.Helper()
+	patience := time.Now().Add(60 * time.Second)
+	for {
+		err := ask() // it takes a tenth of a second at least, which is pause enough
+		if err == nil {
+			return
+		}
+		if time.Now().After(patience) {
+			t.Fatal(err)
+		}
+	}
+}

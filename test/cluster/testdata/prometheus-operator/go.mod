@@ -1,0 +1,6 @@
+// Where the CRDs of prometheus-operator come from: nothing of it is compiled.
+module prometheus-operator
+
+go 1.26.0
+
+require github.com/prometheus-operator/prometheus-operator v0.85.0

@@ -1,0 +1,123 @@
+package cluster
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// written runs commands as READMEs have them, letter by letter, in a clone of the repository whose images alone are
+// the test's.
+type written struct {
+	c        *cluster
+	dir      string
+	commands []string // that it has, in its order
+	done     map[string]bool
+}
+
+// asWritten makes the clone.
+func (c *cluster) asWritten(t *testing.T, readmes ...string) *written {
+	t.Helper()
+	w := &written{c: c, dir: t.TempDir(), done: map[string]bool{}}
+	for _, folder := range []string{"deploy", "knative"} {
+		if err := os.CopyFS(filepath.Join(w.dir, folder), os.DirFS(filepath.Join(root(t), folder))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for folder, image := range map[string]string{
+		"deploy/base": "amp", "deploy/samples": "endpoints", "deploy/audit": "endpoints", "knative": "amp", "knative/functions": "endpoints",
+	} {
+		file := filepath.Join(w.dir, folder, "kustomization.yaml")
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		released := regexp.MustCompile(`(?m)^(- name: ghcr\.io/txn2/amp\S*\n)  newTag: \S+$`)
+		if !released.Match(text) {
+			t.Fatalf("%s names no image", folder)
+		}
+		text = released.ReplaceAll(text, []byte("${1}  newName: dev.local/"+image+"\n  newTag: e2e"))
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, readme := range readmes {
+		text, err := os.ReadFile(filepath.Join(root(t), readme))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+			for line := range strings.Lines(block[1]) {
+				if strings.HasPrefix(line, "kubectl ") {
+					w.commands = append(w.commands, strings.TrimSpace(line))
+				}
+			}
+		}
+	}
+	return w
+}
+
+// do runs commands that must be there and succeed. It returns what the last one printed.
+func (w *written) do(t *testing.T, commands ...string) (out string) {
+	t.Helper()
+	for _, command := range commands {
+		if !slices.Contains(w.commands, command) {
+			t.Fatalf("no README has %q", command)
+		}
+		w.done[command] = true
+		cmd := exec.Command("sh", "-c", `kubectl() { "`+w.c.adapter+`" kubectl "$@"; }`+"\n"+command)
+		cmd.Dir = w.dir
+		b, err := cmd.CombinedOutput()
+		if out = string(b); err != nil {
+			t.Fatalf("%s: %v\n%s", command, err, out)
+		}
+	}
+	return out
+}
+
+// left are the commands that were not run, but for some.
+func (w *written) left(but ...string) (commands []string) {
+	for _, command := range w.commands {
+		if !w.done[command] && !slices.Contains(but, command) {
+			commands = append(commands, command)
+		}
+	}
+	return commands
+}
+
+// fromModule makes objects of files that come with a Go module which testdata/NAME requires, such as CRDs: those
+// are too large to be applied.
+func (c *cluster) fromModule(t *testing.T, name, module string, patterns ...string) {
+	t.Helper()
+	cmd := exec.Command("go", "mod", "download", "-json", module)
+	cmd.Dir = filepath.Join("testdata", name)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("downloading %s: %v\n%s", module, err, out)
+	}
+	var is struct{ Dir string }
+	if err := json.Unmarshal(out, &is); err != nil {
+		t.Fatal(err)
+	}
+	for _, pattern := range patterns {
+		files, err := filepath.Glob(filepath.Join(is.Dir, pattern))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("there is no %s in %s: %v", pattern, module, err)
+		}
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := c.runWith(string(text), "kubectl", "create", "-f", "-"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	c.kubectl(t, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+}
