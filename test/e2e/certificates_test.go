@@ -9,7 +9,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
@@ -122,10 +121,6 @@ func renewed(t *testing.T, w *harness.World, c *x509.Certificate) *x509.Certific
 // calls makes a connection for each call, to any replica that is ready, and trusts whom the configurations
 // say, as an API server does that hears of every change at once.
 func calls(t *testing.T, w *harness.World, namespace string) *harness.Stream {
-	review := []byte(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
-		"uid":"2f0cfa42-0000-4000-8000-000000000001","operation":"CREATE","namespace":"` + namespace + `",
-		"resource":{"group":"","version":"v1","resource":"pods"},
-		"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"containers":[{"name":"app","image":"a"}]}}}}`)
 	return harness.NewStream(func(int) error {
 		// A replica that the front found ready may have been asked to end since: it answers for two seconds.
 		ready := w.Front.Ready()
@@ -137,16 +132,7 @@ func calls(t *testing.T, w *harness.World, namespace string) *harness.Stream {
 		if err != nil {
 			return err
 		}
-		resp, err := harness.Trusting(bundle).Post("https://"+ready[rand.IntN(len(ready))]+"/mutate/fail", "application/json", bytes.NewReader(review))
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err == nil && !bytes.Contains(body, []byte(`"patch":`)) {
-			err = fmt.Errorf("HTTP %d: %s", resp.StatusCode, body)
-		}
-		return err
+		return mutated(harness.Trusting(bundle), ready[rand.IntN(len(ready))], namespace)
 	})
 }
 

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,11 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/txn2/amp/test/e2e/harness"
 )
@@ -46,26 +42,7 @@ func definitions(t *testing.T, w *harness.World) {
 		// Who would convert between versions is not here, nor is there more than one.
 		unstructured.RemoveNestedField(crd.Object, "spec", "conversion")
 	}
-	if err := harness.Apply(t.Context(), w.API.Config(), crds); err != nil {
-		t.Fatal(err)
-	}
-	client := dynamic.NewForConfigOrDie(w.API.Config()).Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	harness.Eventually(t, "Eventing's kinds are served", func(ctx context.Context) error {
-		for _, crd := range crds {
-			is, err := client.Get(ctx, crd.GetName(), metav1.GetOptions{})
-			if err != nil {
-				return err
-			}
-			conditions, _, _ := unstructured.NestedSlice(is.Object, "status", "conditions")
-			if !slices.ContainsFunc(conditions, func(c any) bool {
-				c2 := c.(map[string]any)
-				return c2["type"] == "Established" && c2["status"] == "True"
-			}) {
-				return fmt.Errorf("%s is not", crd.GetName())
-			}
-		}
-		return nil
-	})
+	w.Define(t, crds)
 }
 
 // closeSchema makes a schema refuse what it does not know: Eventing keeps unknown fields in places, for the

@@ -2,10 +2,8 @@ package e2e
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -21,9 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/yaml"
-	"k8s.io/client-go/dynamic"
 
 	"github.com/txn2/amp/test/e2e/harness"
 )
@@ -211,25 +207,7 @@ func define(t *testing.T, w *harness.World, from ...string) {
 			crds = append(crds, documents(t, file)...)
 		}
 	}
-	if err := harness.Apply(t.Context(), w.API.Config(), crds); err != nil {
-		t.Fatal(err)
-	}
-	client := dynamic.NewForConfigOrDie(w.API.Config()).Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
-	harness.Eventually(t, "the new kinds are served", func(ctx context.Context) error {
-		for _, crd := range crds {
-			is, err := client.Get(ctx, crd.GetName(), metav1.GetOptions{})
-			if err != nil {
-				return err
-			}
-			conditions, _, _ := unstructured.NestedSlice(is.Object, "status", "conditions")
-			if !slices.ContainsFunc(conditions, func(c any) bool {
-				return c.(map[string]any)["type"] == "Established" && c.(map[string]any)["status"] == "True"
-			}) {
-				return fmt.Errorf("%s is not", crd.GetName())
-			}
-		}
-		return nil
-	})
+	w.Define(t, crds)
 }
 
 // documents are the objects in a file.

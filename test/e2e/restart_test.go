@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/big"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/txn2/amp/test/e2e/harness"
@@ -72,6 +73,23 @@ func TestRollingRestart(t *testing.T) {
 	}
 }
 
+// mutated asks amp for the review of a Pod in the namespace, as the API server would, and wants a patch.
+func mutated(client *http.Client, address, namespace string) error {
+	resp, err := client.Post("https://"+address+"/mutate/fail", "application/json", strings.NewReader(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
+		"uid":"2f0cfa42-0000-4000-8000-000000000001","operation":"CREATE","namespace":"`+namespace+`",
+		"resource":{"group":"","version":"v1","resource":"pods"},
+		"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"containers":[{"name":"app","image":"a"}]}}}}`))
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err == nil && !bytes.Contains(body, []byte(`"patch":`)) {
+		err = fmt.Errorf("HTTP %d: %s", resp.StatusCode, body)
+	}
+	return err
+}
+
 func TestCertificateReplacedUnderLoad(t *testing.T) {
 	w := anyWorld(t)
 	w.WithFiles(t)
@@ -80,22 +98,8 @@ func TestCertificateReplacedUnderLoad(t *testing.T) {
 
 	// The API server keeps its connection and so hardly notices; a second caller makes a new one each time.
 	creates := ns.Stream(changed)
-	client, review := w.Client(t), []byte(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
-		"uid":"2f0cfa42-0000-4000-8000-000000000001","operation":"CREATE","namespace":"`+ns.Name+`",
-		"resource":{"group":"","version":"v1","resource":"pods"},
-		"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"containers":[{"name":"app","image":"a"}]}}}}`)
-	calls := harness.NewStream(func(int) error {
-		resp, err := client.Post("https://"+w.Front.Address+"/mutate/fail", "application/json", bytes.NewReader(review))
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err == nil && !bytes.Contains(body, []byte(`"patch":`)) {
-			err = fmt.Errorf("HTTP %d: %s", resp.StatusCode, body)
-		}
-		return err
-	})
+	client := w.Client(t)
+	calls := harness.NewStream(func(int) error { return mutated(client, w.Front.Address, ns.Name) })
 
 	for range 5 {
 		pair, err := w.RenewCertificate()

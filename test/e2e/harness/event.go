@@ -212,8 +212,8 @@ func subject(d EventData) string {
 	return d.Namespace + "/" + d.Pod.Name
 }
 
-// schema is endpoints/events/schema.json, compiled; its $id is what events name as their dataschema.
-var schema = sync.OnceValues(func() (*jsonschema.Schema, error) {
+// eventSchema is endpoints/events/schema.json, compiled; its $id is what events name as their dataschema.
+var eventSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	text, err := Document("endpoints/events/schema.json")
 	if err != nil {
 		return nil, err
@@ -243,7 +243,7 @@ func Document(path string) (string, error) {
 
 // validData holds an event's data against the schema that the event names.
 func validData(name string, data []byte) error {
-	s, err := schema()
+	s, err := eventSchema()
 	if err != nil {
 		return fmt.Errorf("reading the schema of events: %w", err)
 	}

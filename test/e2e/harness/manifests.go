@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/dynamic"
@@ -161,6 +164,30 @@ func apply(ctx context.Context, config *rest.Config, all Manifests, options meta
 		}
 		_, err = client.Patch(ctx, u.GetName(), types.ApplyPatchType, body, options)
 		return err
+	})
+}
+
+// Define installs definitions of kinds, and waits until the kinds are served.
+func (w *World) Define(t *testing.T, crds Manifests) {
+	t.Helper()
+	if err := Apply(t.Context(), w.API.Config(), crds); err != nil {
+		t.Fatal(err)
+	}
+	client := dynamic.NewForConfigOrDie(w.API.Config()).Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"})
+	Eventually(t, "the new kinds are served", func(ctx context.Context) error {
+		for _, crd := range crds {
+			is, err := client.Get(ctx, crd.GetName(), metav1.GetOptions{})
+			if err != nil {
+				return err
+			}
+			conditions, _, _ := unstructured.NestedSlice(is.Object, "status", "conditions")
+			if !slices.ContainsFunc(conditions, func(c any) bool {
+				return c.(map[string]any)["type"] == "Established" && c.(map[string]any)["status"] == "True"
+			}) {
+				return fmt.Errorf("%s is not", crd.GetName())
+			}
+		}
+		return nil
 	})
 }
 
