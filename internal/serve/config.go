@@ -99,7 +99,7 @@ var variables = []variable{
 		names(func(c *Config, v []string) { c.TLSSecret = v[0] }, 1, false)},
 	{"AMP_TLS_DNS_NAMES", "", "DNS names and IP addresses", "names on the certificate of `AMP_TLS=self`; unset: `amp.<own namespace>.svc`",
 		names(func(c *Config, v []string) { c.TLSDNSNames = v }, 100, true)},
-	{"AMP_TLS_LIFETIME", "2160h", "a Go duration from 10s to 87600h", "how long a certificate of `AMP_TLS=self` is good; it is renewed when two thirds of that are over", setLifetime},
+	{"AMP_TLS_LIFETIME", "2160h", "a Go duration from 10s to 87600h", "how long a certificate of `AMP_TLS=self` is good; it is renewed when two thirds of that are over, and a change counts from then on", setLifetime},
 	{"AMP_WEBHOOKS", "amp", "names of webhook configurations", "the MutatingWebhookConfigurations and ValidatingWebhookConfigurations into which `AMP_TLS=self` writes its CA; of each name there must be one of either kind",
 		names(func(c *Config, v []string) { c.Webhooks = v }, 100, false)},
 	{"AMP_NAMESPACES_FILE", "", "a file name", "YAML file of Namespace manifests that takes the cluster's place, re-read when it changes",
