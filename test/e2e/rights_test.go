@@ -12,6 +12,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes"
 
@@ -59,6 +60,34 @@ func TestRights(t *testing.T) {
 			}
 		})
 	}
+
+	t.Run("amp uses each of them", func(t *testing.T) {
+		w := world(t)
+		// Otherwise only a renewal would write into the Secret, in two months.
+		if _, err := secrets(w).Patch(t.Context(), "amp-tls", types.MergePatchType, []byte(`{"data":{"ca.crt":""}}`), metav1.PatchOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		harness.Eventually(t, "the audit log shows them", func(context.Context) error {
+			did, err := w.API.AuditedOfAmp()
+			if err != nil {
+				return err
+			}
+			for _, r := range rights["deploy"] {
+				for _, verb := range strings.Fields(r.verbs) {
+					if verb == "list" {
+						continue // an API server that streams lists, as this one, is asked to; those before 1.34 are not
+					}
+					if !slices.ContainsFunc(did, func(a harness.Audited) bool {
+						return a.Verb == verb && strings.TrimSuffix(a.ObjectRef.Resource+"."+a.ObjectRef.APIGroup, ".") == r.resource &&
+							(r.name == "" || a.ObjectRef.Name == r.name)
+					}) {
+						return fmt.Errorf("amp never did %s %s %q", verb, r.resource, r.name)
+					}
+				}
+			}
+			return nil
+		})
+	})
 
 	t.Run("of all that the API server knows, amp may do nothing else", func(t *testing.T) {
 		w := world(t)

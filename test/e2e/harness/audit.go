@@ -8,21 +8,27 @@ import (
 	"path/filepath"
 )
 
-// auditPolicy records who created which Pod and what the webhooks noted of it, and no Pod: the level at which
-// clusters commonly run.
+// auditPolicy records all that amp does, and who created which Pod and what the webhooks noted of it, and no Pod:
+// the level at which clusters commonly run.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
+- level: Metadata
+  users: ["` + ampUser + `"]
 - level: Metadata
   verbs: [create]
   resources: [{group: "", resources: [pods]}]
 - level: None
 `
 
+// ampUser is amp's ServiceAccount.
+const ampUser = "system:serviceaccount:amp-system:amp"
+
 // Audited is one entry of the API server's audit log, as far as the stories read it.
 type Audited struct {
 	AuditID string `json:"auditID"`
+	Verb    string `json:"verb"`
 	User    struct {
 		Username string `json:"username"`
 	} `json:"user"`
@@ -30,6 +36,8 @@ type Audited struct {
 		Username string `json:"username"`
 	} `json:"impersonatedUser"`
 	ObjectRef struct {
+		APIGroup  string `json:"apiGroup"`
+		Resource  string `json:"resource"`
 		Namespace string `json:"namespace"`
 		Name      string `json:"name"`
 	} `json:"objectRef"`
@@ -54,6 +62,15 @@ func (a *APIServer) AuditLog() ([]byte, error) { return os.ReadFile(a.auditLog()
 
 // Audited are the entries of the audit log for a namespace's Pods.
 func (a *APIServer) Audited(namespace string) ([]Audited, error) {
+	return a.audited(func(e *Audited) bool { return e.ObjectRef.Resource == "pods" && e.ObjectRef.Namespace == namespace })
+}
+
+// AuditedOfAmp are the entries of the audit log for what amp did.
+func (a *APIServer) AuditedOfAmp() ([]Audited, error) {
+	return a.audited(func(e *Audited) bool { return e.User.Username == ampUser })
+}
+
+func (a *APIServer) audited(wanted func(*Audited) bool) ([]Audited, error) {
 	log, err := a.AuditLog()
 	if err != nil {
 		return nil, err
@@ -67,7 +84,7 @@ func (a *APIServer) Audited(namespace string) ([]Audited, error) {
 		if err := json.Unmarshal(line, &entry); err != nil {
 			return nil, fmt.Errorf("reading the audit log: %w", err)
 		}
-		if entry.ObjectRef.Namespace == namespace {
+		if wanted(&entry) {
 			entries = append(entries, entry)
 		}
 	}
