@@ -209,7 +209,7 @@ func (w *world) allow(host string, to []netip.Addr, port int32, another string, 
 	}
 	// A list replaces the default.
 	list := cmp.Or(fix.allow, "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7") + " " + host
-	return another + ", or, if amp is to call it:\n" + fix.set("AMP_ENDPOINT_ALLOW='"+list+"'")
+	return another + ", or, if amp is to call it:\n" + fix.set("AMP_ENDPOINT_ALLOW="+quoted(list))
 }
 
 // checkDeadlock tells of endpoints that are Pods of the namespace whose Pods wait for them: once they are

@@ -57,7 +57,7 @@ func (n *namespace) label(assignment string) string {
 }
 
 func (n *namespace) annotate(assignment string) string {
-	return fmt.Sprintf("kubectl annotate namespace %s --overwrite %s", n.name, assignment)
+	return fmt.Sprintf("kubectl annotate namespace %s --overwrite %s", n.name, quoted(assignment))
 }
 
 // checkOptIn tells of a Namespace that holds keys of amp's and has not opted in: amp does nothing there. It

@@ -86,6 +86,17 @@ func world0(t *testing.T) *world {
 	return w
 }
 
+// Whoever may annotate a namespace does not write what its doctor pastes into a shell.
+func TestHostsAreQuoted(t *testing.T) {
+	w := world0(t)
+	n := team(t, keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "http://a'$(id)/"})
+	w.hosts["a'$(id)"] = w.hosts["hook.example.com"]
+	c := checkEndpoint(n, "amp.txn2.com/ep", n.policy.Mutate[0], w, remedies{namespace: "amp-system", deployment: "amp"})
+	if want := ` fc00::/7 a'\''$(id)'`; !strings.HasSuffix(c.Remedy, want) {
+		t.Errorf("remedy %q does not end with %s", c.Remedy, want)
+	}
+}
+
 func TestEndpoint(t *testing.T) {
 	const lists = "; AMP_ENDPOINT_ALLOW lists what it may call"
 	for url, test := range map[string]struct {
@@ -101,6 +112,7 @@ func TestEndpoint(t *testing.T) {
 		"http://gone.hooks.svc/m":                {Failed, "there is no Service gone in namespace hooks", "kubectl annotate namespace team-a --overwrite amp.txn2.com/ep="},
 		"http://empty.hooks.svc/m":               {Failed, "no Pod behind Service empty in namespace hooks is ready on port 80", "kubectl -n hooks get pods -l app=empty"},
 		"https://hook.hooks.svc/m":               {Failed, "Service hook in namespace hooks has port 80, not 443", "kubectl annotate namespace team-a --overwrite amp.txn2.com/ep=https://hook.hooks.svc:80/m"},
+		"https://hook.hooks.svc/$(id)'m":         {Failed, "Service hook in namespace hooks has port 80, not 443", `kubectl annotate namespace team-a --overwrite 'amp.txn2.com/ep=https://hook.hooks.svc:80/$(id)'\''m'`},
 		"http://public.hooks.svc/":               {Failed, "amp may not call 8.8.8.8 (public)" + lists, "kubectl annotate"},
 		"http://127.0.0.1:1/":                    {Failed, "amp may not call 127.0.0.1 (loopback)" + lists, "kubectl annotate"},
 		"http://u:p@localhost/?q=r":              {Failed, "amp may not call 127.0.0.1 (loopback)" + lists + " (as it resolves from here)", "kubectl annotate"},

@@ -2,9 +2,19 @@ package doctor
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/txn2/amp/internal/serve"
 )
+
+// quoted is one word to a shell. Remedies are pasted, and what a Namespace says is its tenants'.
+func quoted(word string) string {
+	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@%+,"
+	if strings.Trim(word, harmless) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
 
 // remedies words what is to be done, as it is done in this installation.
 type remedies struct {

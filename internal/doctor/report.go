@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/txn2/amp/internal/review"
 )
 
 // Status is how a check ended.
@@ -110,7 +112,11 @@ func (r *Report) WriteText(w io.Writer, verbose bool) error {
 			b.WriteString(lead + line + "\n")
 		}
 		if c.Remedy != "" {
-			b.WriteString(indent + "→ " + strings.ReplaceAll(c.Remedy, "\n", "\n"+indent+"  ") + "\n")
+			lead := indent + "→ "
+			for line := range strings.Lines(c.Remedy) {
+				b.WriteString(lead + review.Line(line) + "\n")
+				lead = indent + "  "
+			}
 		}
 	}
 	end()
@@ -120,11 +126,12 @@ func (r *Report) WriteText(w io.Writer, verbose bool) error {
 	return err
 }
 
-// wrap breaks a text at spaces into lines of at most n characters; a longer word has a line of its own.
+// wrap breaks a text at spaces into lines of at most n characters; a longer word has a line of its own. What it
+// holds that is not to be printed, a terminal's commands for one, is left out.
 func wrap(text string, n int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for _, word := range strings.Fields(review.Line(text)) {
 		switch {
 		case line == "":
 			line = word

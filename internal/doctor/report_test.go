@@ -3,6 +3,7 @@ package doctor
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 )
 
@@ -42,6 +43,15 @@ Namespace team-b
 	var b bytes.Buffer
 	if err := report.WriteText(&b, false); err != nil || b.String() != want {
 		t.Errorf("%v\n%s", err, b.String())
+	}
+}
+
+// Messages hold what others say, be it to a terminal.
+func TestTextHoldsNoControlCharacters(t *testing.T) {
+	var b bytes.Buffer
+	r := Report{Checks: []Check{{"dry-run", "team-a", "namespace/team-a", Failed, "the endpoint says \x1b[2J\u009b1m\rall is well", "look\nat\x1b[2J it"}}}
+	if err := r.WriteText(&b, false); err != nil || strings.ContainsAny(b.String(), "\x1b\u009b\r") {
+		t.Errorf("%v\n%q", err, b.String())
 	}
 }
 
