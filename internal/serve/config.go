@@ -95,7 +95,7 @@ var variables = []variable{
 		text(func(c *Config) *string { return &c.TLSKey })},
 	{"AMP_TLS_CLIENT_CA", "", "a file name", "PEM file: whoever POSTs must present a certificate it signed (probes need none), which nobody can over plain HTTP: on `PORT`, under Knative, every POST is then refused",
 		text(func(c *Config) *string { return &c.TLSClientCA })},
-	{"AMP_TLS_SECRET", "amp-tls", "the name of a Secret", "the Secret of `AMP_TLS=self`, in amp's own namespace; all replicas share it",
+	{"AMP_TLS_SECRET", "amp-tls", "the name of a Secret", "the Secret of `AMP_TLS=self`, which all replicas share, in amp's own namespace: the Pod's or, with `KUBECONFIG`, that of its context, else `amp-system`",
 		names(func(c *Config, v []string) { c.TLSSecret = v[0] }, 1, false)},
 	{"AMP_TLS_DNS_NAMES", "", "DNS names and IP addresses", "names on the certificate of `AMP_TLS=self`; unset: `amp.<own namespace>.svc`",
 		names(func(c *Config, v []string) { c.TLSDNSNames = v }, 100, true)},

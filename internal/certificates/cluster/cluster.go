@@ -54,8 +54,11 @@ var rewatch = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 4
 // serviceAccountNamespace is where a Pod finds the namespace that it is in.
 const serviceAccountNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-// Namespace is the one that amp runs in: that of the file kubeconfig's context or, where there is no such
-// file, the Pod's.
+// installed is the namespace that amp is installed into, unless somebody says otherwise.
+const installed = "amp-system"
+
+// Namespace is the one that amp runs in: the Pod's or, with a file kubeconfig, that of its current context and,
+// where that names none, the one that amp is installed into.
 func Namespace(kubeconfig string) (string, error) {
 	if kubeconfig == "" {
 		b, err := os.ReadFile(serviceAccountNamespace)
@@ -71,7 +74,7 @@ func Namespace(kubeconfig string) (string, error) {
 	if c := config.Contexts[config.CurrentContext]; c != nil && c.Namespace != "" {
 		return c.Namespace, nil
 	}
-	return "", fmt.Errorf("finding amp's own namespace: the current context of %s names none; name one there", kubeconfig)
+	return installed, nil
 }
 
 // Objects are the Secret and the webhook configurations.

@@ -164,10 +164,12 @@ func TestNamespace(t *testing.T) {
 		}
 		return path
 	}
-	if ns, err := Namespace(write("cluster: c, user: u, namespace: amp-system")); err != nil || ns != "amp-system" {
-		t.Errorf("namespace %q, %v", ns, err)
+	for context, want := range map[string]string{"namespace: elsewhere": "elsewhere", "": "amp-system"} {
+		if ns, err := Namespace(write("cluster: c, user: u, " + context)); err != nil || ns != want {
+			t.Errorf("%s: namespace %q, not %s: %v", context, ns, want, err)
+		}
 	}
-	for what, path := range map[string]string{"none": write("cluster: c, user: u"), "no such file": filepath.Join(t.TempDir(), "none"), "no Pod": ""} {
+	for what, path := range map[string]string{"no such file": filepath.Join(t.TempDir(), "none"), "no Pod": ""} {
 		if ns, err := Namespace(path); err == nil || !strings.HasPrefix(err.Error(), "finding amp's own namespace: ") {
 			t.Errorf("%s: namespace %q, %v", what, ns, err)
 		}
