@@ -58,7 +58,7 @@ func NewEvents(config EventsConfig) (*Events, error) {
 		errs = append(errs, errors.New("AMP_EVENTS_SOURCE: allowed: a URI"))
 	}
 	var err error
-	if e.overrides, err = parseOverrides(config.Overrides); err != nil {
+	if e.overrides, err = ParseOverrides(config.Overrides); err != nil {
 		errs = append(errs, err)
 	}
 	workers := 1

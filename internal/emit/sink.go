@@ -93,24 +93,31 @@ const (
 	answerBytes    = 64 << 10 // of an answer, read so that the connection serves again
 )
 
-// newSink checks what Knative's SinkBinding sets. Its errors name the variable, and do not repeat a value
-// that may hold a password.
-func newSink(rawURL, caCerts, userAgent string) (*sink, error) {
-	var errs []error
-	u, err := url.Parse(rawURL)
+// ParseSink reads K_SINK. Its error does not repeat the value, which may hold a password.
+func ParseSink(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		errs = append(errs, errors.New("K_SINK: allowed: an http or https URL"))
-		u = &url.URL{}
+		return nil, errors.New("K_SINK: allowed: an http or https URL")
 	}
+	return u, nil
+}
+
+// ParseCAs reads K_CA_CERTS, which may be empty: the CAs in it and, as for Knative's own sources, the system's.
+func ParseCAs(text string) (*x509.CertPool, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
 		roots = x509.NewCertPool()
 	}
-	// As Knative's own sources do: these CAs besides the system's.
-	if strings.TrimSpace(caCerts) != "" && !roots.AppendCertsFromPEM([]byte(caCerts)) {
-		errs = append(errs, errors.New("K_CA_CERTS: allowed: certificates in PEM; it holds none"))
+	if strings.TrimSpace(text) != "" && !roots.AppendCertsFromPEM([]byte(text)) {
+		return nil, errors.New("K_CA_CERTS: allowed: certificates in PEM; it holds none")
 	}
-	if err := errors.Join(errs...); err != nil {
+	return roots, nil
+}
+
+func newSink(rawURL, caCerts, userAgent string) (*sink, error) {
+	u, errURL := ParseSink(rawURL)
+	roots, errCAs := ParseCAs(caCerts)
+	if err := errors.Join(errURL, errCAs); err != nil {
 		return nil, err
 	}
 	s := &sink{
@@ -226,8 +233,8 @@ func traceSent(ctx context.Context, sent *atomic.Bool) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 }
 
-// parseOverrides reads K_CE_OVERRIDES, which may be empty: the extensions that every event is to carry.
-func parseOverrides(text string) (map[string]string, error) {
+// ParseOverrides reads K_CE_OVERRIDES, which may be empty: the extensions that every event is to carry.
+func ParseOverrides(text string) (map[string]string, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}

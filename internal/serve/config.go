@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -14,6 +15,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/emit"
+	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -75,9 +79,9 @@ const (
 // docs/config.md come from it.
 type variable struct {
 	name, def string
-	allowed   string // what a bad value's error says
+	allowed   string // what a bad value's error says, unless set's own says that; then empty
 	help      string
-	set       func(c *Config, value string) error // its error says no more than that the value is bad
+	set       func(c *Config, value string) error
 }
 
 var errBad = errors.New("bad value")
@@ -109,8 +113,7 @@ var variables = []variable{
 	{"AMP_FAILURE_POLICY", string(review.Fail), "Fail and Ignore", "on `/`, `/mutate` and `/validate` only, for namespaces that do not say: `Fail` or `Ignore`",
 		oneOf(func(c *Config, v string) { c.FailurePolicy = review.FailurePolicy(v) }, string(review.Fail), string(review.Ignore))},
 	{"AMP_TIMEOUT", "1500ms", "a Go duration from 10ms to 30s", "per review, all endpoints together; half of it when validating", setTimeout},
-	{"AMP_ENDPOINT_ALLOW", "", "host globs, host:port and CIDRs", "where amp may call: host globs, `host:port` and CIDRs; unset: private addresses (RFC 1918, RFC 4193, RFC 6598)",
-		list(func(c *Config) *[]string { return &c.EndpointAllow })},
+	{"AMP_ENDPOINT_ALLOW", "", "", "where amp may call: host globs, `host:port` and CIDRs; unset: private addresses (RFC 1918, RFC 4193, RFC 6598)", setEndpointAllow},
 	{"AMP_ENDPOINT_CA", "", "a file name", "PEM file: the CAs that endpoints' certificates are verified with, re-read when it changes; unset: the system's roots",
 		text(func(c *Config) *string { return &c.EndpointCA })},
 	{"AMP_ENDPOINT_CERT", "", "a file name", "PEM file: client certificate for endpoints that `AMP_ENDPOINT_ALLOW` names, re-read when it changes",
@@ -120,14 +123,14 @@ var variables = []variable{
 	{"AMP_ENDPOINT_TOKEN_FILE", "", "a file name", "bearer token for https endpoints that `AMP_ENDPOINT_ALLOW` names, re-read when it changes",
 		text(func(c *Config) *string { return &c.EndpointTokenFile })},
 	{"AMP_ENDPOINT_MAX_BYTES", "1048576", "a number of bytes from 1 to 16777216", "the most bytes of an endpoint's answer", setMaxBytes},
-	{"AMP_PATCH_DENY", "/spec/serviceAccountName /spec/nodeName /spec/hostNetwork /spec/hostPID /spec/hostIPC", "JSON pointers, or none",
+	{"AMP_PATCH_DENY", "/spec/serviceAccountName /spec/nodeName /spec/hostNetwork /spec/hostPID /spec/hostIPC", "",
 		"JSON pointers (prefixes, `*` for one segment) that no endpoint may touch; `none`", setPatchDeny},
-	{"K_SINK", "", "an http or https URL", "where events go, as Knative's SinkBinding sets it; unset: one JSON line each on stdout",
-		text(func(c *Config) *string { return &c.Sink })},
-	{"K_CE_OVERRIDES", "", `JSON such as {"extensions":{"cluster":"a"}}`, "extension attributes for every event, as SinkBinding sets them",
-		text(func(c *Config) *string { return &c.SinkOverrides })},
-	{"K_CA_CERTS", "", "certificates in PEM form", "CAs (PEM, not a file name) that the sink's certificate is verified with besides the system's roots, as SinkBinding sets them",
-		text(func(c *Config) *string { return &c.SinkCA })},
+	{"K_SINK", "", "", "where events go, as Knative's SinkBinding sets it; unset: one JSON line each on stdout",
+		parsed(func(c *Config) *string { return &c.Sink }, emit.ParseSink)},
+	{"K_CE_OVERRIDES", "", "", "extension attributes for every event, as SinkBinding sets them",
+		parsed(func(c *Config) *string { return &c.SinkOverrides }, emit.ParseOverrides)},
+	{"K_CA_CERTS", "", "", "CAs (PEM, not a file name) that the sink's certificate is verified with besides the system's roots, as SinkBinding sets them",
+		parsed(func(c *Config) *string { return &c.SinkCA }, emit.ParseCAs)},
 	{"AMP_EVENTS", EventsAsync, "off, async and required", "`off`; `async`: the answer never waits; `required`: a mutation whose event `K_SINK` has not accepted has failed",
 		oneOf(func(c *Config, v string) { c.Events = v }, EventsOff, EventsAsync, EventsRequired)},
 	{"AMP_EVENTS_LEVEL", string(review.LevelPatch), "None, Metadata, Patch and Full", "the most an event tells: `None`, `Metadata`, `Patch` (values by an allow-list) or `Full` (the Pod and the operations in clear)",
@@ -138,11 +141,32 @@ var variables = []variable{
 		func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 }
 
+// Bad is the error of a configuration.
+type Bad struct {
+	Variables []string // to blame, by name
+	texts     []string
+}
+
+func (b *Bad) Error() string {
+	return "reading the configuration:\n" + strings.Join(b.texts, "\n")
+}
+
+func (b *Bad) add(text string, variables ...string) {
+	b.texts = append(b.texts, text)
+	for _, name := range variables {
+		if !slices.Contains(b.Variables, name) {
+			b.Variables = append(b.Variables, name)
+		}
+	}
+}
+
 // Load reads the configuration with getenv, which is os.Getenv's like. An empty variable is an unset one,
-// as Kubernetes and Knative set them. The error names every bad variable with what is allowed.
+// as Kubernetes and Knative set them. The error is a *[Bad] that names every bad variable with what is allowed;
+// the configuration is then what it were if these had their defaults, for whoever looks at it without starting
+// amp.
 func Load(getenv func(string) string) (*Config, error) {
 	c := &Config{Knative: getenv("K_SERVICE") != ""}
-	var errs []error
+	var bad Bad
 	for _, v := range variables {
 		value := strings.TrimSpace(getenv(v.name))
 		if value == "" {
@@ -151,43 +175,57 @@ func Load(getenv func(string) string) (*Config, error) {
 		if value == "" {
 			continue
 		}
-		if v.set(c, value) != nil {
-			errs = append(errs, fmt.Errorf("%s=%q: allowed: %s", v.name, review.Clip(value, 100), v.allowed))
+		err := v.set(c, value)
+		if err == nil {
+			continue
+		}
+		text := fmt.Sprintf("%s=%q: allowed: %s", v.name, review.Clip(value, 100), v.allowed)
+		if v.allowed == "" {
+			text = err.Error()
+		}
+		bad.add(text, v.name)
+		if v.def != "" {
+			_ = v.set(c, v.def) // which a test knows to be good
 		}
 	}
 	if c.Events == EventsRequired && c.EventsLevel == review.LevelNone {
 		c.EventsLevel = review.LevelMetadata // a record is required: it has to say something
 	}
-	errs = append(errs, c.validate()...)
-	if len(errs) > 0 {
-		return nil, fmt.Errorf("reading the configuration:\n%w", errors.Join(errs...))
+	c.validate(&bad)
+	if len(bad.texts) > 0 {
+		return c, &bad
 	}
 	return c, nil
 }
 
-// validate holds the variables against each other.
-func (c *Config) validate() []error {
-	var errs []error
-	together := func(ok bool, text string) {
-		if !ok {
-			errs = append(errs, errors.New(text))
+// validate holds the variables against each other, but for those that are bad already.
+func (c *Config) validate(bad *Bad) {
+	together := func(ok bool, text string, variables ...string) {
+		if !ok && !slices.ContainsFunc(variables, func(name string) bool { return slices.Contains(bad.Variables, name) }) {
+			bad.add(text, variables...)
 		}
 	}
-	together(c.TLS != TLSFiles || c.TLSCert != "" && c.TLSKey != "", "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY")
-	together(c.TLSClientCA == "" || c.TLS != TLSOff, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate")
-	together((c.EndpointCert == "") == (c.EndpointKey == ""), "AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY go together")
+	together(c.TLS != TLSFiles || c.TLSCert != "" && c.TLSKey != "", "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY", "AMP_TLS_CERT", "AMP_TLS_KEY")
+	together(c.TLSClientCA == "" || c.TLS != TLSOff, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate", "AMP_TLS")
+	together((c.EndpointCert == "") == (c.EndpointKey == ""), "AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY go together", "AMP_ENDPOINT_CERT", "AMP_ENDPOINT_KEY")
 	named := c.EndpointCert == "" && c.EndpointTokenFile == "" || len(c.EndpointAllow) > 0
-	together(named, "AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentials go only to hosts that it names")
-	together(c.Events != EventsRequired || c.Sink != "", "AMP_EVENTS=required needs K_SINK: somebody has to accept the events")
-	return errs
+	together(named, "AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentials go only to hosts that it names", "AMP_ENDPOINT_ALLOW")
+	together(c.Events != EventsRequired || c.Sink != "", "AMP_EVENTS=required needs K_SINK: somebody has to accept the events", "K_SINK")
 }
 
 func text(field func(*Config) *string) func(*Config, string) error {
 	return func(c *Config, v string) error { *field(c) = v; return nil }
 }
 
-func list(field func(*Config) *[]string) func(*Config, string) error {
-	return func(c *Config, v string) error { *field(c) = split(v); return nil }
+// parsed is text that parse can read: what it makes of it is for whoever uses the field.
+func parsed[T any](field func(*Config) *string, parse func(string) (T, error)) func(*Config, string) error {
+	return func(c *Config, v string) error {
+		_, err := parse(v)
+		if err == nil {
+			*field(c) = v
+		}
+		return err
+	}
 }
 
 // split splits at white space and commas.
@@ -253,11 +291,24 @@ func setMaxBytes(c *Config, v string) (err error) {
 	return err
 }
 
-func setPatchDeny(c *Config, v string) error {
-	if v != "none" {
-		c.PatchDeny = split(v)
+func setEndpointAllow(c *Config, v string) error {
+	_, err := callout.Allowed(split(v), nil)
+	if err == nil {
+		c.EndpointAllow = split(v)
 	}
-	return nil // package patch says what is wrong with a pointer
+	return err
+}
+
+func setPatchDeny(c *Config, v string) error {
+	if v == "none" {
+		c.PatchDeny = nil
+		return nil
+	}
+	if _, err := patch.New(split(v)); err != nil {
+		return fmt.Errorf("AMP_PATCH_DENY: %w", err)
+	}
+	c.PatchDeny = split(v)
+	return nil
 }
 
 func setSource(c *Config, v string) error {

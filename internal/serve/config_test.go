@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -97,6 +98,10 @@ func TestLoadNamesEveryBadVariableAndWhatIsAllowed(t *testing.T) {
 		"AMP_ENDPOINT_CERT":       "cert.pem",
 		"AMP_ENDPOINT_TOKEN_FILE": "token",
 		"AMP_TLS_CLIENT_CA":       "ca.pem",
+		"AMP_PATCH_DENY":          "/spec/a spec/b",
+		"K_SINK":                  "me:secret@sink",
+		"K_CE_OVERRIDES":          "{",
+		"K_CA_CERTS":              "none",
 	}))
 	want := `reading the configuration:
 PORT="http": allowed: a port number
@@ -109,6 +114,10 @@ AMP_WEBHOOKS=",": allowed: names of webhook configurations
 AMP_FAILURE_POLICY="fail": allowed: Fail and Ignore
 AMP_TIMEOUT="2": allowed: a Go duration from 10ms to 30s
 AMP_ENDPOINT_MAX_BYTES="1MB": allowed: a number of bytes from 1 to 16777216
+AMP_PATCH_DENY: "spec/b" is no JSON pointer such as /spec/nodeName or /spec/containers/*/securityContext: it must begin with a slash
+K_SINK: allowed: an http or https URL
+K_CE_OVERRIDES: allowed: JSON like {"extensions":{"name":"value"}}
+K_CA_CERTS: allowed: certificates in PEM; it holds none
 AMP_EVENTS="on": allowed: off, async and required
 AMP_EVENTS_LEVEL="full": allowed: None, Metadata, Patch and Full
 AMP_EVENTS_SOURCE="my cluster": allowed: a URI
@@ -121,6 +130,37 @@ AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentia
 	}
 	if diff := cmp.Diff(want, err.Error()); diff != "" {
 		t.Errorf("error (-want +got):\n%s", diff)
+	}
+}
+
+// Whoever looks at a configuration without starting amp goes by what the good variables say.
+func TestLoadOfABadEnvironmentGivesTheDefaultsInItsPlace(t *testing.T) {
+	for name, test := range map[string]struct {
+		env   map[string]string
+		blame []string
+		check func(*serve.Config) bool
+	}{
+		"a bad value": {map[string]string{"AMP_TIMEOUT": "soon", "AMP_PATCH_DENY": "spec", "AMP_EVENTS": "off"}, []string{"AMP_TIMEOUT", "AMP_PATCH_DENY"},
+			func(c *serve.Config) bool {
+				return c.Timeout == 1500*time.Millisecond && len(c.PatchDeny) == 5 && c.Events == serve.EventsOff
+			}},
+		"two that go together": {map[string]string{"AMP_ENDPOINT_CERT": "c", "AMP_ENDPOINT_ALLOW": "*.svc", "AMP_TIMEOUT": "1s"}, []string{"AMP_ENDPOINT_CERT", "AMP_ENDPOINT_KEY"},
+			func(c *serve.Config) bool { return c.Timeout == time.Second }},
+		"a list that is bad is not missing": {map[string]string{"AMP_ENDPOINT_TOKEN_FILE": "t", "AMP_ENDPOINT_ALLOW": "http://a"}, []string{"AMP_ENDPOINT_ALLOW"},
+			func(c *serve.Config) bool { return c.EndpointAllow == nil }},
+		"nor is a sink that is bad": {map[string]string{"AMP_EVENTS": "required", "K_SINK": "audit.svc"}, []string{"K_SINK"},
+			func(c *serve.Config) bool { return c.Sink == "" }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := serve.Load(env(test.env))
+			var bad *serve.Bad
+			if !errors.As(err, &bad) || !cmp.Equal(bad.Variables, test.blame) {
+				t.Fatalf("%v blames %v, not %v", err, bad, test.blame)
+			}
+			if !test.check(c) {
+				t.Errorf("configuration %+v", c)
+			}
+		})
 	}
 }
 

@@ -103,7 +103,7 @@ func New(ctx context.Context, getenv func(string) string) (*App, error) {
 	}
 	patches, err := patch.New(config.PatchDeny)
 	if err != nil {
-		return nil, fmt.Errorf("AMP_PATCH_DENY: %w", err)
+		return nil, err
 	}
 
 	certificate, err := openCertificate(ctx, config, log)
