@@ -78,6 +78,11 @@ func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration
 		p.fail(rec, err)
 		rec.Time, rec.Took = now(start)
 	}
+	if r.DryRun && r.Explain {
+		if text := review.Explanation(rec); text != "" {
+			rec.Verdict.Warnings = append(rec.Verdict.Warnings, text)
+		}
+	}
 	p.Recorder.Record(ctx, rec)
 	return rec
 }

@@ -357,6 +357,27 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+func TestDryRunThatAsksIsTold(t *testing.T) {
+	const a = "http://a"
+	w := world{policy: &review.Policy{Enabled: true, Mutate: endpoints(t, a)}, answers: map[string]review.Answer{a: patch("/1")}, events: review.LevelPatch}
+	for name, test := range map[string]struct {
+		dryRun, explain bool
+		want            string
+	}{
+		"one that asks":                  {true, true, "amp: dry run, mutate: mutated, operations: 1"},
+		"one that does not":              {true, false, ""},
+		"a Pod that is created and asks": {false, true, ""},
+	} {
+		run(t, name, func(t *testing.T) {
+			rec := w.proxy().Review(t.Context(), &review.Review{UID: "u", Operation: review.Mutate, DryRun: test.dryRun, Explain: test.explain, Pod: json.RawMessage("pod")}, 0)
+			last := rec.Verdict.Warnings[len(rec.Verdict.Warnings)-1]
+			if told := strings.HasPrefix(last, review.ExplanationPrefix); told != (test.want != "") || told && last != test.want {
+				t.Errorf("the last warning is %q, not %q", last, test.want)
+			}
+		})
+	}
+}
+
 // undelivered is the error of an event that the sink did not take.
 type undelivered struct{ sent bool }
 

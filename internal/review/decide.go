@@ -2,6 +2,8 @@ package review
 
 import (
 	"cmp"
+	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -66,6 +68,15 @@ func Skip(warning string) Verdict {
 //
 // Under Fail the user reads the whole message; under Ignore a warning of at most 120 characters.
 func Decide(rec *Record) Verdict {
+	v := decide(rec)
+	if rec.Policy.Shadow {
+		return Verdict{Outcome: OutcomeShadowed, Message: v.Message, Code: v.Code}
+	}
+	return v
+}
+
+// decide is Decide where there is no shadow mode.
+func decide(rec *Record) Verdict {
 	r, run := rec.Review, &rec.Run
 	endpoint, err := run.Failed()
 	v := Verdict{Warnings: warnings(run)}
@@ -82,8 +93,6 @@ func Decide(rec *Record) Verdict {
 	}
 
 	switch {
-	case rec.Policy.Shadow:
-		v.Outcome, v.Warnings = OutcomeShadowed, nil
 	case err != nil && rec.FailurePolicy == Ignore:
 		// One warning, so that it is read: what the steps before the failed one had to say is void.
 		v.Outcome, v.Warnings = OutcomeFailedOpen, []string{ignoredWarning(rec, endpoint, err)}
@@ -97,6 +106,42 @@ func Decide(rec *Record) Verdict {
 		v.Outcome = OutcomeUnchanged
 	}
 	return v
+}
+
+// explanationLength is the most characters of an Explanation. Whoever asked for it reads more than a warning that
+// nobody asked for may have; past 256 the API server might cut it.
+const explanationLength = 250
+
+// ExplanationPrefix is how an Explanation begins; the operation follows.
+const ExplanationPrefix = "amp: dry run, "
+
+// Explanation is what a dry run that asks for it is told besides: how its review ended, in shadow mode how it else
+// would have. A dry run leaves no event and no stamp by which that could be seen, and under Ignore an API server that
+// does not reach amp says nothing at all. It is empty where the user is told already, of a failure or a refusal.
+func Explanation(rec *Record) string {
+	v, mode := rec.Verdict, ""
+	if v.Outcome == OutcomeShadowed {
+		v, mode = decide(rec), "shadow mode, else "
+	}
+	var what string
+	switch v.Outcome {
+	case OutcomeMutated:
+		what = fmt.Sprintf("mutated, operations: %d", len(v.Patch))
+	case OutcomeSkipped:
+		if len(v.Warnings) > 0 {
+			return ""
+		}
+		what = "left alone"
+	case OutcomeRejected, OutcomeFailedOpen:
+		if mode == "" {
+			return ""
+		}
+		what = map[Outcome]string{OutcomeRejected: "rejected", OutcomeFailedOpen: "admitted unchanged"}[v.Outcome] +
+			": " + strings.TrimPrefix(v.Message, "amp: ")
+	default:
+		what = string(v.Outcome)
+	}
+	return Clip(ExplanationPrefix+string(rec.Review.Operation)+": "+mode+what, explanationLength)
 }
 
 // FailurePolicyFor is the failure policy that holds for r: its path's, else its Namespace's, else the

@@ -17,6 +17,9 @@ const nodesGroup = "system:nodes"
 // StampAnnotation is the annotation by which a mutated Pod names its event.
 const StampAnnotation = "amp.txn2.com/event"
 
+// ExplainAnnotation is the annotation, "true", by which a Pod of a dry run asks what amp does with it.
+const ExplainAnnotation = "amp.txn2.com/explain"
+
 // Read reads the body of a POST as an admission.k8s.io/v1 AdmissionReview. Its errors say what was expected
 // and are meant for an HTTP 400.
 //
@@ -114,8 +117,11 @@ func (r *Review) readPod(pod gjson.Result) {
 			})
 		case "annotations":
 			value.ForEach(func(key, value gjson.Result) bool {
-				if key.String() == StampAnnotation {
+				switch key.String() {
+				case StampAnnotation:
 					r.Stamp = value.String()
+				case ExplainAnnotation:
+					r.Explain = value.String() == "true"
 				}
 				return true
 			})

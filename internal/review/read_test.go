@@ -117,6 +117,18 @@ func TestReadTellsWhatIsLeftAlone(t *testing.T) {
 	}
 }
 
+func TestReadTellsWhoAsksForAnExplanation(t *testing.T) {
+	for annotations, want := range map[string]bool{
+		`{"amp.txn2.com/explain":"true"}`: true, `{"amp.txn2.com/explain":"false"}`: false, `{"explain":"true"}`: false, `null`: false,
+	} {
+		body := `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","object":{"metadata":{"annotations":` + annotations + `}}}}`
+		r, err := review.Read([]byte(body), review.Mutate)
+		if err != nil || r.Explain != want {
+			t.Errorf("%s: %v, %v", annotations, r.Explain, err)
+		}
+	}
+}
+
 func TestReadNamesTheController(t *testing.T) {
 	r, err := review.Read(request(podResource+`,"operation":"CREATE","object":{"metadata":{"ownerReferences":[
 		{"apiVersion":"v1","kind":"Node","name":"n","uid":"1"},

@@ -36,6 +36,7 @@ type Review struct {
 	User         string   // who creates the Pod
 	Groups       []string // of that user
 	DryRun       bool
+	Explain      bool // the Pod asks, by ExplainAnnotation, how the review of a dry run ended
 
 	// Pod is the object byte for byte as it came, nil where the review holds none.
 	Pod        json.RawMessage
