@@ -112,8 +112,14 @@ func decide(rec *Record) Verdict {
 // nobody asked for may have; past 256 the API server might cut it.
 const explanationLength = 250
 
-// ExplanationPrefix is how an Explanation begins; the operation follows.
-const ExplanationPrefix = "amp: dry run, "
+// How an Explanation is worded, for whoever reads it with a program: the prefix is followed by the operation and a
+// colon, then what it ended with or, in shadow mode, would have ended with.
+const (
+	ExplanationPrefix = "amp: dry run, "
+	ExplainedShadow   = "shadow mode, else "
+	ExplainedFailure  = "failed: "
+	ExplainedRefusal  = "refused: "
+)
 
 // Explanation is what a dry run that asks for it is told besides: how its review ended, in shadow mode how it else
 // would have. A dry run leaves no event and no stamp by which that could be seen, and under Ignore an API server that
@@ -121,23 +127,21 @@ const ExplanationPrefix = "amp: dry run, "
 func Explanation(rec *Record) string {
 	v, mode := rec.Verdict, ""
 	if v.Outcome == OutcomeShadowed {
-		v, mode = decide(rec), "shadow mode, else "
+		v, mode = decide(rec), ExplainedShadow
 	}
+	_, failed := rec.Run.Failed()
 	var what string
-	switch v.Outcome {
-	case OutcomeMutated:
-		what = fmt.Sprintf("mutated, operations: %d", len(v.Patch))
-	case OutcomeSkipped:
-		if len(v.Warnings) > 0 {
-			return ""
-		}
+	switch {
+	case v.Message != "" && mode == "", len(v.Warnings) > 0 && v.Outcome == OutcomeSkipped:
+		return ""
+	case failed != nil:
+		what = ExplainedFailure + strings.TrimPrefix(v.Message, "amp: ")
+	case rec.Run.Refusal != nil:
+		what = ExplainedRefusal + v.Message
+	case v.Outcome == OutcomeSkipped:
 		what = "left alone"
-	case OutcomeRejected, OutcomeFailedOpen:
-		if mode == "" {
-			return ""
-		}
-		what = map[Outcome]string{OutcomeRejected: "rejected", OutcomeFailedOpen: "admitted unchanged"}[v.Outcome] +
-			": " + strings.TrimPrefix(v.Message, "amp: ")
+	case v.Outcome == OutcomeMutated:
+		what = fmt.Sprintf("mutated, operations: %d", len(v.Patch))
 	default:
 		what = string(v.Outcome)
 	}

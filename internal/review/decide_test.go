@@ -114,9 +114,9 @@ func TestExplanation(t *testing.T) {
 		"a refusal, of which the message says": {review.Mutate, &review.Policy{}, refused, review.Fail, ""},
 		"a patch in shadow mode":               {review.Mutate, shadow, patched, review.Fail, "amp: dry run, mutate: shadow mode, else mutated, operations: 2"},
 		"no change in shadow mode":             {review.Mutate, shadow, review.Run{}, review.Fail, "amp: dry run, mutate: shadow mode, else unchanged"},
-		"a failure in shadow mode":             {review.Mutate, shadow, failed, review.Fail, "amp: dry run, mutate: shadow mode, else rejected: endpoint http://hook.svc/mutate: answered 500"},
-		"and under Ignore":                     {review.Mutate, shadow, failed, review.Ignore, "amp: dry run, mutate: shadow mode, else admitted unchanged: endpoint http://hook.svc/mutate: answered 500"},
-		"a refusal in shadow mode":             {review.Validate, shadow, refused, review.Ignore, "amp: dry run, validate: shadow mode, else rejected: no GPUs left"},
+		"a failure in shadow mode":             {review.Mutate, shadow, failed, review.Fail, "amp: dry run, mutate: shadow mode, else failed: endpoint http://hook.svc/mutate: answered 500"},
+		"and under Ignore":                     {review.Mutate, shadow, failed, review.Ignore, "amp: dry run, mutate: shadow mode, else failed: endpoint http://hook.svc/mutate: answered 500"},
+		"a refusal in shadow mode":             {review.Validate, shadow, refused, review.Ignore, "amp: dry run, validate: shadow mode, else refused: no GPUs left"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rec := &review.Record{Review: &review.Review{Operation: test.op}, Policy: test.p, Run: test.run, FailurePolicy: test.policy}
