@@ -19,28 +19,35 @@ import (
 	"github.com/txn2/amp/internal/serve"
 )
 
-const usage = `kubectl amp: what an operator of amp, the Kubernetes Admission Mutation Proxy, needs besides kubectl.
+const usage = `kubectl amp: what an operator of amp, the Kubernetes Admission Mutation Proxy,
+needs besides kubectl.
 
-usage: kubectl amp doctor [flags]   says what is wrong with an installation of amp, and the remedy
+usage: kubectl amp doctor [flags]   says what is wrong with an installation, and
+                                    the remedy
        kubectl amp version
 
 kubectl amp doctor --help lists its flags and exit codes.
 `
 
-const doctorUsage = `kubectl amp doctor looks at an installation of amp and at each namespace that has opted in, says what is
-wrong and how to put it right. It changes nothing: the Pods that it creates are dry runs, for which amp asks the
-namespaces' endpoints.
+const doctorUsage = `kubectl amp doctor looks at an installation of amp and at each namespace that
+has opted in, says what is wrong and how to put it right. It changes nothing:
+the Pods that it creates are dry runs, for which amp asks the namespaces'
+endpoints.
 
 usage: kubectl amp doctor [flags]
 
-It reads webhook configurations, Namespaces (their metadata), Services, EndpointSlices, Deployments, Pods; to see
-each replica's certificate it forwards a port (or reads tls.crt of amp's Secret), to know what amp may do it
-creates SubjectAccessReviews. What you may not do is skipped, and said to be.
+It reads webhook configurations, Namespaces (their metadata), Services,
+EndpointSlices, Deployments, Pods, and ConfigMaps that amp's environment comes
+from. To see each replica's certificate it forwards a port (or reads tls.crt of
+amp's Secret); to know what amp may do it creates SubjectAccessReviews, and a
+SelfSubjectReview to know who it is itself. What you may not do is skipped, and
+said to be.
 
 exit codes:
   0  nothing has failed; there may be warnings, and checks that were skipped
   1  something has failed: a check that says so, with its remedy
-  2  nothing could be looked at: a wrong flag, no cluster, no right to read webhook configurations
+  2  nothing could be looked at: a wrong flag, no cluster, no right to read
+     webhook configurations; or it was interrupted
 
 flags:
 `
@@ -100,7 +107,7 @@ func runDoctor(ctx context.Context, args []string, out, errs io.Writer) int {
 
 	switch err := flags.Parse(args); {
 	case errors.Is(err, pflag.ErrHelp):
-		fmt.Fprint(out, doctorUsage, flags.FlagUsagesWrapped(100))
+		fmt.Fprint(out, doctorUsage, flags.FlagUsagesWrapped(80))
 		return exitOK
 	case err != nil:
 		return fail(err)

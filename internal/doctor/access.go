@@ -27,7 +27,10 @@ type access struct {
 // needed is what amp's ServiceAccount must be allowed to do: what the roles in deploy/ grant it, and no list
 // of its own that could fall behind.
 func needed(namespace string, config *serve.Config) []access {
-	paths := []string{"base/rbac.yaml"}
+	var paths []string
+	if config.NamespacesFile == "" {
+		paths = append(paths, "base/rbac.yaml")
+	}
 	if config.TLS == serve.TLSSelf {
 		paths = append(paths, "self/rbac.yaml")
 	}
@@ -106,6 +109,9 @@ func checkAccess(account string, all []access, fix remedies) Check {
 		return c
 	}
 	c.Message = fmt.Sprintf("ServiceAccount %s may do what amp needs with AMP_TLS=%s", account, fix.tls)
+	if fix.tls == "" {
+		c.Message = fmt.Sprintf("ServiceAccount %s may read Namespaces; what it needs besides, AMP_TLS would say, which cannot be seen", account)
+	}
 	var order []string
 	verbs := map[string][]string{} // by what they are lacking for
 	for _, a := range all {

@@ -74,6 +74,10 @@ func sign(t *testing.T, template, parent *x509.Certificate, public *ecdsa.Public
 func TestCertificates(t *testing.T) {
 	ours, theirs := newAuthority(t), newAuthority(t)
 	good, other := ours.serving(t, "amp.amp-system.svc"), ours.serving(t, "amp.elsewhere.svc")
+	short := &authority{key: ours.key} // the same CA, with a life of its own
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "amp-ca"}, NotBefore: start,
+		NotAfter: start.AddDate(0, 0, 30), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	short.certificate = sign(t, template, template, &short.key.PublicKey, short.key)
 	both := slices.Concat(theirs.bundle(t), ours.bundle(t))
 	replicas := func(chains ...[]*x509.Certificate) (all []presented) {
 		for i, chain := range chains {
@@ -98,6 +102,10 @@ func TestCertificates(t *testing.T) {
 			[]outcome{{OK, "pod/a presents one that the webhooks trust, until 2026-04-01 00:00 UTC (29 days)"}}},
 		"later it is overdue": {[2][]byte{both, both}, replicas(good), 64 * day,
 			[]outcome{{Warning, "pod/a presents one that the webhooks trust, until 2026-04-01 00:00 UTC (26 days): its renewal is overdue, which was due on 2026-03-02 00:00 UTC"}}},
+		"its CA has expired": {[2][]byte{short.bundle(t), both}, replicas(good), 40 * day,
+			[]outcome{{Failed, "pod/a: the API server does not trust the certificate: the caBundle of fail.amp.txn2.com, ignore.amp.txn2.com holds a CA that is not valid now: it is so until 2026-01-31 00:00 UTC"}}},
+		"one could not be asked": {[2][]byte{both, both}, append(replicas(good, good), presented{by: "pod/c", unasked: "port-forward: no"}), day,
+			[]outcome{{OK, "each replica that could be asked presents one that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}, {Skipped, "pod/c could not be asked: port-forward: no"}}},
 		"expired": {[2][]byte{both, both}, replicas(good, good), 91 * day,
 			[]outcome{{Failed, "pod/a, pod/b: the certificate is not valid now: it is so from 2026-01-01 00:00 UTC until 2026-04-01 00:00 UTC"}}},
 		"another CA in one configuration": {[2][]byte{theirs.bundle(t), ours.bundle(t)}, replicas(good), day,
@@ -120,7 +128,7 @@ func TestCertificates(t *testing.T) {
 				m.hooks[i].ClientConfig.CABundle, v.hooks[i].ClientConfig.CABundle = test.bundles[0], test.bundles[1]
 			}
 			var got []outcome
-			for _, c := range checkCertificates([]configuration{m, v}, seen[[]presented]{value: test.all}, start.Add(test.after), remedies{secret: "amp-tls"}) {
+			for _, c := range checkCertificates([]configuration{m, v}, seen[[]presented]{value: test.all}, start.Add(test.after), remedies{secret: "amp-tls", tls: serve.TLSSelf, namespace: "amp-system", deployment: "amp"}) {
 				got = append(got, outcome{c.Status, c.Message})
 				if (c.Status == Failed || c.Status == Warning) == (c.Remedy == "") {
 					t.Errorf("%s: remedy %q", c.Message, c.Remedy)
@@ -130,6 +138,22 @@ func TestCertificates(t *testing.T) {
 				t.Errorf("%v\nwant %v", got, test.want)
 			}
 		})
+	}
+}
+
+// Of a certificate that others make nobody knows when they renew it.
+func TestCertificateOfOthers(t *testing.T) {
+	ca := newAuthority(t)
+	m, _ := shipped()
+	for i := range m.hooks {
+		m.hooks[i].ClientConfig.CABundle = ca.bundle(t)
+	}
+	all := seen[[]presented]{value: []presented{{by: "pod/a", chain: ca.serving(t, "amp.amp-system.svc")}}}
+	for days, want := range map[int]Status{70: OK, 82: Warning} {
+		status, message := the(t, checkCertificates([]configuration{m}, all, start.AddDate(0, 0, days), remedies{tls: serve.TLSFiles})...)
+		if status != want || strings.HasSuffix(message, "it is near its end") != (want == Warning) {
+			t.Errorf("after %d days: %s: %s", days, status, message)
+		}
 	}
 }
 
@@ -162,6 +186,22 @@ func TestRemediesOfCertificates(t *testing.T) {
 	} {
 		if !strings.Contains(test.remedy, test.want) {
 			t.Errorf("%q does not say %q", test.remedy, test.want)
+		}
+	}
+	url := remedies{namespace: "amp-system", url: "https://amp.example.com", tls: serve.TLSSelf}
+	for _, remedy := range []string{url.bundle(), url.renew(), url.noTLS(), url.reach("", false)} {
+		if !strings.Contains(remedy, "https://amp.example.com") || strings.Contains(remedy, "kubectl") {
+			t.Errorf("where the webhooks call a URL: %q", remedy)
+		}
+	}
+	for want, r := range map[string]remedies{
+		"kubectl apply -k deploy\n":              {namespace: "amp-system", tls: serve.TLSSelf},
+		"kubectl apply -k deploy/cert-manager\n": {namespace: "amp-system", tls: serve.TLSFiles},
+		"kubectl apply -k knative\n":             {namespace: "amp-system", tls: serve.TLSSelf, knative: "amp"},
+		"apply the overlay again by which deploy was installed into namespace elsewhere:": {namespace: "elsewhere"},
+	} {
+		if got := r.apply(); !strings.HasPrefix(got, want) {
+			t.Errorf("%q is not %q…", got, want)
 		}
 	}
 	knative := remedies{namespace: "amp-system", knative: "amp"}

@@ -128,7 +128,7 @@ func (c *cluster) webhooks(ctx context.Context) (m, v seen[[]configuration]) {
 	return seen[[]configuration]{ours(ms, wantM), err}, seen[[]configuration]{ours(vs, wantV), errV}
 }
 
-// backend looks for a Service and what is behind it; with pods also for the Pods.
+// backend looks for a Service and what is behind it; with pods also for the Pods' labels.
 func (c *cluster) backend(ctx context.Context, name types.NamespacedName, pods bool) *backend {
 	service, err := get(ctx, c, func(ctx context.Context) (*corev1.Service, error) {
 		return c.kube.CoreV1().Services(name.Namespace).Get(ctx, name.Name, getOptions)
@@ -147,11 +147,36 @@ func (c *cluster) backend(ctx context.Context, name types.NamespacedName, pods b
 		b.slices = list.Items
 	}
 	if by := backing(service); pods && len(by) > 0 {
-		b.pods, b.err = c.pods(ctx, name.Namespace, by)
+		b.labels, b.err = c.podLabels(ctx, name.Namespace, by)
 	}
 	return b
 }
 
+// podLabels are the labels of the Pods that a Service selects or, where none runs now, of those that would be made.
+func (c *cluster) podLabels(ctx context.Context, namespace string, by map[string]string) (all []labels.Set, err error) {
+	pods, err := c.pods(ctx, namespace, by)
+	for _, pod := range pods {
+		all = append(all, pod.Labels)
+	}
+	if err != nil || len(all) > 0 {
+		return all, err
+	}
+	list, err := get(ctx, c, func(ctx context.Context) (*appsv1.DeploymentList, error) {
+		return c.kube.AppsV1().Deployments(namespace).List(ctx, metav1.ListOptions{})
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range making(list.Items, by) {
+		all = append(all, d.Spec.Template.Labels)
+	}
+	if len(all) == 0 {
+		all = append(all, by) // those by which it would know them
+	}
+	return all, nil
+}
+
+// pods are those that have not ended: evicted ones stay for as long as nobody cleans up.
 func (c *cluster) pods(ctx context.Context, namespace string, by map[string]string) ([]corev1.Pod, error) {
 	list, err := get(ctx, c, func(ctx context.Context) (*corev1.PodList, error) {
 		return c.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector(by)})
@@ -159,7 +184,9 @@ func (c *cluster) pods(ctx context.Context, namespace string, by map[string]stri
 	if err != nil {
 		return nil, err
 	}
-	return list.Items, nil
+	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+		return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
+	}), nil
 }
 
 // deployments are those whose Pods the Service selects, be they amp's one or those of a Knative Service's
@@ -171,21 +198,12 @@ func (c *cluster) deployments(ctx context.Context, namespace string, service *co
 	if err != nil {
 		return nil, err
 	}
-	matching := func(by map[string]string) []appsv1.Deployment {
-		var some []appsv1.Deployment
-		for _, d := range list.Items {
-			if len(by) > 0 && labels.SelectorFromSet(by).Matches(labels.Set(d.Spec.Template.Labels)) {
-				some = append(some, d)
-			}
-		}
-		return some
-	}
 	var some []appsv1.Deployment
 	if service != nil {
-		some = matching(service.Spec.Selector)
+		some = making(list.Items, service.Spec.Selector)
 	}
 	if len(some) == 0 {
-		some = matching(map[string]string{"app.kubernetes.io/name": "amp", "app.kubernetes.io/component": "proxy"})
+		some = making(list.Items, map[string]string{"app.kubernetes.io/name": "amp", "app.kubernetes.io/component": "proxy"})
 	}
 	// Old revisions of a Knative Service stay, scaled to 0.
 	slices.SortFunc(some, func(a, b appsv1.Deployment) int {
@@ -197,6 +215,16 @@ func (c *cluster) deployments(ctx context.Context, namespace string, service *co
 		}
 	}
 	return some, nil
+}
+
+// making are the Deployments whose Pods have these labels, of which there must be one at least.
+func making(all []appsv1.Deployment, by map[string]string) (some []appsv1.Deployment) {
+	for _, d := range all {
+		if len(by) > 0 && labels.SelectorFromSet(by).Matches(labels.Set(d.Spec.Template.Labels)) {
+			some = append(some, d)
+		}
+	}
+	return some
 }
 
 // configMaps reads those that a container's environment comes from. One that cannot be read is left out.
@@ -237,34 +265,44 @@ func (c *cluster) may(ctx context.Context, namespace, account string, all []acce
 func (c *cluster) presented(ctx context.Context, to called, b backend, secret string) ([]presented, error) {
 	if to.url != "" {
 		chain, err := c.direct(ctx, net.JoinHostPort(to.host, strconv.Itoa(int(to.port))), to.host)
+		if unasked(err) != "" {
+			return nil, fmt.Errorf("it cannot be reached from here: %w", err)
+		}
 		return []presented{{by: to.url, chain: chain, err: err}}, nil
 	}
-	why := "no replica is ready"
+	if to.service.Name == "" {
+		return nil, nil
+	}
 	var all []presented
 	if b.err == nil && b.service != nil {
 		ready := slices.DeleteFunc(b.ready(to.port), func(t target) bool { return t.pod == "" })
 		all = make([]presented, len(ready))
 		each(ready, func(i int, t target) {
 			chain, err := c.through(ctx, to.service.Namespace, t.pod, t.port, to.host)
-			all[i] = presented{by: "pod/" + t.pod, chain: chain, err: err}
+			all[i] = presented{by: "pod/" + t.pod, chain: chain, err: err, unasked: unasked(err)}
 		})
 	}
-	all = slices.DeleteFunc(all, func(p presented) bool {
-		var tunnel *tunnelError
-		if !errors.As(p.err, &tunnel) {
-			return false
-		}
-		why = "port-forward: " + review.Clip(review.Line(tunnel.Error()), 120)
-		return true
-	})
-	if len(all) > 0 || to.service.Name == "" {
+	if slices.ContainsFunc(all, func(p presented) bool { return p.unasked == "" }) {
 		return all, nil
+	}
+	why := "no replica is behind the Service that could be asked"
+	if len(all) > 0 {
+		why = all[0].unasked
 	}
 	chain, err := c.inSecret(ctx, to.service.Namespace, secret)
 	if err != nil {
 		return nil, fmt.Errorf("%s; %w", why, err)
 	}
 	return []presented{{by: "secret/" + secret, chain: chain, instead: why}}, nil
+}
+
+// unasked says why somebody could not be asked, if that is what an error means.
+func unasked(err error) string {
+	var tunnel *tunnelError
+	if !errors.As(err, &tunnel) {
+		return ""
+	}
+	return "port-forward: " + review.Clip(review.Line(tunnel.Error()), 120)
 }
 
 // namespaces are those that hold one of amp's keys. All are listed, since a forgotten label is what is looked
@@ -334,8 +372,8 @@ func (c *cluster) around(ctx context.Context, amp string, all []namespace) *worl
 // resolving is more than a name may take: amp's whole review has less.
 const resolving = 3 * time.Second
 
-// rules are amp's own about where it may call, as its settings have it and if they named every host. In a Pod,
-// the API server is the Service kubernetes.
+// rules are amp's own about where it may call, as its settings have it, nil where nobody can tell, and if they named
+// every host. In a Pod, the API server is the Service kubernetes.
 func (c *cluster) rules(ctx context.Context, s *settings) (mayCall, mayName rule) {
 	var apiServer []string
 	b := c.backend(ctx, types.NamespacedName{Namespace: "default", Name: "kubernetes"}, false)
@@ -347,10 +385,8 @@ func (c *cluster) rules(ctx context.Context, s *settings) (mayCall, mayName rule
 		}
 	}
 	mayName, _ = callout.Allowed([]string{"*"}, apiServer) // a list that is known to be good
-	mayCall, err := callout.Allowed(s.config.EndpointAllow, apiServer)
-	if err != nil {
-		// amp does not start with it. What the list is once it is put right, nobody knows.
-		s.err, mayCall = cmp.Or(s.err, err), mayName
+	if s.doubt("AMP_ENDPOINT_ALLOW") == "" {
+		mayCall, _ = callout.Allowed(s.config.EndpointAllow, apiServer) // it has been loaded, and so is good
 	}
 	return mayCall, mayName
 }

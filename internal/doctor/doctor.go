@@ -50,6 +50,9 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	report := &Report{Version: o.Version, Kubernetes: version, Namespace: i.fix.namespace}
 	report.Checks = i.checks(time.Now())
 	report.Checks = append(report.Checks, c.examine(ctx, i, broken(report.Checks))...)
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("looking at the installation: %w", err) // what was skipped for that is no finding
+	}
 	for _, check := range report.Checks {
 		report.Summary.count(check.Status)
 	}
@@ -68,13 +71,12 @@ type installation struct {
 	deployments          seen[[]appsv1.Deployment]
 	pods                 []corev1.Pod
 	account              string // its ServiceAccount, empty if unknown
+	image                string // that its Pods are made of
 	settings             settings
 	access               []access
 	presented            seen[[]presented]
 	fix                  remedies
-	// mayCall is amp's rule about addresses as it is configured, mayName what it would be at most if
-	// AMP_ENDPOINT_ALLOW named every host.
-	mayCall, mayName rule
+	mayCall, mayName     rule // see world
 }
 
 // configurations are all that were found.
@@ -97,19 +99,25 @@ func (c *cluster) installation(ctx context.Context, namespace string, m, v seen[
 	if len(i.called) > 0 {
 		to = i.called[0]
 	}
-	i.fix.namespace = cmp.Or(namespace, to.service.Namespace, shippedNamespace)
+	i.fix.url, i.fix.namespace = to.url, cmp.Or(namespace, to.service.Namespace, shippedNamespace)
 	namespace = i.fix.namespace
 
 	if to.service.Name != "" {
 		i.behind = *c.backend(ctx, to.service, false)
 	}
+	if i.behind.service != nil {
+		i.fix.knative = i.behind.service.Spec.Selector["serving.knative.dev/service"]
+	}
 	i.deployments.value, i.deployments.err = c.deployments(ctx, namespace, i.behind.service)
-	i.fix.deployment = "amp"
+	i.fix.deployment, i.image = "amp", "amp"
 	var amp *corev1.Container
 	if all := i.deployments.value; len(all) > 0 {
 		spec := &all[0].Spec.Template.Spec
 		i.account, amp = cmp.Or(spec.ServiceAccountName, "default"), container(spec.Containers)
 		i.fix.deployment, i.fix.knative = all[0].Name, all[0].Labels["serving.knative.dev/service"]
+		if amp != nil {
+			i.image = amp.Image
+		}
 		for _, d := range all {
 			pods, err := c.pods(ctx, namespace, d.Spec.Selector.MatchLabels)
 			if err == nil {
@@ -119,7 +127,9 @@ func (c *cluster) installation(ctx context.Context, namespace string, m, v seen[
 		i.fix.secret = mountedSecret(spec)
 	}
 	i.settings = read(amp, c.configMaps(ctx, namespace, amp))
-	i.fix.tls = i.settings.config.TLS
+	if i.settings.doubt("AMP_TLS") == "" {
+		i.fix.tls = i.settings.config.TLS
+	}
 	if i.fix.tls == serve.TLSSelf || i.fix.secret == "" {
 		i.fix.secret = i.settings.config.TLSSecret
 	}
@@ -172,70 +182,66 @@ func (i *installation) checks(now time.Time) []Check {
 // examine looks at the namespaces. Where the installation is broken no Pod is tried: each namespace would
 // only say so again.
 func (c *cluster) examine(ctx context.Context, i *installation, broken bool) []Check {
+	untold := func(id, why string) Check { return Check{ID: id, Subject: "namespaces", Status: Skipped, Message: why} }
+	if i.settings.config.NamespacesFile != "" {
+		return []Check{untold("namespaces", "not looked at: amp goes by a file of Namespaces (AMP_NAMESPACES_FILE)")}
+	}
 	all, err := c.namespaces(ctx)
 	if err != nil {
-		return []Check{{ID: "namespaces", Subject: "namespaces", Status: Skipped, Message: "not looked at: " + err.Error()}}
+		return []Check{untold("namespaces", "not looked at: "+err.Error())}
 	}
 	w := c.around(ctx, i.fix.namespace, all)
 	w.mayCall, w.mayName = i.mayCall, i.mayName
-	var installation, checks []Check
-	var tried []*namespace
+	var opted []*namespace
+	var others []Check
 	for k := range all {
-		n := &all[k]
-		if !n.policy.Enabled {
-			checks = append(checks, checkOptIn(n)...)
-			continue
+		if n := &all[k]; n.policy.Enabled {
+			opted = append(opted, n)
+		} else {
+			others = append(others, checkOptIn(n)...)
 		}
-		tried = append(tried, n)
 	}
-	own := make([][]Check, len(tried)) // by namespace
-	for k, n := range tried {
+	own := make([][]Check, len(opted)) // by namespace
+	for k, n := range opted {
 		own[k] = checkNamespace(n, i, w, broken)
 	}
-
-	runs := make([]*dryRun, len(tried))
-	image := "amp"
-	if spec := container(imagesOf(i.deployments.value)); spec != nil {
-		image = spec.Image
-	}
+	var whole []Check
 	switch {
-	case len(tried) == 0:
-		installation = append(installation, Check{ID: "dry-run", Subject: "namespaces", Status: Skipped, Message: "no namespace has opted in that a Pod could be tried in"})
+	case len(opted) == 0:
+		whole = append(whole, untold("dry-run", "no namespace has opted in that a Pod could be tried in"))
 	case broken:
-		installation = append(installation, Check{ID: "dry-run", Subject: "namespaces", Status: Skipped, Message: "no Pod was tried in any namespace: what failed above comes first"})
+		whole = append(whole, untold("dry-run", "no Pod was tried in any namespace: what failed above comes first"))
 	default:
-		user := c.user(ctx)
-		each(tried, func(k int, n *namespace) {
-			if wellEnough(own[k]) && len(n.policy.Mutate)+len(n.policy.Validate) > 0 {
-				if pod := podLike(n.policy.Pods, image); pod != nil {
-					d := c.dryRun(ctx, n.name, pod)
-					d.user, runs[k] = user, &d
-				}
+		runs, user := make([]*dryRun, len(opted)), c.user(ctx)
+		each(opted, func(k int, n *namespace) { runs[k] = c.try(ctx, n, own[k], i.image, user) })
+		for k, n := range opted {
+			if runs[k] != nil {
+				own[k] = append(own[k], checkDryRun(n, runs[k]))
 			}
-		})
-	}
-	var reached []dryRun
-	for k, n := range tried {
-		switch {
-		case runs[k] != nil:
-			reached = append(reached, *runs[k])
-			own[k] = append(own[k], checkDryRun(n, *runs[k]))
-		case !broken && !wellEnough(own[k]):
-			own[k] = append(own[k], n.check("dry-run", Skipped, "no Pod was tried: what failed above comes first", ""))
-		case !broken && len(n.policy.Mutate)+len(n.policy.Validate) > 0:
-			own[k] = append(own[k], n.check("dry-run", Skipped, "no Pod was tried: none could be thought of that "+namespaces.AnnotationPods+" selects", ""))
 		}
+		whole = checkCalls(opted, runs, i.fix, i.settings.config.TLSClientCA != "")
 	}
-	return slices.Concat(checkCalls(reached), installation, slices.Concat(own...), checks)
+	return slices.Concat(whole, slices.Concat(own...), others)
 }
 
-func wellEnough(checks []Check) bool { return !broken(checks) }
-
-func imagesOf(all []appsv1.Deployment) []corev1.Container {
-	if len(all) == 0 {
+// try creates a Pod as a dry run, nil where the namespace asks nobody. One that fails is tried again: an endpoint may
+// start only when it is asked, and what a doctor wakes is no patient.
+func (c *cluster) try(ctx context.Context, n *namespace, checks []Check, image, user string) *dryRun {
+	pod := podLike(n.policy.Pods, image)
+	switch {
+	case len(n.asked()) == 0:
 		return nil
+	case broken(checks):
+		return &dryRun{untried: "what failed above comes first"}
+	case pod == nil:
+		return &dryRun{untried: "none could be thought of that " + namespaces.AnnotationPods + " selects"}
 	}
-	return all[0].Spec.Template.Spec.Containers
+	d := c.dryRun(ctx, n.name, pod)
+	if d.user = user; checkDryRun(n, &d).Status == Failed {
+		d = c.dryRun(ctx, n.name, pod)
+		d.user = user
+	}
+	return &d
 }
 
 // checkNamespace are the checks of one that has opted in, but for its dry run.
@@ -255,5 +261,9 @@ func checkNamespace(n *namespace, i *installation, w *world, broken bool) []Chec
 	for _, e := range n.policy.Validate {
 		checks = append(checks, checkEndpoint(n, namespaces.AnnotationValidation, e, w, i.fix))
 	}
-	return slices.Concat(checks, checkDeadlock(n, w), checkValidate(n), checkTimeout(n, i.settings.config.Timeout))
+	checks = slices.Concat(checks, checkDeadlock(n, w), checkValidate(n))
+	if i.settings.doubt("AMP_TIMEOUT") == "" {
+		checks = append(checks, checkTimeout(n, i.settings.config.Timeout)...)
+	}
+	return checks
 }

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,10 +15,12 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 
 	"github.com/txn2/amp/internal/namespaces"
+	"github.com/txn2/amp/internal/review"
 )
 
-// dryRun is what came of a Pod that was created as a dry run.
+// dryRun is what came of a Pod that was created as a dry run, and asked amp to explain itself.
 type dryRun struct {
+	untried  string // why none was created; empty if one was
 	err      error
 	warnings []string
 	user     string // who created it
@@ -32,7 +35,7 @@ func podLike(selector labels.Selector, image string) *corev1.Pod {
 	}
 	yes, no := true, false
 	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "amp-doctor-", Labels: matching},
+		ObjectMeta: metav1.ObjectMeta{GenerateName: "amp-doctor-", Labels: matching, Annotations: map[string]string{review.ExplainAnnotation: "true"}},
 		Spec: corev1.PodSpec{
 			AutomountServiceAccountToken: &no,
 			SecurityContext: &corev1.PodSecurityContext{
@@ -92,38 +95,78 @@ func (d *dryRun) unanswered() string {
 	return ""
 }
 
+// told is how the review of one operation ended, as amp explains it; empty if it did not.
+func (d *dryRun) told(op review.Operation) string {
+	for _, w := range d.warnings {
+		if what, found := strings.CutPrefix(w, review.ExplanationPrefix+string(op)+": "); found {
+			return what
+		}
+	}
+	return ""
+}
+
+// unasked reports whether the Pod went through without amp being asked about it, as the failure policy Ignore has it
+// where the API server does not reach amp: amp explains itself, or warns of a failure.
+func (d *dryRun) unasked(n *namespace) bool {
+	silent := func(op review.Operation, failure string) bool {
+		return d.told(op) == "" && !slices.ContainsFunc(d.warnings, func(w string) bool { return strings.HasPrefix(w, failure) })
+	}
+	return d.untried == "" && d.err == nil && (silent(review.Mutate, "amp: not mutated: ") || n.validates() && silent(review.Validate, "amp: not validated: "))
+}
+
 // checkCalls tells whether the API server reaches amp, of which only a Pod can tell. What all namespaces would
 // say is said once.
-func checkCalls(runs []dryRun) []Check {
-	c := Check{ID: "calls", Subject: "service", Status: Failed}
-	n := 0
-	for _, d := range runs {
-		if text := d.unanswered(); text != "" {
-			if n++; n == 1 {
-				c.Message = text
-			}
+func checkCalls(all []*namespace, runs []*dryRun, fix remedies, clientCA bool) []Check {
+	said, n := "", 0
+	for k, d := range runs {
+		if d != nil && (d.unanswered() != "" || d.unasked(all[k])) {
+			n++
+			said = cmp.Or(said, d.unanswered())
 		}
 	}
 	if n == 0 {
 		return nil // the namespaces' dry runs say the rest
 	}
-	c.Message = fmt.Sprintf("the API server does not reach amp (%s tried so): %s", count(n, "namespace"), c.Message)
-	c.Remedy = "let the API server reach the port of amp's Pods (8443): NetworkPolicies in amp's namespace, and the firewall\n" +
-		"between control plane and nodes"
-	return []Check{c}
+	why := cmp.Or(said, "Pods go through as if there were no amp, as the failure policy Ignore has it")
+	return []Check{{ID: "calls", Subject: "service", Status: Failed, Remedy: fix.reach(said, clientCA),
+		Message: fmt.Sprintf("the API server does not reach amp (%s tried so): %s", count(n, "namespace"), why)}}
 }
+
+// Before what the explanation says of shadow mode.
+const (
+	elseFailed  = review.ExplainedShadow + review.ExplainedFailure
+	elseRefused = review.ExplainedShadow + review.ExplainedRefusal
+)
 
 // checkDryRun judges what became of a Pod that was created as a dry run. Only amp's part in it is a defect:
 // that somebody else refuses the Pod says that amp let it pass before, or was not asked.
-func checkDryRun(n *namespace, d dryRun) Check {
-	if d.unanswered() != "" {
-		return n.check("dry-run", Skipped, "not judged: the API server does not reach amp", "")
+func checkDryRun(n *namespace, d *dryRun) Check {
+	say := func(status Status, remedy, format string, args ...any) Check {
+		return n.check("dry-run", status, fmt.Sprintf(format, args...), remedy)
 	}
-	var undone, amps, others []string
+	switch {
+	case d.untried != "":
+		return say(Skipped, "", "no Pod was tried: %s", d.untried)
+	case d.unanswered() != "", d.unasked(n):
+		return say(Skipped, "", "not judged: the API server does not reach amp")
+	case n.policy.Creators != nil && !n.policy.Creators.Match(d.user):
+		return say(Skipped, "kubectl amp doctor --as "+quoted(n.policy.Creators[0]),
+			"no endpoint was asked: %s does not name %s", namespaces.AnnotationCreators, cmp.Or(d.user, "whoever you are"))
+	}
+
+	var undone, refused, amps, told, others []string
 	for _, w := range d.warnings {
+		explained, isExplained := strings.CutPrefix(w, review.ExplanationPrefix)
+		_, what, _ := strings.Cut(explained, ": ") // behind the operation
 		switch {
 		case strings.HasPrefix(w, "amp: not "): // mutated, or validated: under Ignore that is all of a failure
 			undone = append(undone, w)
+		case isExplained && strings.HasPrefix(what, elseFailed):
+			undone = append(undone, what)
+		case isExplained && strings.HasPrefix(what, elseRefused):
+			refused = append(refused, what)
+		case isExplained:
+			told = append(told, what)
 		case strings.Contains(w, namespaces.AnnotationTimeout): // told already
 		case strings.HasPrefix(w, "amp: "):
 			amps = append(amps, w)
@@ -131,35 +174,52 @@ func checkDryRun(n *namespace, d dryRun) Check {
 			others = append(others, w)
 		}
 	}
-	said := func(message string) string {
-		if len(others) == 0 {
-			return message
-		}
-		return message + "; warnings: " + strings.Join(others, "; ")
-	}
-	switch {
-	case d.err != nil:
-	case len(undone) > 0:
-		return n.check("dry-run", Failed, "a Pod went through, but not as its endpoint would have it: "+said(strings.Join(undone, "; ")), lookAtEndpoint)
-	case len(amps) > 0:
-		return n.check("dry-run", Warning, "a Pod went through, of which amp says: "+said(strings.Join(amps, "; ")), "the endpoint's patch is to be put right")
-	default:
-		return n.check("dry-run", OK, said("a Pod went through"), "")
-	}
-
-	text := d.err.Error()
-	denied := strings.Contains(text, "admission webhook ") && byAmp(text)
+	var text string
 	var status apierrors.APIStatus
-	failure := denied && errors.As(d.err, &status) && status.Status().Code >= 500
-	switch {
-	case denied && len(n.policy.Creators) > 0 && !n.policy.Creators.Match(d.user):
-		return n.check("dry-run", OK, "amp refused "+d.user+"'s Pod, as amp.txn2.com/creators wants it: "+text, "")
-	case failure:
-		return n.check("dry-run", Failed, said("a Pod is refused: "+text), lookAtEndpoint)
-	case denied:
-		return n.check("dry-run", Warning, said("the endpoint answers, and refuses a plain Pod: "+text), "it may well be right, if users' Pods are different")
+	if d.err != nil {
+		text = d.err.Error()
 	}
-	return n.check("dry-run", Skipped, said("not amp's doing: "+text), "")
+	denied := strings.Contains(text, "admission webhook ") && byAmp(text)
+	also := ""
+	if len(others) > 0 {
+		also = "; warnings: " + strings.Join(others, "; ")
+	}
+	switch {
+	case denied && errors.As(d.err, &status) && status.Status().Code >= 500:
+		return say(Failed, lookAtEndpoint(text), "a Pod is refused: %s%s", text, also)
+	case denied:
+		refused = append(refused, text)
+	case len(undone) > 0:
+		all := strings.Join(undone, "; ")
+		return say(Failed, lookAtEndpoint(all), "a Pod goes through, but not as its endpoint would have it: %s%s", all, also)
+	}
+	switch {
+	case len(refused) > 0:
+		return say(Warning, "it may well be right, if users' Pods are different",
+			"the endpoint answers, and refuses a plain Pod: %s%s", strings.Join(refused, "; "), also)
+	case len(amps) > 0:
+		return say(Warning, "the endpoint's patch is to be put right", "amp says of a Pod that goes through: %s%s", strings.Join(amps, "; "), also)
+	case d.err != nil && d.told(review.Mutate) == "":
+		return say(Skipped, "", "not amp's doing: %s%s", text, also)
+	case d.err != nil:
+		return say(OK, "", "amp lets a Pod through (%s), which somebody else refuses: %s%s", strings.Join(told, "; "), text, also)
+	}
+	return say(OK, "", "a Pod went through: %s%s", strings.Join(told, "; "), also)
 }
 
-const lookAtEndpoint = "the endpoint has to answer with a JSON patch, an object with allowed, or 204; its log may say more"
+// lookAtEndpoint is what to do about an endpoint of which amp says this.
+func lookAtEndpoint(said string) string {
+	holds := func(any ...string) bool {
+		return slices.ContainsFunc(any, func(s string) bool { return strings.Contains(said, s) })
+	}
+	switch {
+	case holds("no answer within", "no time was left"):
+		return "see why it is slow. One that starts only when it is asked (Knative) should keep a Pod (min-scale), or have more time:\n" +
+			"AMP_TIMEOUT, and timeoutSeconds of the webhooks"
+	case holds("certificate", "TLS"):
+		return "see that its certificate is good for that name, and that amp knows who signed it (AMP_ENDPOINT_CA)"
+	case holds("connecti", "connected", "looked up"):
+		return "see that it runs and listens there, and that no NetworkPolicy keeps amp from it"
+	}
+	return "the endpoint has to answer with a JSON patch, an object with allowed, or 204; its log may say more"
+}

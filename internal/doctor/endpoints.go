@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
@@ -32,8 +33,8 @@ type world struct {
 	amp      string // amp's namespace, in which a name without dots is looked for
 	services map[types.NamespacedName]*backend
 	hosts    map[string]seen[[]netip.Addr]
-	// mayCall is amp's rule about addresses as it is configured, mayName what it would be at most if
-	// AMP_ENDPOINT_ALLOW named every host.
+	// mayCall is amp's rule about addresses as it is configured, nil if nobody can tell; mayName is what it would be at
+	// most if AMP_ENDPOINT_ALLOW named every host.
 	mayCall, mayName rule
 }
 
@@ -112,7 +113,7 @@ func checkEndpoint(n *namespace, key string, e review.Endpoint, w *world, fix re
 		c.Status, c.Message, c.Remedy = status, e.Name+": "+fmt.Sprintf(format, args...), remedy
 		return c
 	}
-	another := n.annotate(key + "=http://SERVICE.NAMESPACE.svc/PATH")
+	another := n.replace(key, e, "http://SERVICE.NAMESPACE.svc/PATH")
 	host, port := e.URL.Hostname(), portOf(e.URL)
 	b := w.service(host)
 	if b == nil {
@@ -121,11 +122,11 @@ func checkEndpoint(n *namespace, key string, e review.Endpoint, w *world, fix re
 	name, _, _ := serviceOf(w.outside(host), w.amp)
 	switch {
 	case apierrors.IsNotFound(b.err):
-		return say(Failed, another+"   # or deploy it", "there is no Service %s in namespace %s", name.Name, name.Namespace)
+		return say(Failed, another+"\nor deploy it", "there is no Service %s in namespace %s", name.Name, name.Namespace)
 	case b.err != nil:
 		return say(Skipped, "", "its Service could not be looked at: %v", b.err)
 	case b.port(port) == nil && b.service.Spec.ClusterIP != corev1.ClusterIPNone:
-		return say(Failed, n.annotate(key+"="+withPort(e, b)), "Service %s in namespace %s has %s, not %d", name.Name, name.Namespace, b.ports(), port)
+		return say(Failed, n.replace(key, e, withPort(e, b)), "Service %s in namespace %s has %s, not %d", name.Name, name.Namespace, b.ports(), port)
 	}
 	ready := b.ready(port)
 	if len(ready) == 0 {
@@ -148,8 +149,8 @@ func checkEndpoint(n *namespace, key string, e review.Endpoint, w *world, fix re
 			}
 		}
 	}
-	if err := allowed(w.mayCall, host, to, port); err != nil {
-		return say(Failed, w.allow(host, to, port, another, fix), "%v", err)
+	if status, err := w.mayBeCalled(host, to, port); err != nil {
+		return say(status, w.allow(host, to, port, another, fix), "%v", err)
 	}
 	return say(OK, "", "leads to Service %s in namespace %s, %s", name.Name, name.Namespace, count(len(ready), "ready Pod"))
 }
@@ -168,8 +169,8 @@ func withPort(e review.Endpoint, b *backend) string {
 func checkHost(say func(Status, string, string, ...any) Check, host, outside string, port int32, w *world, another string, fix remedies) Check {
 	if ip, err := netip.ParseAddr(outside); err == nil {
 		to := []netip.Addr{ip}
-		if err := allowed(w.mayCall, host, to, port); err != nil {
-			return say(Failed, w.allow(host, to, port, another, fix), "%v", err)
+		if status, err := w.mayBeCalled(host, to, port); err != nil {
+			return say(status, w.allow(host, to, port, another, fix), "%v", err)
 		}
 		return say(OK, "", "amp may call it")
 	}
@@ -181,10 +182,22 @@ func checkHost(say func(Status, string, string, ...any) Check, host, outside str
 		}
 		return say(Warning, another, "it names no Service, and does not resolve from here (amp may see more): %s", why)
 	}
-	if err := allowed(w.mayCall, host, found.value, port); err != nil {
-		return say(Failed, w.allow(host, found.value, port, another, fix), "%v (as it resolves from here)", err)
+	if status, err := w.mayBeCalled(host, found.value, port); err != nil {
+		return say(status, w.allow(host, found.value, port, another, fix), "%v (as it resolves from here)", err)
 	}
 	return say(OK, "", "amp may call %s (as it resolves from here)", found.value[0])
+}
+
+// mayBeCalled says why amp may not call a host that resolves to these addresses, and how bad that is: where nobody can
+// tell what AMP_ENDPOINT_ALLOW is, only what it never allows has failed.
+func (w *world) mayBeCalled(host string, to []netip.Addr, port int32) (Status, error) {
+	if w.mayCall != nil {
+		return Failed, allowed(w.mayCall, host, to, port)
+	}
+	if err := allowed(w.mayName, host, to, port); err != nil {
+		return Failed, err
+	}
+	return Skipped, errors.New("whether amp may call it nobody can tell here: AMP_ENDPOINT_ALLOW cannot be seen, or is bad")
 }
 
 // allowed asks a rule of amp's about each address, of which amp would try one after the other. The error is of
@@ -201,15 +214,21 @@ func allowed(may rule, host string, to []netip.Addr, port int32) error {
 	return first
 }
 
+// orDefault is what a list begins with that is to allow a host besides what amp may call by default. Of the private
+// ranges it has those without a cloud's metadata service, which a range would let amp call, and the names of all
+// Services.
+const orDefault = "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 *.svc *.svc.cluster.local"
+
 // allow says how amp comes to call a host. That it should call itself, its node or the cloud's metadata is no
 // advice to give: then only another endpoint helps.
 func (w *world) allow(host string, to []netip.Addr, port int32, another string, fix remedies) string {
+	if w.mayCall == nil {
+		return ""
+	}
 	if allowed(w.mayName, host, to, port) != nil {
 		return another
 	}
-	// A list replaces the default.
-	list := cmp.Or(fix.allow, "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7") + " " + host
-	return another + ", or, if amp is to call it:\n" + fix.set("AMP_ENDPOINT_ALLOW="+quoted(list))
+	return another + "\nor, if amp is to call it:\n" + fix.set("AMP_ENDPOINT_ALLOW="+quoted(cmp.Or(fix.allow, orDefault)+" "+host))
 }
 
 // checkDeadlock tells of endpoints that are Pods of the namespace whose Pods wait for them: once they are
@@ -219,13 +238,13 @@ func checkDeadlock(n *namespace, w *world) []Check {
 		return nil
 	}
 	var checks []Check
-	for _, e := range slices.Concat(n.policy.Mutate, n.policy.Validate) {
+	for _, e := range n.asked() {
 		name, _, ok := serviceOf(e.URL.Hostname(), w.amp)
 		b := w.services[name]
 		if !ok || b == nil || b.err != nil || name.Namespace != n.name {
 			continue
 		}
-		waiting := slices.ContainsFunc(b.podLabels(), func(of labels.Set) bool {
+		waiting := slices.ContainsFunc(b.labels, func(of labels.Set) bool {
 			return of[namespaces.LabelEnabled] != "false" && (n.policy.Pods == nil || n.policy.Pods.Matches(of))
 		})
 		if !waiting {
@@ -253,17 +272,4 @@ func backing(s *corev1.Service) map[string]string {
 		return nil
 	}
 	return s.Spec.Selector
-}
-
-// podLabels are the labels of the Pods behind a Service or, where none runs now, those by which it would know
-// them.
-func (b *backend) podLabels() []labels.Set {
-	var all []labels.Set
-	for _, pod := range b.pods {
-		all = append(all, pod.Labels)
-	}
-	if by := backing(b.service); len(all) == 0 && by != nil {
-		all = append(all, by)
-	}
-	return all
 }

@@ -60,6 +60,26 @@ func (n *namespace) annotate(assignment string) string {
 	return fmt.Sprintf("kubectl annotate namespace %s --overwrite %s", n.name, quoted(assignment))
 }
 
+// asked are the endpoints that amp asks, whatever they have been named for.
+func (n *namespace) asked() []review.Endpoint {
+	if n.validates() {
+		return slices.Concat(n.policy.Mutate, n.policy.Validate)
+	}
+	return n.policy.Mutate
+}
+
+// validates reports whether the API server has amp review the namespace's Pods as they stand after all mutations.
+func (n *namespace) validates() bool { return n.labels[namespaces.LabelValidate] == "true" }
+
+// replace says how another URL comes into the place of an endpoint's. What the annotation holds besides, other
+// endpoints, userinfo and queries, is not to be lost and not to be shown.
+func (n *namespace) replace(key string, e review.Endpoint, with string) string {
+	if strings.TrimSpace(n.annotations[key]) == e.Name {
+		return n.annotate(key + "=" + with)
+	}
+	return fmt.Sprintf("kubectl edit namespace %s\nin the annotation %s: %s in the place of %s", n.name, key, with, e.Name)
+}
+
 // checkOptIn tells of a Namespace that holds keys of amp's and has not opted in: amp does nothing there. It
 // returns nothing about one that said so itself.
 func checkOptIn(n *namespace) []Check {
@@ -110,16 +130,20 @@ func checkEndpoints(n *namespace) []Check {
 // checkValidate tells of a validation endpoint that is never asked. The label without an endpoint is no
 // mistake: it has amp record the final name of each Pod that it changed.
 func checkValidate(n *namespace) []Check {
-	labelled := n.labels[namespaces.LabelValidate] == "true"
+	value, labelled := n.labels[namespaces.LabelValidate]
 	switch {
+	case len(n.policy.Validate) > 0 && value == "false":
+		return []Check{n.check("validate", OK, "Pods are not validated: the label "+namespaces.LabelValidate+" says so", "")}
 	case len(n.policy.Validate) > 0 && !labelled:
 		return []Check{n.check("validate", Failed, fmt.Sprintf("%s names an endpoint that is never asked: the label %s is missing",
 			namespaces.AnnotationValidation, namespaces.LabelValidate), n.label(namespaces.LabelValidate+"=true"))}
+	case len(n.policy.Validate) > 0 && !n.validates():
+		return nil // a bad value, as keys says
 	case len(n.policy.Validate) > 0:
 		return []Check{n.check("validate", OK, "Pods are validated", "")}
-	case labelled && len(n.policy.Mutate) > 0:
+	case n.validates() && len(n.policy.Mutate) > 0:
 		return []Check{n.check("validate", OK, "validates only to record each changed Pod's final name: there is no "+namespaces.AnnotationValidation, "")}
-	case labelled:
+	case n.validates():
 		return []Check{n.check("validate", Warning, "Pods are to be validated, but no endpoint is there to ask",
 			n.annotate(namespaces.AnnotationValidation+"=http://SERVICE.NAMESPACE.svc/PATH"))}
 	}

@@ -28,7 +28,7 @@ func (c *cluster) through(ctx context.Context, namespace, pod string, port int32
 		chain []*x509.Certificate
 		err   error
 	}
-	answers := make(chan answer, 1)
+	answers, opened := make(chan answer, 1), make(chan struct{})
 	go func() { // dialing takes no context; what hangs ends with the process
 		connection, err := c.forward(namespace, pod)
 		if err != nil {
@@ -41,6 +41,7 @@ func (c *cluster) through(ctx context.Context, namespace, pod string, port int32
 			answers <- answer{nil, &tunnelError{err}}
 			return
 		}
+		close(opened)
 		chain, err := shake(ctx, conn, name)
 		answers <- answer{chain, err}
 	}()
@@ -48,6 +49,11 @@ func (c *cluster) through(ctx context.Context, namespace, pod string, port int32
 	case a := <-answers:
 		return a.chain, a.err
 	case <-ctx.Done():
+	}
+	select {
+	case <-opened:
+		return nil, ctx.Err() // it is the Pod that does not answer
+	default:
 		return nil, &tunnelError{ctx.Err()}
 	}
 }

@@ -73,7 +73,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 
 // width is how wide a report for people is. Remedies are longer where they must be: a command that is cut
 // cannot be copied.
-const width = 100
+const width = 80
 
 // WriteText writes the report for people. Of a namespace, what is well takes one line, unless verbose.
 func (r *Report) WriteText(w io.Writer, verbose bool) error {

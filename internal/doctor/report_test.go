@@ -25,8 +25,8 @@ func TestText(t *testing.T) {
 
 Installation
   ok       replicas      2 of 2 ready
-  warning  events-source AMP_EVENTS_SOURCE is still the default: events do not say which cluster
-                         they are from
+  warning  events-source AMP_EVENTS_SOURCE is still the default: events do not
+                         say which cluster they are from
                          → set it
                            kubectl set env
 

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 )
 
 // checkReplicas tells whether amp runs, by its Deployment or, under Knative, those of its revisions.
@@ -40,7 +41,11 @@ func checkReplicas(deployments seen[[]appsv1.Deployment], pods []corev1.Pod, fix
 		c.Remedy = fmt.Sprintf("kubectl -n %s describe pods -l %s\n%s", fix.namespace, selector(deployments.value[0].Spec.Selector.MatchLabels), fix.logs())
 	default:
 		c.Status = OK
-		if why := waiting(pods); why != "" {
+		why := waiting(pods)
+		if why == "" {
+			why = stuck(deployments.value)
+		}
+		if why != "" {
 			c.Status, c.Message = Warning, c.Message+", but a new one does not start: "+why
 			c.Remedy = fmt.Sprintf("kubectl -n %s describe pods -l %s\n%s", fix.namespace, selector(deployments.value[0].Spec.Selector.MatchLabels), fix.logs())
 		}
@@ -83,11 +88,29 @@ func trouble(pods []corev1.Pod) string {
 	return ""
 }
 
+// stuck is why a Deployment does not get its Pods: a quota refuses them for one, and then there is none to look at.
+func stuck(deployments []appsv1.Deployment) string {
+	for _, d := range deployments {
+		for _, c := range d.Status.Conditions {
+			if c.Type == appsv1.DeploymentReplicaFailure && c.Status == corev1.ConditionTrue ||
+				c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse {
+				return c.Message
+			}
+		}
+	}
+	return ""
+}
+
 // waiting is why a container does not start, other than that it takes its time.
 func waiting(pods []corev1.Pod) string {
 	for _, pod := range pods {
+		for _, c := range pod.Status.Conditions {
+			if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
+				return fmt.Sprintf("Pod %s has no node: %s", pod.Name, c.Message)
+			}
+		}
 		for _, s := range pod.Status.ContainerStatuses {
-			if w := s.State.Waiting; w != nil && w.Reason != "ContainerCreating" {
+			if w := s.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
 				return strings.TrimSuffix(fmt.Sprintf("Pod %s is waiting: %s: %s", pod.Name, w.Reason, w.Message), ": ")
 			}
 		}
@@ -192,7 +215,7 @@ type backend struct {
 	err     error // why there is no Service
 	service *corev1.Service
 	slices  []discoveryv1.EndpointSlice
-	pods    []corev1.Pod // where they matter
+	labels  []labels.Set // of the Pods, where they matter
 }
 
 func (b *backend) port(n int32) *corev1.ServicePort {
@@ -222,10 +245,13 @@ type target struct {
 	port    int32
 }
 
-// ready are the targets behind a port of the Service that take connections.
+// ready are the targets behind a port of the Service that take connections, each Pod once.
 func (b *backend) ready(port int32) []target {
 	var all []target
 	p := b.port(port)
+	if b.service.Spec.ClusterIP == corev1.ClusterIPNone {
+		p = nil
+	}
 	for _, slice := range b.slices {
 		number := port // of a headless Service: nobody translates
 		for _, sp := range slice.Ports {
@@ -243,6 +269,9 @@ func (b *backend) ready(port int32) []target {
 			to := target{address: e.Addresses[0], port: number}
 			if e.TargetRef != nil && e.TargetRef.Kind == "Pod" {
 				to.pod = e.TargetRef.Name
+			}
+			if to.pod != "" && slices.ContainsFunc(all, func(other target) bool { return other.pod == to.pod }) {
+				continue // by its address of the other IP family
 			}
 			all = append(all, to)
 		}

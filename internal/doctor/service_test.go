@@ -34,20 +34,27 @@ func TestReplicas(t *testing.T) {
 	unscheduled := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "amp-2"}, Status: corev1.PodStatus{Conditions: []corev1.PodCondition{
 		{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Message: "0/1 nodes are available"},
 	}}}
+	stuck := deployment(2, 2)
+	stuck.Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Message: "x"},
+		{Type: appsv1.DeploymentReplicaFailure, Status: corev1.ConditionTrue, Message: "exceeded quota"}}
+	starting := corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "PodInitializing"}}}}}}
 	for name, test := range map[string]struct {
 		found   seen[[]appsv1.Deployment]
 		pods    []corev1.Pod
 		status  Status
 		message string
 	}{
-		"all ready":            {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, nil, OK, "2 of 2 ready"},
-		"revisions of Knative": {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2), deployment(1, 1)}}, nil, OK, "3 of 3 ready"},
-		"scaled to 0":          {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(0, 0)}}, nil, Failed, "Deployment amp is scaled to 0: nobody answers the API server"},
-		"crashing":             {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 0)}}, []corev1.Pod{crashing}, Failed, "0 of 2 ready: Pod amp-1 is waiting: CrashLoopBackOff: back-off 10s"},
-		"a rollout is stuck":   {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, []corev1.Pod{crashing}, Warning, "2 of 2 ready, but a new one does not start: Pod amp-1 is waiting: CrashLoopBackOff: back-off 10s"},
-		"one has no place":     {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 1)}}, []corev1.Pod{unscheduled}, Warning, "1 of 2 ready: Pod amp-2: 0/1 nodes are available"},
-		"none":                 {seen[[]appsv1.Deployment]{}, nil, Failed, "no Deployment of amp is in namespace amp-system"},
-		"not to be seen":       {seen[[]appsv1.Deployment]{err: forbidden}, nil, Skipped, "not looked at: things is forbidden: <nil>"},
+		"all ready":              {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, nil, OK, "2 of 2 ready"},
+		"revisions of Knative":   {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2), deployment(1, 1)}}, nil, OK, "3 of 3 ready"},
+		"scaled to 0":            {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(0, 0)}}, nil, Failed, "Deployment amp is scaled to 0: nobody answers the API server"},
+		"crashing":               {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 0)}}, []corev1.Pod{crashing}, Failed, "0 of 2 ready: Pod amp-1 is waiting: CrashLoopBackOff: back-off 10s"},
+		"a rollout is stuck":     {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, []corev1.Pod{crashing}, Warning, "2 of 2 ready, but a new one does not start: Pod amp-1 is waiting: CrashLoopBackOff: back-off 10s"},
+		"a rollout has no place": {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, []corev1.Pod{unscheduled}, Warning, "2 of 2 ready, but a new one does not start: Pod amp-2 has no node: 0/1 nodes are available"},
+		"a rollout makes no Pod": {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{stuck}}, nil, Warning, "2 of 2 ready, but a new one does not start: exceeded quota"},
+		"a rollout is under way": {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, []corev1.Pod{starting}, OK, "2 of 2 ready"},
+		"one has no place":       {seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 1)}}, []corev1.Pod{unscheduled}, Warning, "1 of 2 ready: Pod amp-2 has no node: 0/1 nodes are available"},
+		"none":                   {seen[[]appsv1.Deployment]{}, nil, Failed, "no Deployment of amp is in namespace amp-system"},
+		"not to be seen":         {seen[[]appsv1.Deployment]{err: forbidden}, nil, Skipped, "not looked at: things is forbidden: <nil>"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := checkReplicas(test.found, test.pods, remedies{namespace: "amp-system", deployment: "amp"})
@@ -123,6 +130,11 @@ func TestService(t *testing.T) {
 	if got := serviceWith("amp", 443, "10.0.0.1", "10.1.0.1").ready(443); !slices.Equal(got, []target{{"pod-10.1.0.1", "10.1.0.1", 8080}}) {
 		t.Errorf("behind the Service is %v", got)
 	}
+	dual := serviceWith("amp", 443, "10.0.0.1", "10.1.0.1")
+	dual.slices = append(dual.slices, dual.slices[0])
+	if got := dual.ready(443); len(got) != 1 {
+		t.Errorf("with an address of each IP family one Pod is %v", got)
+	}
 }
 
 func TestAccess(t *testing.T) {
@@ -168,8 +180,33 @@ func TestSettingsFromASecretHideThoseOfAConfigMap(t *testing.T) {
 		Env:     []corev1.EnvVar{{Name: "AMP_TIMEOUT", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{}}}},
 		EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "m"}}}},
 	}, map[string]map[string]string{"m": {"AMP_TIMEOUT": "1s"}})
-	if s.config.Timeout != byDefault().Timeout || s.elsewhere["AMP_TIMEOUT"] == "" {
+	if s.config.Timeout != byDefault().Timeout || s.doubt("AMP_TIMEOUT") == "" {
 		t.Errorf("%+v", s)
+	}
+}
+
+// A whole Secret, or a ConfigMap that cannot be read, may set anything.
+func TestSettingsThatNobodySees(t *testing.T) {
+	for name, c := range map[string]*corev1.Container{
+		"a Secret":    {EnvFrom: []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{}}}},
+		"a ConfigMap": {EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "x"}}}}},
+		"everything":  nil,
+	} {
+		s, fix := read(c, nil), remedies{}
+		for _, check := range []Check{checkEventsSource(s, fix), checkEventsSink(s, fix)} {
+			if check.Status != Skipped || !strings.HasSuffix(check.Message, "may be set where it cannot be seen") {
+				t.Errorf("%s: %+v", name, check)
+			}
+		}
+		if check := checkSettings(s, fix); check.Status != OK || !strings.HasSuffix(check.Message, "as far as they can be seen") {
+			t.Errorf("%s: %+v", name, check)
+		}
+		if c != nil {
+			c.Env = []corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", Value: "https://a"}}
+			if check := checkEventsSource(read(c, nil), fix); check.Status != OK {
+				t.Errorf("what the container says itself is hidden by %s: %+v", name, check)
+			}
+		}
 	}
 }
 
@@ -185,16 +222,22 @@ func TestSettings(t *testing.T) {
 		status  Status
 		message string
 	}{
-		"nothing set":          {nil, "settings", OK, "amp's environment variables are good"},
-		"a bad value":          {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "never"}}, "settings", Failed, `amp does not start with its environment variables: AMP_EVENTS="never": allowed: off, async and required`},
-		"another is good":      {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "never"}, {Name: "AMP_EVENTS_SOURCE", Value: "https://b.example"}}, "events-source", OK, "events say that they are from https://b.example"},
-		"a sink in a Secret":   {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "required"}, {Name: "K_SINK", ValueFrom: secret}}, "settings", Skipped, "K_SINK is set from a Secret or what cannot be read, so that nobody can tell: AMP_EVENTS=required needs K_SINK: somebody has to accept the events"},
-		"the default source":   {nil, "events-source", Warning, "AMP_EVENTS_SOURCE is still the default: events do not say which cluster they are from"},
-		"another source":       {[]corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", ValueFrom: from("source")}}, "events-source", OK, "events say that they are from https://a.example/amp"},
-		"a source unknown":     {[]corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", ValueFrom: from("gone")}}, "events-source", OK, "AMP_EVENTS_SOURCE is set from elsewhere"},
-		"no events":            {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "off"}}, "events-source", OK, "AMP_EVENTS is off: there are no events"},
-		"no sink":              {nil, "events-sink", OK, "K_SINK is not set: events go to stdout only, one JSON line each"},
-		"a sink with password": {[]corev1.EnvVar{{Name: "K_SINK", Value: "http://u:p@broker.svc/x?t=y"}}, "events-sink", OK, "events go to http://broker.svc/x"},
+		"nothing set":           {nil, "settings", OK, "amp's environment variables are good"},
+		"a bad value":           {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "never"}}, "settings", Failed, `amp does not start with its environment variables: AMP_EVENTS="never": allowed: off, async and required`},
+		"another is good":       {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "never"}, {Name: "AMP_EVENTS_SOURCE", Value: "https://b.example"}}, "events-source", OK, "events say that they are from https://b.example"},
+		"a sink in a Secret":    {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "required"}, {Name: "K_SINK", ValueFrom: secret}}, "settings", Skipped, "K_SINK may be set where it cannot be seen, so that nobody can tell: AMP_EVENTS=required needs K_SINK: somebody has to accept the events"},
+		"the default source":    {nil, "events-source", Warning, "AMP_EVENTS_SOURCE is still the default: events do not say which cluster they are from"},
+		"another source":        {[]corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", ValueFrom: from("source")}}, "events-source", OK, "events say that they are from https://a.example/amp"},
+		"a source unknown":      {[]corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", ValueFrom: from("gone")}}, "events-source", Skipped, "not looked at: AMP_EVENTS_SOURCE is set where it cannot be seen"},
+		"a source put together": {[]corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", Value: "https://$(CLUSTER)/amp"}}, "events-source", Skipped, "not looked at: AMP_EVENTS_SOURCE is set where it cannot be seen"},
+		"names put together":    {[]corev1.EnvVar{{Name: "AMP_TLS_DNS_NAMES", Value: "amp.$(POD_NAMESPACE).svc"}}, "settings", OK, "amp's environment variables are good, as far as they can be seen"},
+		"two that go together":  {[]corev1.EnvVar{{Name: "AMP_TLS", Value: "files"}}, "settings", Failed, "amp does not start with its environment variables: AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY"},
+		"what a step judges":    {[]corev1.EnvVar{{Name: "AMP_PATCH_DENY", Value: "spec"}, {Name: "K_SINK", Value: "u:p@sink"}}, "settings", Failed, `amp does not start with its environment variables: AMP_PATCH_DENY: "spec" is no JSON pointer such as /spec/nodeName or /spec/containers/*/securityContext: it must begin with a slash; K_SINK: allowed: an http or https URL`},
+		"a sink that is bad":    {[]corev1.EnvVar{{Name: "K_SINK", Value: "u:p@sink"}}, "events-sink", Skipped, "not looked at: K_SINK is bad"},
+		"a sink unknown":        {[]corev1.EnvVar{{Name: "K_SINK", ValueFrom: secret}}, "events-sink", Skipped, "not looked at: K_SINK is set where it cannot be seen"},
+		"no events":             {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "off"}}, "events-source", OK, "AMP_EVENTS is off: there are no events"},
+		"no sink":               {nil, "events-sink", OK, "K_SINK is not set: events go to stdout only, one JSON line each"},
+		"a sink with password":  {[]corev1.EnvVar{{Name: "K_SINK", Value: "http://u:p@broker.svc/x?t=y"}}, "events-sink", OK, "events go to http://broker.svc/x"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := read(&corev1.Container{Env: test.env, EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "m"}}}}}, maps)

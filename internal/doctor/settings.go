@@ -1,8 +1,8 @@
 package doctor
 
 import (
-	"cmp"
-	"fmt"
+	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -14,71 +14,70 @@ import (
 // settings are amp's environment variables as its Deployment sets them.
 type settings struct {
 	vars map[string]string
-	// elsewhere are those set from a Secret, of which nobody looks at the value, or from what cannot be read.
-	elsewhere map[string]string
-	// config is what amp makes of them; err is why it does not start with them, bad are those to blame, without
-	// which config then is.
+	// unseen are those that are set and whose value nobody looks at or can: from a Secret, from what cannot be
+	// read, or put together with others ($(NAME)).
+	unseen map[string]bool
+	// opaque: what cannot be seen may set any variable.
+	opaque bool
+	// config is what amp makes of them, without those that are bad, which err names.
 	config *serve.Config
 	err    error
-	bad    []string
 }
 
-// read makes settings of a container's environment. Nil stands for the default's.
+// doubt says why the configuration does not tell what a variable is to amp; empty if it does.
+func (s *settings) doubt(name string) string {
+	var bad *serve.Bad
+	_, set := s.vars[name]
+	switch {
+	case errors.As(s.err, &bad) && slices.Contains(bad.Variables, name):
+		return "is bad"
+	case set:
+		return ""
+	case s.unseen[name]:
+		return "is set where it cannot be seen"
+	case s.opaque:
+		return "may be set where it cannot be seen"
+	}
+	return ""
+}
+
+// read makes settings of a container's environment, nil where that cannot be seen. The ConfigMaps are those that
+// could be read.
 func read(c *corev1.Container, configMaps map[string]map[string]string) settings {
-	s := settings{vars: map[string]string{}, elsewhere: map[string]string{}}
+	s := settings{vars: map[string]string{}, unseen: map[string]bool{}, opaque: c == nil}
 	if c == nil {
 		c = &corev1.Container{}
 	}
 	for _, from := range c.EnvFrom {
-		if ref := from.ConfigMapRef; ref != nil {
-			for k, v := range configMaps[ref.Name] {
-				s.vars[from.Prefix+k] = v
-			}
+		var data map[string]string
+		found := false
+		if from.ConfigMapRef != nil {
+			data, found = configMaps[from.ConfigMapRef.Name]
+		}
+		s.opaque = s.opaque || !found
+		for k, v := range data {
+			s.vars[from.Prefix+k] = v
 		}
 	}
 	for _, e := range c.Env {
-		delete(s.vars, e.Name)
-		from := e.ValueFrom
-		if from == nil {
-			s.vars[e.Name] = e.Value
-			continue
+		value, found := e.Value, e.ValueFrom == nil
+		if !found && e.ValueFrom.ConfigMapKeyRef != nil {
+			value, found = configMaps[e.ValueFrom.ConfigMapKeyRef.Name][e.ValueFrom.ConfigMapKeyRef.Key]
+		} else if found {
+			found = !strings.Contains(value, "$(")
 		}
-		if ref := from.ConfigMapKeyRef; ref != nil {
-			if v, ok := configMaps[ref.Name][ref.Key]; ok {
-				s.vars[e.Name] = v
-				continue
-			}
+		if delete(s.vars, e.Name); found {
+			s.vars[e.Name] = value
 		}
-		s.elsewhere[e.Name] = "set from elsewhere"
+		s.unseen[e.Name] = !found
 	}
-	if s.config, s.err = serve.Load(func(name string) string { return s.vars[name] }); s.err == nil {
-		return s
-	}
-	// The other variables may be good, and other checks go by them.
-	for name := range s.vars {
-		if strings.Contains("\n"+s.err.Error(), "\n"+name+"=") {
-			s.bad = append(s.bad, name)
-		}
-	}
-	slices.Sort(s.bad)
-	var err error
-	if s.config, err = serve.Load(func(name string) string {
-		if slices.Contains(s.bad, name) {
-			return ""
-		}
-		return s.vars[name]
-	}); err != nil {
-		s.config = byDefault()
-	}
+	s.config, s.err = serve.Load(func(name string) string { return s.vars[name] })
 	return s
 }
 
-// byDefault is what amp goes by where nothing is set. That it loads is a test's matter.
+// byDefault is what amp goes by where nothing is set.
 func byDefault() *serve.Config {
-	c, err := serve.Load(func(string) string { return "" })
-	if err != nil {
-		panic(err)
-	}
+	c, _ := serve.Load(func(string) string { return "" }) // which a test of serve's knows to be good
 	return c
 }
 
@@ -105,22 +104,23 @@ func references(c *corev1.Container) []string {
 // from a Secret.
 func checkSettings(s settings, fix remedies) Check {
 	c := Check{ID: "settings", Subject: "deployment/" + fix.deployment, Status: OK, Message: "amp's environment variables are good"}
-	if s.err == nil {
+	if s.opaque || slices.Contains(slices.Collect(maps.Values(s.unseen)), true) {
+		c.Message += ", as far as they can be seen"
+	}
+	var bad *serve.Bad
+	if !errors.As(s.err, &bad) {
 		return c
 	}
-	text := strings.TrimPrefix(s.err.Error(), "reading the configuration:\n")
+	text := strings.ReplaceAll(strings.TrimPrefix(s.err.Error(), "reading the configuration:\n"), "\n", "; ")
 	// Two variables may go together of which one cannot be seen.
-	for name := range s.elsewhere {
-		if strings.Contains(text, name) {
-			c.Status, c.Message = Skipped, name+" is set from a Secret or what cannot be read, so that nobody can tell: "+text
+	for _, name := range bad.Variables {
+		if _, set := s.vars[name]; !set && (s.unseen[name] || s.opaque) {
+			c.Status, c.Message = Skipped, name+" may be set where it cannot be seen, so that nobody can tell: "+text
 			return c
 		}
 	}
-	c.Status, c.Message = Failed, "amp does not start with its environment variables: "+strings.ReplaceAll(text, "\n", "; ")
-	c.Remedy = fix.set(strings.Join(s.bad, "=VALUE ") + "=VALUE")
-	if len(s.bad) == 0 {
-		c.Remedy = fix.set("NAME=VALUE")
-	}
+	c.Status, c.Message = Failed, "amp does not start with its environment variables: "+text
+	c.Remedy = fix.set(strings.Join(bad.Variables, "=VALUE ") + "=VALUE")
 	return c
 }
 
@@ -132,8 +132,8 @@ func checkEventsSource(s settings, fix remedies) Check {
 	switch {
 	case s.config.Events == serve.EventsOff:
 		c.Message = "AMP_EVENTS is off: there are no events"
-	case s.elsewhere[name] != "":
-		c.Message = name + " is " + s.elsewhere[name]
+	case s.doubt(name) != "":
+		c.Status, c.Message = Skipped, "not looked at: "+name+" "+s.doubt(name)
 	case s.config.EventsSource == byDefault().EventsSource:
 		c.Status, c.Message = Warning, name+" is still the default: events do not say which cluster they are from"
 		c.Remedy = fix.set(name + "=https://CLUSTER.example.com/amp")
@@ -145,14 +145,17 @@ func checkEventsSource(s settings, fix remedies) Check {
 
 // checkEventsSink says where events go. Stdout is a place like another.
 func checkEventsSink(s settings, fix remedies) Check {
-	c := Check{ID: "events-sink", Subject: "deployment/" + fix.deployment, Status: OK, Message: "events go to K_SINK"}
+	const name = "K_SINK"
+	c := Check{ID: "events-sink", Subject: "deployment/" + fix.deployment, Status: OK}
 	switch {
 	case s.config.Events == serve.EventsOff:
 		c.Message = "AMP_EVENTS is off: there are no events"
-	case cmp.Or(s.config.Sink, s.elsewhere["K_SINK"]) == "":
-		c.Message = "K_SINK is not set: events go to stdout only, one JSON line each"
+	case s.doubt(name) != "":
+		c.Status, c.Message = Skipped, "not looked at: "+name+" "+s.doubt(name)
 	case s.config.Sink != "":
-		c.Message = fmt.Sprintf("events go to %s", shown(s.config.Sink))
+		c.Message = "events go to " + shown(s.config.Sink)
+	default:
+		c.Message = name + " is not set: events go to stdout only, one JSON line each"
 	}
 	return c
 }

@@ -22,7 +22,8 @@ import (
 type configuration struct {
 	kind, name  string
 	annotations map[string]string
-	hooks       []admissionv1.MutatingWebhook
+	hooks       []admissionv1.MutatingWebhook // amp's
+	strangers   []string                      // the names of others'
 }
 
 const (
@@ -31,7 +32,7 @@ const (
 )
 
 func ofMutating(c *admissionv1.MutatingWebhookConfiguration) configuration {
-	return configuration{mutating, c.Name, c.Annotations, c.Webhooks}
+	return configuration{kind: mutating, name: c.Name, annotations: c.Annotations, hooks: c.Webhooks}
 }
 
 func ofValidating(c *admissionv1.ValidatingWebhookConfiguration) configuration {
@@ -70,10 +71,19 @@ func unmarshal(path string, into any) {
 }
 
 // ours keeps the configurations that hold one of amp's webhooks, whatever their own name is.
-func ours(all []configuration, want configuration) []configuration {
-	return slices.DeleteFunc(all, func(c configuration) bool {
-		return !slices.ContainsFunc(c.hooks, func(h admissionv1.MutatingWebhook) bool { return want.hook(h.Name) != nil })
-	})
+func ours(all []configuration, want configuration) (some []configuration) {
+	for _, c := range all {
+		strange := func(h admissionv1.MutatingWebhook) bool { return want.hook(h.Name) == nil }
+		for _, h := range c.hooks {
+			if strange(h) {
+				c.strangers = append(c.strangers, h.Name)
+			}
+		}
+		if c.hooks = slices.DeleteFunc(slices.Clone(c.hooks), strange); len(c.hooks) > 0 {
+			some = append(some, c)
+		}
+	}
+	return some
 }
 
 func (c *configuration) hook(name string) *admissionv1.MutatingWebhook {
@@ -106,7 +116,7 @@ func checkWebhooks(found seen[[]configuration], want configuration, fix remedies
 			names = append(names, c.name)
 		}
 		return []Check{check(want, Failed, fmt.Sprintf("%ss %s hold webhooks of the same names: amp is asked twice", want.kind, strings.Join(names, " and ")),
-			fmt.Sprintf("kubectl delete %s NAME   # the one that is not amp's any more", strings.ToLower(want.kind)))}
+			"delete the one that is not amp's any more:\nkubectl delete "+strings.ToLower(want.kind)+" NAME")}
 	}
 	is := found.value[0]
 	status, remedy := OK, ""
@@ -125,18 +135,16 @@ func checkWebhooks(found seen[[]configuration], want configuration, fix remedies
 			texts = append(texts, w.Name+": "+strings.Join(all, "; "))
 		}
 	}
-	for _, h := range is.hooks {
-		if want.hook(h.Name) == nil {
-			texts = append(texts, h.Name+" is none of amp's webhooks")
-		}
+	for _, name := range is.strangers {
+		texts = append(texts, name+" is none of amp's webhooks")
 	}
 	switch {
 	case len(texts) == 0:
 		return []Check{check(is, OK, is.kind+" "+is.name+" is as deployed", "")}
 	case status == Failed:
 		remedy = fix.apply()
-	default:
-		status, remedy = Warning, fix.apply()+"   # unless it is meant"
+	default: // which to apply the manifests again would leave as it is
+		status, remedy = Warning, "if it is not meant:\nkubectl edit "+strings.ToLower(is.kind)+" "+is.name
 	}
 	return []Check{check(is, status, is.kind+" "+is.name+" is not as deployed: "+strings.Join(texts, ". "), remedy)}
 }

@@ -93,6 +93,24 @@ func TestWebhooksThatAreNotThere(t *testing.T) {
 	}
 }
 
+// What is there besides, to apply the manifests again leaves as it is.
+func TestWebhooksOfStrangers(t *testing.T) {
+	want, _ := shipped()
+	is, _ := shipped()
+	is.hooks = append(is.hooks, admissionv1.MutatingWebhook{Name: "x.example.com"})
+	all := ours([]configuration{is}, want)
+	checks := checkWebhooks(seen[[]configuration]{value: all}, want, remedies{namespace: "amp-system"})
+	if status, message := the(t, checks...); status != Warning || !strings.HasSuffix(message, "x.example.com is none of amp's webhooks") {
+		t.Errorf("%s: %s", status, message)
+	}
+	if remedy := checks[0].Remedy; remedy != "if it is not meant:\nkubectl edit mutatingwebhookconfiguration amp" {
+		t.Errorf("the remedy is %q", remedy)
+	}
+	if len(all[0].hooks) != 2 {
+		t.Errorf("whom others' webhooks call counts: %+v", all[0].hooks)
+	}
+}
+
 // In an overlay that says `namespace: elsewhere`, that one is left out.
 func TestWebhooksOfARenamedInstallation(t *testing.T) {
 	want, _ := shipped()

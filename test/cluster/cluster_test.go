@@ -190,6 +190,18 @@ spec:
 			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore",
 			"kubectl label namespace team-a amp.txn2.com/enabled=true",
 			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore --overwrite")
+		// There is no such endpoint.
+		explain := "kubectl -n team-a run web --image=nginx --annotations=amp.txn2.com/explain=true --dry-run=server"
+		if said := readme.do(t, explain); !strings.Contains(said, "Warning: amp: not mutated: http://hook.team-hooks") {
+			t.Errorf("of a dry run amp says %q", said)
+		}
+		c.kubectl(t, "annotate", "namespace", "team-a", "--overwrite", "amp.txn2.com/ep=http://endpoints.amp-samples.svc/example")
+		eventually(t, func() error {
+			if said := readme.do(t, explain); !strings.Contains(said, "Warning: amp: dry run, mutate: unchanged") {
+				return fmt.Errorf("of a dry run amp says %q", said)
+			}
+			return nil
+		})
 		c.kubectl(t, "run", "web", "--namespace", "team-a", "--image", "dev.local/probe:e2e")
 	})
 

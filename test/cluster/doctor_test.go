@@ -28,26 +28,21 @@ func TestDoctor(t *testing.T) {
 	c.image(t, "amp", root(t), "./cmd/amp")
 	c.image(t, "endpoints", root(t), "./cmd/endpoints")
 	plugin(t)
-	deployed := c.applyOverlay(t, `resources: [REPO/deploy]
-images:
-- {name: ghcr.io/txn2/amp, newName: dev.local/amp, newTag: e2e}
-patches:
-- target: {kind: Deployment, name: amp}
-  patch: |
-    - {op: add, path: /spec/template/spec/containers/0/env/-, value: {name: AMP_EVENTS_SOURCE, value: "https://test.example.com/amp"}}
-`)
-	c.applyOverlay(t, `resources: [REPO/deploy/samples]
-images:
-- {name: ghcr.io/txn2/amp-endpoints, newName: dev.local/endpoints, newTag: e2e}
-`)
+	w := c.asWritten(t, "deploy/README.md")
+	w.do(t, "kubectl apply -k deploy", "kubectl apply -k deploy/samples")
+	c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_EVENTS_SOURCE=https://test.example.com/amp")
 	c.ampIsUp(t)
 	c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
 	c.healthy(t)
 	text, _ := c.run("kubectl", "amp", "doctor")
 	t.Logf("of an installation that is well:\n%s", text)
 
-	redeploy := func(t *testing.T) {
-		c.kubectl(t, "apply", "--server-side", "--force-conflicts", "-k", deployed)
+	redeploy := func(t *testing.T) { w.sh(t, "kubectl apply -k deploy") }
+	var remedy string
+	byRemedy := func(t *testing.T) {
+		lines := strings.Split(remedy, "\n")
+		command := lines[slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "kubectl ") })]
+		w.sh(t, command)
 	}
 	hooks := func(t *testing.T, kind, patch string) {
 		c.kubectl(t, "patch", kind+"webhookconfiguration", "amp", "--type", "json", "--patch", patch)
@@ -57,33 +52,40 @@ images:
 		name   string
 		harm   func(t *testing.T)
 		want   []finding
-		remedy string             // that the first of them has, or begins with
+		remedy string             // of the first of them: its beginning
 		mend   func(t *testing.T) // nil: what is broken stays, for the next to come
 	}{
 		{"the mutating webhooks are gone",
 			func(t *testing.T) { c.kubectl(t, "delete", "mutatingwebhookconfiguration", "amp") },
-			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is missing"}}, "kubectl apply -k deploy", redeploy},
+			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is missing"}}, "kubectl apply -k deploy\n", byRemedy},
 		{"a webhook's failure policy is another, and its selector lacks the opting in",
 			func(t *testing.T) {
 				hooks(t, "mutating", `[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"},
 					{"op": "remove", "path": "/webhooks/1/namespaceSelector/matchLabels"}]`)
 			},
 			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is not as deployed: fail.amp.txn2.com: failurePolicy is Ignore, deployed is Fail. " +
-				`ignore.amp.txn2.com: namespaceSelector lacks "amp.txn2.com/enabled=true"`}}, "kubectl apply -k deploy", redeploy},
+				`ignore.amp.txn2.com: namespaceSelector lacks "amp.txn2.com/enabled=true"`}}, "kubectl apply -k deploy\n", byRemedy},
 		{"a webhook's timeout is another",
 			func(t *testing.T) {
 				hooks(t, "validating", `[{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 10}]`)
 			},
 			[]finding{{"warning", "webhooks", "", "ValidatingWebhookConfiguration amp is not as deployed: validate.fail.amp.txn2.com: timeoutSeconds is 10, deployed is 1"}},
-			"kubectl apply -k deploy", redeploy},
+			"if it is not meant:\nkubectl edit validatingwebhookconfiguration amp", redeploy},
+		{"somebody's webhook stands among amp's",
+			func(t *testing.T) {
+				hooks(t, "mutating", `[{"op": "add", "path": "/webhooks/-", "value": {"name": "x.example.com", "admissionReviewVersions": ["v1"],
+					"sideEffects": "None", "failurePolicy": "Ignore", "clientConfig": {"url": "https://x.example.com"}}}]`)
+			},
+			[]finding{{"warning", "webhooks", "", "x.example.com is none of amp's webhooks"}}, "if it is not meant:\nkubectl edit mutatingwebhookconfiguration amp",
+			func(t *testing.T) { hooks(t, "mutating", `[{"op": "remove", "path": "/webhooks/2"}]`) }},
 		{"the Service selects nobody",
 			func(t *testing.T) {
 				c.kubectl(t, "patch", "service", "--namespace", "amp-system", "amp", "--patch", `{"spec": {"selector": {"app.kubernetes.io/component": "none"}}}`)
 			},
-			[]finding{{"failed", "service", "", "replicas are ready, but Service amp selects none of them"}}, "kubectl apply -k deploy", redeploy},
+			[]finding{{"failed", "service", "", "replicas are ready, but Service amp selects none of them"}}, "kubectl apply -k deploy\n", byRemedy},
 		{"amp may not read Namespaces",
 			func(t *testing.T) { c.kubectl(t, "delete", "clusterrolebinding", "amp") },
-			[]finding{{"failed", "rbac", "", "ServiceAccount amp may not get, list, watch namespaces"}}, "kubectl apply -k deploy", redeploy},
+			[]finding{{"failed", "rbac", "", "ServiceAccount amp may not get, list, watch namespaces"}}, "kubectl apply -k deploy\n", byRemedy},
 		{"the webhooks trust another CA, and amp may not put that right",
 			func(t *testing.T) {
 				c.kubectl(t, "delete", "clusterrolebinding", "amp-tls")
@@ -94,6 +96,12 @@ images:
 				{"failed", "certificate", "", "holds another CA"},
 				{"failed", "rbac", "", "mutatingwebhookconfigurations amp"},
 			}, "amp writes the right CA within seconds", redeploy},
+		{"the API server may not call amp, in a cluster that opts in under Ignore alone",
+			func(t *testing.T) {
+				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TLS_CLIENT_CA=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
+				c.ampIsUp(t)
+			},
+			[]finding{{"failed", "calls", "", "Pods go through as if there were no amp, as the failure policy Ignore has it"}}, "AMP_TLS_CLIENT_CA lets in only who presents a certificate", byRemedy},
 		{"events do not say where they are from",
 			func(t *testing.T) {
 				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_EVENTS_SOURCE-")
@@ -138,8 +146,8 @@ images:
 		ok := t.Run(test.name, func(t *testing.T) {
 			test.harm(t)
 			checks := c.expect(t, test.want)
-			if !strings.HasPrefix(checks[0].Remedy, test.remedy) {
-				t.Errorf("the remedy is %q, not %q", checks[0].Remedy, test.remedy)
+			if remedy = checks[0].Remedy; !strings.HasPrefix(remedy, test.remedy) {
+				t.Errorf("the remedy is %q, not %q", remedy, test.remedy)
 			}
 			text, err := c.run("kubectl", "amp", "doctor")
 			t.Logf("\n%s", text)
@@ -225,6 +233,10 @@ func (c *cluster) badNamespaces(t *testing.T) {
 			[]finding{{"failed", "dry-run", "", "answered 404 Not Found"}}, "the endpoint has to answer"},
 		"nonsense-ignored": {map[string]string{"amp.txn2.com/failure-policy": "Ignore"}, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/nowhere"},
 			[]finding{{"failed", "dry-run", "", "amp: not mutated: "}}, "the endpoint has to answer"},
+		"nonsense-shadowed": {nil, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/nowhere", "amp.txn2.com/mode": "shadow"},
+			[]finding{{"failed", "dry-run", "", "shadow mode, else failed: endpoint http://endpoints.amp-samples.svc/nowhere: answered 404"}}, "the endpoint has to answer"},
+		"second-of-two": {nil, map[string]string{"amp.txn2.com/ep": good + "?profile=secret, http://endpoints.amp-samples.svc:8080/example"},
+			[]finding{{"failed", "endpoint", "", "Service endpoints in namespace amp-samples has port 80, not 8080"}}, "kubectl edit namespace second-of-two\n"},
 		"by-annotation": {map[string]string{"amp.txn2.com/enabled": ""}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/enabled": "true"},
 			[]finding{{"warning", "opt-in", "", "amp.txn2.com/enabled is an annotation and has to be a label"}}, "kubectl label namespace by-annotation --overwrite amp.txn2.com/enabled=true"},
 		"too-slow": {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/timeout": "5s"},
@@ -232,8 +244,10 @@ func (c *cluster) badNamespaces(t *testing.T) {
 		"no-endpoint": {nil, nil,
 			[]finding{{"warning", "endpoint", "", "opted in without an endpoint"}}, "kubectl annotate namespace no-endpoint --overwrite amp.txn2.com/ep=http://SERVICE"},
 		// These are well.
-		"picky": {map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/pods": "app in (a, b), !other"}, nil, ""},
-		"hubs":  {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/creators": "system:serviceaccount:hubs:hub"}, nil, ""},
+		"picky":        {map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/pods": "app in (a, b), !other"}, nil, ""},
+		"hubs":         {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/creators": "system:serviceaccount:hubs:hub"}, nil, ""},
+		"hubs-ignored": {map[string]string{"amp.txn2.com/failure-policy": "Ignore"}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/creators": "system:serviceaccount:hubs:hub"}, nil, ""},
+		"quota":        {nil, map[string]string{"amp.txn2.com/ep": good}, nil, ""},
 	}
 	var manifests strings.Builder
 	var want []finding
@@ -258,6 +272,8 @@ func (c *cluster) badNamespaces(t *testing.T) {
 {apiVersion: v1, kind: Namespace, metadata: {name: no-pods-behind}}
 ---
 {apiVersion: v1, kind: Service, metadata: {name: empty, namespace: no-pods-behind}, spec: {selector: {app: none}, ports: [{port: 80}]}}
+---
+{apiVersion: v1, kind: ResourceQuota, metadata: {name: none, namespace: quota}, spec: {hard: {pods: "0"}}}
 `)
 	c.apply(t, manifests.String())
 	// Two that are there already: the one whose Pods are the endpoint, and the one that the webhooks leave out.

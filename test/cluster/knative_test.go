@@ -40,6 +40,20 @@ func TestOnKnative(t *testing.T) {
 		return
 	}
 
+	plugin(t)
+	t.Run("the doctor knows it for a Knative Service, and finds nothing wrong, be an endpoint at zero", func(t *testing.T) {
+		c.isAtZero(t, "jupyterhub")
+		checks := c.expect(t, []finding{{"warning", "events-source", "", "AMP_EVENTS_SOURCE is still the default"}})
+		if remedy := checks[0].Remedy; !strings.HasPrefix(remedy, "kubectl -n amp-system edit ksvc amp\n") {
+			t.Errorf("the remedy is %q", remedy)
+		}
+		text, err := c.run("kubectl", "amp", "doctor")
+		if err != nil {
+			t.Error(err)
+		}
+		t.Logf("\n%s", text)
+	})
+
 	t.Run("amp answers a review through the ingress, to the cluster alone unless somebody lets the outside in", func(t *testing.T) {
 		c.apply(t, onKnative("ingress", "jupyterhub", "Fail", ""))
 		mutates := func(ingress, host string) func() error {

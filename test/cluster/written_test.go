@@ -70,14 +70,21 @@ func (w *written) do(t *testing.T, commands ...string) (out string) {
 			t.Fatalf("no README has %q", command)
 		}
 		w.done[command] = true
-		cmd := exec.Command("sh", "-c", `kubectl() { "`+w.c.adapter+`" kubectl "$@"; }`+"\n"+command)
-		cmd.Dir = w.dir
-		b, err := cmd.CombinedOutput()
-		if out = string(b); err != nil {
-			t.Fatalf("%s: %v\n%s", command, err, out)
-		}
+		out = w.sh(t, command)
 	}
 	return out
+}
+
+// sh runs a command in the clone as who reads it there would, and returns what it printed.
+func (w *written) sh(t *testing.T, command string) string {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", `kubectl() { "`+w.c.adapter+`" kubectl "$@"; }`+"\n"+command)
+	cmd.Dir = w.dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	return string(out)
 }
 
 // left are the commands that were not run, but for some.
