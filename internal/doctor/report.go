@@ -71,8 +71,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	return e.Encode(r)
 }
 
-// width is how wide a report for people is. Remedies are longer where they must be: a command that is cut
-// cannot be copied.
+// width is how wide a report for people is. Commands are longer where they must be: what is cut cannot be copied.
 const width = 80
 
 // WriteText writes the report for people. Of a namespace, what is well takes one line, unless verbose.
@@ -111,10 +110,14 @@ func (r *Report) WriteText(w io.Writer, verbose bool) error {
 			}
 			b.WriteString(lead + line + "\n")
 		}
-		if c.Remedy != "" {
-			lead := indent + "→ "
-			for line := range strings.Lines(c.Remedy) {
-				b.WriteString(lead + review.Line(line) + "\n")
+		lead = indent + "→ "
+		for line := range strings.Lines(c.Remedy) {
+			n := width - len(indent) - 2
+			if strings.HasPrefix(line, "kubectl ") {
+				n = len(line)
+			}
+			for _, part := range wrap(line, n) {
+				b.WriteString(lead + part + "\n")
 				lead = indent + "  "
 			}
 		}

@@ -11,7 +11,7 @@ var report = &Report{
 	Version: "v1.0.0", Kubernetes: "v1.36.3", Namespace: "amp-system",
 	Checks: []Check{
 		{"replicas", "", "deployment/amp", OK, "2 of 2 ready", ""},
-		{"events-source", "", "deployment/amp", Warning, "AMP_EVENTS_SOURCE is still the default: events do not say which cluster they are from", "set it\nkubectl set env"},
+		{"events-source", "", "deployment/amp", Warning, "AMP_EVENTS_SOURCE is still the default: events do not say which cluster they are from", "set it, to something that tells your clusters apart\nkubectl set env " + strings.Repeat("x", 60)},
 		{"keys", "team-a", "namespace/team-a", OK, "labels and annotations are good", ""},
 		{"endpoint", "team-a", "http://a", Failed, "http://a: there is no Service", "kubectl annotate"},
 		{"validate", "team-a", "namespace/team-a", OK, "Pods are validated", ""},
@@ -27,8 +27,8 @@ Installation
   ok       replicas      2 of 2 ready
   warning  events-source AMP_EVENTS_SOURCE is still the default: events do not
                          say which cluster they are from
-                         → set it
-                           kubectl set env
+                         → set it, to something that tells your clusters apart
+                           kubectl set env xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
 
 Namespace team-a
   failed   endpoint      http://a: there is no Service

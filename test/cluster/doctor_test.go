@@ -217,7 +217,7 @@ func (c *cluster) badNamespaces(t *testing.T) {
 			[]finding{{"failed", "keys", "", "the key is unknown"}}, "kubectl edit namespace unknown-key"},
 		"no-service": {nil, map[string]string{"amp.txn2.com/ep": "http://me:secret@gone.amp-samples.svc/example?token=secret"},
 			[]finding{{"failed", "endpoint", "", "http://gone.amp-samples.svc/example: there is no Service gone in namespace amp-samples"}},
-			"kubectl annotate namespace no-service --overwrite amp.txn2.com/ep=http://SERVICE"},
+			"kubectl edit namespace no-service\n"},
 		"no-pods": {nil, map[string]string{"amp.txn2.com/ep": "http://empty.no-pods-behind.svc/"},
 			[]finding{{"failed", "endpoint", "", "no Pod behind Service empty in namespace no-pods-behind is ready"}}, "kubectl -n no-pods-behind get pods -l app=none"},
 		"another-port": {nil, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc:8080/example"},
