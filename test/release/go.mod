@@ -5,10 +5,13 @@ module github.com/txn2/amp/test/release
 go 1.26.3
 
 tool (
+	github.com/google/go-containerregistry/cmd/crane
 	github.com/google/ko
 	github.com/goreleaser/goreleaser/v2
 	sigs.k8s.io/kustomize/kustomize/v5
 )
+
+require github.com/google/go-containerregistry v0.21.7
 
 require (
 	al.essio.dev/pkg/shellescape v1.6.0 // indirect
@@ -182,7 +185,6 @@ require (
 	github.com/google/certificate-transparency-go v1.3.3 // indirect
 	github.com/google/gnostic-models v0.7.0 // indirect
 	github.com/google/go-cmp v0.7.0 // indirect
-	github.com/google/go-containerregistry v0.21.7
 	github.com/google/go-github/v88 v88.0.0 // indirect
 	github.com/google/go-querystring v1.2.0 // indirect
 	github.com/google/ko v0.19.1 // indirect

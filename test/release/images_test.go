@@ -23,6 +23,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 )
@@ -224,6 +225,18 @@ func TestImagesAreTheSameAgain(t *testing.T) {
 	if _, err := command(".", "git", "-c", "advice.detachedHead=false", "clone", "--quiet", "--depth=1", "--branch="+it.version, "file://"+it.dir, again); err != nil {
 		t.Fatal(err)
 	}
+	// On the base that the image names, though its tag leads elsewhere by now.
+	_, index := pull(t, "amp")
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, moved := manifest.Annotations["org.opencontainers.image.base.name"], os.Getenv("KO_DEFAULTBASEIMAGE")
+	if !strings.HasPrefix(base, it.registry+"/base@sha256:") {
+		t.Errorf("the image says that its base is %q", base)
+	}
+	move(t, moved)
+	t.Setenv("KO_DEFAULTBASEIMAGE", base)
 	out, err := command(again, ".ci/images", it.version)
 	if err != nil {
 		t.Fatal(err)
@@ -244,6 +257,27 @@ func TestImagesAreTheSameAgain(t *testing.T) {
 	t.Run("and a tag whose manifests name another version's images is refused", func(t *testing.T) {
 		if _, err := command(again, ".ci/images", "--push", "v99.0.0"); err == nil || !strings.Contains(err.Error(), "set newTag to v99.0.0") {
 			t.Errorf("got %v", err)
+		}
+	})
+}
+
+// move makes a tag lead to something else until the test ends.
+func move(t *testing.T, ref string) {
+	t.Helper()
+	tag, err := name.ParseReference(ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	was, err := remote.Index(tag)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(tag, empty.Index); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := remote.WriteIndex(tag, was); err != nil {
+			t.Error(err)
 		}
 	})
 }
