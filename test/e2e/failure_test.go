@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/txn2/amp/test/e2e/harness"
 )
@@ -170,6 +172,20 @@ func TestAmpIsDown(t *testing.T) {
 	t.Run("under Ignore: the Pod as it was", func(t *testing.T) {
 		lenient.MustCreate(harness.Pod("web", harness.Labelled("app", "web")))
 		asGiven(t, lenient, "web")
+	})
+	t.Run("the API server counts it by the names that the alert AmpUnreachable asks for", func(t *testing.T) {
+		text, err := kubernetes.NewForConfigOrDie(w.API.Config()).RESTClient().Get().AbsPath("/metrics").DoRaw(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{
+			`apiserver_admission_webhook_fail_open_count{name="ignore.amp.txn2.com",`,
+			`apiserver_admission_webhook_rejection_count{error_type="calling_webhook_error",name="fail.amp.txn2.com",`,
+		} {
+			if !bytes.Contains(text, []byte("\n"+want)) {
+				t.Errorf("it has no %s…", want)
+			}
+		}
 	})
 	t.Run("namespaces that did not opt in do not notice", func(t *testing.T) {
 		w.Namespace(t, nil).MustCreate(harness.Pod("web"))
