@@ -194,6 +194,9 @@ spec:
 		if said := readme.do(t, explain); !strings.Contains(said, "Warning: amp: not mutated: http://hook.team-hooks") {
 			t.Errorf("of a dry run amp says %q", said)
 		}
+		if said := readme.do(t, `kubectl -n amp-system logs -l app.kubernetes.io/name=amp --prefix --tail=-1 | grep '"outcome":"failedopen"'`); !strings.Contains(said, `"namespace":"team-a"`) {
+			t.Errorf("the log of what failed open is %q", said)
+		}
 		c.kubectl(t, "annotate", "namespace", "team-a", "--overwrite", "amp.txn2.com/ep=http://endpoints.amp-samples.svc/example")
 		eventually(t, func() error {
 			if said := readme.do(t, explain); !strings.Contains(said, "Warning: amp: dry run, mutate: unchanged") {
@@ -205,8 +208,7 @@ spec:
 	})
 
 	t.Run("what is installed besides changes nothing of that", func(t *testing.T) {
-		c.fromModule(t, "prometheus-operator", "github.com/prometheus-operator/prometheus-operator",
-			"example/prometheus-operator-crd/*_podmonitors.yaml", "example/prometheus-operator-crd/*_prometheusrules.yaml")
+		c.prometheusOperator(t)
 		readme.do(t, "kubectl apply -k deploy/alerts", "kubectl apply -k deploy/network-policy",
 			"kubectl apply -k deploy/network-policy/samples", "kubectl apply -k deploy/network-policy/audit",
 			"kubectl apply -k deploy/no-way-out")
@@ -291,8 +293,8 @@ spec:
 	// all that there may be of amp outside of its namespaces
 	const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,mutatingwebhookconfigurations,validatingwebhookconfigurations"
 
-	t.Run("one command uninstalls amp, and meanwhile no create fails either", func(t *testing.T) {
-		readme.do(t, "kubectl delete --ignore-not-found -k deploy")
+	t.Run("two commands uninstall amp, and meanwhile no create fails either", func(t *testing.T) {
+		readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp", "kubectl delete --ignore-not-found -k deploy")
 		s.beyond(t, 20)
 		for _, f := range s.ask(t, "stop").Failed {
 			if !strings.Contains(f, "HTTP 201") { // created, and not mutated any more
@@ -312,7 +314,7 @@ spec:
 		if _, err := c.run(run...); err == nil || !strings.Contains(err.Error(), "fail.amp.txn2.com") {
 			t.Errorf("without amp: %v", err)
 		}
-		readme.do(t, "kubectl delete mutatingwebhookconfigurations,validatingwebhookconfigurations amp")
+		readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp")
 		eventually(t, func() error { _, err := c.run(run...); return err })
 		readme.do(t, "kubectl delete --ignore-not-found -k deploy")
 		for _, folder := range []string{"samples", "audit", "no-way-out"} {
@@ -415,6 +417,13 @@ spec:
   volumes: [{name: v, hostPath: {path: `+path+`, type: DirectoryOrCreate}}]
 `)
 	c.kubectl(t, "wait", "pod/folder", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+}
+
+// prometheusOperator defines the kinds of prometheus-operator's that deploy/alerts has.
+func (c *cluster) prometheusOperator(t *testing.T) {
+	t.Helper()
+	c.fromModule(t, "prometheus-operator", "github.com/prometheus-operator/prometheus-operator",
+		"example/prometheus-operator-crd/*_podmonitors.yaml", "example/prometheus-operator-crd/*_prometheusrules.yaml")
 }
 
 // certManager installs cert-manager, as far as testdata/cert-manager has it.

@@ -178,8 +178,13 @@ func TestOnKnative(t *testing.T) {
 		}
 	})
 
+	t.Run("what is to be scraped is taken by prometheus-operator's API", func(t *testing.T) {
+		c.prometheusOperator(t)
+		readme.do(t, "kubectl apply -k knative/alerts")
+	})
+
 	t.Run("once uninstalled, amp is gone and blocks nobody", func(t *testing.T) {
-		readme.do(t, "kubectl delete mutatingwebhookconfigurations,validatingwebhookconfigurations amp",
+		readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp",
 			"kubectl delete --ignore-not-found -k knative", "kubectl delete --ignore-not-found -k knative/functions")
 		if pod, _, err := c.create("team-a", "jupyter-alice-again"); err != nil || strings.Contains(pod, "S3_PREFIX") {
 			t.Errorf("%v, mutated: %v", err, strings.Contains(pod, "S3_PREFIX"))

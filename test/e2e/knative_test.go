@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"regexp"
 	"slices"
 	"testing"
 
@@ -123,6 +124,39 @@ func TestKnative(t *testing.T) {
 				if ns.GetName() == f.GetNamespace() && ns.GetLabels()["amp.txn2.com/enabled"] != "" {
 					t.Errorf("%s, where %s runs, is opted in", ns.GetName(), f.GetName())
 				}
+			}
+		}
+	})
+
+	t.Run("is scraped at a port that Knative lets no Pod declare", func(t *testing.T) {
+		m := rendered(t, "knative/alerts")
+		if rules := m.Kind("PrometheusRule"); len(rules) != 1 {
+			t.Errorf("there are %d PrometheusRules", len(rules))
+		}
+		ends, _, err := unstructured.NestedSlice(m.Kind("PodMonitor")[0].Object, "spec", "podMetricsEndpoints")
+		if err != nil || len(ends) != 1 {
+			t.Fatalf("the PodMonitor asks %v: %v", ends, err)
+		}
+		var end struct {
+			Port        string
+			Relabelings []struct {
+				SourceLabels                    []string
+				Regex, Replacement, TargetLabel string
+			}
+		}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(ends[0].(map[string]any), &end); err != nil || end.Port != "user-port" {
+			t.Fatalf("the PodMonitor asks port %q: %v", end.Port, err)
+		}
+		for ip, want := range map[string]string{"10.244.0.9": "10.244.0.9:2112", "fd00::9": "[fd00::9]:2112"} {
+			address := ""
+			for _, r := range end.Relabelings {
+				// As Prometheus does it: the whole value has to match.
+				if re := regexp.MustCompile("^(?:" + r.Regex + ")$"); r.TargetLabel == "__address__" && re.MatchString(ip) {
+					address = re.ReplaceAllString(ip, r.Replacement)
+				}
+			}
+			if address != want {
+				t.Errorf("a Pod at %s is asked at %q", ip, address)
 			}
 		}
 	})

@@ -35,6 +35,7 @@ var overlays = map[string][]string{
 	"deploy/network-policy/samples": {"deploy/samples", "deploy"},
 	"deploy/no-way-out":             nil,
 	"deploy/samples":                nil,
+	"knative/alerts":                {"deploy"},
 }
 
 func TestOverlays(t *testing.T) {

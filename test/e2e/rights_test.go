@@ -31,16 +31,16 @@ type right struct {
 // amp runs with its own ServiceAccount's token.
 var reading = []right{{"", "namespaces", "", "get list watch"}}
 
+// withOwnCertificate are its rights where it makes its certificate itself.
+var withOwnCertificate = append([]right{
+	{"", "mutatingwebhookconfigurations.admissionregistration.k8s.io", "amp", "get watch update"},
+	{"", "validatingwebhookconfigurations.admissionregistration.k8s.io", "amp", "get watch update"},
+	{"amp-system", "secrets", "amp-tls", "get watch update"},
+	{"amp-system", "secrets", "", "create"}, // by any name, since RBAC is not told one
+}, reading...)
+
 // rights are amp's rights by the overlay that gives them.
-var rights = map[string][]right{
-	"deploy": append([]right{
-		{"", "mutatingwebhookconfigurations.admissionregistration.k8s.io", "amp", "get watch update"},
-		{"", "validatingwebhookconfigurations.admissionregistration.k8s.io", "amp", "get watch update"},
-		{"amp-system", "secrets", "amp-tls", "get watch update"},
-		{"amp-system", "secrets", "", "create"}, // by any name, since RBAC is not told one
-	}, reading...),
-	"deploy/cert-manager": reading,
-}
+var rights = map[string][]right{"deploy": withOwnCertificate, "deploy/cert-manager": reading, "knative": withOwnCertificate}
 
 func TestRights(t *testing.T) {
 	for folder, want := range rights {
