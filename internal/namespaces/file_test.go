@@ -89,3 +89,25 @@ func TestFileThatHoldsSomethingElse(t *testing.T) {
 		t.Error("a file that is not there opens")
 	}
 }
+
+// The README's file is as good as what it stands for.
+func TestReadmeNamespaces(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(readme), "cat > namespaces.yaml <<'EOF'\n")
+	text, _, ended := strings.Cut(text, "\nEOF\n")
+	if !found || !ended {
+		t.Fatal("README.md has no namespaces.yaml")
+	}
+	path := filepath.Join(t.TempDir(), "namespaces.yaml")
+	write(t, path, text)
+	file, err := namespaces.OpenFile(path, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p, err := file.Policy(t.Context(), "team-a"); err != nil || p.Err != nil || !p.Enabled || len(p.Mutate) != 1 {
+		t.Errorf("%+v, %v", p, err)
+	}
+}
