@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"regexp"
 	"slices"
 	"testing"
@@ -144,7 +145,11 @@ func TestKnative(t *testing.T) {
 				Regex, Replacement, TargetLabel string
 			}
 		}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(ends[0].(map[string]any), &end); err != nil || end.Port != "user-port" {
+		text, err := json.Marshal(ends[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(text, &end); err != nil || end.Port != "user-port" {
 			t.Fatalf("the PodMonitor asks port %q: %v", end.Port, err)
 		}
 		for ip, want := range map[string]string{"10.244.0.9": "10.244.0.9:2112", "fd00::9": "[fd00::9]:2112"} {
