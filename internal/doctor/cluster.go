@@ -18,6 +18,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -227,15 +228,19 @@ func making(all []appsv1.Deployment, by map[string]string) (some []appsv1.Deploy
 	return some
 }
 
-// configMaps reads those that a container's environment comes from. One that cannot be read is left out.
+// configMaps reads those that a container's environment comes from. One that cannot be read is left out; one that does
+// not exist says nothing.
 func (c *cluster) configMaps(ctx context.Context, namespace string, of *corev1.Container) map[string]map[string]string {
 	all := map[string]map[string]string{}
 	for _, name := range references(of) {
 		m, err := get(ctx, c, func(ctx context.Context) (*corev1.ConfigMap, error) {
 			return c.kube.CoreV1().ConfigMaps(namespace).Get(ctx, name, getOptions)
 		})
-		if err == nil {
+		switch {
+		case err == nil:
 			all[name] = m.Data
+		case apierrors.IsNotFound(err):
+			all[name] = nil
 		}
 	}
 	return all

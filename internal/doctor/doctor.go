@@ -31,8 +31,8 @@ type Options struct {
 	Version   string        // of this program
 }
 
-// Run looks at the installation. An error means that the cluster could not be asked; whatever else is wrong
-// is in the report.
+// Run looks at the installation. An error means that the cluster could not be asked, or that ctx ended; whatever else
+// is wrong is in the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	c, err := connect(o)
 	if err != nil {
