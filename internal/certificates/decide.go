@@ -91,7 +91,7 @@ func (m *Memory) Decide(now time.Time, config Config, seen Seen) (Decision, erro
 		}
 	case s.Next != nil && m.settled(s.Next, s, now):
 		d.Step = Promoted
-		s.CAs = slices.DeleteFunc(s.CAs, func(ca *x509.Certificate) bool {
+		s.CAs = slices.DeleteFunc(slices.Clone(s.CAs), func(ca *x509.Certificate) bool {
 			return s.Serving != nil && ca.NotAfter.After(s.Next.NotAfter()) && !ca.Equal(s.Serving.CA)
 		})
 		s.Serving, s.Next = s.Next, nil

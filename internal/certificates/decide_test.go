@@ -228,6 +228,25 @@ func TestWhoWantsOtherNamesDoesNotUndo(t *testing.T) {
 	}
 }
 
+// TestLostAfterAPromotion has the Secret deleted right after a promotion by which a CA of another authority left.
+func TestLostAfterAPromotion(t *testing.T) {
+	day := 24 * time.Hour
+	foreign := pair(t, start.Add(-day), 3650*day)
+	old, young := pair(t, start.Add(-61*day), 90*day), pair(t, start, 90*day)
+	s := State{Serving: old, Next: young, CAs: cas(young, old, foreign)}
+	seen := Seen{Bundles: [][]byte{encode(s.CAs)}, Secret: s.write(nil)}
+	var m Memory
+	for i, want := range []Step{"", Promoted, Restored} {
+		if want == Restored {
+			seen.Secret = nil
+		}
+		d, err := m.Decide(start.Add(time.Duration(i)*time.Minute), wanted, seen)
+		if err != nil || d.Step != want {
+			t.Fatalf("look %d: step %q, not %q: %v", i, d.Step, want, err)
+		}
+	}
+}
+
 func TestMake(t *testing.T) {
 	for name, test := range map[string]struct {
 		lifetime, before, renewal, settle time.Duration
