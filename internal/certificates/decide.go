@@ -15,6 +15,7 @@ type Config struct {
 // Seen is what a replica finds in the cluster.
 type Seen struct {
 	Bundles [][]byte          // the caBundle of every webhook
+	Hosts   []string          // by which the API server calls
 	Missing bool              // whether a webhook configuration does not exist
 	Secret  map[string][]byte // the Secret's data; to be read after the configurations
 }
@@ -77,9 +78,9 @@ func (m *Memory) Decide(now time.Time, config Config, seen Seen) (Decision, erro
 	for i, text := range seen.Bundles {
 		bundles[i] = unexpired(parse(text), now)
 	}
-	m.hold(now, bundles, seen.Missing)
+	m.hold(now, bundles)
 	s, unusable := read(seen.Secret, now)
-	m.serve(now, config.Names, bundles, seen.Missing, s)
+	m.serve(now, slices.Concat(config.Names, seen.Hosts), bundles, seen.Missing, s)
 
 	var d Decision
 	switch due := s.due(now, config.Names); {
@@ -169,11 +170,12 @@ func (s State) signers() (cas []*x509.Certificate) {
 	return cas
 }
 
-// hold remembers since when all bundles have held which CAs.
-func (m *Memory) hold(now time.Time, bundles [][]*x509.Certificate, missing bool) {
+// hold remembers since when all bundles have held which CAs. A configuration that does not exist has no say: nobody
+// calls by it.
+func (m *Memory) hold(now time.Time, bundles [][]*x509.Certificate) {
 	held := map[string]time.Time{}
 	for _, ca := range union(bundles...) {
-		if missing || slices.ContainsFunc(bundles, func(b []*x509.Certificate) bool { return !contains(b, ca) }) {
+		if slices.ContainsFunc(bundles, func(b []*x509.Certificate) bool { return !contains(b, ca) }) {
 			continue
 		}
 		since, ok := m.held[string(ca.Raw)]
@@ -194,7 +196,9 @@ func (m *Memory) settled(p *Pair, s State, now time.Time) bool {
 
 // serve changes what the replica serves to what the Secret says, once that verifies against all bundles. Since
 // somebody else than amp may have put it there, it must have done so for the settle time. Who serves nothing
-// yet does not wait where it did when the replica first saw it, or where the bundles trust nobody else.
+// yet does not wait where it did when the replica first saw it, or where the bundles trust nobody else; but only once
+// there is every configuration that it was told of, for its name may be misspelt. names are those that the certificate
+// must have.
 func (m *Memory) serve(now time.Time, names []string, bundles [][]*x509.Certificate, missing bool, s State) {
 	if s.Serving == nil {
 		return
@@ -205,13 +209,16 @@ func (m *Memory) serve(now time.Time, names []string, bundles [][]*x509.Certific
 	}
 	m.last = s
 	serves := m.Verified && m.Serving.good(now)
-	verified := !missing && s.Serving.covers(names) && (m.settled(s.Serving, s, now) || m.trusted && !serves) &&
+	verified := (serves || !missing) && s.Serving.covers(names) && (m.settled(s.Serving, s, now) || m.trusted && !serves) &&
 		!slices.ContainsFunc(bundles, func(b []*x509.Certificate) bool {
 			_, err := s.Serving.chain(b, now)
 			return err != nil
 		})
 	switch {
 	case s.Serving.same(m.Serving):
+		if verified || !m.Verified { // its chain may be another
+			m.Serving = s.Serving
+		}
 		m.Verified = m.Verified || verified
 	case verified || !serves:
 		m.Serving, m.Verified = s.Serving, verified

@@ -2,8 +2,14 @@ package certificates
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"maps"
+	"math/big"
 	"slices"
 	"testing"
 	"time"
@@ -26,6 +32,42 @@ func pair(t testing.TB, made time.Time, lifetime time.Duration, names ...string)
 	return p
 }
 
+// issued is a pair of another authority, whose CA may end before the certificate that it signed.
+func issued(t testing.TB, from, caEnd, end time.Time) *Pair {
+	t.Helper()
+	var keys [2]*ecdsa.PrivateKey
+	for i := range keys {
+		var err error
+		if keys[i], err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sign := func(c, by *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
+		der, err := x509.CreateCertificate(rand.Reader, c, by, &key.PublicKey, keys[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c, err = x509.ParseCertificate(der); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "another"}, NotBefore: from, NotAfter: caEnd,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	ca = sign(ca, ca, keys[0])
+	leaf := sign(&x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: from, NotAfter: end, DNSNames: wanted.Names,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, ca, keys[1])
+	der, err := x509.MarshalPKCS8PrivateKey(keys[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPair(encode([]*x509.Certificate{leaf}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), []*x509.Certificate{ca}, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 func cas(pairs ...*Pair) (all []*x509.Certificate) {
 	for _, p := range pairs {
 		all = append(all, p.CA)
@@ -38,6 +80,7 @@ func TestDecide(t *testing.T) {
 	old, young, other := pair(t, start.Add(-60*day), 90*day), pair(t, start, 90*day), pair(t, start.Add(-day), 90*day)
 	short := pair(t, start.Add(-20*time.Hour), day)
 	foreign := pair(t, start.Add(-day), 3650*day)
+	endsLate := issued(t, start, start.Add(30*day), start.Add(90*day))
 	otherName := pair(t, start.Add(-day), 90*day, "amp-direct.amp-system.svc")
 
 	// what each case begins with: a replica that serves old, as the Secret and the bundles say
@@ -47,11 +90,12 @@ func TestDecide(t *testing.T) {
 		secret  map[string][]byte
 		bundles [][]byte
 		missing bool
+		hosts   []string
 	}
 	say := func(s State) map[string][]byte { return s.write(nil) }
 	steady := func(p *Pair) world {
 		s := State{Serving: p, CAs: cas(p)}
-		return world{start, Memory{Serving: p, Verified: true, last: s}, say(s), [][]byte{encode(s.CAs), encode(s.CAs)}, false}
+		return world{start, Memory{Serving: p, Verified: true, last: s}, say(s), [][]byte{encode(s.CAs), encode(s.CAs)}, false, nil}
 	}
 	fresh := func(w world) world { w.memory = Memory{}; return w }
 
@@ -115,7 +159,7 @@ func TestDecide(t *testing.T) {
 				return w
 			},
 			serving: old, next: young, cas: cas(young, old), serves: old, verified: true},
-		"a configuration is missing": {
+		"one of several configurations is gone: those that are there count": {
 			world: func() world {
 				w := steady(old)
 				s := State{Serving: old, Next: young, CAs: cas(young, old)}
@@ -123,7 +167,17 @@ func TestDecide(t *testing.T) {
 				w.memory.held = map[string]time.Time{string(young.CA.Raw): start.Add(-time.Minute)}
 				return w
 			},
-			serving: old, next: young, cas: cas(young, old), serves: old, verified: true},
+			step: Promoted, serving: young, cas: cas(young, old), serves: old, verified: true},
+		"the webhooks call by another name": {world: func() world { w := fresh(steady(other)); w.hosts = []string{"other.amp-system.svc"}; return w },
+			serving: other, cas: cas(other), serves: other},
+		"the webhooks call by its name": {world: func() world { w := fresh(steady(other)); w.hosts = []string{simulatedName}; return w },
+			serving: other, cas: cas(other), serves: other, verified: true},
+		"two thirds of its CA's life are over, though not of its own": {
+			world: func() world { w := steady(endsLate); w.now = start.Add(20 * day); return w },
+			step:  Staged, serving: endsLate, newPair: "next", cas: cas(endsLate), serves: endsLate, verified: true},
+		"its CA has ended, though it has not": {
+			world: func() world { w := steady(endsLate); w.now = start.Add(31 * day); return w },
+			step:  Made, newPair: "serving", without: endsLate, serves: endsLate, verified: true},
 		"another pair is to be served, and trusted for a minute": {
 			world: func() world {
 				w := steady(other)
@@ -173,7 +227,7 @@ func TestDecide(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := test.world()
 			before := maps.Clone(w.secret)
-			d, err := w.memory.Decide(w.now, wanted, Seen{Bundles: w.bundles, Missing: w.missing, Secret: w.secret})
+			d, err := w.memory.Decide(w.now, wanted, Seen{Bundles: w.bundles, Hosts: w.hosts, Missing: w.missing, Secret: w.secret})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -244,6 +298,36 @@ func TestLostAfterAPromotion(t *testing.T) {
 		if err != nil || d.Step != want {
 			t.Fatalf("look %d: step %q, not %q: %v", i, d.Step, want, err)
 		}
+	}
+}
+
+// TestClocksThatDiffer has two replicas, one ahead of the other by hours: they agree on one renewal.
+func TestClocksThatDiffer(t *testing.T) {
+	for _, ahead := range []time.Duration{30 * time.Minute, 3 * time.Hour, 20 * time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			p := pair(t, start.Add(-60*24*time.Hour+ahead/2), 90*24*time.Hour) // due for the one, and not yet for the other
+			secret, bundle := State{Serving: p, CAs: cas(p)}.write(nil), encode(cas(p))
+			steps := map[Step]int{}
+			var replicas [2]Memory
+			for second := range 400 {
+				for i := range replicas {
+					now := start.Add(time.Duration(second)*time.Second + time.Duration(i)*ahead)
+					d, err := replicas[i].Decide(now, wanted, Seen{Bundles: [][]byte{bundle}, Secret: secret})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if d.Step != "" {
+						steps[d.Step]++
+						secret = d.State.write(secret)
+					} else {
+						bundle = d.Bundle
+					}
+				}
+			}
+			if steps[Staged] != 1 || steps[Promoted] != 1 || len(steps) != 2 || len(parse(bundle)) != 2 {
+				t.Errorf("steps %v, %d CAs", steps, len(parse(bundle)))
+			}
+		})
 	}
 }
 

@@ -28,6 +28,7 @@ type Cluster interface {
 type Configuration struct {
 	Name    string // with its kind
 	Bundles [][]byte
+	Hosts   []string                                       // by which the API server calls its webhooks, where that are Services
 	Write   func(ctx context.Context, bundle []byte) error // into every webhook; ErrConflict: it has changed since
 }
 
@@ -89,9 +90,10 @@ func (k *Keeper) Certificate() *tls.Certificate {
 	return k.probed
 }
 
-// NotAfter is when the certificate ends that the replica serves; the zero time while there is none.
+// NotAfter is when the certificate ends that the replica serves; the zero time while there is none that has verified
+// against the bundles.
 func (k *Keeper) NotAfter() time.Time {
-	if s := k.current.Load(); s != nil {
+	if s := k.current.Load(); s != nil && s.verified {
 		return s.pair.NotAfter()
 	}
 	return time.Time{}
@@ -147,7 +149,7 @@ func (k *Keeper) look(ctx context.Context) (again time.Time, err error) {
 	}
 	seen := Seen{Missing: len(missing) > 0, Secret: secret.Data}
 	for _, c := range configurations {
-		seen.Bundles = append(seen.Bundles, c.Bundles...)
+		seen.Bundles, seen.Hosts = append(seen.Bundles, c.Bundles...), append(seen.Hosts, c.Hosts...)
 	}
 	d, err := k.memory.Decide(time.Now(), k.config, seen)
 	if err != nil {
@@ -164,9 +166,19 @@ func (k *Keeper) look(ctx context.Context) (again time.Time, err error) {
 	case len(missing) > 0:
 		k.tell("there is no webhook configuration named " + strings.Join(missing, ", ") + " (AMP_WEBHOOKS)")
 	default:
-		k.tell("")
+		k.tell(k.config.unnamed(seen.Hosts))
 	}
 	return d.Again, nil
+}
+
+// unnamed says that the API server calls by names that the certificate will never have; empty if there are none such.
+func (c Config) unnamed(hosts []string) string {
+	hosts = slices.DeleteFunc(slices.Clone(hosts), func(host string) bool { return slices.Contains(c.Names, host) })
+	if len(hosts) == 0 {
+		return ""
+	}
+	slices.Sort(hosts)
+	return "the webhooks call " + strings.Join(slices.Compact(hosts), ", ") + ", which is to be in AMP_TLS_DNS_NAMES: these are all names on the certificate"
 }
 
 // write writes what was decided.
@@ -212,7 +224,8 @@ func (k *Keeper) write(ctx context.Context, d Decision, secret Secret, configura
 // show gives the listener what the replica serves.
 func (k *Keeper) show() {
 	now, before := k.memory, k.current.Load()
-	if now.Serving == nil || before != nil && before.pair.same(now.Serving) && before.verified == now.Verified {
+	if now.Serving == nil || before != nil && bytes.Equal(before.pair.cert, now.Serving.cert) && before.pair.ends.Equal(now.Serving.ends) &&
+		before.verified == now.Verified {
 		return
 	}
 	k.current.Store(&served{now.Serving, now.Verified})

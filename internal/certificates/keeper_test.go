@@ -19,6 +19,7 @@ type one struct {
 	missing []string
 	data    map[string][]byte
 	bundle  []byte
+	hosts   []string
 	wrote   func() // after a bundle was written
 	writes  int
 	looks   int
@@ -38,7 +39,7 @@ func (o *one) Configurations(context.Context) ([]Configuration, []string, error)
 	if o.missing != nil {
 		return nil, o.missing, o.err
 	}
-	return []Configuration{{Name: "amp", Bundles: [][]byte{o.bundle}, Write: func(_ context.Context, bundle []byte) error {
+	return []Configuration{{Name: "amp", Bundles: [][]byte{o.bundle}, Hosts: o.hosts, Write: func(_ context.Context, bundle []byte) error {
 		o.bundle = bundle
 		o.writes++
 		if o.wrote != nil {
@@ -107,6 +108,17 @@ func TestKeeperSaysOnceWhatIsWrong(t *testing.T) {
 		synctest.Wait()
 		if !k.Ready() || strings.Count(log.String(), "the certificate can be kept again") != 1 {
 			t.Errorf("ready %v:\n%s", k.Ready(), log)
+		}
+	})
+}
+
+func TestKeeperSaysByWhichNameItIsCalled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k, _, log := run(t, &one{hosts: []string{"other.amp-system.svc"}})
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "the webhooks call other.amp-system.svc, which is to be in AMP_TLS_DNS_NAMES"); n != 1 || k.Ready() || !k.NotAfter().IsZero() {
+			t.Errorf("said %d times, ready %v, until %v:\n%s", n, k.Ready(), k.NotAfter(), log)
 		}
 	})
 }

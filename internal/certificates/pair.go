@@ -31,7 +31,8 @@ type Pair struct {
 	Certificate *tls.Certificate // what a listener shows; its Leaf is set
 	CA          *x509.Certificate
 
-	cert, key []byte // PEM, as they lie in the Secret
+	ends      time.Time // when nobody can verify it any more: the first of its chain has ended
+	cert, key []byte    // PEM, as they lie in the Secret
 }
 
 // Make makes a CA, a key and the certificate for it that the CA signs, both good for lifetime from now on.
@@ -92,23 +93,30 @@ func Make(now time.Time, lifetime time.Duration, names []string) (*Pair, error) 
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), []*x509.Certificate{ca}, now)
 }
 
+// skew is by how much the clock of a replica may be behind that of the one that made a certificate. Whoever took that
+// for garbage would throw away what the other staged, and again what it stages then.
+const skew = 24 * time.Hour
+
 // newPair reads a certificate with its chain and key, and finds the one of cas that signed it. It is an error
-// if the certificate is not good now.
+// if the certificate is not good now, nor soon will be.
 func newPair(cert, key []byte, cas []*x509.Certificate, now time.Time) (*Pair, error) {
 	c, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return nil, err
 	}
 	p := &Pair{Certificate: &c, cert: cert, key: key}
+	if from := p.leaf().NotBefore; from.After(now) && from.Sub(now) < skew {
+		now = from
+	}
 	chain, err := p.chain(cas, now)
 	if err != nil {
 		return nil, err
 	}
-	p.CA = chain[len(chain)-1]
+	p.CA, p.ends = chain[len(chain)-1], end(chain)
 	return p, nil
 }
 
-// chain leads from the certificate to one of cas.
+// chain leads from the certificate to one of cas: of several chains, the one that ends last.
 func (p *Pair) chain(cas []*x509.Certificate, now time.Time) ([]*x509.Certificate, error) {
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	for _, ca := range cas {
@@ -125,18 +133,23 @@ func (p *Pair) chain(cas []*x509.Certificate, now time.Time) ([]*x509.Certificat
 	if err != nil {
 		return nil, err
 	}
-	return chains[0], nil
+	return slices.MaxFunc(chains, func(a, b []*x509.Certificate) int { return end(a).Compare(end(b)) }), nil
+}
+
+// end is when a chain can no longer be verified.
+func end(chain []*x509.Certificate) time.Time {
+	return slices.MinFunc(chain, func(a, b *x509.Certificate) int { return a.NotAfter.Compare(b.NotAfter) }).NotAfter
 }
 
 func (p *Pair) leaf() *x509.Certificate { return p.Certificate.Leaf }
 
-// NotAfter is when the certificate ends.
-func (p *Pair) NotAfter() time.Time { return p.leaf().NotAfter }
+// NotAfter is when the certificate ends, or the first of those by which it is verified.
+func (p *Pair) NotAfter() time.Time { return p.ends }
 
 // Renewal is when the certificate has lived two thirds of its life.
 func (p *Pair) Renewal() time.Time { return p.NotAfter().Add(-p.lifetime() / 3) }
 
-func (p *Pair) lifetime() time.Duration { return p.leaf().NotAfter.Sub(p.leaf().NotBefore) }
+func (p *Pair) lifetime() time.Duration { return p.ends.Sub(p.leaf().NotBefore) }
 
 func (p *Pair) same(other *Pair) bool {
 	return p != nil && other != nil && bytes.Equal(p.leaf().Raw, other.leaf().Raw)

@@ -423,10 +423,10 @@ func (w *world) disturb() {
 			}
 		}
 		w.note("somebody puts a certificate of another authority into the Secret")
-		other, err := Make(time.Now(), simulatedLifetime, []string{simulatedName})
-		if err != nil {
-			w.t.Fatal(err)
-		}
+		now := time.Now() // one of the two ends first
+		ends := []time.Time{now.Add(simulatedLifetime), now.Add(2 * simulatedLifetime)}
+		first := w.number(2)
+		other := issued(w.t, now.Add(-simulatedLifetime/10), ends[first], ends[1-first])
 		w.mu.Lock()
 		w.keep(State{Serving: other, CAs: []*x509.Certificate{other.CA}}.write(nil))
 		w.mu.Unlock()

@@ -140,6 +140,10 @@ func configuration(client dynamic.ResourceInterface, k kind, u *unstructured.Uns
 		text, _, _ := unstructured.NestedString(w, "clientConfig", "caBundle")
 		bundle, _ := base64.StdEncoding.DecodeString(text) // what is no base64 is not what it should be either
 		c.Bundles = append(c.Bundles, bundle)
+		service, found, _ := unstructured.NestedMap(w, "clientConfig", "service")
+		if found {
+			c.Hosts = append(c.Hosts, fmt.Sprintf("%v.%v.svc", service["name"], service["namespace"]))
+		}
 	}
 	c.Write = func(ctx context.Context, bundle []byte) error {
 		for _, w := range webhooks {
@@ -213,7 +217,7 @@ func failed(doing string, k kind, name string, err error) error {
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
 		return certificates.ErrConflict
 	case apierrors.IsForbidden(err):
-		return fmt.Errorf("%s %s %s: %w; deploy/self/rbac.yaml grants it", doing, k.name, name, err)
+		return fmt.Errorf("%s %s %s: %w; deploy/self/rbac.yaml grants it for the names amp and amp-tls", doing, k.name, name, err)
 	}
 	return fmt.Errorf("%s %s %s: %w", doing, k.name, name, err)
 }

@@ -106,7 +106,7 @@ func TestConfigurations(t *testing.T) {
 		t.Errorf("a conflict: %v", err)
 	}
 	answers["PUT "+mutating] = status(http.StatusForbidden, metav1.StatusReasonForbidden, "no")
-	if err := c.Write(t.Context(), []byte("new")); err == nil || err.Error() != "writing the CA into MutatingWebhookConfiguration amp: no; deploy/self/rbac.yaml grants it" {
+	if err := c.Write(t.Context(), []byte("new")); err == nil || err.Error() != "writing the CA into MutatingWebhookConfiguration amp: no; deploy/self/rbac.yaml grants it for the names amp and amp-tls" {
 		t.Errorf("forbidden: %v", err)
 	}
 	answers["GET "+validating] = status(http.StatusInternalServerError, metav1.StatusReasonInternalError, "etcd is away")
