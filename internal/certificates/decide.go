@@ -26,7 +26,7 @@ type Memory struct {
 	Verified bool  // whether that has verified against all bundles
 
 	last    State                // the last one with something to serve
-	trusted bool                 // whether that was trusted already when the replica first saw it
+	trusted bool                 // whether it may serve that at once: see serve
 	held    map[string]time.Time // the CAs that all bundles hold, by their DER, and since when it has seen that
 }
 
@@ -93,7 +93,8 @@ func (m *Memory) Decide(now time.Time, config Config, seen Seen) (Decision, erro
 	case s.Next != nil && m.settled(s.Next, s, now):
 		d.Step = Promoted
 		s.CAs = slices.DeleteFunc(slices.Clone(s.CAs), func(ca *x509.Certificate) bool {
-			return s.Serving != nil && ca.NotAfter.After(s.Next.NotAfter()) && !ca.Equal(s.Serving.CA)
+			// Renewals that follow on one another, for other names for one, are too close to what it signed.
+			return s.Serving != nil && !now.Before(s.Serving.Renewal()) && ca.NotAfter.After(s.Next.NotAfter()) && !ca.Equal(s.Serving.CA)
 		})
 		s.Serving, s.Next = s.Next, nil
 	case s.Serving == nil:
@@ -106,9 +107,9 @@ func (m *Memory) Decide(now time.Time, config Config, seen Seen) (Decision, erro
 				return d, err
 			}
 			d.Step, d.Because, s.Next = Made, unusable.Error(), next
-		}
-		if len(union([]*x509.Certificate{s.Next.CA}, union(bundles...))) == 1 {
-			s.Serving, s.Next = s.Next, nil
+			if len(union([]*x509.Certificate{next.CA}, union(bundles...))) == 1 {
+				s.Serving, s.Next = next, nil
+			}
 		}
 	case due != "":
 		names := config.Names
@@ -196,16 +197,16 @@ func (m *Memory) settled(p *Pair, s State, now time.Time) bool {
 
 // serve changes what the replica serves to what the Secret says, once that verifies against all bundles. Since
 // somebody else than amp may have put it there, it must have done so for the settle time. Who serves nothing
-// yet does not wait where it did when the replica first saw it, or where the bundles trust nobody else; but only once
-// there is every configuration that it was told of, for its name may be misspelt. names are those that the certificate
-// must have.
+// yet, and has not served before, does not wait where it did when the replica first saw it; nor does who serves nothing
+// any more where the bundles trust nobody else. But there must be every configuration that it was told of, for its name
+// may be misspelt. names are those that the certificate must have.
 func (m *Memory) serve(now time.Time, names []string, bundles [][]*x509.Certificate, missing bool, s State) {
 	if s.Serving == nil {
 		return
 	}
 	if !s.Serving.same(m.last.Serving) {
 		_, held := m.held[string(s.Serving.CA.Raw)]
-		m.trusted = held || len(union([]*x509.Certificate{s.Serving.CA}, union(bundles...))) == 1
+		m.trusted = held && !m.Verified || len(union([]*x509.Certificate{s.Serving.CA}, union(bundles...))) == 1
 	}
 	m.last = s
 	serves := m.Verified && m.Serving.good(now)
