@@ -5,7 +5,8 @@
 // Importing the package registers the function "amp" with functions-framework-go. It builds itself from the
 // environment on its first request, so that it works under a main that knows nothing of it, as a
 // buildpack's does; a host that would rather not start with a bad configuration leaves the serving to
-// [ListenAndServe]. With AMP_TLS on it is also served over TLS, which no host does. On SIGTERM it drains and
+// [ListenAndServe]. With AMP_TLS on it is also served over TLS, which no host does; under a main that does not call
+// ListenAndServe that begins with the first request, so that probes must go to PORT. On SIGTERM it drains and
 // ends the process.
 //
 // README.md says how to use it, internal/proxy is where a review goes through.

@@ -423,10 +423,10 @@ func (w *world) disturb() {
 			}
 		}
 		w.note("somebody puts a certificate of another authority into the Secret")
-		now := time.Now() // one of the two ends first
-		ends := []time.Time{now.Add(simulatedLifetime), now.Add(2 * simulatedLifetime)}
-		first := w.number(2)
-		other := issued(w.t, now.Add(-simulatedLifetime/10), ends[first], ends[1-first])
+		// Its CA ends with it, or before. One that outlives it leaves with the second renewal, of which a replica does
+		// not hear that is cut off for that long.
+		now := time.Now()
+		other := issued(w.t, now.Add(-simulatedLifetime/10), now.Add(simulatedLifetime), now.Add(time.Duration(1+w.number(2))*simulatedLifetime))
 		w.mu.Lock()
 		w.keep(State{Serving: other, CAs: []*x509.Certificate{other.CA}}.write(nil))
 		w.mu.Unlock()

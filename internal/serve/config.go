@@ -207,6 +207,7 @@ func (c *Config) validate(bad *Bad) {
 	}
 	together(c.TLS != TLSFiles || c.TLSCert != "" && c.TLSKey != "", "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY", "AMP_TLS_CERT", "AMP_TLS_KEY")
 	together(c.TLSClientCA == "" || c.TLS != TLSOff, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate", "AMP_TLS")
+	together(!c.Knative || c.TLS == TLSOff || c.Port != c.TLSPort, "PORT and AMP_TLS_PORT are the same, and under Knative both are served", "AMP_TLS_PORT")
 	together((c.EndpointCert == "") == (c.EndpointKey == ""), "AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY go together", "AMP_ENDPOINT_CERT", "AMP_ENDPOINT_KEY")
 	named := c.EndpointCert == "" && c.EndpointTokenFile == "" || len(c.EndpointAllow) > 0
 	together(named, "AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentials go only to hosts that it names", "AMP_ENDPOINT_ALLOW")

@@ -171,6 +171,7 @@ func TestTLSWithoutItsFiles(t *testing.T) {
 	}{
 		"files without a key":            {map[string]string{"AMP_TLS": "files", "AMP_TLS_CERT": "c"}, "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY"},
 		"required events without a sink": {map[string]string{"AMP_EVENTS": "required"}, "AMP_EVENTS=required needs K_SINK: somebody has to accept the events"},
+		"one port for two":               {map[string]string{"K_SERVICE": "amp", "AMP_TLS": "self", "PORT": "8443"}, "PORT and AMP_TLS_PORT are the same, and under Knative both are served"},
 		"a client CA without TLS":        {map[string]string{"AMP_TLS_CLIENT_CA": "c"}, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
