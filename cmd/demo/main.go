@@ -174,7 +174,7 @@ func policy(namespace, key, endpoint string) *review.Policy {
 }
 
 // ask sends the recorded review through the proxy as if the Pod were created in namespace.
-func (d *demo) ask(namespace string, op review.Operation, policy review.FailurePolicy) (*review.Record, error) {
+func (d *demo) ask(namespace string, op review.Phase, policy review.FailurePolicy) (*review.Record, error) {
 	r, err := review.Read([]byte(reviewIn(namespace)), op)
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ type recorder struct {
 func (r *recorder) Record(ctx context.Context, rec *review.Record) {
 	r.Recorder.Record(ctx, rec)
 	if r.live {
-		fmt.Fprintf(r.out, "%s %s of %s/%s: %s, %s\n", rec.Time.Format("15:04:05"), rec.Review.Operation, rec.Review.Namespace, rec.Review.PodName(), rec.Verdict.Outcome, rec.Took.Round(10*time.Microsecond))
+		fmt.Fprintf(r.out, "%s %s of %s/%s: %s, %s\n", rec.Time.Format("15:04:05"), rec.Review.Phase, rec.Review.Namespace, rec.Review.PodName(), rec.Verdict.Outcome, rec.Took.Round(10*time.Microsecond))
 	}
 }
 
@@ -84,7 +84,7 @@ func (d *demo) show(out io.Writer) error {
 	fmt.Fprintf(&b, "\n%samp serves at %s until you press Ctrl-C. Try:%s\n\n", c.bold, d.url, c.reset)
 	for _, try := range []struct {
 		title, namespace, path string
-		operation              review.Operation
+		operation              review.Phase
 		policy                 review.FailurePolicy
 	}{
 		{"the same, as the API server sees it: the answer holds the patch in base64", works, "/mutate/fail", review.Mutate, review.Fail},
@@ -99,7 +99,7 @@ func (d *demo) show(out io.Writer) error {
 		fmt.Fprintf(&b, "  %s# %s%s\n  curl -s %s/demo/%s | curl -s -H 'Content-Type: application/json' --data-binary @- %s%s\n",
 			c.dim, try.title, c.reset, d.url, try.namespace, d.url, try.path)
 		switch {
-		case rec.Verdict.Outcome == review.OutcomeRejected:
+		case !rec.Verdict.Allowed():
 			fmt.Fprintf(&b, "  %sthe user sees:%s %s%s%s\n", c.dim, c.reset, c.red, rec.Verdict.Message, c.reset)
 		case len(rec.Verdict.Warnings) > 0:
 			fmt.Fprintf(&b, "  %sthe user sees:%s Warning: %s\n", c.dim, c.reset, strings.Join(rec.Verdict.Warnings, "\n  Warning: "))

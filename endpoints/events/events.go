@@ -20,13 +20,14 @@ const (
 	Mutated    = "com.txn2.amp.pod.mutated.v1"    // a patch was answered
 	Unchanged  = "com.txn2.amp.pod.unchanged.v1"  // the endpoints wanted no change
 	Shadowed   = "com.txn2.amp.pod.shadowed.v1"   // shadow mode: what would have been
-	Rejected   = "com.txn2.amp.pod.rejected.v1"   // refused: by an endpoint, or by failure under Fail
+	Denied     = "com.txn2.amp.pod.denied.v1"     // an endpoint denied the Pod: a policy decision, not a failure
+	Rejected   = "com.txn2.amp.pod.rejected.v1"   // something failed, under Fail
 	FailedOpen = "com.txn2.amp.pod.failedopen.v1" // failed under Ignore: admitted unmutated
 	Validated  = "com.txn2.amp.pod.validated.v1"  // /validate let it pass
 )
 
 // Types lists every type.
-var Types = []string{Mutated, Unchanged, Shadowed, Rejected, FailedOpen, Validated}
+var Types = []string{Mutated, Unchanged, Shadowed, Denied, Rejected, FailedOpen, Validated}
 
 // Schema is the JSON Schema (draft 2020-12) of [Data]. It says which parts go with which level, operation
 // and outcome, and allows no others.
@@ -64,8 +65,8 @@ type Data struct {
 	User      string      `json:"user"`                 // who created the Pod, as Kubernetes spells it
 
 	Operation     string     `json:"operation"`          // mutate or validate
-	Outcome       string     `json:"outcome"`            // mutated, unchanged, shadowed, rejected, failedopen or validated
-	Message       string     `json:"message,omitempty"`  // why it was refused or failed, one line; under shadow: would have been
+	Outcome       string     `json:"outcome"`            // mutated, unchanged, shadowed, denied, rejected, failedopen or validated
+	Message       string     `json:"message,omitempty"`  // why it was denied or failed, one line; under shadow: would have been
 	Warnings      []string   `json:"warnings,omitempty"` // amp's own about the review as a whole; an endpoint's are at the endpoint
 	FailurePolicy string     `json:"failurePolicy"`      // Fail or Ignore
 	Endpoints     []Endpoint `json:"endpoints"`          // in the order of their calls; empty if none was called

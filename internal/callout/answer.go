@@ -41,7 +41,7 @@ const (
 //
 // A handler that died must not read as "no change": hence the strictness about empty bodies and objects that
 // say nothing. All of an answer must be readable, of a refusal too.
-func parse(op review.Operation, status int, contentType string, body []byte) (review.Answer, *review.Failure) {
+func parse(op review.Phase, status int, contentType string, body []byte) (review.Answer, *review.Failure) {
 	switch {
 	case status == http.StatusNoContent:
 		return review.Answer{Status: status}, nil
@@ -80,14 +80,14 @@ func statusCause(status int, contentType string, body []byte) string {
 }
 
 // noChange says how to answer that there is nothing to do.
-func noChange(op review.Operation) string {
+func noChange(op review.Phase) string {
 	if op == review.Validate {
 		return `status 204 or {"allowed":true}`
 	}
 	return "[], null or status 204"
 }
 
-func expected(op review.Operation) string {
+func expected(op review.Phase) string {
 	if op == review.Validate {
 		return `expected {"allowed":…} or status 204`
 	}
@@ -100,7 +100,7 @@ type badOp string
 func (b badOp) Error() string { return string(b) }
 
 // parseBody reads the body of a 2xx. An error completes the sentence "answered 200 with", unless it is a badOp.
-func parseBody(op review.Operation, contentType string, body []byte) (review.Answer, error) {
+func parseBody(op review.Phase, contentType string, body []byte) (review.Answer, error) {
 	if len(body) == 0 {
 		return review.Answer{}, errors.New("an empty body; where nothing is to change, answer " + noChange(op))
 	}
@@ -254,7 +254,7 @@ type wireAnswer struct {
 	Spec     json.RawMessage `json:"spec"`
 }
 
-func parseObject(op review.Operation, contentType string, body []byte) (review.Answer, error) {
+func parseObject(op review.Phase, contentType string, body []byte) (review.Answer, error) {
 	var wire wireAnswer
 	if err := sjson.UnmarshalCaseSensitivePreserveInts(body, &wire); err != nil {
 		return review.Answer{}, notJSON(contentType)

@@ -36,7 +36,7 @@ type answerTest struct {
 	result review.Result // of the failure; empty: invalid
 }
 
-func (tt answerTest) run(t *testing.T, op review.Operation) {
+func (tt answerTest) run(t *testing.T, op review.Phase) {
 	t.Helper()
 	if tt.status == 0 {
 		tt.status = 200

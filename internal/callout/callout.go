@@ -126,7 +126,7 @@ func (c *Client) Call(ctx context.Context, e review.Endpoint, r *review.Review, 
 	}
 	for again := true; ; again = false {
 		req := newRequest(ctx, e.URL, header, pod)
-		answer, failure, retry := c.try(req, trusted, r.Operation, left)
+		answer, failure, retry := c.try(req, trusted, r.Phase, left)
 		switch {
 		case failure == nil:
 			return answer, nil
@@ -186,7 +186,7 @@ func newRequest(ctx context.Context, u *url.URL, header http.Header, pod []byte)
 const errorBody = 16 << 10
 
 // try makes one request, with left for it and what came before. It reports whether another may help.
-func (c *Client) try(req *http.Request, trusted bool, op review.Operation, left time.Duration) (a review.Answer, f *review.Failure, retry bool) {
+func (c *Client) try(req *http.Request, trusted bool, op review.Phase, left time.Duration) (a review.Answer, f *review.Failure, retry bool) {
 	// Not an http.Client: that would follow redirects and put the URL into its errors.
 	resp, err := c.current().transport(trusted).RoundTrip(req)
 	if err != nil {

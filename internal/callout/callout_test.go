@@ -50,7 +50,7 @@ func endpoint(t testing.TB, rawURL string) review.Endpoint {
 }
 
 func mutation() *review.Review {
-	return &review.Review{UID: "uid-1", Operation: review.Mutate, Namespace: "default", Name: "web", User: "jane"}
+	return &review.Review{UID: "uid-1", Phase: review.Mutate, Namespace: "default", Name: "web", User: "jane"}
 }
 
 // callWith calls the endpoint for r with the time that a review usually has.
@@ -114,7 +114,7 @@ func TestRequest(t *testing.T) {
 	}{
 		{
 			name: "a Pod of a Deployment",
-			review: review.Review{UID: "u-1", Operation: review.Mutate, Namespace: "jhub", GenerateName: "web-",
+			review: review.Review{UID: "u-1", Phase: review.Mutate, Namespace: "jhub", GenerateName: "web-",
 				User: "system:serviceaccount:kube-system:replicaset-controller", TraceParent: "00-0af7-b7-01", TraceState: "a=1,b=2"},
 			step: 1,
 			want: http.Header{
@@ -125,7 +125,7 @@ func TestRequest(t *testing.T) {
 		},
 		{
 			name: "what a header cannot hold is percent-encoded",
-			review: review.Review{UID: "u 2", Operation: review.Validate, Namespace: "n", Name: "web", GenerateName: "web-", DryRun: true,
+			review: review.Review{UID: "u 2", Phase: review.Validate, Namespace: "n", Name: "web", GenerateName: "web-", DryRun: true,
 				User: "Euro € 😀 \"100%\"\r\nX: y\x7f\xff"},
 			step: 12,
 			want: http.Header{
@@ -135,7 +135,7 @@ func TestRequest(t *testing.T) {
 		},
 		{
 			name:   "nobody, and a trace that is none",
-			review: review.Review{UID: "u", Operation: review.Mutate, Namespace: "n", Name: "p", TraceParent: "a\nb", TraceState: "a=1"},
+			review: review.Review{UID: "u", Phase: review.Mutate, Namespace: "n", Name: "p", TraceParent: "a\nb", TraceState: "a=1"},
 			step:   1,
 			want: http.Header{
 				"Ce-Id": {"u/1"}, "Ce-Subject": {"n/p"}, "Ce-Namespace": {"n"}, "Ce-Operation": {"mutate"}, "Ce-Dryrun": {"false"},
@@ -144,7 +144,7 @@ func TestRequest(t *testing.T) {
 		},
 		{
 			name:   "anonymous",
-			review: review.Review{UID: "u", Operation: review.Mutate, Namespace: "n", Name: "p", User: "system:anonymous", TraceParent: "00", TraceState: "ü"},
+			review: review.Review{UID: "u", Phase: review.Mutate, Namespace: "n", Name: "p", User: "system:anonymous", TraceParent: "00", TraceState: "ü"},
 			step:   1,
 			want: http.Header{
 				"Ce-Id": {"u/1"}, "Ce-Subject": {"n/p"}, "Ce-Namespace": {"n"}, "Ce-Operation": {"mutate"}, "Ce-Dryrun": {"false"},
@@ -153,7 +153,7 @@ func TestRequest(t *testing.T) {
 		},
 		{
 			name:   "a component of the cluster",
-			review: review.Review{UID: "u", Operation: review.Mutate, Namespace: "n", Name: "p", User: "system:kube-scheduler"},
+			review: review.Review{UID: "u", Phase: review.Mutate, Namespace: "n", Name: "p", User: "system:kube-scheduler"},
 			step:   1,
 			want: http.Header{
 				"Ce-Id": {"u/1"}, "Ce-Subject": {"n/p"}, "Ce-Namespace": {"n"}, "Ce-Operation": {"mutate"}, "Ce-Dryrun": {"false"},
@@ -165,7 +165,7 @@ func TestRequest(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			got = nil
 			_, err := c.Call(t.Context(), endpoint(t, srv.URL+"/a%2Fb?q=1"), &tt.review, tt.step, at, json.RawMessage(pod))
-			if tt.review.Operation == review.Mutate && err != nil {
+			if tt.review.Phase == review.Mutate && err != nil {
 				t.Fatal(err)
 			}
 			if got.Method != "POST" || got.RequestURI != "/a%2Fb?q=1" || got.ContentLength != int64(len(pod)) {

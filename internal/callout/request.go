@@ -39,7 +39,7 @@ func (c *Client) header(r *review.Review, step int, at time.Time) http.Header {
 	set("Ce-Subject", review.EncodeAttribute(r.Namespace+"/"+r.PodName()))
 	set("Ce-Time", at.UTC().Format(time.RFC3339Nano))
 	set("Ce-Namespace", review.EncodeAttribute(r.Namespace))
-	set("Ce-Operation", review.EncodeAttribute(string(r.Operation)))
+	set("Ce-Operation", review.EncodeAttribute(string(r.Phase)))
 	set("Ce-Dryrun", strconv.FormatBool(r.DryRun))
 	set("Ce-Authtype", authType(r.User))
 	set("Ce-Authid", review.EncodeAttribute(r.User))

@@ -96,7 +96,7 @@ func (d *dryRun) unanswered() string {
 }
 
 // told is how the review of one operation ended, as amp explains it; empty if it did not.
-func (d *dryRun) told(op review.Operation) string {
+func (d *dryRun) told(op review.Phase) string {
 	for _, w := range d.warnings {
 		if what, found := strings.CutPrefix(w, review.ExplanationPrefix+string(op)+": "); found {
 			return what
@@ -108,7 +108,7 @@ func (d *dryRun) told(op review.Operation) string {
 // unasked reports whether the Pod went through without amp being asked about it, as the failure policy Ignore has it
 // where the API server does not reach amp: amp explains itself, or warns of a failure.
 func (d *dryRun) unasked(n *namespace) bool {
-	silent := func(op review.Operation, failure string) bool {
+	silent := func(op review.Phase, failure string) bool {
 		return d.told(op) == "" && !slices.ContainsFunc(d.warnings, func(w string) bool { return strings.HasPrefix(w, failure) })
 	}
 	return d.untried == "" && d.err == nil && (silent(review.Mutate, "amp: not mutated: ") || n.validates() && silent(review.Validate, "amp: not validated: "))

@@ -61,7 +61,7 @@ func logRecord(ctx context.Context, log *slog.Logger, rec *review.Record) {
 	attrs := make([]slog.Attr, 0, 15)
 	attrs = append(attrs,
 		slog.String("uid", r.UID),
-		slog.String("operation", string(r.Operation)),
+		slog.String("operation", string(r.Phase)),
 		slog.String("namespace", r.Namespace),
 		slog.String("pod", r.PodName()),
 		slog.String("user", r.User),

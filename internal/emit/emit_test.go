@@ -32,7 +32,7 @@ func endpoint(t testing.TB, text string) review.Endpoint {
 // mutated is the record of a mutation whose Pod and patch are full of secrets.
 func mutated(t testing.TB) *review.Record {
 	return &review.Record{
-		Review: &review.Review{UID: "u", Operation: review.Mutate, Namespace: "jhub", Name: "jupyter-alice", User: "hub",
+		Review: &review.Review{UID: "u", Phase: review.Mutate, Namespace: "jhub", Name: "jupyter-alice", User: "hub",
 			Pod: json.RawMessage(`{"spec":"s3cret"}`), Labels: map[string]string{"l": "s3cret"}},
 		Policy: &review.Policy{},
 		Run: review.Run{
@@ -166,7 +166,7 @@ func TestLogLine(t *testing.T) {
 	failed.Verdict = review.Verdict{Outcome: review.OutcomeFailedOpen, Message: "amp: endpoint http://hook:8080/mutate: answered 500", Warnings: []string{"amp: not mutated"}}
 	recorded := mutated(t)
 	recorded.Event, recorded.Review.TraceParent = "u/final", "00-1"
-	skipped := &review.Record{Review: &review.Review{UID: "u", Operation: review.Validate, Namespace: "x", GenerateName: "w-", DryRun: true, TraceParent: "00-1"}, Verdict: review.Skip("")}
+	skipped := &review.Record{Review: &review.Review{UID: "u", Phase: review.Validate, Namespace: "x", GenerateName: "w-", DryRun: true, TraceParent: "00-1"}, Verdict: review.Skip("")}
 
 	for name, test := range map[string]struct {
 		rec  *review.Record

@@ -21,6 +21,7 @@ var eventTypes = map[review.Outcome]string{
 	review.OutcomeMutated:    events.Mutated,
 	review.OutcomeUnchanged:  events.Unchanged,
 	review.OutcomeShadowed:   events.Shadowed,
+	review.OutcomeDenied:     events.Denied,
 	review.OutcomeRejected:   events.Rejected,
 	review.OutcomeFailedOpen: events.FailedOpen,
 	review.OutcomeValidated:  events.Validated,
@@ -87,7 +88,7 @@ func newData(rec *review.Record) *events.Data {
 		Namespace:     r.Namespace,
 		Pod:           events.Pod{Name: r.Name, GenerateName: r.GenerateName},
 		User:          r.User,
-		Operation:     string(r.Operation),
+		Operation:     string(r.Phase),
 		Outcome:       string(rec.Verdict.Outcome),
 		Message:       review.Line(rec.Verdict.Message),
 		Warnings:      rec.Run.Warnings,
@@ -125,7 +126,7 @@ func newPatch(rec *review.Record) []events.Op {
 	run := &rec.Run
 	switch {
 	case rec.Verdict.Outcome == review.OutcomeMutated:
-	case rec.Verdict.Outcome == review.OutcomeShadowed && rec.Review.Operation == review.Mutate && len(run.Patch) > 0:
+	case rec.Verdict.Outcome == review.OutcomeShadowed && rec.Review.Phase == review.Mutate && len(run.Patch) > 0:
 	default:
 		return nil
 	}

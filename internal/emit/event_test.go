@@ -54,7 +54,7 @@ func aMutation(t testing.TB) *review.Record {
 	stamp := []review.Op{{Op: "add", Path: "/metadata/annotations/amp.txn2.com~1event", Value: json.RawMessage(`"uid-1"`)}}
 	patch := slices.Concat(steps[0].Ops, steps[1].Ops, stamp)
 	return &review.Record{
-		Review: &review.Review{UID: "uid-1", Operation: review.Mutate, Namespace: "jhub", GenerateName: "jupyter-", User: "system:serviceaccount:jhub:hub",
+		Review: &review.Review{UID: "uid-1", Phase: review.Mutate, Namespace: "jhub", GenerateName: "jupyter-", User: "system:serviceaccount:jhub:hub",
 			Pod:         json.RawMessage(`{"kind":"Pod","spec":{"containers":[{"env":[{"name":"A","value":"s3cret"}]}]}, "future":1e400}`),
 			Labels:      map[string]string{"l": "s3cret"},
 			Controller:  &review.Owner{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "jupyter", UID: "o"},
@@ -170,17 +170,17 @@ func TestEvents(t *testing.T) {
 			rec.FailurePolicy = review.Ignore
 		}, kind: events.FailedOpen, subject: "jhub/jupyter-*", endpoints: 2, message: "amp: endpoint https://other/: answered 500"},
 		"a Namespace with a bad value, and no Pod": {edit: func(rec *review.Record) {
-			rec.Review = &review.Review{UID: "uid-1", Operation: review.Mutate, Namespace: "x"}
+			rec.Review = &review.Review{UID: "uid-1", Phase: review.Mutate, Namespace: "x"}
 			rec.Run, rec.Level = review.Run{Err: errors.New("bad")}, review.LevelFull
 			rec.Verdict = review.Verdict{Outcome: review.OutcomeRejected, Message: "amp: bad"}
 		}, kind: events.Rejected, subject: "x/", message: "amp: bad"},
 		"a validation": {edit: func(rec *review.Record) {
-			rec.Review.Operation, rec.Review.Name, rec.Review.PodUID, rec.Review.Stamp = review.Validate, "jupyter-x1", "pod-uid", "uid-0"
+			rec.Review.Phase, rec.Review.Name, rec.Review.PodUID, rec.Review.Stamp = review.Validate, "jupyter-x1", "pod-uid", "uid-0"
 			rec.Run = review.Run{}
 			rec.Verdict = review.Verdict{Outcome: review.OutcomeValidated}
 		}, kind: events.Validated, subject: "jhub/jupyter-x1", mutation: "uid-0", podUID: "pod-uid"},
 		"a validation under shadow": {edit: func(rec *review.Record) {
-			rec.Review.Operation, rec.Review.Stamp = review.Validate, ""
+			rec.Review.Phase, rec.Review.Stamp = review.Validate, ""
 			rec.Run.Patch, rec.Run.Stamp, rec.Verdict = nil, nil, review.Verdict{Outcome: review.OutcomeShadowed}
 		}, kind: events.Shadowed, subject: "jhub/jupyter-*", endpoints: 2},
 	} {

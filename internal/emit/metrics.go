@@ -28,8 +28,8 @@ type Metrics struct {
 	hosts            sync.Map // of string to struct{}: the hosts with a label of their own
 	hostsMu          sync.Mutex
 	hostsCount       int
-	reviewCounters   map[review.Operation]map[review.Outcome]prometheus.Counter
-	reviewHistograms map[review.Operation]prometheus.Observer
+	reviewCounters   map[review.Phase]map[review.Outcome]prometheus.Counter
+	reviewHistograms map[review.Phase]prometheus.Observer
 }
 
 // eventResult is what became of an event.
@@ -61,8 +61,8 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 		events: map[eventResult]prometheus.Counter{},
 		eventsQueue: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "amp_events_queue", Help: "Events that wait to be delivered, those under way included."}),
-		reviewCounters:   map[review.Operation]map[review.Outcome]prometheus.Counter{},
-		reviewHistograms: map[review.Operation]prometheus.Observer{},
+		reviewCounters:   map[review.Phase]map[review.Outcome]prometheus.Counter{},
+		reviewHistograms: map[review.Phase]prometheus.Observer{},
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "amp_build_info", Help: "1, with the version of amp and of Go as labels.",
@@ -79,7 +79,7 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 	for _, result := range []eventResult{eventDelivered, eventRetried, eventDropped} {
 		m.events[result] = events.WithLabelValues(string(result))
 	}
-	for _, op := range []review.Operation{review.Mutate, review.Validate} {
+	for _, op := range []review.Phase{review.Mutate, review.Validate} {
 		m.reviewHistograms[op] = m.reviewDuration.WithLabelValues(string(op))
 		m.reviewCounters[op] = map[review.Outcome]prometheus.Counter{}
 		for _, outcome := range review.Outcomes {
@@ -103,7 +103,7 @@ func NewCertificateMetric(notAfter func() time.Time) prometheus.Collector {
 }
 
 func (m *Metrics) record(rec *review.Record) {
-	op := rec.Review.Operation
+	op := rec.Review.Phase
 	m.reviewCounters[op][rec.Verdict.Outcome].Inc()
 	m.reviewHistograms[op].Observe(rec.Took.Seconds())
 	for i := range rec.Run.Steps {

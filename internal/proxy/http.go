@@ -19,7 +19,7 @@ const maxReviewBytes = 7 << 20
 
 // route is what a path says of the reviews sent to it.
 type route struct {
-	operation review.Operation
+	operation review.Phase
 	policy    review.FailurePolicy
 }
 

@@ -95,7 +95,7 @@ func TestReviewPaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]struct {
-		operation review.Operation
+		operation review.Phase
 		policy    review.FailurePolicy
 	}{
 		"/":                 {review.Mutate, ""},
@@ -121,8 +121,8 @@ func TestReviewPaths(t *testing.T) {
 				t.Errorf("answered %+v", answer.Response)
 			}
 			r := w.records[0].Review
-			if r.Operation != want.operation || r.FailurePolicy != want.policy {
-				t.Errorf("read as %s, policy %q", r.Operation, r.FailurePolicy)
+			if r.Phase != want.operation || r.FailurePolicy != want.policy {
+				t.Errorf("read as %s, policy %q", r.Phase, r.FailurePolicy)
 			}
 		})
 	}

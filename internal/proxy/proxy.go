@@ -65,7 +65,7 @@ type Proxy struct {
 // Review answers r within the time that the API server has left, 0 if it did not say.
 func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration) *review.Record {
 	rec := &review.Record{Review: r, Policy: &review.Policy{}, Time: time.Now()}
-	start, budget := rec.Time, p.budget(r.Operation, left)
+	start, budget := rec.Time, p.budget(r.Phase, left)
 	ctx, cancel := context.WithTimeout(ctx, budget)
 	defer cancel()
 	p.decide(ctx, rec, budget)
@@ -168,7 +168,7 @@ func (p *Proxy) expectEvent(rec *review.Record) {
 const answerMargin = 100 * time.Millisecond
 
 // budget is the time for a review: amp's own limit or, if that is less, what the API server has left.
-func (p *Proxy) budget(op review.Operation, left time.Duration) time.Duration {
+func (p *Proxy) budget(op review.Phase, left time.Duration) time.Duration {
 	budget := p.Timeout
 	if op == review.Validate {
 		// A Pod passes both webhooks, one after the other, within the 3 s that impatient clients wait.
@@ -182,7 +182,7 @@ func (p *Proxy) budget(op review.Operation, left time.Duration) time.Duration {
 
 // chain is what the namespace wants called for this operation.
 func chain(r *review.Review, policy *review.Policy) []review.Endpoint {
-	if r.Operation == review.Validate {
+	if r.Phase == review.Validate {
 		return policy.Validate
 	}
 	return policy.Mutate
@@ -199,7 +199,7 @@ func (p *Proxy) leaveAlone(r *review.Review, policy *review.Policy) (skip bool, 
 		return true, ""
 	case policy.Err != nil || len(chain(r, policy)) > 0:
 		return false, ""
-	case r.Operation == review.Validate && r.Stamp != "" && p.Events != "":
+	case r.Phase == review.Validate && r.Stamp != "" && p.Events != "":
 		return false, "" // nobody to ask, but the Pod's final name is worth an event
 	case len(policy.Mutate) == 0 && len(policy.Validate) == 0:
 		return true, fmt.Sprintf("namespace %s names no endpoint: set annotation amp.txn2.com/ep", review.Clip(r.Namespace, 40))

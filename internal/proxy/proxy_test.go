@@ -134,9 +134,9 @@ func TestReview(t *testing.T) {
 		change(&p)
 		return &p
 	}
-	mutate := review.Review{Operation: review.Mutate, Namespace: "x", User: "bob", Pod: json.RawMessage("pod"), Labels: map[string]string{"component": "hub"}}
+	mutate := review.Review{Phase: review.Mutate, Namespace: "x", User: "bob", Pod: json.RawMessage("pod"), Labels: map[string]string{"component": "hub"}}
 	validate := mutate
-	validate.Operation = review.Validate
+	validate.Phase = review.Validate
 
 	for name, test := range map[string]struct {
 		world world
@@ -219,12 +219,12 @@ func TestReview(t *testing.T) {
 			world: world{policy: with(func(p *review.Policy) { p.Creators, p.Mutate = review.Globs{"b*"}, p.Mutate[:1] })}, r: mutate,
 			outcome: review.OutcomeUnchanged, calls: []call{{a, 1, "pod", 1500 * time.Millisecond}}},
 		"a review that is none of amp's": {
-			world: world{policy: full}, r: review.Review{Operation: review.Mutate, Unhandled: "not a Pod"},
+			world: world{policy: full}, r: review.Review{Phase: review.Mutate, Unhandled: "not a Pod"},
 			outcome: review.OutcomeSkipped, warnings: []string{"amp: not a Pod"}},
 		"a mirror Pod": {
-			world: world{policy: full}, r: review.Review{Operation: review.Mutate, FromNode: true}, outcome: review.OutcomeSkipped},
+			world: world{policy: full}, r: review.Review{Phase: review.Mutate, FromNode: true}, outcome: review.OutcomeSkipped},
 		"a review without its Pod": {
-			world: world{policy: full}, r: review.Review{Operation: review.Mutate},
+			world: world{policy: full}, r: review.Review{Phase: review.Mutate},
 			outcome: review.OutcomeRejected, message: "amp: the review holds no Pod: request.object is to be one"},
 		"shadow mode calls and checks, and answers nothing": {
 			world: world{policy: with(func(p *review.Policy) { p.Shadow, p.Mutate = true, p.Mutate[:1] }), answers: map[string]review.Answer{a: patch("/1")}}, r: mutate,
@@ -269,7 +269,7 @@ func TestReview(t *testing.T) {
 
 func TestReviewOfALateAPIServerAsksNobody(t *testing.T) {
 	w := &world{policy: &review.Policy{Enabled: true, Mutate: endpoints(t, "http://a")}, failures: map[string]error{"http://a": context.DeadlineExceeded}}
-	rec := w.proxy().Review(t.Context(), &review.Review{Operation: review.Mutate, Pod: json.RawMessage("pod")}, 50*time.Millisecond)
+	rec := w.proxy().Review(t.Context(), &review.Review{Phase: review.Mutate, Pod: json.RawMessage("pod")}, 50*time.Millisecond)
 	if len(w.calls) == 1 && w.calls[0].Budget > 0 {
 		t.Errorf("the endpoint had %v", w.calls[0].Budget)
 	}
@@ -283,7 +283,7 @@ func TestRecordNamesTheResultOfEachStep(t *testing.T) {
 	w := &world{policy: &review.Policy{Enabled: true, Mutate: endpoints(t, a, b)},
 		answers:  map[string]review.Answer{a: patch("/1"), b: {Status: 503}},
 		failures: map[string]error{b: &review.Failure{Result: review.ResultStatus, Cause: "answered 503"}}}
-	rec := w.proxy().Review(t.Context(), &review.Review{Operation: review.Mutate, Pod: json.RawMessage("pod")}, 0)
+	rec := w.proxy().Review(t.Context(), &review.Review{Phase: review.Mutate, Pod: json.RawMessage("pod")}, 0)
 	var got []review.Result
 	for _, step := range rec.Run.Steps {
 		got = append(got, step.Result)
@@ -306,10 +306,10 @@ func TestEvents(t *testing.T) {
 		return &p
 	}
 	changes := map[string]review.Answer{a: patch("/1")}
-	mutate := review.Review{UID: "u", Operation: review.Mutate, Pod: json.RawMessage("pod")}
+	mutate := review.Review{UID: "u", Phase: review.Mutate, Pod: json.RawMessage("pod")}
 	dryRun, validate := mutate, mutate
 	dryRun.DryRun = true
-	validate.Operation, validate.Stamp = review.Validate, "earlier"
+	validate.Phase, validate.Stamp = review.Validate, "earlier"
 
 	for name, test := range map[string]struct {
 		world   world
@@ -335,7 +335,7 @@ func TestEvents(t *testing.T) {
 		"a stamped Pod that nobody validates":   {world{policy: opted, events: review.LevelPatch}, validate, "u", review.LevelPatch, "", review.OutcomeValidated},
 		"the same, whoever created it":          {world{policy: with(func(p *review.Policy) { p.Creators = review.Globs{"hub"} }), events: review.LevelPatch}, validate, "u", review.LevelPatch, "", review.OutcomeValidated},
 		"a stamped Pod, while events are off":   {world{policy: opted}, validate, "", "", "", review.OutcomeSkipped},
-		"an unstamped Pod that nobody validate": {world{policy: opted, events: review.LevelPatch}, review.Review{UID: "u", Operation: review.Validate, Pod: json.RawMessage("pod")}, "", "", "", review.OutcomeSkipped},
+		"an unstamped Pod that nobody validate": {world{policy: opted, events: review.LevelPatch}, review.Review{UID: "u", Phase: review.Validate, Pod: json.RawMessage("pod")}, "", "", "", review.OutcomeSkipped},
 	} {
 		run(t, name, func(t *testing.T) {
 			rec := test.world.proxy().Review(t.Context(), &test.r, 0)
@@ -369,7 +369,7 @@ func TestDryRunThatAsksIsTold(t *testing.T) {
 		"a Pod that is created and asks": {false, true, ""},
 	} {
 		run(t, name, func(t *testing.T) {
-			rec := w.proxy().Review(t.Context(), &review.Review{UID: "u", Operation: review.Mutate, DryRun: test.dryRun, Explain: test.explain, Pod: json.RawMessage("pod")}, 0)
+			rec := w.proxy().Review(t.Context(), &review.Review{UID: "u", Phase: review.Mutate, DryRun: test.dryRun, Explain: test.explain, Pod: json.RawMessage("pod")}, 0)
 			last := rec.Verdict.Warnings[len(rec.Verdict.Warnings)-1]
 			if told := strings.HasPrefix(last, review.ExplanationPrefix); told != (test.want != "") || told && last != test.want {
 				t.Errorf("the last warning is %q, not %q", last, test.want)
@@ -404,7 +404,7 @@ func TestRequiredEvents(t *testing.T) {
 	} {
 		run(t, name, func(t *testing.T) {
 			w := &world{policy: test.policy, answers: map[string]review.Answer{a: patch("/1")}, events: review.LevelPatch, required: true, undelivered: test.err}
-			rec := w.proxy().Review(t.Context(), &review.Review{UID: "u", Operation: review.Mutate, Pod: json.RawMessage("pod")}, 0)
+			rec := w.proxy().Review(t.Context(), &review.Review{UID: "u", Phase: review.Mutate, Pod: json.RawMessage("pod")}, 0)
 			if v := rec.Verdict; v.Outcome != test.outcome || v.Message != test.message || rec.Event != test.event {
 				t.Errorf("%s %q, event %q; want %s %q, %q", v.Outcome, v.Message, rec.Event, test.outcome, test.message, test.event)
 			}

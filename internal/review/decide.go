@@ -16,13 +16,14 @@ const (
 	OutcomeMutated    Outcome = "mutated"    // a patch was answered
 	OutcomeUnchanged  Outcome = "unchanged"  // the endpoints wanted no change
 	OutcomeShadowed   Outcome = "shadowed"   // shadow mode: nothing was changed or denied
-	OutcomeRejected   Outcome = "rejected"   // refused by an endpoint, or by failure under Fail
+	OutcomeDenied     Outcome = "denied"     // an endpoint said no: a policy decision, not a failure
+	OutcomeRejected   Outcome = "rejected"   // something failed, under Fail
 	OutcomeFailedOpen Outcome = "failedopen" // failed under Ignore: admitted unmutated
 	OutcomeValidated  Outcome = "validated"  // /validate let it pass
 )
 
 // Outcomes lists every outcome.
-var Outcomes = []Outcome{OutcomeSkipped, OutcomeMutated, OutcomeUnchanged, OutcomeShadowed, OutcomeRejected, OutcomeFailedOpen, OutcomeValidated}
+var Outcomes = []Outcome{OutcomeSkipped, OutcomeMutated, OutcomeUnchanged, OutcomeShadowed, OutcomeDenied, OutcomeRejected, OutcomeFailedOpen, OutcomeValidated}
 
 // Verdict is amp's answer to a review.
 type Verdict struct {
@@ -34,7 +35,7 @@ type Verdict struct {
 }
 
 // Allowed reports whether the Pod is admitted.
-func (v *Verdict) Allowed() bool { return v.Outcome != OutcomeRejected }
+func (v *Verdict) Allowed() bool { return v.Outcome != OutcomeDenied && v.Outcome != OutcomeRejected }
 
 // The codes of a rejection. A failure is the server's: clients that tell 4xx from 5xx may try again.
 const (
@@ -61,7 +62,7 @@ func Skip(warning string) Verdict {
 //	what happened            shadow     Fail       Ignore
 //	---------------------    --------   --------   ----------
 //	the run failed           shadowed   rejected   failedopen + 1 warning
-//	an endpoint refused      shadowed   rejected   rejected
+//	an endpoint denied       shadowed   denied     denied
 //	mutate, with a patch     shadowed   mutated    mutated
 //	mutate, without          shadowed   unchanged  unchanged
 //	validate, let pass       shadowed   validated  validated
@@ -96,9 +97,11 @@ func decide(rec *Record) Verdict {
 	case err != nil && rec.FailurePolicy == Ignore:
 		// One warning, so that it is read: what the steps before the failed one had to say is void.
 		v.Outcome, v.Warnings = OutcomeFailedOpen, []string{ignoredWarning(rec, endpoint, err)}
-	case err != nil, run.Refusal != nil:
+	case err != nil:
 		v.Outcome = OutcomeRejected
-	case r.Operation == Validate:
+	case run.Refusal != nil:
+		v.Outcome = OutcomeDenied
+	case r.Phase == Validate:
 		v.Outcome = OutcomeValidated
 	case len(run.Patch) > 0:
 		v.Outcome, v.Patch = OutcomeMutated, run.Patch
@@ -145,7 +148,7 @@ func Explanation(rec *Record) string {
 	default:
 		what = string(v.Outcome)
 	}
-	return Clip(ExplanationPrefix+string(rec.Review.Operation)+": "+mode+what, explanationLength)
+	return Clip(ExplanationPrefix+string(rec.Review.Phase)+": "+mode+what, explanationLength)
 }
 
 // FailurePolicyFor is the failure policy that holds for r: its path's, else its Namespace's, else the
@@ -173,7 +176,7 @@ func refusalMessage(run *Run) string {
 // middle, where it says least.
 func ignoredWarning(rec *Record, endpoint string, err error) string {
 	shown := 44 // characters of the endpoint that always stay
-	prefix, cause, suffix := "amp: not "+past(rec.Review.Operation)+": ", Line(err.Error()), ""
+	prefix, cause, suffix := "amp: not "+past(rec.Review.Phase)+": ", Line(err.Error()), ""
 	if rec.Event != "" {
 		shown, suffix = 30, " (event "+rec.Event+")"
 	}
@@ -184,8 +187,8 @@ func ignoredWarning(rec *Record, endpoint string, err error) string {
 	return Clip(prefix+cause, room) + suffix
 }
 
-func past(op Operation) string {
-	if op == Validate {
+func past(phase Phase) string {
+	if phase == Validate {
 		return "validated"
 	}
 	return "mutated"

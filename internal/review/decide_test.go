@@ -29,8 +29,8 @@ func TestDecide(t *testing.T) {
 	op := review.Op{Op: "add", Path: "/metadata/labels/a", Value: json.RawMessage(`"b"`)}
 
 	var (
-		mutate   = &review.Review{Operation: review.Mutate}
-		validate = &review.Review{Operation: review.Validate}
+		mutate   = &review.Review{Phase: review.Mutate}
+		validate = &review.Review{Phase: review.Validate}
 
 		failed    = review.Run{Steps: []review.Step{{Endpoint: e, Err: errors.New("answered 500"), Warnings: []string{"void"}}}}
 		misread   = review.Run{Err: errors.New("reading namespace x: timeout")}
@@ -48,7 +48,7 @@ func TestDecide(t *testing.T) {
 		rejectedRefusal = review.Verdict{Outcome: review.OutcomeRejected, Code: 403, Message: "no GPUs left"}
 	)
 	by := func(p review.FailurePolicy) *review.Review {
-		return &review.Review{Operation: review.Mutate, FailurePolicy: p}
+		return &review.Review{Phase: review.Mutate, FailurePolicy: p}
 	}
 
 	for name, test := range map[string]struct {
@@ -100,7 +100,7 @@ func TestExplanation(t *testing.T) {
 	refused := review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "no GPUs left"}}
 	shadow := &review.Policy{Shadow: true}
 	for name, test := range map[string]struct {
-		op     review.Operation
+		op     review.Phase
 		p      *review.Policy
 		run    review.Run
 		policy review.FailurePolicy
@@ -119,7 +119,7 @@ func TestExplanation(t *testing.T) {
 		"a refusal in shadow mode":             {review.Validate, shadow, refused, review.Ignore, "amp: dry run, validate: shadow mode, else refused: no GPUs left"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rec := &review.Record{Review: &review.Review{Operation: test.op}, Policy: test.p, Run: test.run, FailurePolicy: test.policy}
+			rec := &review.Record{Review: &review.Review{Phase: test.op}, Policy: test.p, Run: test.run, FailurePolicy: test.policy}
 			rec.Verdict = review.Decide(rec)
 			if got := review.Explanation(rec); got != test.want {
 				t.Errorf("%q, not %q", got, test.want)
@@ -127,7 +127,7 @@ func TestExplanation(t *testing.T) {
 		})
 	}
 	for warning, want := range map[string]string{"": "amp: dry run, mutate: left alone", "no endpoint": ""} {
-		rec := &review.Record{Review: &review.Review{Operation: review.Mutate}, Policy: &review.Policy{}, Verdict: review.Skip(warning)}
+		rec := &review.Record{Review: &review.Review{Phase: review.Mutate}, Policy: &review.Policy{}, Verdict: review.Skip(warning)}
 		if got := review.Explanation(rec); got != want {
 			t.Errorf("of a skipped review: %q, not %q", got, want)
 		}
@@ -148,7 +148,7 @@ func TestIgnoredWarningKeepsEndpointAndCauseWithin120Characters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := review.Run{Steps: []review.Step{{Endpoint: endpoint(t, test.endpoint), Err: errors.New(test.cause)}}}
-			v := review.Decide(&review.Record{Review: &review.Review{Operation: review.Mutate}, Policy: &review.Policy{}, Run: run, FailurePolicy: review.Ignore, Event: test.event})
+			v := review.Decide(&review.Record{Review: &review.Review{Phase: review.Mutate}, Policy: &review.Policy{}, Run: run, FailurePolicy: review.Ignore, Event: test.event})
 			if n := utf8.RuneCountInString(v.Warnings[0]); n > 120 {
 				t.Errorf("%d characters", n)
 			}

@@ -26,7 +26,7 @@ const ExplainAnnotation = "amp.txn2.com/explain"
 // It looks values up where they lie instead of decoding the whole body, for the Pod in it is the better
 // part and goes out as it came. A review that holds no Pod where one must be is read nevertheless, with
 // Pod nil: amp owes it a decision.
-func Read(body []byte, op Operation) (*Review, error) {
+func Read(body []byte, phase Phase) (*Review, error) {
 	// Not gjson's validation, which is faster: it recurses as deep as the body nests, until the stack is full.
 	if !json.Valid(body) {
 		return nil, errors.New("expected an AdmissionReview as JSON: the body is not valid JSON")
@@ -42,7 +42,7 @@ func Read(body []byte, op Operation) (*Review, error) {
 		return nil, errors.New("expected an AdmissionReview with a request: there is none")
 	}
 
-	r := &Review{Operation: op}
+	r := &Review{Phase: phase}
 	var resource, operation, subresource string
 	request.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {

@@ -43,7 +43,7 @@ func TestReadTakesWhatTheAPIServerRecorded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := recorded(t, name)
-			want.Operation, want.User, want.Groups = review.Mutate, "admin", []string{"system:masters", "system:authenticated"}
+			want.Phase, want.User, want.Groups = review.Mutate, "admin", []string{"system:masters", "system:authenticated"}
 			var whole struct {
 				Request struct{ Object json.RawMessage }
 			}

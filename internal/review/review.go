@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Operation says which of its two webhooks the API server called.
-type Operation string
+// Phase says which of its two webhooks the API server called.
+type Phase string
 
-// The operations, spelt as in the metrics and in the CloudEvents attribute "operation".
+// The phases, spelt as in the metrics and in the CloudEvents attribute "operation".
 const (
-	Mutate   Operation = "mutate"
-	Validate Operation = "validate"
+	Mutate   Phase = "mutate"
+	Validate Phase = "validate"
 )
 
 // FailurePolicy says what becomes of a Pod whose mutation failed.
@@ -25,8 +25,8 @@ const (
 
 // Review is one admission review of a Pod, as the API server sent it.
 type Review struct {
-	UID       string // the review's own, not the Pod's; fresh for each call
-	Operation Operation
+	UID   string // the review's own, not the Pod's; fresh for each call
+	Phase Phase
 	// FailurePolicy is what the request's path says; empty where the Namespace is to be asked.
 	FailurePolicy FailurePolicy
 
@@ -116,9 +116,15 @@ const (
 type Failure struct {
 	Result Result
 	Cause  string // one line that names cause and remedy, not the endpoint; holds no value of the Pod
+	// Err is what a library said, nil if amp found the fault itself. Its text may quote the Pod, the answer or
+	// the URL: it is for errors.Is and errors.As, never to be shown.
+	Err error
 }
 
 func (f *Failure) Error() string { return f.Cause }
+
+// Unwrap returns f.Err.
+func (f *Failure) Unwrap() error { return f.Err }
 
 // Step is the call of one endpoint of a chain.
 type Step struct {
