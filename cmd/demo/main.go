@@ -1,5 +1,5 @@
-// Command demo shows amp without a cluster: the proxy, the sample endpoints, the audit page, and one recorded
-// review of a JupyterHub user's Pod going through them. It goes on serving, so that its curls can be tried.
+// Command demo shows amp without a cluster: the proxy, the sample endpoints and the audit page, through which it sends
+// one recorded review of a JupyterHub user's Pod. It then goes on serving, so that its curl commands can be tried.
 package main
 
 import (
@@ -19,6 +19,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -27,7 +28,9 @@ import (
 	"github.com/txn2/amp/endpoints/require"
 	"github.com/txn2/amp/internal/callout"
 	"github.com/txn2/amp/internal/emit"
+	"github.com/txn2/amp/internal/engine"
 	"github.com/txn2/amp/internal/namespaces"
+	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/proxy"
 	"github.com/txn2/amp/internal/review"
@@ -38,11 +41,14 @@ import (
 //go:embed jupyterhub-user.review.json
 var recorded string
 
-// auditPath is where events go, and where a browser finds them.
+// auditPath is the path to which events go, and where a browser shows them.
 const auditPath = "/audit/"
 
-// source is that of all events of the demo.
+// source is the attribute source of all events of the demo.
 const source = "https://amp.txn2.com/demo"
+
+// version is what the demo says instead of a version of amp.
+const version = "demo"
 
 // The namespaces of the demo. The same Pod is created in each.
 const (
@@ -52,8 +58,8 @@ const (
 )
 
 func main() {
-	addr := flag.String("addr", "127.0.0.1:8080", "where amp serves; if the port is taken, any free one")
-	endpoint := flag.String("endpoint", "", "URL of your own endpoint, in the sample's place")
+	addr := flag.String("addr", "127.0.0.1:8080", "where amp serves; if another program has the port, any free one")
+	endpoint := flag.String("endpoint", "", "URL of your own endpoint, instead of the sample")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), "Shows amp without a cluster: proxy, sample endpoints and a recorded review.\n\nusage: demo [flags]\n\n")
 		flag.PrintDefaults()
@@ -63,7 +69,7 @@ func main() {
 		fmt.Fprintf(os.Stderr, "demo: unknown argument %q\n", flag.Arg(0))
 		os.Exit(2)
 	}
-	// The samples' own log lines would come before the screen.
+	// The samples' own log lines would appear above the screen.
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -104,31 +110,9 @@ func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
 		broken:  policy(broken, namespaces.AnnotationEndpoint, "http://"+down+"/mutate"),
 		refuses: policy(refuses, namespaces.AnnotationValidation, samples+"/require"),
 	}
-	calls, err := callout.New(callout.Config{
-		// Everything here is on loopback, which amp does not call unless it is told to; your own endpoint may
-		// be anywhere.
-		Allow:    []string{"*", "127.0.0.0/8", "::1/128"},
-		MaxBytes: 1 << 20,
-		Source:   source,
-		Version:  "demo",
-		Log:      slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
+	log := slog.New(slog.DiscardHandler) // the recorder prints what is worth seeing
+	if err := d.build(log); err != nil {
 		return err
-	}
-	patches, err := patch.New(nil)
-	if err != nil {
-		return err
-	}
-	metrics := emit.NewMetrics(prometheus.NewRegistry(), "demo", func() int64 { return 0 })
-	events, err := emit.NewEvents(emit.EventsConfig{Sink: d.url + auditPath, Source: source, Version: "demo", Metrics: metrics, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
-	d.recorder.Recorder = emit.Recorder{Metrics: metrics, Log: slog.New(slog.DiscardHandler), Events: events}
-	d.proxy = &proxy.Proxy{
-		Policies: d, Endpoints: calls, Check: patches.Check, Same: patch.Same, Annotate: patch.Annotate, Recorder: &d.recorder, Log: slog.New(slog.DiscardHandler),
-		Timeout: 1500 * time.Millisecond, FailurePolicy: review.Fail, Events: review.LevelFull,
 	}
 
 	if err := d.show(out); err != nil {
@@ -139,8 +123,43 @@ func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /demo/{namespace}", serveRecorded)
 	mux.Handle(auditPath, auditor)
-	mux.Handle("/", &proxy.Handler{Proxy: d.proxy, Version: "demo", Ready: func() bool { return true }})
+	mux.Handle("/", &proxy.Handler{Proxy: d.proxy, Version: version, Ready: func() bool { return true }})
 	return serve(ctx, listener, mux)
+}
+
+// build puts the proxy together, with the namespaces that d already has.
+func (d *demo) build(log *slog.Logger) error {
+	// Everything here is on loopback, which amp does not call by default. Your own endpoint may be anywhere.
+	allow, err := callout.ParseRules("*", "127.0.0.0/8", "::1/128")
+	if err != nil {
+		return err
+	}
+	patches, err := patch.New(nil)
+	if err != nil {
+		return err
+	}
+	page, err := url.Parse(d.url + auditPath)
+	if err != nil {
+		return err
+	}
+	metrics := emit.NewMetrics(prometheus.NewRegistry(), version, func() int64 { return 0 })
+	events := emit.NewEvents(emit.EventsConfig{
+		Sink: page, Source: *types.ParseURIRef(source), UserAgent: outbound.UserAgent(version), Metrics: metrics, Log: log,
+	})
+	d.recorder.Recorder = emit.Recorder{Metrics: metrics, Log: log, Events: events}
+	d.proxy, err = engine.New(engine.Config{
+		Policies: d,
+		Recorder: &d.recorder,
+		Log:      log,
+		Endpoints: callout.Config{
+			Allow: allow, MaxBytes: 1 << 20, Source: source, UserAgent: outbound.UserAgent(version), Log: log,
+		},
+		Patches:       patches,
+		Timeout:       1500 * time.Millisecond,
+		FailurePolicy: review.Fail,
+		EventsLevel:   review.LevelFull,
+	})
+	return err
 }
 
 // serve serves until ctx ends.
@@ -153,7 +172,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	return nil
 }
 
-// demo is a proxy whose namespaces are made up.
+// demo is a proxy with namespaces of its own instead of a cluster's.
 type demo struct {
 	proxy    *proxy.Proxy
 	recorder recorder
@@ -174,12 +193,12 @@ func policy(namespace, key, endpoint string) *review.Policy {
 }
 
 // ask sends the recorded review through the proxy as if the Pod were created in namespace.
-func (d *demo) ask(namespace string, op review.Phase, policy review.FailurePolicy) (*review.Record, error) {
-	r, err := review.Read([]byte(reviewIn(namespace)), op)
+func (d *demo) ask(namespace string, phase review.Phase, policy review.FailurePolicy) (*review.Record, error) {
+	r, err := review.Read([]byte(reviewIn(namespace)), phase)
 	if err != nil {
 		return nil, err
 	}
-	r.UID, r.FailurePolicy = uuid.NewString(), policy // an API server gives each review one of its own
+	r.UID, r.FailurePolicy = uuid.NewString(), policy // an API server gives each review a uid of its own
 	return d.proxy.Review(context.Background(), r, 0), nil
 }
 
@@ -190,8 +209,8 @@ func reviewIn(namespace string) string {
 // recordedUID is the uid of the recorded review.
 const recordedUID = "6dd84eb1-9610-42c8-9379-4f4257fa319f"
 
-// serveRecorded lets curl fetch the review that it then posts. Each has a uid of its own, by which the audit
-// page tells them apart.
+// serveRecorded lets curl fetch the review that it then posts. Each answer has another uid, by which the audit page
+// distinguishes them.
 func serveRecorded(w http.ResponseWriter, req *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	_, _ = io.WriteString(w, strings.Replace(reviewIn(req.PathValue("namespace")), recordedUID, uuid.NewString(), 1))
@@ -218,7 +237,7 @@ func serveSamples(ctx context.Context) (string, error) {
 	return "http://" + listener.Addr().String(), nil
 }
 
-// closedPort returns an address where nobody listens.
+// closedPort returns an address where no server listens.
 func closedPort() (string, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -227,7 +246,7 @@ func closedPort() (string, error) {
 	return listener.Addr().String(), listener.Close()
 }
 
-// listen listens at addr or, if its port is taken, at a free one beside it.
+// listen listens at addr or, if another program has its port, at a free port of the same host.
 func listen(addr string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err == nil {

@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// screen collects what the demo prints and tells when it is all there.
+// screen collects what the demo prints, and closes full once all of it is there.
 type screen struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -29,7 +29,7 @@ func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, err := s.text.Write(p)
-	s.once.Do(func() { close(s.full) }) // it comes in one piece
+	s.once.Do(func() { close(s.full) }) // the demo prints it with one Write
 	return n, err
 }
 
@@ -206,5 +206,5 @@ func awaitPort(t *testing.T, addr string) {
 			return
 		}
 	}
-	t.Fatalf("nobody listens at %s", addr)
+	t.Fatalf("no server listens at %s", addr)
 }

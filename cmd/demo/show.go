@@ -25,7 +25,7 @@ type recorder struct {
 	live bool
 }
 
-// Record prints what became of a review.
+// Record records a review and prints how it ended.
 func (r *recorder) Record(ctx context.Context, rec *review.Record) {
 	r.Recorder.Record(ctx, rec)
 	if r.live {
@@ -33,7 +33,7 @@ func (r *recorder) Record(ctx context.Context, rec *review.Record) {
 	}
 }
 
-// The colours of the screen, empty where it is no terminal.
+// palette holds the colours of the screen; they are empty if it is not a terminal.
 type palette struct{ bold, dim, red, green, reset string }
 
 func colours() palette {
@@ -84,7 +84,7 @@ func (d *demo) show(out io.Writer) error {
 	fmt.Fprintf(&b, "\n%samp serves at %s until you press Ctrl-C. Try:%s\n\n", c.bold, d.url, c.reset)
 	for _, try := range []struct {
 		title, namespace, path string
-		operation              review.Phase
+		phase                  review.Phase
 		policy                 review.FailurePolicy
 	}{
 		{"the same, as the API server sees it: the answer holds the patch in base64", works, "/mutate/fail", review.Mutate, review.Fail},
@@ -92,7 +92,7 @@ func (d *demo) show(out io.Writer) error {
 		{"the same under Ignore", broken, "/mutate/ignore", review.Mutate, review.Ignore},
 		{"an endpoint that refuses: images may come from registry.example only", refuses, "/validate/fail", review.Validate, review.Fail},
 	} {
-		rec, err := d.ask(try.namespace, try.operation, try.policy)
+		rec, err := d.ask(try.namespace, try.phase, try.policy)
 		if err != nil {
 			return err
 		}
@@ -106,12 +106,12 @@ func (d *demo) show(out io.Writer) error {
 		}
 		b.WriteByte('\n')
 	}
-	fmt.Fprintf(&b, "Your own endpoint in the sample's place: go run ./cmd/demo --endpoint http://127.0.0.1:9000/\n\n")
+	fmt.Fprintf(&b, "Your own endpoint instead of the sample: go run ./cmd/demo --endpoint http://127.0.0.1:9000/\n\n")
 	_, err = io.WriteString(out, b.String())
 	return err
 }
 
-// podDiff compares the Pod before and after the patch as YAML, which is how its reader knows it.
+// podDiff compares the Pod before and after the patch as YAML, the form in which users write Pods.
 func podDiff(rec *review.Record) ([]byte, error) {
 	checker, err := patch.New(nil)
 	if err != nil {
@@ -132,7 +132,7 @@ func podDiff(rec *review.Record) ([]byte, error) {
 	return diff.Diff("before", before, "after", after), nil
 }
 
-// manifest is a Pod as YAML, without what only the API server's bookkeeping needs.
+// manifest is a Pod as YAML, without managedFields, which only the API server needs.
 func manifest(pod json.RawMessage) ([]byte, error) {
 	var object map[string]any
 	if err := json.Unmarshal(pod, &object); err != nil {
@@ -144,7 +144,7 @@ func manifest(pod json.RawMessage) ([]byte, error) {
 	return yaml.Marshal(object)
 }
 
-// writeDiff writes a unified diff without its head: what is compared has just been said.
+// writeDiff writes a unified diff without its head, because the line above already says what is compared.
 func writeDiff(b *strings.Builder, c palette, changes []byte) {
 	for line := range bytes.Lines(changes) {
 		text := strings.TrimSuffix(string(line), "\n")

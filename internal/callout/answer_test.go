@@ -124,11 +124,11 @@ func TestParseMutate(t *testing.T) {
 			cause: `answered 200 with a whole AdmissionReview; answer its response only: {"allowed":…,"patch":…}`},
 		"the Pod, changed": {body: `{"apiVersion":"v1","kind":"Pod","spec":{},"status":{}}`,
 			cause: `answered 200 with a Pod; expected a JSON array of patch operations, {"allowed":…} or status 204`},
-		"no JSON":              {contentType: html, body: "<h1>hello</h1>", cause: "answered 200 with what is not JSON (content type text/html; charset=utf-8)"},
-		"JSON that ends early": {body: "[" + add, cause: "answered 200 with what is not JSON (content type application/json)"},
-		"something after it":   {body: "[" + add + "]]", cause: "answered 200 with what is not JSON (content type application/json)"},
-		"an object and more":   {body: `{"allowed":true}{}`, cause: "answered 200 with what is not JSON (content type application/json)"},
-		"null and more":        {body: "null!", cause: "answered 200 with what is not JSON (content type application/json)"},
+		"no JSON":              {contentType: html, body: "<h1>hello</h1>", cause: "answered 200 with a body that is not JSON (content type text/html; charset=utf-8)"},
+		"JSON that ends early": {body: "[" + add, cause: "answered 200 with a body that is not JSON (content type application/json)"},
+		"something after it":   {body: "[" + add + "]]", cause: "answered 200 with a body that is not JSON (content type application/json)"},
+		"an object and more":   {body: `{"allowed":true}{}`, cause: "answered 200 with a body that is not JSON (content type application/json)"},
+		"null and more":        {body: "null!", cause: "answered 200 with a body that is not JSON (content type application/json)"},
 		"a string":             {body: `"ok"`, cause: `answered 200 with a string; expected a JSON array of patch operations, {"allowed":…} or status 204`},
 		"true":                 {body: `true`, cause: `answered 200 with a boolean; expected a JSON array of patch operations, {"allowed":…} or status 204`},
 
@@ -146,8 +146,8 @@ func TestParseMutate(t *testing.T) {
 
 		"a patch that is text":        {body: `{"patch":"[]"}`, cause: "answered 200 with a patch that is a string, but not the base64 of a JSON array"},
 		"a patch that is an object":   {body: `{"patch":{}}`, cause: "answered 200 with a patch that is an object, not an array or the base64 of one"},
-		"base64 of something else":    {body: `{"patch":"` + b64(`{}`) + `"}`, cause: "answered 200 with a patch whose base64 holds no JSON array"},
-		"base64 of nothing":           {body: `{"patch":""}`, cause: "answered 200 with a patch whose base64 holds no JSON array"},
+		"base64 of something else":    {body: `{"patch":"` + b64(`{}`) + `"}`, cause: "answered 200 with a patch whose base64 does not hold a JSON array"},
+		"base64 of nothing":           {body: `{"patch":""}`, cause: "answered 200 with a patch whose base64 does not hold a JSON array"},
 		"base64 of half an array":     {body: `{"patch":"` + b64(`[`) + `"}`, cause: "answered 200 with a patch that is not a JSON array"},
 		"allowed that is a string":    {body: `{"allowed":"false"}`, cause: `answered 200 with an "allowed" that is a string, not true or false`},
 		"allowed that is null":        {body: `{"allowed":null}`, cause: `answered 200 with an "allowed" that is null, not true or false`},
@@ -158,7 +158,7 @@ func TestParseMutate(t *testing.T) {
 		"a warning that is an object": {body: `{"warnings":["w",{}]}`, cause: `answered 200 with "warnings" of which number 2 is an object, not a string`},
 
 		"a redirect": {status: 302, result: review.ResultStatus,
-			cause: "answered 302: amp follows no redirect; name the final URL in the annotation"},
+			cause: "answered 302: amp does not follow redirects; name the final URL in the annotation"},
 		"an error": {status: 500, body: "not for people", result: review.ResultStatus, cause: "answered 500 Internal Server Error"},
 		"an error with a text": {status: 500, contentType: "text/plain; charset=utf-8", body: "\n\x1b\n  no such\tuser: \xffjane \nstack trace",
 			result: review.ResultStatus, cause: "answered 500 Internal Server Error: no such user: jane"},
@@ -184,9 +184,9 @@ func TestParseValidate(t *testing.T) {
 		"a patch is for mutating":   {body: `{"allowed":true,"patch":[` + add + `]}`, cause: `answered 200 with a patch, which a validating review cannot have; expected {"allowed":…} or status 204`},
 		"an array is for mutating":  {body: `[]`, cause: `answered 200 with an array, as if this were a mutating review; expected {"allowed":…} or status 204`},
 		"null is for mutating":      {body: `null`, cause: `answered 200 with null; expected {"allowed":…} or status 204`},
-		"half an array is not JSON": {body: `[`, cause: "answered 200 with what is not JSON (content type application/json)"},
+		"half an array is not JSON": {body: `[`, cause: "answered 200 with a body that is not JSON (content type application/json)"},
 		"an empty body":             {cause: `answered 200 with an empty body; where nothing is to change, answer status 204 or {"allowed":true}`},
-		"a redirect":                {status: 307, result: review.ResultStatus, cause: "answered 307: amp follows no redirect; name the final URL in the annotation"},
+		"a redirect":                {status: 307, result: review.ResultStatus, cause: "answered 307: amp does not follow redirects; name the final URL in the annotation"},
 	} {
 		t.Run(name, func(t *testing.T) { tt.run(t, review.Validate) })
 	}

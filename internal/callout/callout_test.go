@@ -17,10 +17,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/txn2/amp/internal/callout"
 	"github.com/txn2/amp/internal/review"
@@ -29,7 +31,21 @@ import (
 const pod = `{"kind":"Pod", "metadata":{"generateName":"web-"},"future":1e400 }`
 
 // local is a Config that allows the test's servers, all on the loopback.
-func local() callout.Config { return callout.Config{Allow: []string{"127.0.0.0/8"}} }
+func local() callout.Config { return allowing("127.0.0.0/8") }
+
+// allowing is a Config that allows what AMP_ENDPOINT_ALLOW lists in entries, and otherwise holds the defaults.
+func allowing(entries ...string) callout.Config {
+	rules, err := callout.ParseRules(entries...)
+	if err != nil {
+		panic(err)
+	}
+	return callout.Config{Allow: rules, MaxBytes: 1 << 20, Source: "https://amp.txn2.com/proxy", UserAgent: "amp"}
+}
+
+func with(c callout.Config, change func(*callout.Config)) callout.Config {
+	change(&c)
+	return c
+}
 
 func newClient(t testing.TB, config callout.Config) *callout.Client {
 	t.Helper()
@@ -81,10 +97,13 @@ func call(t testing.TB, c *callout.Client, rawURL string) (review.Answer, *revie
 
 func wantFailure(t testing.TB, got *review.Failure, result review.Result, cause string) {
 	t.Helper()
-	if want := (&review.Failure{Result: result, Cause: cause}); !cmp.Equal(want, got) {
-		t.Errorf("failure (-want +got):\n%s", cmp.Diff(want, got))
+	// Err is for the log only; TestFailureKeepsItsCause looks at it.
+	if want := (&review.Failure{Result: result, Cause: cause}); !cmp.Equal(want, got, ignoreErr) {
+		t.Errorf("failure (-want +got):\n%s", cmp.Diff(want, got, ignoreErr))
 	}
 }
+
+var ignoreErr = cmpopts.IgnoreFields(review.Failure{}, "Err")
 
 func serve(t testing.TB, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()
@@ -102,7 +121,7 @@ func TestRequest(t *testing.T) {
 		w.Write([]byte("[]"))
 	})
 	config := local()
-	config.Source, config.Version = "https://amp.example/cluster one", "1.2.3"
+	config.Source, config.UserAgent = "https://amp.example/cluster one", "amp/1.2.3"
 	c := newClient(t, config)
 	at := time.Date(2026, 7, 1, 14, 30, 15, 123456789, time.FixedZone("", 2*3600))
 
@@ -236,7 +255,7 @@ func TestAnswers(t *testing.T) {
 		"/empty": {answer: review.Answer{Status: 200}, failure: &review.Failure{Result: review.ResultInvalid,
 			Cause: "answered 200 with an empty body; where nothing is to change, answer [], null or status 204"}},
 		"/moved": {answer: review.Answer{Status: 307}, failure: &review.Failure{Result: review.ResultStatus,
-			Cause: "answered 307: amp follows no redirect; name the final URL in the annotation"}},
+			Cause: "answered 307: amp does not follow redirects; name the final URL in the annotation"}},
 		"/error": {answer: review.Answer{Status: 500}, failure: &review.Failure{Result: review.ResultStatus,
 			Cause: "answered 500 Internal Server Error: no such user"}},
 		"/longtext": {answer: review.Answer{Status: 400}, failure: &review.Failure{Result: review.ResultStatus,
@@ -252,7 +271,7 @@ func TestAnswers(t *testing.T) {
 			if diff := cmp.Diff(want.answer, answer); diff != "" {
 				t.Errorf("answer (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(want.failure, failure); diff != "" {
+			if diff := cmp.Diff(want.failure, failure, ignoreErr); diff != "" {
 				t.Errorf("failure (-want +got):\n%s", diff)
 			}
 		})
@@ -328,10 +347,10 @@ func TestRetry(t *testing.T) {
 		"reset twice":                 {steps: []func(net.Conn){reset}, tries: 2, result: review.ResultUnreachable, cause: "the connection broke before an answer: connection reset by peer"},
 		"500 is an answer":            {steps: []func(net.Conn){status(500)}, tries: 1, status: 500, result: review.ResultStatus, cause: "answered 500 Internal Server Error"},
 		"404 is an answer":            {steps: []func(net.Conn){status(404)}, tries: 1, status: 404, result: review.ResultStatus, cause: "answered 404 Not Found"},
-		"an unreadable answer is one": {steps: []func(net.Conn){answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{")}, tries: 1, status: 200, result: review.ResultInvalid, cause: "answered 200 with what is not JSON (content type unknown)"},
+		"an unreadable answer is one": {steps: []func(net.Conn){answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{")}, tries: 1, status: 200, result: review.ResultInvalid, cause: "answered 200 with a body that is not JSON (content type unknown)"},
 		"switching protocols":         {steps: []func(net.Conn){answer("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")}, tries: 1, status: 101, result: review.ResultStatus, cause: "answered 101 Switching Protocols"},
 		"not HTTP, and an echo of the query": {steps: []func(net.Conn){answer("POST /?secret=1 HTTP/1.1\r\n\r\n")}, tries: 1,
-			result: review.ResultInvalid, cause: "answered what is not HTTP"},
+			result: review.ResultInvalid, cause: "its answer is not HTTP"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, tries := script(t, tt.steps...)
@@ -431,7 +450,7 @@ func TestLate(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, failure := callUnder(ctx, t, c, srv.URL, mutation())
-		wantFailure(t, failure, review.ResultLate, "given up: whoever asked for the review is gone")
+		wantFailure(t, failure, review.ResultLate, "given up: the API server closed its request")
 	})
 }
 
@@ -489,12 +508,12 @@ func TestForbidden(t *testing.T) {
 		"by default no loopback": {url: srv.URL, cause: loopback},
 		"nor metadata": {url: "http://169.254.169.254/latest/meta-data",
 			cause: "amp may not call 169.254.169.254 (link-local); AMP_ENDPOINT_ALLOW lists what it may call"},
-		"a name is not its address": {config: callout.Config{Allow: []string{"127.0.0.*"}}, url: srv.URL, cause: loopback},
-		"an address with its port":  {config: callout.Config{Allow: []string{address}}, url: srv.URL},
-		"another port":              {config: callout.Config{Allow: []string{"127.0.0.1:1"}}, url: srv.URL, cause: loopback},
+		"a name is not its address": {config: allowing("127.0.0.*"), url: srv.URL, cause: loopback},
+		"an address with its port":  {config: allowing(address), url: srv.URL},
+		"another port":              {config: allowing("127.0.0.1:1"), url: srv.URL, cause: loopback},
 		"a range":                   {config: local(), url: srv.URL},
 		"mapped to IPv6":            {config: local(), url: "http://[::ffff:127.0.0.1]:" + port},
-		"the API server": {config: callout.Config{Allow: []string{"127.0.0.0/8"}, APIServer: []string{address}}, url: srv.URL,
+		"the API server": {config: with(local(), func(c *callout.Config) { c.APIServer = []string{address} }), url: srv.URL,
 			cause: "amp may not call " + address + " (the API server), whatever AMP_ENDPOINT_ALLOW lists"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -573,7 +592,7 @@ func TestRebinding(t *testing.T) {
 		}
 		return nil
 	})
-	c := newClient(t, callout.Config{Allow: []string{"ep.example", "127.0.0.1"}, Resolver: resolver})
+	c := newClient(t, with(allowing("ep.example", "127.0.0.1"), func(c *callout.Config) { c.Resolver = resolver }))
 
 	for _, step := range []struct{ address, cause string }{
 		{"127.0.0.1", ""},
@@ -608,16 +627,15 @@ func TestRebinding(t *testing.T) {
 func TestAPIServerByName(t *testing.T) {
 	srv := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
 	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
-	c := newClient(t, callout.Config{
-		Allow:     []string{"127.0.0.0/8"},
-		APIServer: []string{"api.example:" + port},
-		Resolver: dns(func(name string) []string {
+	c := newClient(t, with(local(), func(c *callout.Config) {
+		c.APIServer = []string{"api.example:" + port}
+		c.Resolver = dns(func(name string) []string {
 			if name == "api.example" {
 				return []string{"127.0.0.1"}
 			}
 			return nil
-		}),
-	})
+		})
+	}))
 	for _, host := range []string{"127.0.0.1", "api.example"} {
 		_, failure := call(t, c, "http://"+host+":"+port)
 		wantFailure(t, failure, review.ResultForbidden, "amp may not call 127.0.0.1:"+port+" (the API server), whatever AMP_ENDPOINT_ALLOW lists")
@@ -636,17 +654,38 @@ func TestBasicAuthOfTheURL(t *testing.T) {
 	}
 }
 
-func TestNewReportsAllMistakes(t *testing.T) {
+func TestNewReportsAllFilesThatCannotBeUsed(t *testing.T) {
 	_, err := callout.New(callout.Config{
-		Allow: []string{"http://x"}, CAFile: "/does/not/exist", CertFile: "/only/one", TokenFile: "/does/not/exist", MaxBytes: -1,
+		APIServer: []string{"10.96.0.1"}, CAFile: "/does/not/exist", CertFile: "/only/one", TokenFile: "/does/not/exist",
 	})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"AMP_ENDPOINT_ALLOW: ", "AMP_ENDPOINT_CA: ", "AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY: ", "AMP_ENDPOINT_TOKEN_FILE: ", "AMP_ENDPOINT_MAX_BYTES: "} {
+	for _, want := range []string{`the API server's address "10.96.0.1" is not host:port`, "AMP_ENDPOINT_CA: ", "AMP_ENDPOINT_CERT, AMP_ENDPOINT_KEY: ", "AMP_ENDPOINT_TOKEN_FILE: "} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error without %q:\n%v", want, err)
 		}
+	}
+}
+
+// The failure's text never quotes the transport's error; the error itself stays for the log.
+func TestFailureKeepsItsCause(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	_, failure := call(t, newClient(t, local()), "http://"+listener.Addr().String())
+	if op := (*net.OpError)(nil); !errors.Is(failure, syscall.ECONNREFUSED) || !errors.As(failure, &op) || op.Op != "dial" {
+		t.Errorf("the cause is %v", failure.Err)
+	}
+
+	// net/http has no type for this one, and its text quotes the answer.
+	address, _ := script(t, answer("HTTP/1.1 200 OK\r\ns3cret\r\n\r\n"))
+	_, failure = call(t, newClient(t, local()), "http://"+address)
+	wantFailure(t, failure, review.ResultInvalid, "its answer is not HTTP")
+	if failure.Err == nil || !strings.Contains(failure.Err.Error(), "s3cret") {
+		t.Errorf("the cause is %v", failure.Err)
 	}
 }
 

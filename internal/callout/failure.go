@@ -12,20 +12,29 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/review"
 )
 
-// maxCause bounds causes made of what others say, in characters.
+// maxCause is the most characters of a cause, which may quote an endpoint or a library.
 const maxCause = 300
 
+// failed returns a failure whose cause is one line.
 func failed(result review.Result, cause string) *review.Failure {
 	return &review.Failure{Result: result, Cause: review.Clip(review.Line(cause), maxCause)}
 }
 
-// connectionFailure says in amp's own words why no answer came, or (started) no whole one, and whether
-// another try may help. The errors' texts are used only where they cannot quote the request or the answer:
-// net/http puts what it cannot read into them, which may be an echo of the query or of the Pod.
+// connectionFailure says in amp's own words why no answer came, or (started) only a part of one, and whether another
+// try may help. The failure keeps err, whose text is never shown: net/http quotes what it cannot read, which may be an
+// echo of the query or of the Pod.
 func connectionFailure(ctx context.Context, err error, left time.Duration, started bool) (f *review.Failure, retry bool) {
+	f, retry = describe(ctx, err, left, started)
+	f.Err = err
+	return f, retry
+}
+
+// describe uses texts of errors only where they cannot quote the request or the answer.
+func describe(ctx context.Context, err error, left time.Duration, started bool) (f *review.Failure, retry bool) {
 	var (
 		no        refused
 		lookup    *net.DNSError
@@ -51,7 +60,7 @@ func connectionFailure(ctx context.Context, err error, left time.Duration, start
 	case errors.As(err, &no):
 		return failed(review.ResultForbidden, no.Error()), false
 	case errors.Is(ctx.Err(), context.Canceled):
-		return failed(review.ResultLate, "given up: whoever asked for the review is gone"), false
+		return failed(review.ResultLate, "given up: the API server closed its request"), false
 	case ctx.Err() != nil, over(ctx):
 		return late(), false
 
@@ -69,22 +78,22 @@ func connectionFailure(ctx context.Context, err error, left time.Duration, start
 		if lookup.IsTimeout {
 			return unreachable("its name cannot be looked up: no answer from DNS"), false
 		}
-		return unreachable("its name cannot be looked up: DNS does not say"), true
+		return unreachable("its name cannot be looked up: DNS failed"), true
 	case errors.As(err, &op) && op.Op == "remote error":
-		// An alert, for which crypto/tls has no type: "tls: certificate required".
+		// A TLS alert, for which crypto/tls has no type: "tls: certificate required".
 		return unreachable("it ended the TLS handshake: " + strings.TrimPrefix(op.Err.Error(), "tls: ")), false
 	case strings.HasPrefix(err.Error(), "tls: "), op != nil && op.Op == "local error":
 		return unreachable("no TLS connection: " + strings.TrimPrefix(err.Error(), "tls: ")), false
 	case errno != syscall.ETIMEDOUT && errors.As(err, &timeout) && timeout.Timeout():
-		return unreachable("it cannot be connected to within " + short(connectTimeout)), false
+		return unreachable("it cannot be connected to within " + short(outbound.ConnectTimeout)), false
 	case errno == syscall.ETIMEDOUT:
 		return unreachable("connection timed out"), false
 
 	// net/http has no types for these.
 	case strings.Contains(err.Error(), "server response headers exceeded"), strings.Contains(err.Error(), "response header list larger"):
-		return failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes of headers", maxHeaderBytes)), false
+		return failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes of headers", outbound.MaxHeaderBytes)), false
 	case errno == 0 && (strings.Contains(err.Error(), "malformed") || strings.Contains(err.Error(), "invalid") || strings.Contains(err.Error(), "unsupported")):
-		return failed(review.ResultInvalid, "answered what is not HTTP"), false
+		return failed(review.ResultInvalid, "its answer is not HTTP"), false
 
 	case errors.As(err, &op) && op.Op == "dial" && errno == syscall.ECONNREFUSED:
 		return unreachable("connection refused: is the endpoint running, on that port?"), true
@@ -101,18 +110,18 @@ func connectionFailure(ctx context.Context, err error, left time.Duration, start
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return unreachable("the connection was closed before an answer"), true
 	default:
-		// Among them: a connection that was kept and closed by the endpoint just now, and HTTP/2's own.
+		// For example a kept connection that the endpoint has just closed, or an error of HTTP/2.
 		return unreachable("the connection broke before an answer"), true
 	}
 }
 
-// over reports whether the deadline of ctx has come. The dialer keeps it too, and may notice before ctx does.
+// over reports whether the deadline of ctx has come. The dialer has the same deadline and may notice before ctx does.
 func over(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && !time.Now().Before(deadline)
 }
 
-// short writes a duration with as many digits as a person needs.
+// short writes a duration with about three digits.
 func short(d time.Duration) string {
 	if d >= time.Second {
 		return d.Round(10 * time.Millisecond).String()

@@ -6,20 +6,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/txn2/amp/endpoints"
 	"github.com/txn2/amp/internal/review"
 )
 
-// Header values that all requests share; nobody writes to them.
+// Header values that all requests share; they are never changed.
 var (
 	contentType = []string{"application/json"}
 	specVersion = []string{"1.0"}
-	eventType   = []string{"com.txn2.amp.pod.review.v1"}
+	eventType   = []string{endpoints.EventType}
 )
 
-// header returns the header of one request, which is at the same time a CloudEvent in binary mode with the
-// Pod as its data. There is no ce-datacontenttype: Content-Type is that attribute (HTTP binding, 3.1.1).
+// header returns the header of one request. The request is also a CloudEvent in binary mode, with the Pod as its data.
+// There is no ce-datacontenttype: Content-Type is that attribute (HTTP binding, 3.1.1).
 //
-// The keys are written as http.CanonicalHeaderKey has them; assigning them spares its work.
+// The keys are in the form of http.CanonicalHeaderKey, so that they can be assigned without calling it.
 func (c *Client) header(r *review.Review, step int, at time.Time) http.Header {
 	h := make(http.Header, 16)
 	h["Content-Type"] = contentType
@@ -45,7 +46,7 @@ func (c *Client) header(r *review.Review, step int, at time.Time) http.Header {
 	set("Ce-Authid", review.EncodeAttribute(r.User))
 	if printable(r.TraceParent) && r.TraceParent != "" {
 		set("Traceparent", r.TraceParent)
-		// Without its traceparent a tracestate is void (W3C Trace Context, 3.3).
+		// A tracestate means nothing without its traceparent (W3C Trace Context, 3.3).
 		if printable(r.TraceState) {
 			set("Tracestate", r.TraceState)
 		}
@@ -63,9 +64,9 @@ func printable(s string) bool {
 	return true
 }
 
-// authType says what kind of user this is in the words of CloudEvents' Auth Context extension
-// (cloudevents/extensions/authcontext.md). How Kubernetes names them is a convention of its authenticators,
-// kept by all of them: the prefix system: is reserved.
+// authType returns the kind of a user in the words of CloudEvents' Auth Context extension
+// (cloudevents/extensions/authcontext.md). All authenticators of Kubernetes keep to the same names, and the prefix
+// system: is reserved.
 func authType(user string) string {
 	switch {
 	case user == "":

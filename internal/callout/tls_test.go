@@ -20,7 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/txn2/amp/internal/callout"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -158,7 +157,7 @@ func TestTrust(t *testing.T) {
 		t.Errorf("with the last good bundle: %v", failure)
 	}
 	call(t, c, "https://ep.example:"+port)
-	if n := strings.Count(warnings.String(), "holds no certificate in PEM"); n != 1 {
+	if n := strings.Count(warnings.String(), "does not hold a certificate in PEM form"); n != 1 {
 		t.Errorf("warned %d times: %s", n, warnings)
 	}
 
@@ -176,14 +175,12 @@ func TestCredentials(t *testing.T) {
 	ca := newAuthority(t, "ca")
 	dir := t.TempDir()
 	cert, key := ca.issue(t, "amp one")
-	config := callout.Config{
-		Allow:     []string{"127.0.0.0/8", "named.example"},
-		CAFile:    write(t, ca.pem, filepath.Join(dir, "ca.pem")),
-		CertFile:  write(t, cert, filepath.Join(dir, "cert.pem")),
-		KeyFile:   write(t, key, filepath.Join(dir, "key.pem")),
-		TokenFile: write(t, []byte(" token-one\n"), filepath.Join(dir, "token")),
-		Resolver:  everywhere,
-	}
+	config := allowing("127.0.0.0/8", "named.example")
+	config.CAFile = write(t, ca.pem, filepath.Join(dir, "ca.pem"))
+	config.CertFile = write(t, cert, filepath.Join(dir, "cert.pem"))
+	config.KeyFile = write(t, key, filepath.Join(dir, "key.pem"))
+	config.TokenFile = write(t, []byte(" token-one\n"), filepath.Join(dir, "token"))
+	config.Resolver = everywhere
 	c := newClient(t, config)
 	port, last := secure(t, ca, tls.VerifyClientCertIfGiven, "named.example", "other.example")
 	var plainAuth atomic.Value
@@ -254,13 +251,15 @@ func TestCredentials(t *testing.T) {
 func TestWarnsOfCredentials(t *testing.T) {
 	token := write(t, []byte("token"), filepath.Join(t.TempDir(), "token"))
 	for name, tt := range map[string]struct{ allow, want string }{
-		"that nobody gets":    {"10.0.0.0/8", "names no host"},
-		"that everybody gets": {"*", "whatever host a namespace names"},
-		"that some get":       {"*.svc", ""},
+		"that no host gets":    {"10.0.0.0/8", "names no host"},
+		"that every host gets": {"*", "every host that a namespace names"},
+		"that some get":        {"*.svc", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			warnings := &log{}
-			newClient(t, callout.Config{Allow: []string{tt.allow}, TokenFile: token, Log: warnings.logger()})
+			config := allowing(tt.allow)
+			config.TokenFile, config.Log = token, warnings.logger()
+			newClient(t, config)
 			if got := warnings.String(); !strings.Contains(got, tt.want) || (tt.want == "") != (got == "") {
 				t.Errorf("warned %q, want %q", got, tt.want)
 			}

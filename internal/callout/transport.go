@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/reload"
 )
 
@@ -25,17 +26,13 @@ func (c *Client) openFiles(config Config) error {
 		c.roots, err = reload.New(func(contents [][]byte) (*x509.CertPool, error) {
 			pool := x509.NewCertPool()
 			if !pool.AppendCertsFromPEM(contents[0]) {
-				return nil, fmt.Errorf("%s holds no certificate in PEM", path)
+				return nil, fmt.Errorf("%s does not hold a certificate in PEM form", path)
 			}
 			return pool, nil
 		}, c.stale("AMP_ENDPOINT_CA"), path)
 		errs = append(errs, inVariable("AMP_ENDPOINT_CA", err))
 	}
-	switch {
-	case config.CertFile == "" && config.KeyFile == "":
-	case config.CertFile == "" || config.KeyFile == "":
-		errs = append(errs, errors.New("AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY: set both or none"))
-	default:
+	if config.CertFile != "" {
 		var err error
 		c.cert, err = reload.New(func(contents [][]byte) (*tls.Certificate, error) {
 			cert, err := tls.X509KeyPair(contents[0], contents[1])
@@ -54,7 +51,7 @@ func (c *Client) openFiles(config Config) error {
 			case token == "":
 				return "", fmt.Errorf("%s is empty (AMP_ENDPOINT_TOKEN_FILE)", path)
 			case !printable(token):
-				return "", fmt.Errorf("%s holds no token: a token is one line of ASCII (AMP_ENDPOINT_TOKEN_FILE)", path)
+				return "", fmt.Errorf("%s does not hold a token: a token is one line of ASCII (AMP_ENDPOINT_TOKEN_FILE)", path)
 			}
 			return "Bearer " + token, nil
 		}, c.stale("AMP_ENDPOINT_TOKEN_FILE"), path)
@@ -63,7 +60,7 @@ func (c *Client) openFiles(config Config) error {
 	return errors.Join(errs...)
 }
 
-// stale is told why a file that has changed is no good.
+// stale returns a function that logs why a changed file cannot be used.
 func (c *Client) stale(variable string) func(error) {
 	return func(err error) {
 		c.log.Warn("endpoint credentials or trust not renewed", "variable", variable, "error", err)
@@ -77,28 +74,27 @@ func inVariable(variable string, err error) error {
 	return fmt.Errorf("%s: %w", variable, err)
 }
 
-// warnOfCredentials tells the operator of credentials that go nowhere, or everywhere.
+// warnOfCredentials warns the operator of credentials that are sent to no host, or to every host.
 func (c *Client) warnOfCredentials() {
 	if c.token == nil && c.cert == nil {
 		return
 	}
-	r := c.rules
-	if len(r.names)+len(r.services)+len(r.literals) == 0 {
+	if c.rules.trustsNone() {
 		c.log.Warn("AMP_ENDPOINT_ALLOW names no host: the credentials for endpoints are never used")
 	}
-	if r.names.Match("\x00") { // only * does
-		c.log.Warn("AMP_ENDPOINT_ALLOW holds *: the credentials for endpoints go to whatever host a namespace names")
+	if c.rules.trustsAll() {
+		c.log.Warn("AMP_ENDPOINT_ALLOW holds *: the credentials for endpoints go to every host that a namespace names")
 	}
 }
 
-// links are the connections to endpoints under one trust and one client certificate. When either changes
-// they are replaced as a whole: what is new then holds from the next call on, whereas a connection that is
-// kept would go on as it was trusted once.
+// links are the connections to endpoints under one set of roots and one client certificate. When either changes, amp
+// replaces all connections: the new value then holds from the next call on. A connection that was kept would go on
+// under the old one.
 type links struct {
 	roots *x509.CertPool
 	cert  *tls.Certificate
 
-	// Two pools: a connection that has shown amp's certificate must not serve where it is not due.
+	// Two pools: a connection on which amp has shown its certificate must not carry other endpoints' requests.
 	plain, certified *http.Transport
 }
 
@@ -109,7 +105,7 @@ func (l *links) transport(trusted bool) *http.Transport {
 	return l.plain
 }
 
-// get is the value of files that may not be configured.
+// get returns the value of the files, nil if they are not configured.
 func get[T any](files *reload.Files[*T]) *T {
 	if files == nil {
 		return nil
@@ -117,6 +113,7 @@ func get[T any](files *reload.Files[*T]) *T {
 	return files.Get()
 }
 
+// current returns the connections under the roots and the certificate as the files are now.
 func (c *Client) current() *links {
 	l := c.links.Load()
 	if l.roots == get(c.roots) && l.cert == get(c.cert) {
@@ -124,7 +121,7 @@ func (c *Client) current() *links {
 	}
 	c.rebuild.Lock()
 	defer c.rebuild.Unlock()
-	// Again under the lock, where files can only have become newer.
+	// Once more under the lock: another call may have replaced the connections, and the files may be newer.
 	roots, cert := get(c.roots), get(c.cert)
 	l = c.links.Load()
 	if l.roots == roots && l.cert == cert {
@@ -132,7 +129,7 @@ func (c *Client) current() *links {
 	}
 	fresh := c.newLinks(roots, cert)
 	c.links.Store(fresh)
-	// Calls under way finish on the old connections, which idle out afterwards.
+	// Calls under way finish on the old connections, which then time out as idle.
 	l.plain.CloseIdleConnections()
 	l.certified.CloseIdleConnections()
 	return fresh
@@ -148,61 +145,42 @@ func (c *Client) newLinks(roots *x509.CertPool, cert *tls.Certificate) *links {
 }
 
 func (c *Client) newTransport(roots *x509.CertPool, cert *tls.Certificate) *http.Transport {
-	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	var certificates []tls.Certificate
 	if cert != nil {
-		config.Certificates = []tls.Certificate{*cert}
+		certificates = []tls.Certificate{*cert}
 	}
-	return &http.Transport{
-		Proxy:             nil, // one from the environment would make the address check one of the proxy
-		DialContext:       c.dial,
-		TLSClientConfig:   config,
-		ForceAttemptHTTP2: true,
-		// An endpoint that dies without a word leaves a connection on which HTTP/2 would go on sending
-		// requests: it shares one among all, and a request that is late does not close it.
-		HTTP2: &http.HTTP2Config{SendPingTimeout: 5 * time.Second, PingTimeout: 2 * time.Second},
-
-		TLSHandshakeTimeout:    connectTimeout,
-		DisableCompression:     true, // an answer is small, and MaxBytes would be of its packed form
-		MaxResponseHeaderBytes: maxHeaderBytes,
-		// Bursts of Pods come back for their connections; hosts are tenants' choice and need a bound.
-		MaxIdleConns:        1024,
-		MaxIdleConnsPerHost: 256,
-		IdleConnTimeout:     90 * time.Second,
-		WriteBufferSize:     16 << 10, // a usual Pod and its header in one write
-	}
+	t := outbound.NewTransport(roots, certificates...)
+	t.Proxy = nil // with a proxy from the environment, the address check would see the proxy's address
+	t.DialContext = c.dial
+	t.MaxIdleConns = 1024 // tenants choose the hosts, so their number needs a bound
+	return t
 }
 
-const (
-	// connectTimeout bounds connecting where the context does not.
-	connectTimeout = 5 * time.Second
-	maxHeaderBytes = 64 << 10
-)
-
-// deadlineKey is the key of the context's own deadline among its values. A transport dials under a context
-// that outlives the request's, for another request may use the connection; the values are kept, the deadline
-// is not. The dialer needs it to share the time out among the addresses of a name.
+// deadlineKey is the key of the context's own deadline among its values. A transport dials under a context that
+// outlives the request's, because another request may use the connection: it keeps the values, but not the deadline.
+// The dialer needs the deadline to divide the time among the addresses of a name.
 type deadlineKey struct{}
 
-// dial connects to addr if it may. The check is made on the socket's address, after the name was looked up:
-// there is no second look-up that could say something else. Connections are pooled by host and port, which
-// is what the check goes by, so that it holds for those that are used again.
+// dial connects to addr if amp may. It checks the socket's address after the name was looked up, so there is no second
+// look-up that could give another address. A connection that is used again needs no second check: connections are
+// pooled by host and port, which is what the check depends on.
 func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, port, err := splitPort(addr)
 	if err != nil {
 		return nil, refused(fmt.Sprintf("amp cannot call %q: it %v", addr, err))
 	}
-	dialer := net.Dialer{Timeout: connectTimeout, Resolver: c.resolver}
+	dialer := net.Dialer{Timeout: outbound.ConnectTimeout, Resolver: c.resolver}
 	if deadline, ok := ctx.Value(deadlineKey{}).(time.Time); ok {
 		dialer.Deadline = deadline
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithDeadline(ctx, deadline)
 		defer cancel()
 	}
-	api, err := c.rules.api(ctx, c.resolver, port)
+	api, err := c.api.at(ctx, c.resolver, port)
 	if err != nil {
 		return nil, err
 	}
-	// Of several addresses two may be tried at once.
+	// The dialer may try two addresses at once.
 	var permitted atomic.Bool
 	dialer.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)
@@ -218,8 +196,8 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	conn, err := dialer.DialContext(ctx, network, addr)
 	var no refused
 	if errors.As(err, &no) && permitted.Load() {
-		// The dialer reports the first address only. That one was refused, but another was not, and nobody
-		// answers there: this is no matter of rules.
+		// The dialer reports only the first address, which the rules refuse. But they allow another one, and no
+		// server answers there: the rules are not the reason.
 		return nil, &net.OpError{Op: "dial", Net: network, Err: errors.New("no answer at any address that amp may call")}
 	}
 	return conn, err

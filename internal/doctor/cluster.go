@@ -391,7 +391,7 @@ func (c *cluster) rules(ctx context.Context, s *settings) (mayCall, mayName rule
 	}
 	mayName, _ = callout.Allowed([]string{"*"}, apiServer) // a list that is known to be good
 	if s.doubt("AMP_ENDPOINT_ALLOW") == "" {
-		mayCall, _ = callout.Allowed(s.config.EndpointAllow, apiServer) // it has been loaded, and so is good
+		mayCall, _ = s.config.EndpointAllow.Allowed(apiServer) // the addresses are of the form ip:port
 	}
 	return mayCall, mayName
 }

@@ -12,7 +12,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -134,7 +133,7 @@ func (c *cluster) installation(ctx context.Context, namespace string, m, v seen[
 		i.fix.secret = i.settings.config.TLSSecret
 	}
 	i.mayCall, i.mayName = c.rules(ctx, &i.settings)
-	i.fix.allow = strings.Join(i.settings.config.EndpointAllow, " ")
+	i.fix.allow = i.settings.config.EndpointAllow.String()
 	if i.account != "" {
 		i.access = needed(namespace, i.settings.config)
 		c.may(ctx, namespace, i.account, i.access)

@@ -19,15 +19,6 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// shown is a URL without userinfo, query and fragment.
-func shown(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return "a URL that does not parse"
-	}
-	return review.NewEndpoint(u).Name
-}
-
 // world is what is around the namespaces: Services, and what names resolve to from here.
 type world struct {
 	amp      string // amp's namespace, in which a name without dots is looked for

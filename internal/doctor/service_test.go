@@ -225,7 +225,7 @@ func TestSettings(t *testing.T) {
 		"nothing set":           {nil, "settings", OK, "amp's environment variables are good"},
 		"a bad value":           {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "never"}}, "settings", Failed, `amp does not start with its environment variables: AMP_EVENTS="never": allowed: off, async and required`},
 		"another is good":       {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "never"}, {Name: "AMP_EVENTS_SOURCE", Value: "https://b.example"}}, "events-source", OK, "events say that they are from https://b.example"},
-		"a sink in a Secret":    {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "required"}, {Name: "K_SINK", ValueFrom: secret}}, "settings", Skipped, "K_SINK may be set where it cannot be seen, so that nobody can tell: AMP_EVENTS=required needs K_SINK: somebody has to accept the events"},
+		"a sink in a Secret":    {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "required"}, {Name: "K_SINK", ValueFrom: secret}}, "settings", Skipped, "K_SINK may be set where it cannot be seen, so that nobody can tell: AMP_EVENTS=required needs K_SINK: the sink must accept each event"},
 		"the default source":    {nil, "events-source", Warning, "AMP_EVENTS_SOURCE is still the default: events do not say which cluster they are from"},
 		"another source":        {[]corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", ValueFrom: from("source")}}, "events-source", OK, "events say that they are from https://a.example/amp"},
 		"a source unknown":      {[]corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", ValueFrom: from("gone")}}, "events-source", Skipped, "not looked at: AMP_EVENTS_SOURCE is set where it cannot be seen"},

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/serve"
 )
 
@@ -138,7 +139,7 @@ func checkEventsSource(s settings, fix remedies) Check {
 		c.Status, c.Message = Warning, name+" is still the default: events do not say which cluster they are from"
 		c.Remedy = fix.set(name + "=https://CLUSTER.example.com/amp")
 	default:
-		c.Message = "events say that they are from " + s.config.EventsSource
+		c.Message = "events say that they are from " + s.config.EventsSource.String()
 	}
 	return c
 }
@@ -152,8 +153,8 @@ func checkEventsSink(s settings, fix remedies) Check {
 		c.Message = "AMP_EVENTS is off: there are no events"
 	case s.doubt(name) != "":
 		c.Status, c.Message = Skipped, "not looked at: "+name+" "+s.doubt(name)
-	case s.config.Sink != "":
-		c.Message = "events go to " + shown(s.config.Sink)
+	case s.config.Sink != nil:
+		c.Message = "events go to " + review.NewEndpoint(s.config.Sink).Name
 	default:
 		c.Message = name + " is not set: events go to stdout only, one JSON line each"
 	}

@@ -2,9 +2,7 @@ package emit
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -13,22 +11,9 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/types"
 
+	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/review"
 )
-
-// EventsConfig is what Events need to know.
-type EventsConfig struct {
-	Sink      string // http(s) URL (K_SINK); empty: to Output
-	Overrides string // JSON {"extensions":{…}} (K_CE_OVERRIDES)
-	CACerts   string // PEM, trusted besides the system's roots (K_CA_CERTS)
-	Required  bool   // AMP_EVENTS=required
-
-	Source  string    // the CloudEvents attribute (AMP_EVENTS_SOURCE); must be set
-	Output  io.Writer // hears of events where there is no sink, one line of JSON each
-	Version string    // of amp, for User-Agent
-	Metrics *Metrics
-	Log     *slog.Logger
-}
 
 // Events delivers the events of records. It is safe for concurrent use.
 type Events struct {
@@ -47,44 +32,6 @@ type Events struct {
 
 // concurrency is how many events are under way to the sink at once; at 10 ms each that is 3,200 a second.
 const concurrency = 32
-
-// NewEvents starts to deliver events, until Flush. Its error names every bad variable.
-func NewEvents(config EventsConfig) (*Events, error) {
-	e := &Events{required: config.Required, metrics: config.Metrics, log: config.Log, queue: newQueue(config.Metrics.setQueue)}
-	var errs []error
-	if source := types.ParseURIRef(config.Source); source != nil && config.Source != "" {
-		e.source = *source
-	} else {
-		errs = append(errs, errors.New("AMP_EVENTS_SOURCE: allowed: a URI"))
-	}
-	var err error
-	if e.overrides, err = ParseOverrides(config.Overrides); err != nil {
-		errs = append(errs, err)
-	}
-	workers := 1
-	switch {
-	case config.Sink != "":
-		agent := "amp"
-		if config.Version != "" {
-			agent += "/" + config.Version
-		}
-		s, err := newSink(config.Sink, config.CACerts, agent)
-		if err != nil {
-			errs = append(errs, err)
-			break
-		}
-		e.to, e.name, workers = s, s.name, concurrency
-	case config.Required:
-		errs = append(errs, errors.New("AMP_EVENTS=required: set K_SINK to the URL of the event sink: without one no mutation could be recorded"))
-	default:
-		e.to = writer{config.Output}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	e.start(workers)
-	return e, nil
-}
 
 func (e *Events) start(workers int) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -127,28 +74,14 @@ func (e *Events) deliver(ctx context.Context, rec *review.Record) error {
 			e.metrics.events[eventDelivered].Inc()
 			return nil
 		}
-		if !v.again || !pause(ctx, max(v.after, wait/2+rand.N(wait))) {
+		pause := max(v.after, wait/2+rand.N(wait))
+		if !v.again || !outbound.Pause(ctx, pause, pause/2) {
 			// Not a dropped event: the mutation it tells of is not to be, and the record of that goes out as
 			// any other.
 			e.log.Warn("mutation not answered, its event was not accepted", "event", m.id, "sink", e.name, "cause", v.cause)
 			return &Undelivered{e.name, v.cause, sent.Load()}
 		}
 		e.metrics.events[eventRetried].Inc()
-	}
-}
-
-// pause waits, and reports whether there is time for it and for something after it.
-func pause(ctx context.Context, wait time.Duration) bool {
-	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < wait+wait/2 {
-		return false
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -82,14 +82,27 @@ func TestDataFlowsOneWay(t *testing.T) {
 			if (s.pkg == module+"/endpoints" || s.pkg == module+"/endpoints/events") && ours {
 				fail("the contracts are leaves: the endpoints' with the proxy, the events' with auditors")
 			}
-			if s.pkg == module+"/internal/review" && ours {
-				fail("the nouns depend on no step")
+			if s.pkg == module+"/internal/review" && ours && imported != module+"/endpoints/events" {
+				fail("the nouns depend on no step; what amp writes on a Pod is in the auditors' contract")
 			}
 			if within(s.pkg, "internal/namespaces", "internal/callout", "internal/patch", "internal/emit", "internal/certificates") && ours &&
-				!within(imported, "internal/review", "internal/reload") &&
+				!within(imported, "internal/review", "internal/reload", "internal/outbound") &&
 				!(slices.Contains(clusters, s.pkg) && imported == strings.TrimSuffix(s.pkg, "/cluster")) &&
+				!(s.pkg == module+"/internal/callout" && imported == module+"/endpoints") &&
 				!(s.pkg == module+"/internal/emit" && within(imported, "endpoints/events")) {
 				fail("a step shares nouns with the others and knows none of them")
+			}
+			if within(s.pkg, "internal/outbound", "internal/reload") && ours {
+				fail("tools of the steps know no step")
+			}
+			if within(imported, "internal/outbound") && !within(s.pkg, "internal/callout", "internal/emit", "internal/serve") {
+				fail("only the HTTP clients share it, and serve names amp to the API server as they do")
+			}
+			if s.pkg == module+"/internal/engine" && ours && !within(imported, "internal/review", "internal/callout", "internal/patch", "internal/proxy") {
+				fail("a caller without a cluster, TLS or metrics must not link them")
+			}
+			if imported == module+"/internal/engine" && !within(s.pkg, "internal/serve", "cmd/demo", "cmd/kubectl-amp") {
+				fail("only programs put a proxy together")
 			}
 			if s.pkg == module+"/internal/proxy" && ours && imported != module+"/internal/review" {
 				fail("the proxy declares what it needs of the steps")

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/tidwall/gjson"
+
+	"github.com/txn2/amp/endpoints/events"
 )
 
 // nodesGroup is the group of every kubelet. The Pods that a node creates are mirrors of those it runs
@@ -15,7 +17,7 @@ import (
 const nodesGroup = "system:nodes"
 
 // StampAnnotation is the annotation by which a mutated Pod names its event.
-const StampAnnotation = "amp.txn2.com/event"
+const StampAnnotation = events.Annotation
 
 // ExplainAnnotation is the annotation, "true", by which a Pod of a dry run asks what amp does with it.
 const ExplainAnnotation = "amp.txn2.com/explain"

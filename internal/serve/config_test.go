@@ -2,16 +2,24 @@ package serve_test
 
 import (
 	"bytes"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"log/slog"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/serve"
 )
@@ -20,15 +28,33 @@ func env(values map[string]string) func(string) string {
 	return func(name string) string { return values[name] }
 }
 
+// defaultDeny is the default of AMP_PATCH_DENY.
+var defaultDeny = []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/hostNetwork", "/spec/hostPID", "/spec/hostIPC"}
+
+// denied returns which places in a Pod an endpoint must not touch, of those in defaultDeny and one other.
+func denied(c *patch.Checker) (pointers []string) {
+	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"containers":[{"name":"a","image":"b"}]}}`
+	for _, pointer := range append([]string{"/spec/hostname"}, defaultDeny...) {
+		value := `"x"`
+		if strings.HasPrefix(pointer, "/spec/host") && pointer != "/spec/hostname" {
+			value = "true"
+		}
+		_, err := c.Check(json.RawMessage(pod), []review.Op{{Op: "add", Path: pointer, Value: json.RawMessage(value)}})
+		if err != nil && strings.Contains(err.Error(), "AMP_PATCH_DENY") {
+			pointers = append(pointers, pointer)
+		}
+	}
+	return pointers
+}
+
 func TestLoadOfAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 	want := &serve.Config{
 		Port: "8080", TLS: serve.TLSOff, TLSPort: "8443",
 		TLSSecret: "amp-tls", TLSLifetime: 90 * 24 * time.Hour, Webhooks: []string{"amp"},
 		FailurePolicy: review.Fail, Timeout: 1500 * time.Millisecond,
 		EndpointMaxBytes: 1 << 20,
-		PatchDeny:        []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/hostNetwork", "/spec/hostPID", "/spec/hostIPC"},
 		Events:           serve.EventsAsync, EventsLevel: review.LevelPatch,
-		EventsSource: "https://amp.txn2.com/proxy", MetricsAddr: ":2112", LogLevel: slog.LevelInfo,
+		EventsSource: *types.ParseURIRef("https://amp.txn2.com/proxy"), MetricsAddr: ":2112", LogLevel: slog.LevelInfo,
 	}
 	for name, values := range map[string]map[string]string{
 		"unset": {},
@@ -39,8 +65,12 @@ func TestLoadOfAnEmptyEnvironmentGivesTheDefaults(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(want, got); diff != "" {
+			exported := cmp.Exporter(func(reflect.Type) bool { return true })
+			if diff := cmp.Diff(want, got, exported, cmpopts.IgnoreFields(serve.Config{}, "Patches")); diff != "" {
 				t.Errorf("configuration (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(defaultDeny, denied(got.Patches)); diff != "" {
+				t.Errorf("denied places (-want +got):\n%s", diff)
 			}
 		})
 	}
@@ -51,11 +81,11 @@ func TestLoad(t *testing.T) {
 		env   map[string]string
 		check func(c *serve.Config) bool
 	}{
-		"no patch is denied": {map[string]string{"AMP_PATCH_DENY": "none"}, func(c *serve.Config) bool { return c.PatchDeny == nil }},
+		"no patch is denied": {map[string]string{"AMP_PATCH_DENY": "none"}, func(c *serve.Config) bool { return denied(c.Patches) == nil }},
 		"no metrics":         {map[string]string{"AMP_METRICS_ADDR": "off"}, func(c *serve.Config) bool { return c.MetricsAddr == "" }},
 		"a list in lines and commas": {map[string]string{"AMP_ENDPOINT_ALLOW": "*.svc, 10.0.0.0/8\nhook:8080"},
 			func(c *serve.Config) bool {
-				return cmp.Equal(c.EndpointAllow, []string{"*.svc", "10.0.0.0/8", "hook:8080"})
+				return c.EndpointAllow.String() == "*.svc 10.0.0.0/8 hook:8080"
 			}},
 		"under Knative TLS is not in the way of plain HTTP": {map[string]string{"K_SERVICE": "amp", "AMP_TLS": "self", "PORT": "9000"},
 			func(c *serve.Config) bool { return c.TLS == serve.TLSSelf && c.Port == "9000" && c.Knative }},
@@ -133,7 +163,7 @@ AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentia
 	}
 }
 
-// Whoever looks at a configuration without starting amp goes by what the good variables say.
+// A program that looks at a configuration without starting amp sees the good variables.
 func TestLoadOfABadEnvironmentGivesTheDefaultsInItsPlace(t *testing.T) {
 	for name, test := range map[string]struct {
 		env   map[string]string
@@ -142,14 +172,14 @@ func TestLoadOfABadEnvironmentGivesTheDefaultsInItsPlace(t *testing.T) {
 	}{
 		"a bad value": {map[string]string{"AMP_TIMEOUT": "soon", "AMP_PATCH_DENY": "spec", "AMP_EVENTS": "off"}, []string{"AMP_TIMEOUT", "AMP_PATCH_DENY"},
 			func(c *serve.Config) bool {
-				return c.Timeout == 1500*time.Millisecond && len(c.PatchDeny) == 5 && c.Events == serve.EventsOff
+				return c.Timeout == 1500*time.Millisecond && len(denied(c.Patches)) == 5 && c.Events == serve.EventsOff
 			}},
 		"two that go together": {map[string]string{"AMP_ENDPOINT_CERT": "c", "AMP_ENDPOINT_ALLOW": "*.svc", "AMP_TIMEOUT": "1s"}, []string{"AMP_ENDPOINT_CERT", "AMP_ENDPOINT_KEY"},
 			func(c *serve.Config) bool { return c.Timeout == time.Second }},
 		"a list that is bad is not missing": {map[string]string{"AMP_ENDPOINT_TOKEN_FILE": "t", "AMP_ENDPOINT_ALLOW": "http://a"}, []string{"AMP_ENDPOINT_ALLOW"},
-			func(c *serve.Config) bool { return c.EndpointAllow == nil }},
-		"nor is a sink that is bad": {map[string]string{"AMP_EVENTS": "required", "K_SINK": "audit.svc"}, []string{"K_SINK"},
-			func(c *serve.Config) bool { return c.Sink == "" }},
+			func(c *serve.Config) bool { return c.EndpointAllow.Default() }},
+		"a sink that is bad is not missing": {map[string]string{"AMP_EVENTS": "required", "K_SINK": "audit.svc"}, []string{"K_SINK"},
+			func(c *serve.Config) bool { return c.Sink == nil }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, err := serve.Load(env(test.env))
@@ -170,15 +200,91 @@ func TestTLSWithoutItsFiles(t *testing.T) {
 		want string
 	}{
 		"files without a key":            {map[string]string{"AMP_TLS": "files", "AMP_TLS_CERT": "c"}, "AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY"},
-		"required events without a sink": {map[string]string{"AMP_EVENTS": "required"}, "AMP_EVENTS=required needs K_SINK: somebody has to accept the events"},
+		"required events without a sink": {map[string]string{"AMP_EVENTS": "required"}, "AMP_EVENTS=required needs K_SINK: the sink must accept each event"},
 		"one port for two":               {map[string]string{"K_SERVICE": "amp", "AMP_TLS": "self", "PORT": "8443"}, "PORT and AMP_TLS_PORT are the same, and under Knative both are served"},
-		"a client CA without TLS":        {map[string]string{"AMP_TLS_CLIENT_CA": "c"}, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS nobody presents a certificate"},
+		"a client CA without TLS":        {map[string]string{"AMP_TLS_CLIENT_CA": "c"}, "AMP_TLS_CLIENT_CA needs AMP_TLS: without TLS no client presents a certificate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := serve.Load(env(test.env)); err == nil || err.Error() != "reading the configuration:\n"+test.want {
 				t.Errorf("error %v, want %s", err, test.want)
 			}
 		})
+	}
+}
+
+// What Knative's SinkBinding sets, and what else says where events go and what they carry.
+func TestLoadOfTheEventSink(t *testing.T) {
+	authority := httptest.NewTLSServer(nil)
+	authority.Close()
+	certificate := authority.Certificate()
+	for name, test := range map[string]struct {
+		env  map[string]string
+		want func(*serve.Config) bool // nil: it is bad
+		bad  []string                 // how the error's lines begin
+	}{
+		"nothing set": {want: func(c *serve.Config) bool { return c.Sink == nil && c.SinkRoots == nil && c.EventExtensions == nil }},
+		"empty as Knative sets it": {env: map[string]string{"K_SINK": "http://broker/", "K_CE_OVERRIDES": "", "K_CA_CERTS": ""},
+			want: func(c *serve.Config) bool {
+				return c.Sink.String() == "http://broker/" && c.SinkRoots == nil && c.EventExtensions == nil
+			}},
+		"userinfo, path and query of the sink": {env: map[string]string{"K_SINK": "https://user:s3cret@broker:8443/a%2Fb?c=d"},
+			want: func(c *serve.Config) bool { return c.Sink.String() == "https://user:s3cret@broker:8443/a%2Fb?c=d" }},
+		"certificates besides the system's": {env: map[string]string{"K_CA_CERTS": string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}))},
+			want: func(c *serve.Config) bool {
+				_, err := certificate.Verify(x509.VerifyOptions{Roots: c.SinkRoots})
+				return err == nil && !c.SinkRoots.Equal(x509.NewCertPool())
+			}},
+		"an override that is empty is left out": {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"cluster":"größe a","empty":""}}`},
+			want: func(c *serve.Config) bool {
+				return cmp.Equal(c.EventExtensions, map[string]string{"cluster": "größe a"})
+			}},
+		"overrides with nothing": {env: map[string]string{"K_CE_OVERRIDES": `{}`}, want: func(c *serve.Config) bool { return c.EventExtensions == nil }},
+		"overrides with null":    {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":null}`}, want: func(c *serve.Config) bool { return c.EventExtensions == nil }},
+
+		"a sink that is not a URL": {env: map[string]string{"K_SINK": "http://a b/"}, bad: []string{"K_SINK: allowed: an http or https URL"}},
+		"a sink without scheme":    {env: map[string]string{"K_SINK": "user:s3cret@broker:80"}, bad: []string{"K_SINK"}},
+		"a sink of another kind":   {env: map[string]string{"K_SINK": "ftp://broker"}, bad: []string{"K_SINK"}},
+		"a sink without a host":    {env: map[string]string{"K_SINK": "http:///x"}, bad: []string{"K_SINK"}},
+		"overrides that are none":  {env: map[string]string{"K_CE_OVERRIDES": `s3cret`}, bad: []string{"K_CE_OVERRIDES"}},
+		"an override of a number":  {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"a":1}}`}, bad: []string{"K_CE_OVERRIDES"}},
+		"an override with a dash":  {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"a-b":"1"}}`}, bad: []string{`K_CE_OVERRIDES: extension "a-b"`}},
+		"an override in capitals":  {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"A":"1"}}`}, bad: []string{"K_CE_OVERRIDES"}},
+		"an override of the id":    {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"id":"1"}}`}, bad: []string{`K_CE_OVERRIDES: extension "id"`}},
+		"no certificate":           {env: map[string]string{"K_SINK": "https://broker", "K_CA_CERTS": "s3cret"}, bad: []string{"K_CA_CERTS"}},
+		"required, no sink":        {env: map[string]string{"AMP_EVENTS": "required"}, bad: []string{"AMP_EVENTS=required needs K_SINK"}},
+		"all wrong": {env: map[string]string{"K_SINK": "x", "K_CA_CERTS": "y", "K_CE_OVERRIDES": "z", "AMP_EVENTS_SOURCE": "\x00"},
+			bad: []string{"K_SINK", "K_CE_OVERRIDES", "K_CA_CERTS", "AMP_EVENTS_SOURCE"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := serve.Load(env(test.env))
+			if err == nil {
+				if test.want == nil || !test.want(c) {
+					t.Errorf("no error, configuration %+v", c)
+				}
+				return
+			}
+			lines := strings.Split(err.Error(), "\n")[1:]
+			if len(lines) != len(test.bad) || strings.Contains(err.Error(), "s3cret") {
+				t.Fatalf("error %q, want %q", lines, test.bad)
+			}
+			for i, want := range test.bad {
+				if !strings.HasPrefix(lines[i], want) {
+					t.Errorf("error %q, want %q", lines[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestLoadOfBadRulesForEndpoints(t *testing.T) {
+	_, err := serve.Load(env(map[string]string{"AMP_ENDPOINT_ALLOW": "http://x, *.svc 10.0.0.0/33", "AMP_ENDPOINT_MAX_BYTES": "-1"}))
+	const allowed = "; allowed are host globs (*.svc), host:port, addresses and CIDRs (10.0.0.0/8)"
+	want := `reading the configuration:
+AMP_ENDPOINT_ALLOW: "http://x" is a URL` + allowed + `
+AMP_ENDPOINT_ALLOW: "10.0.0.0/33" is not a valid CIDR` + allowed + `
+AMP_ENDPOINT_MAX_BYTES="-1": allowed: a number of bytes from 1 to 16777216`
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v, want %s", err, want)
 	}
 }
 
@@ -191,8 +297,8 @@ func TestConfigDocIsTheTable(t *testing.T) {
 	}
 	const head = `# Configuration
 
-amp is configured by environment variables only; an empty one is an unset one. A bad value keeps amp from
-starting: it names every bad variable with what is allowed. ` + "`amp --help`" + ` prints this table.
+amp reads its configuration only from the environment. An empty variable counts as unset. amp reports all bad variables
+together, each with its allowed values, and does not start. ` + "`amp --help`" + ` prints this table.
 
 `
 	want := head + table.String()

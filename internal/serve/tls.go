@@ -14,30 +14,28 @@ import (
 	"github.com/txn2/amp/internal/certificates"
 	"github.com/txn2/amp/internal/certificates/cluster"
 	namespacescluster "github.com/txn2/amp/internal/namespaces/cluster"
+	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/reload"
 )
 
 // certificate is the serving certificate as it is now.
 type certificate struct {
 	get      func() *tls.Certificate
-	notAfter func() time.Time // when what get returns ends; the zero time: it is none that anybody trusts
+	notAfter func() time.Time // when the certificate of get ends; the zero time if no caller can trust it
 	ready    func() bool      // whether the API server can verify it
 }
 
-// openCertificate reads the certificate's files or begins to keep one in the cluster. It returns nil where
-// no TLS is wanted.
+// openCertificate reads the certificate's files (TLSFiles), or starts to keep one in the cluster until ctx ends
+// (TLSSelf).
 func openCertificate(ctx context.Context, config *Config, log *slog.Logger) (*certificate, error) {
-	switch config.TLS {
-	case TLSFiles:
+	if config.TLS == TLSFiles {
 		return filesCertificate(config, log)
-	case TLSSelf:
-		c, err := selfCertificate(ctx, config, log)
-		if err != nil {
-			return nil, fmt.Errorf("AMP_TLS=self: %w", err)
-		}
-		return c, nil
 	}
-	return nil, nil
+	c, err := selfCertificate(ctx, config, log)
+	if err != nil {
+		return nil, fmt.Errorf("AMP_TLS=self: %w", err)
+	}
+	return c, nil
 }
 
 func filesCertificate(config *Config, log *slog.Logger) (*certificate, error) {
@@ -51,12 +49,12 @@ func filesCertificate(config *Config, log *slog.Logger) (*certificate, error) {
 	return &certificate{
 		get:      files.Get,
 		notAfter: func() time.Time { return files.Get().Leaf.NotAfter },
-		ready:    func() bool { return true }, // whoever made it made the API server trust it
+		ready:    func() bool { return true }, // the operator who made it also made the API server trust it
 	}, nil
 }
 
 func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*certificate, error) {
-	rest, err := namespacescluster.Config(config.Kubeconfig, "amp/"+Version())
+	rest, err := namespacescluster.Config(config.Kubeconfig, outbound.UserAgent(Version()))
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +68,7 @@ func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*ce
 	}
 	names := config.TLSDNSNames
 	if len(names) == 0 {
-		names = []string{"amp." + namespace + ".svc"} // by which the API server calls
+		names = []string{"amp." + namespace + ".svc"} // the name by which the API server calls amp
 	}
 	keeper, err := certificates.NewKeeper(objects, certificates.Config{Names: names, Lifetime: config.TLSLifetime}, log)
 	if err != nil {
@@ -80,7 +78,7 @@ func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*ce
 	return &certificate{keeper.Certificate, keeper.NotAfter, keeper.Ready}, nil
 }
 
-// serveTLS serves handler over TLS until the process ends; anything else is sent to ended.
+// serveTLS serves handler over TLS until the process ends. If the listener fails, it sends the error to ended.
 func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Handler, ended chan<- error) error {
 	tlsConfig, err := newTLS(config, c, log)
 	if err != nil {
@@ -98,7 +96,7 @@ func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Han
 	return nil
 }
 
-// newServer returns a server that no caller can hold on to.
+// newServer returns a server with a limit on everything for which it waits for the caller.
 func newServer(tlsConfig *tls.Config, log *slog.Logger, handler http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           handler,
@@ -106,14 +104,15 @@ func newServer(tlsConfig *tls.Config, log *slog.Logger, handler http.Handler) *h
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      40 * time.Second, // the API server gives all webhooks together 34 s
-		// Longer than the 90 s after which the API server itself gives up an idle connection: one that is
-		// closed under a request is a failed review.
+		// Longer than the 90 s after which the API server itself closes an idle connection: if amp closed one while a
+		// request was on its way, that review would fail.
 		IdleTimeout: 3 * time.Minute,
-		// What it has to say is of handshakes that failed, i.e. of callers.
+		// These lines are about handshakes that failed, that is, about callers.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
+// newTLS returns TLS settings that serve the certificate as it is at each handshake.
 func newTLS(config *Config, c *certificate, log *slog.Logger) (*tls.Config, error) {
 	base := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
@@ -126,10 +125,10 @@ func newTLS(config *Config, c *certificate, log *slog.Logger) (*tls.Config, erro
 	clientCA, err := reload.New(func(pem [][]byte) (*tls.Config, error) {
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(pem[0]) {
-			return nil, errors.New("it holds no certificate in PEM form")
+			return nil, errors.New("it does not hold a certificate in PEM form")
 		}
 		withCA := base.Clone()
-		// Probes come without a certificate, to the same port; clientChecked wants one of whoever POSTs.
+		// Probes come to the same port without a certificate; clientChecked asks for one where the method is POST.
 		withCA.ClientCAs, withCA.ClientAuth = pool, tls.VerifyClientCertIfGiven
 		return withCA, nil
 	}, kept(log, "AMP_TLS_CLIENT_CA"), config.TLSClientCA)
@@ -141,16 +140,16 @@ func newTLS(config *Config, c *certificate, log *slog.Logger) (*tls.Config, erro
 	return withCA, nil
 }
 
-// kept logs that files have changed to something amp cannot use.
+// kept returns a function that logs why changed files cannot be used.
 func kept(log *slog.Logger, variables string) func(error) {
 	return func(err error) {
 		log.Error("files changed and cannot be used; amp goes on with what it read before", "variables", variables, "error", err)
 	}
 }
 
-// clientChecked wants a verified client certificate of every POST, if the configuration names a CA for it. It
-// is part of the function, not of the listener: what comes over plain HTTP, by Knative's proxy or under a
-// foreign main, has none and must not pass for that.
+// clientChecked refuses a POST without a verified client certificate, if the configuration names a CA for it. It is part
+// of the function and not of the listener: a POST over plain HTTP, which comes from Knative's proxy or under a foreign
+// main, has no certificate, and so must not pass.
 func clientChecked(config *Config, next http.Handler) http.Handler {
 	if config.TLSClientCA == "" {
 		return next

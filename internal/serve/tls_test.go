@@ -190,7 +190,7 @@ func TestClientCertificates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// Whatever the server asks for, as a caller would who does not look at that.
+			// Whatever the server asks for, like a caller that ignores the server's list of CAs.
 			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 		}
 		return c
@@ -267,7 +267,7 @@ func TestTLSFilesThatCannotBeUsed(t *testing.T) {
 		"a key of another certificate": {Config{TLSCert: file("a.crt", cert), TLSKey: file("a.key", otherKey)}, "AMP_TLS_CERT, AMP_TLS_KEY: tls: private key does not match public key"},
 		"no certificate":               {Config{TLSCert: file("b.crt", nil), TLSKey: file("b.key", key)}, "AMP_TLS_CERT, AMP_TLS_KEY: tls: failed to find any PEM data in certificate input"},
 		"an empty client CA": {Config{TLSCert: file("c.crt", cert), TLSKey: file("c.key", key), TLSClientCA: file("c.ca", nil)},
-			fmt.Sprintf("AMP_TLS_CLIENT_CA=%q: it holds no certificate in PEM form", filepath.Join(dir, "c.ca"))},
+			fmt.Sprintf("AMP_TLS_CLIENT_CA=%q: it does not hold a certificate in PEM form", filepath.Join(dir, "c.ca"))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			log := slog.New(slog.DiscardHandler)

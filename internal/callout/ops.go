@@ -1,0 +1,104 @@
+package callout
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	sjson "sigs.k8s.io/json"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// wireOp is an op as the endpoint sent it. Names are case-sensitive as in the API server: OP is not op.
+type wireOp struct {
+	Op    member          `json:"op"`
+	Path  member          `json:"path"`
+	From  member          `json:"from"`
+	Value json.RawMessage `json:"value"` // nil where absent, null where null
+}
+
+// member is a member that should be a string. If it is something else, decoding does not fail: the decoder's error
+// would not say in which element of an array it is.
+type member struct {
+	text string
+	is   byte // the value's first byte, which tells its kind; 0 if there is no value
+}
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (m *member) UnmarshalJSON(value []byte) error {
+	m.text, m.is = "", value[0]
+	if m.is != '"' {
+		return nil
+	}
+	if inside := value[1 : len(value)-1]; bytes.IndexByte(inside, '\\') < 0 && utf8.Valid(inside) {
+		m.text = string(inside)
+		return nil
+	}
+	return json.Unmarshal(value, &m.text)
+}
+
+// missing says what is wrong with a member that is not a string.
+func (m *member) missing(name string) string {
+	if m.is == 0 {
+		return fmt.Sprintf("it has no %q", name)
+	}
+	return fmt.Sprintf("its %q is %s, not a string", name, kind([]byte{m.is}))
+}
+
+// parseOps reads an array of ops. It checks the form of each one; internal/patch checks whether it applies.
+func parseOps(array []byte) ([]review.Op, error) {
+	var wire []wireOp
+	if err := sjson.UnmarshalCaseSensitivePreserveInts(array, &wire); err != nil {
+		var elements []json.RawMessage
+		if err := json.Unmarshal(array, &elements); err != nil {
+			return nil, errors.New("a patch that is not a JSON array")
+		}
+		for i, element := range elements {
+			if element[0] != '{' {
+				return nil, badOp(fmt.Sprintf("op %d is %s, not an object", i+1, kind(element)))
+			}
+		}
+		return nil, errors.New("a patch that amp cannot read")
+	}
+	if len(wire) == 0 {
+		return nil, nil
+	}
+	ops := make([]review.Op, len(wire))
+	for i := range wire {
+		op, complaint := wire[i].op()
+		if complaint != "" {
+			return nil, badOp(fmt.Sprintf("op %d%s", i+1, complaint))
+		}
+		ops[i] = op
+	}
+	return ops, nil
+}
+
+// knownOps are the ops of RFC 6902, section 4.
+const knownOps = "add, remove, replace, move, copy, test"
+
+// op checks the form of the op. A complaint continues a sentence that begins with the op's number.
+func (w *wireOp) op() (op review.Op, complaint string) {
+	op = review.Op{Op: w.Op.text, Path: w.Path.text, Value: w.Value}
+	switch op.Op {
+	case "add", "remove", "replace", "test":
+		// RFC 6902 says to ignore members that the op does not define, so From is not checked.
+	case "move", "copy":
+		if w.From.is != '"' {
+			return op, fmt.Sprintf(" (%s): %s", op.Op, w.From.missing("from"))
+		}
+		op.From = w.From.text
+	default:
+		if w.Op.is != '"' {
+			return op, fmt.Sprintf(": %s; RFC 6902 knows %s", w.Op.missing("op"), knownOps)
+		}
+		return op, fmt.Sprintf(" (%q %q): unknown op; RFC 6902 knows %s, in lower case", review.Clip(op.Op, 40), review.Clip(op.Path, 80), knownOps)
+	}
+	if w.Path.is != '"' {
+		return op, fmt.Sprintf(" (%s): %s", op.Op, w.Path.missing("path"))
+	}
+	return op, ""
+}

@@ -1,0 +1,56 @@
+package emit
+
+import (
+	"crypto/x509"
+	"io"
+	"log/slog"
+	"net/url"
+
+	"github.com/cloudevents/sdk-go/v2/types"
+)
+
+// EventsConfig is what [Events] need. Its values are ready to be used: Events fill in no default.
+type EventsConfig struct {
+	// Sink is the http or https URL that takes the events (K_SINK); nil sends them to Output.
+	Sink *url.URL
+	// Roots verify the sink's certificate (K_CA_CERTS); nil is the system's roots.
+	Roots *x509.CertPool
+	// Required makes Deliver wait until the sink has accepted the event of a mutation (AMP_EVENTS=required), which needs
+	// a Sink; false means that no answer waits for an event.
+	Required bool
+
+	// Source is the CloudEvents attribute source of each event (AMP_EVENTS_SOURCE); it must not be empty.
+	Source types.URIRef
+	// Extensions are attributes that every event has besides its own (K_CE_OVERRIDES); nil for none.
+	Extensions map[string]string
+
+	// Output takes each event as one line of JSON if there is no Sink; only then it must not be nil.
+	Output io.Writer
+	// UserAgent is the header of that name in the requests to Sink; if it is empty, the header is not sent.
+	UserAgent string
+	// Metrics count events; it must not be nil.
+	Metrics *Metrics
+	// Log gets a line for each event that is dropped and for a sink that fails; it must not be nil.
+	Log *slog.Logger
+}
+
+// NewEvents starts to deliver events, until [Events.Flush].
+func NewEvents(config EventsConfig) *Events {
+	e := &Events{
+		source:    config.Source,
+		overrides: config.Extensions,
+		required:  config.Required,
+		metrics:   config.Metrics,
+		log:       config.Log,
+		queue:     newQueue(config.Metrics.setQueue),
+	}
+	if config.Sink == nil {
+		e.to = writer{config.Output}
+		e.start(1) // so that lines do not mix
+		return e
+	}
+	s := newSink(config.Sink, config.Roots, config.UserAgent)
+	e.to, e.name = s, s.name
+	e.start(concurrency)
+	return e
+}

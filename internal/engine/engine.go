@@ -1,0 +1,64 @@
+// Package engine puts the steps together to a [proxy.Proxy]. The server, the demo and a command-line tool that runs
+// policies from a file all get their proxy from it.
+//
+// It takes parsed values and reads no environment. Where Namespaces come from and where records go is the caller's
+// choice, so that a caller without a cluster, TLS or metrics does not link them.
+package engine
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/patch"
+	"github.com/txn2/amp/internal/proxy"
+	"github.com/txn2/amp/internal/review"
+)
+
+// Config is what a proxy is made of.
+type Config struct {
+	// Policies tells what a Namespace says; it must not be nil.
+	Policies proxy.Policies
+	// Recorder takes the record of each review; it must not be nil.
+	Recorder proxy.Recorder
+	// Log gets the lines of what goes wrong inside amp; it must not be nil.
+	Log *slog.Logger
+
+	// Endpoints says how endpoints are called; the zero value allows private addresses and empty answers only.
+	Endpoints callout.Config
+	// Patches checks the endpoints' patches; it must not be nil.
+	Patches *patch.Checker
+
+	// Timeout is the longest that a mutating review may take, all endpoints together, and twice what a validating one
+	// may; with 0 every call is late.
+	Timeout time.Duration
+	// FailurePolicy holds if neither the path of a review nor its Namespace names one; empty means Fail.
+	FailurePolicy review.FailurePolicy
+
+	// EventsLevel is the most that an event tells; empty means that there are no events.
+	EventsLevel review.Level
+	// EventsRequired makes a mutation fail whose event the Recorder cannot deliver; false means that no answer waits for
+	// an event.
+	EventsRequired bool
+}
+
+// New returns a proxy. It reads the files that config.Endpoints names; its error says which cannot be used.
+func New(config Config) (*proxy.Proxy, error) {
+	endpoints, err := callout.New(config.Endpoints)
+	if err != nil {
+		return nil, err
+	}
+	return &proxy.Proxy{
+		Policies:       config.Policies,
+		Endpoints:      endpoints,
+		Check:          config.Patches.Check,
+		Same:           patch.Same,
+		Annotate:       patch.Annotate,
+		Recorder:       config.Recorder,
+		Log:            config.Log,
+		Timeout:        config.Timeout,
+		FailurePolicy:  config.FailurePolicy,
+		Events:         config.EventsLevel,
+		EventsRequired: config.EventsRequired,
+	}, nil
+}

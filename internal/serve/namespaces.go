@@ -1,0 +1,54 @@
+package serve
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
+
+	"github.com/txn2/amp/internal/namespaces"
+	"github.com/txn2/amp/internal/namespaces/cluster"
+	"github.com/txn2/amp/internal/outbound"
+	"github.com/txn2/amp/internal/proxy"
+)
+
+// namespaceSource is where Namespaces come from: a file or the cluster.
+type namespaceSource struct {
+	policies  proxy.Policies
+	ready     func() bool
+	apiServer []string // host:port, where endpoints must not be; empty if there is no cluster
+	name      string   // for the log
+}
+
+// openNamespaces reads the file of Namespaces, or starts to watch the cluster's until ctx ends.
+func openNamespaces(ctx context.Context, config *Config, log *slog.Logger) (*namespaceSource, error) {
+	if config.NamespacesFile != "" {
+		file, err := namespaces.OpenFile(config.NamespacesFile, log)
+		if err != nil {
+			return nil, fmt.Errorf("AMP_NAMESPACES_FILE: %w", err)
+		}
+		return &namespaceSource{policies: file, ready: func() bool { return true }, name: config.NamespacesFile}, nil
+	}
+	rest, err := cluster.Config(config.Kubeconfig, outbound.UserAgent(Version()))
+	if err != nil {
+		return nil, err
+	}
+	watched, err := cluster.New(rest)
+	if err != nil {
+		return nil, err
+	}
+	go watched.Run(ctx)
+	return &namespaceSource{policies: watched, ready: watched.Ready, apiServer: hostPort(rest.Host), name: "cluster"}, nil
+}
+
+// hostPort returns where the server at the URL host listens. In a Pod that is the ClusterIP of the Service kubernetes:
+// client-go takes it from there.
+func hostPort(host string) []string {
+	u, err := url.Parse(host)
+	if err != nil || u.Host == "" {
+		return nil
+	}
+	return []string{net.JoinHostPort(u.Hostname(), strconv.Itoa(int(outbound.Port(u))))}
+}

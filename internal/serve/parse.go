@@ -1,0 +1,194 @@
+package serve
+
+import (
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/cloudevents/sdk-go/v2/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/patch"
+	"github.com/txn2/amp/internal/review"
+)
+
+// setter parses a value that is not empty and puts it into a field. After an error the field is unchanged.
+type setter func(c *Config, value string) error
+
+// into returns the setter of a field.
+func into[T any](field func(*Config) *T, parse func(string) (T, error)) setter {
+	return func(c *Config, value string) error {
+		parsed, err := parse(value)
+		if err == nil {
+			*field(c) = parsed
+		}
+		return err
+	}
+}
+
+// errBad is the error of a parse function whose variable says in the table what is allowed.
+var errBad = errors.New("bad value")
+
+func text(v string) (string, error) { return v, nil }
+
+func oneOf[T ~string](allowed ...T) func(string) (T, error) {
+	return func(v string) (T, error) {
+		if !slices.Contains(allowed, T(v)) {
+			return "", errBad
+		}
+		return T(v), nil
+	}
+}
+
+func port(v string) (string, error) {
+	if n, err := strconv.ParseUint(v, 10, 16); err != nil || n == 0 {
+		return "", errBad
+	}
+	return v, nil
+}
+
+func duration(least, most time.Duration) func(string) (time.Duration, error) {
+	return func(v string) (time.Duration, error) {
+		d, err := time.ParseDuration(v)
+		if err != nil || d < least || d > most {
+			return 0, errBad
+		}
+		return d, nil
+	}
+}
+
+func number(least, most int64) func(string) (int64, error) {
+	return func(v string) (int64, error) {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n < least || n > most {
+			return 0, errBad
+		}
+		return n, nil
+	}
+}
+
+// split splits at white space and commas.
+func split(v string) []string { return strings.Fields(strings.ReplaceAll(v, ",", " ")) }
+
+// maxNames is the most names that a list may have.
+const maxNames = 100
+
+// list returns the entries of a list, which must not be empty and of which each must be good.
+func list(v string, good func(string) bool) ([]string, error) {
+	entries := split(v)
+	bad := func(entry string) bool { return !good(entry) }
+	if len(entries) == 0 || len(entries) > maxNames || slices.ContainsFunc(entries, bad) {
+		return nil, errBad
+	}
+	return entries, nil
+}
+
+func isObjectName(s string) bool { return len(validation.IsDNS1123Subdomain(s)) == 0 }
+
+func objectName(v string) (string, error) {
+	names, err := objectNames(v)
+	if err != nil || len(names) != 1 {
+		return "", errBad
+	}
+	return names[0], nil
+}
+
+func objectNames(v string) ([]string, error) { return list(v, isObjectName) }
+
+func hostNames(v string) ([]string, error) {
+	return list(v, func(s string) bool { return isObjectName(s) || net.ParseIP(s) != nil })
+}
+
+func rules(v string) (callout.Rules, error) { return callout.ParseRules(split(v)...) }
+
+func checker(v string) (*patch.Checker, error) {
+	if v == "none" {
+		return patch.New(nil)
+	}
+	c, err := patch.New(split(v))
+	if err != nil {
+		return nil, fmt.Errorf("AMP_PATCH_DENY: %w", err)
+	}
+	return c, nil
+}
+
+// sink parses K_SINK. Its error does not repeat the value, which may hold a password.
+func sink(v string) (*url.URL, error) {
+	u, err := url.Parse(v)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("K_SINK: allowed: an http or https URL")
+	}
+	return u, nil
+}
+
+// roots parses K_CA_CERTS. As for Knative's own sources, its CAs are trusted besides the system's.
+func roots(v string) (*x509.CertPool, error) {
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM([]byte(v)) {
+		return nil, errors.New("K_CA_CERTS: allowed: certificates in PEM; it holds none")
+	}
+	return pool, nil
+}
+
+// extensions parses K_CE_OVERRIDES. It leaves out empty extensions, because a CloudEvents attribute must not be empty.
+func extensions(v string) (map[string]string, error) {
+	var overrides struct {
+		Extensions map[string]string `json:"extensions"`
+	}
+	if err := json.Unmarshal([]byte(v), &overrides); err != nil {
+		return nil, errors.New(`K_CE_OVERRIDES: allowed: JSON like {"extensions":{"name":"value"}}`)
+	}
+	for name, value := range overrides.Extensions {
+		if !isExtensionName(name) {
+			return nil, fmt.Errorf("K_CE_OVERRIDES: extension %q: allowed: names of a to z and 0 to 9 that are not CloudEvents attributes", review.Clip(review.Line(name), 60))
+		}
+		if value == "" {
+			delete(overrides.Extensions, name)
+		}
+	}
+	return overrides.Extensions, nil
+}
+
+func isExtensionName(s string) bool {
+	switch s {
+	case "", "id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data":
+		return false
+	}
+	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
+}
+
+func source(v string) (types.URIRef, error) {
+	u, err := url.Parse(v)
+	if err != nil || v != u.String() {
+		return types.URIRef{}, errBad
+	}
+	return types.URIRef{URL: *u}, nil
+}
+
+func metricsAddr(v string) (string, error) {
+	if v == "off" {
+		return "", nil
+	}
+	if _, _, err := net.SplitHostPort(v); err != nil {
+		return "", errBad
+	}
+	return v, nil
+}
+
+func logLevel(v string) (slog.Level, error) {
+	var level slog.Level
+	err := level.UnmarshalText([]byte(v))
+	return level, err
+}
