@@ -93,6 +93,10 @@ const (
 
 // newSink returns the sink at u, whose certificate is verified by roots (nil: the system's).
 func newSink(u *url.URL, roots *x509.CertPool, userAgent string) *sink {
+	if roots == nil && u.Scheme == "https" {
+		// Read the system's roots now. Otherwise crypto/tls reads them in the first handshake, in which a review may wait.
+		_, _ = x509.SystemCertPool()
+	}
 	transport := outbound.NewTransport(roots)
 	transport.Proxy = http.ProxyFromEnvironment
 	transport.DialContext = (&net.Dialer{Timeout: outbound.ConnectTimeout}).DialContext
