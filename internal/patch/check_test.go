@@ -141,51 +141,51 @@ func TestFailures(t *testing.T) {
 		"replace past the end":                    {bare, `[{"op":"replace","path":"/spec/containers/1","value":{}}]`, `op 1 (replace "/spec/containers/1"): the Pod has 1 container`},
 		"past the end of a list with an odd name": {bare, `[{"op":"add","path":"/spec/container /01","value":1}]`, `op 1 (add "/spec/container /01"): the Pod has no "container "`},
 		"past the end of a list without a name":   {bare, `[{"op":"add","path":"/spec//01","value":1}]`, `op 1 (add "/spec//01"): the Pod has no ""`},
-		"a list that is missing":                  {bare, `[{"op":"replace","path":"/spec/volumes/0","value":{}}]`, `op 1 (replace "/spec/volumes/0"): "/spec/volumes" is missing, and only an add has its parents made`},
+		"a list that is missing":                  {bare, `[{"op":"replace","path":"/spec/volumes/0","value":{}}]`, `op 1 (replace "/spec/volumes/0"): "/spec/volumes" is missing, and amp creates missing parents only for an add`},
 		"elements are not made up":                {bare, `[{"op":"add","path":"/spec/containers/1/env/-","value":{}}]`, `op 1 (add "/spec/containers/1/env/-"): the Pod has 1 container`},
 		"nor in a list that was made":             {bare, `[{"op":"add","path":"/spec/initContainers/0/env/-","value":{}}]`, `op 1 (add "/spec/initContainers/0/env/-"): the Pod has no initContainers`},
-		"nor for a dash":                          {bare, `[{"op":"add","path":"/spec/containers/-/env/-","value":{}}]`, `op 1 (add "/spec/containers/-/env/-"): "/spec/containers/-" names no element: only an add may end in "-"`},
+		"nor for a dash":                          {bare, `[{"op":"add","path":"/spec/containers/-/env/-","value":{}}]`, `op 1 (add "/spec/containers/-/env/-"): "/spec/containers/-" does not name an element: only an add may end in "-"`},
 		"past the end of an inner list":           {rich, `[{"op":"remove","path":"/spec/containers/0/env/2"}]`, `op 1 (remove "/spec/containers/0/env/2"): "/spec/containers/0/env" has 2 elements`},
-		"a key for an index":                      {rich, `[{"op":"add","path":"/spec/containers/main","value":{}}]`, `op 1 (add "/spec/containers/main"): "/spec/containers" is a list: "main" is no index in it`},
-		"remove what is not there":                {bare, `[{"op":"remove","path":"/metadata/labels"}]`, `op 1 (remove "/metadata/labels"): there is nothing at "/metadata/labels": take only what the Pod has`},
-		"below a string":                          {bare, `[{"op":"add","path":"/metadata/namespace/x","value":1}]`, `op 1 (add "/metadata/namespace/x"): "/metadata/namespace" is no object or list, so it can hold no "x"`},
-		"the whole Pod":                           {bare, `[{"op":"replace","path":"","value":{}}]`, `op 1 (replace ""): its path is no pointer to a field: it is the whole Pod, which a patch may not replace or read: name a field`},
-		"the whole Pod, without a value":          {bare, `[{"op":"replace","path":""}]`, `op 1 (replace ""): its path is no pointer to a field: it is the whole Pod, which a patch may not replace or read: name a field`},
-		"a copy of the whole Pod":                 {bare, `[{"op":"copy","path":"/x","from":""}]`, `op 1 (copy "/x" from ""): it has no "from", or that is the whole Pod: name a field`},
-		"no leading slash":                        {bare, `[{"op":"add","path":"spec","value":{}}]`, `op 1 (add "spec"): its path is no pointer to a field: it must begin with a slash`},
-		"a bad escape":                            {bare, `[{"op":"add","path":"/spec/a~2","value":{}}]`, `op 1 (add "/spec/a~2"): its path is no pointer to a field: ~ must be written ~0, and / within a key ~1`},
-		"an op in upper case":                     {bare, `[{"op":"Add","path":"/spec/a","value":{}}]`, `op 1 ("Add" "/spec/a"): it is no op of RFC 6902: use add, remove, replace, move, copy or test, in lower case`},
-		"no op":                                   {bare, `[{"path":"/spec/a","value":{}}]`, `op 1 ("" "/spec/a"): it is no op of RFC 6902: use add, remove, replace, move, copy or test, in lower case`},
+		"a key for an index":                      {rich, `[{"op":"add","path":"/spec/containers/main","value":{}}]`, `op 1 (add "/spec/containers/main"): "/spec/containers" is a list, and "main" is not an index`},
+		"remove what is not there":                {bare, `[{"op":"remove","path":"/metadata/labels"}]`, `op 1 (remove "/metadata/labels"): there is nothing at "/metadata/labels": move or remove only what the Pod has`},
+		"below a string":                          {bare, `[{"op":"add","path":"/metadata/namespace/x","value":1}]`, `op 1 (add "/metadata/namespace/x"): "/metadata/namespace" is not an object or a list, so it cannot hold "x"`},
+		"the whole Pod":                           {bare, `[{"op":"replace","path":"","value":{}}]`, `op 1 (replace ""): its path is not a pointer to a field: it is the whole Pod, which a patch may not replace or read: name a field`},
+		"the whole Pod, without a value":          {bare, `[{"op":"replace","path":""}]`, `op 1 (replace ""): its path is not a pointer to a field: it is the whole Pod, which a patch may not replace or read: name a field`},
+		"a copy of the whole Pod":                 {bare, `[{"op":"copy","path":"/x","from":""}]`, `op 1 (copy "/x" from ""): it has no "from", or its "from" is the whole Pod: name a field`},
+		"no leading slash":                        {bare, `[{"op":"add","path":"spec","value":{}}]`, `op 1 (add "spec"): its path is not a pointer to a field: it must begin with a slash`},
+		"a bad escape":                            {bare, `[{"op":"add","path":"/spec/a~2","value":{}}]`, `op 1 (add "/spec/a~2"): its path is not a pointer to a field: ~ must be written ~0, and / within a key ~1`},
+		"an op in upper case":                     {bare, `[{"op":"Add","path":"/spec/a","value":{}}]`, `op 1 ("Add" "/spec/a"): it is not an op of RFC 6902: use add, remove, replace, move, copy or test, in lower case`},
+		"no op":                                   {bare, `[{"path":"/spec/a","value":{}}]`, `op 1 ("" "/spec/a"): it is not an op of RFC 6902: use add, remove, replace, move, copy or test, in lower case`},
 		"an add without value":                    {bare, `[{"op":"add","path":"/spec/a"}]`, `op 1 (add "/spec/a"): it has no value`},
 		"a replace without value":                 {bare, `[{"op":"replace","path":"/spec/a"}]`, `op 1 (replace "/spec/a"): it has no value`},
 		"a test without value":                    {bare, `[{"op":"test","path":"/spec/a"}]`, `op 1 (test "/spec/a"): it has no value`},
-		"a move from nothing":                     {bare, `[{"op":"move","from":"/spec/x","path":"/spec/y"}]`, `op 1 (move "/spec/y" from "/spec/x"): there is nothing at "/spec/x": take only what the Pod has`},
+		"a move from nothing":                     {bare, `[{"op":"move","from":"/spec/x","path":"/spec/y"}]`, `op 1 (move "/spec/y" from "/spec/x"): there is nothing at "/spec/x": move or remove only what the Pod has`},
 		"a copy from nothing":                     {bare, `[{"op":"copy","from":"/spec/x","path":"/spec/y"}]`, `op 1 (copy "/spec/y" from "/spec/x"): there is nothing at "/spec/x" to copy`},
-		"a move to a missing parent":              {rich, `[{"op":"move","from":"/spec/volumes/0","path":"/spec/newer/x"}]`, `op 1 (move "/spec/newer/x" from "/spec/volumes/0"): "/spec/newer" is missing, and only an add has its parents made`},
-		"a move into itself":                      {bare, `[{"op":"move","from":"/spec","path":"/spec/y"}]`, `op 1 (move "/spec/y" from "/spec"): nothing can be moved into itself`},
-		"a failing test":                          {rich, `[{"op":"test","path":"/spec/containers/0/env/0/value","value":"guess"}]`, `op 1 (test "/spec/containers/0/env/0/value"): the test failed: the value there is another`},
-		"a test below nothing":                    {bare, `[{"op":"test","path":"/spec/x/y","value":1}]`, `op 1 (test "/spec/x/y"): "/spec/x" is missing, and only an add has its parents made`},
+		"a move to a missing parent":              {rich, `[{"op":"move","from":"/spec/volumes/0","path":"/spec/newer/x"}]`, `op 1 (move "/spec/newer/x" from "/spec/volumes/0"): "/spec/newer" is missing, and amp creates missing parents only for an add`},
+		"a move into itself":                      {bare, `[{"op":"move","from":"/spec","path":"/spec/y"}]`, `op 1 (move "/spec/y" from "/spec"): a value cannot be moved into itself`},
+		"a failing test":                          {rich, `[{"op":"test","path":"/spec/containers/0/env/0/value","value":"guess"}]`, `op 1 (test "/spec/containers/0/env/0/value"): the test failed: the value there is different`},
+		"a test below nothing":                    {bare, `[{"op":"test","path":"/spec/x/y","value":1}]`, `op 1 (test "/spec/x/y"): "/spec/x" is missing, and amp creates missing parents only for an add`},
 		"a test past the end":                     {bare, `[{"op":"test","path":"/spec/containers/1","value":1}]`, `op 1 (test "/spec/containers/1"): the Pod has 1 container`},
-		"a move without from":                     {bare, `[{"op":"move","path":"/spec/x"}]`, `op 1 (move "/spec/x" from ""): it has no "from", or that is the whole Pod: name a field`},
-		"an element that is null":                 {bare, `[{"op":"add","path":"/spec/volumes","value":[null]},{"op":"add","path":"/spec/volumes/0/name","value":"x"}]`, `op 2 (add "/spec/volumes/0/name"): "/spec/volumes/0" is null, and elements of lists are not made up`},
+		"a move without from":                     {bare, `[{"op":"move","path":"/spec/x"}]`, `op 1 (move "/spec/x" from ""): it has no "from", or its "from" is the whole Pod: name a field`},
+		"an element that is null":                 {bare, `[{"op":"add","path":"/spec/volumes","value":[null]},{"op":"add","path":"/spec/volumes/0/name","value":"x"}]`, `op 2 (add "/spec/volumes/0/name"): "/spec/volumes/0" is null, and amp does not invent the elements of lists`},
 		"a label that is true":                    {bare, `[{"op":"add","path":"/metadata/labels/x","value":true}]`, `op 1 (add "/metadata/labels/x"): metadata.labels["x"] must be a string, not true or false`},
 		"a list for a map":                        {bare, `[{"op":"add","path":"/metadata/labels","value":[]}]`, `op 1 (add "/metadata/labels"): metadata.labels must be an object, not a list`},
 		"a string for a flag":                     {bare, `[{"op":"add","path":"/spec/hostNetwork","value":"true"}]`, `op 1 (add "/spec/hostNetwork"): spec.hostNetwork must be true or false, not a string`},
-		"a Pod that is none":                      {`[]`, `[{"op":"add","path":"/0","value":"true"}]`, `the Pod is no JSON object`},
+		"a Pod that is none":                      {`[]`, `[{"op":"add","path":"/0","value":"true"}]`, `the Pod is not a JSON object`},
 		"a test of nothing":                       {rich, `[{"op":"test","path":"/spec/x","value":"guess"}]`, `op 1 (test "/spec/x"): the test failed: nothing is there`},
-		"a test spelt otherwise":                  {rich, `[{"op":"test","path":"/spec/priority","value":10.0},{"op":"add","path":"/metadata/labels/x","value":"y"}]`, `op 1 (test "/spec/priority"): the test failed: the value there is the same but spelt otherwise, or a list with null in it: the API server compares text and cannot compare that`},
-		"a panic of json-patch.v4":                {bare, `[{"op":"add","path":"/spec/x","value":[null]},{"op":"test","path":"/spec/x","value":[null]}]`, `op 2 (test "/spec/x"): the test failed: the value there is the same but spelt otherwise, or a list with null in it: the API server compares text and cannot compare that`},
+		"a test spelt otherwise":                  {rich, `[{"op":"test","path":"/spec/priority","value":10.0},{"op":"add","path":"/metadata/labels/x","value":"y"}]`, `op 1 (test "/spec/priority"): the test failed: the value there is the same but written differently, or is a list that contains null: the API server compares text and cannot compare these`},
+		"a panic of json-patch.v4":                {bare, `[{"op":"add","path":"/spec/x","value":[null]},{"op":"test","path":"/spec/x","value":[null]}]`, `op 2 (test "/spec/x"): the test failed: the value there is the same but written differently, or is a list that contains null: the API server compares text and cannot compare these`},
 		"a key twice in a value":                  {bare, `[{"op":"add","path":"/metadata/labels","value":{"a":"1","b":"2","\u0061":"3"}}]`, `op 1 (add "/metadata/labels"): its value has the key "a" twice in one object`},
 		"a key twice deep in a value":             {bare, `[{"op":"add","path":"/spec/x","value":[{"a":{"b":1,"b":2}}]}]`, `op 1 (add "/spec/x"): its value has the key "b" twice in one object`},
-		"a value that nests too deep":             {bare, `[{"op":"add","path":"/spec/x","value":` + deep + `}]`, `op 1 (add "/spec/x"): its value nests deeper than 100 levels, no field of a Pod does`},
-		"a path that is too deep":                 {bare, `[{"op":"add","path":"` + strings.Repeat("/a", 65) + `","value":1}]`, `op 1 (add "` + strings.Repeat("/a", 49) + `/…"): its path is no pointer to a field: it has more than 64 segments, no field of a Pod lies that deep`},
-		"control characters":                      {bare, `[{"op":"remove","path":"/spec/a\nb"}]`, `op 1 (remove "/spec/a\nb"): there is nothing at "/spec/a\nb": take only what the Pod has`},
+		"a value that nests too deep":             {bare, `[{"op":"add","path":"/spec/x","value":` + deep + `}]`, `op 1 (add "/spec/x"): its value nests deeper than 100 levels; no field of a Pod does`},
+		"a path that is too deep":                 {bare, `[{"op":"add","path":"` + strings.Repeat("/a", 65) + `","value":1}]`, `op 1 (add "` + strings.Repeat("/a", 49) + `/…"): its path is not a pointer to a field: it has more than 64 segments; no field of a Pod is that deep`},
+		"control characters":                      {bare, `[{"op":"remove","path":"/spec/a\nb"}]`, `op 1 (remove "/spec/a\nb"): there is nothing at "/spec/a\nb": move or remove only what the Pod has`},
 		"a string for a list":                     {bare, `[{"op":"add","path":"/metadata/labels/x","value":"y"},{"op":"add","path":"/spec/volumes","value":"x"}]`, `op 2 (add "/spec/volumes"): spec.volumes must be a list, not a string`},
 		"a number for a label":                    {bare, `[{"op":"add","path":"/metadata/labels/x","value":1},{"op":"add","path":"/metadata/labels/y","value":"1"}]`, `op 1 (add "/metadata/labels/x"): metadata.labels["x"] must be a string, not a number`},
 		"a string for a port":                     {bare, `[{"op":"add","path":"/spec/containers/0/ports/-","value":{"containerPort":"80"}}]`, `op 1 (add "/spec/containers/0/ports/-"): spec.containers[0].ports[0].containerPort must be a number, not a string`},
 		"a fraction for a port":                   {bare, `[{"op":"add","path":"/spec/containers/0/ports/-","value":{"containerPort":80.5}}]`, `op 1 (add "/spec/containers/0/ports/-"): spec.containers[0].ports[0].containerPort must be a whole number of 32 bits`},
 		"an object for a string":                  {bare, `[{"op":"add","path":"/metadata/name/x","value":"y"}]`, `op 1 (add "/metadata/name/x"): metadata.name must be a string, not an object`},
-		"a quantity that is none":                 {bare, `[{"op":"add","path":"/spec/containers/0/resources/limits/cpu","value":"much"}]`, `op 1 (add "/spec/containers/0/resources/limits/cpu"): spec.containers[0].resources.limits["cpu"] is no valid Quantity`},
+		"a quantity that is none":                 {bare, `[{"op":"add","path":"/spec/containers/0/resources/limits/cpu","value":"much"}]`, `op 1 (add "/spec/containers/0/resources/limits/cpu"): spec.containers[0].resources.limits["cpu"] is not a valid Quantity`},
 		"what was moved to a wrong place":         {rich, `[{"op":"move","from":"/spec/containers/0/image","path":"/spec/volumes/-"}]`, `op 1 (move "/spec/volumes/-" from "/spec/containers/0/image"): spec.volumes[2] must be an object, not a string`},
 
 		"another name":              {rich, `[{"op":"replace","path":"/metadata/name","value":"x"}]`, `op 1 (replace "/metadata/name"): a patch may not change metadata.name: leave it as it is`},
@@ -200,21 +200,21 @@ func TestFailures(t *testing.T) {
 		"another owner":             {owned, `[{"op":"replace","path":"/metadata/ownerReferences/0/controller","value":false}]`, `op 1 (replace "/metadata/ownerReferences/0/controller"): a patch may not change metadata.ownerReferences: leave it as it is`},
 		"a finalizer":               {bare, `[{"op":"add","path":"/metadata/finalizers/-","value":"a/b"}]`, `op 1 (add "/metadata/finalizers/-"): a patch may not change metadata.finalizers: leave it as it is`},
 		"a deletionTimestamp":       {bare, `[{"op":"add","path":"/metadata/deletionTimestamp","value":"2026-01-02T03:04:05Z"}]`, `op 1 (add "/metadata/deletionTimestamp"): a patch may not change metadata.deletionTimestamp: leave it as it is`},
-		"a controller's label gone": {owned, `[{"op":"add","path":"/metadata/labels","value":{"hash":"1","x":"y"}}]`, `op 1 (add "/metadata/labels"): the Pod belongs to a controller that finds it by its labels, so "app" must stay as is: only add labels`},
-		"a controller's label new":  {owned, `[{"op":"replace","path":"/metadata/labels/hash","value":"2"}]`, `op 1 (replace "/metadata/labels/hash"): the Pod belongs to a controller that finds it by its labels, so "hash" must stay as is: only add labels`},
+		"a controller's label gone": {owned, `[{"op":"add","path":"/metadata/labels","value":{"hash":"1","x":"y"}}]`, `op 1 (add "/metadata/labels"): the Pod belongs to a controller that finds it by its labels: keep "app" unchanged, and only add labels`},
+		"a controller's label new":  {owned, `[{"op":"replace","path":"/metadata/labels/hash","value":"2"}]`, `op 1 (replace "/metadata/labels/hash"): the Pod belongs to a controller that finds it by its labels: keep "hash" unchanged, and only add labels`},
 
 		"two volumes of a name":               {rich, `[{"op":"add","path":"/spec/volumes/-","value":{"name":"v"}}]`, `op 1 (add "/spec/volumes/-"): the Pod would have two volumes named "v": give the new one another name`},
 		"two containers of a name":            {rich, `[{"op":"add","path":"/spec/initContainers/0","value":{"name":"side"}}]`, `op 1 (add "/spec/initContainers/0"): the Pod would have two containers named "side", init containers included: give the new one another name`},
 		"a renamed container":                 {rich, `[{"op":"replace","path":"/spec/containers/1/name","value":"main"}]`, `op 1 (replace "/spec/containers/1/name"): the Pod would have two containers named "main", init containers included: give the new one another name`},
 		"two mounts at a path":                {rich, `[{"op":"add","path":"/spec/containers/0/volumeMounts/-","value":{"name":"w","mountPath":"/v"}}]`, `op 1 (add "/spec/containers/0/volumeMounts/-"): container "main" would have two mounts at the same mountPath, of the volumes "v" and "w"`},
-		"a mount without volume":              {rich, `[{"op":"add","path":"/spec/initContainers/0/volumeMounts/-","value":{"name":"x","mountPath":"/v"}}]`, `op 1 (add "/spec/initContainers/0/volumeMounts/-"): container "init" would mount volume "x", which the Pod would not have: add the volume or take away the mount`},
-		"a volume taken from its mount":       {rich, `[{"op":"remove","path":"/spec/volumes/0"},{"op":"add","path":"/metadata/labels/x","value":"y"}]`, `op 1 (remove "/spec/volumes/0"): container "main" would mount volume "v", which the Pod would not have: add the volume or take away the mount`},
-		"all volumes taken from their mounts": {rich, `[{"op":"remove","path":"/spec/volumes"}]`, `op 1 (remove "/spec/volumes"): container "main" would mount volume "v", which the Pod would not have: add the volume or take away the mount`},
-		"an env name that holds its value":    {rich, `[{"op":"add","path":"/spec/containers/0/env/-","value":{"name":"TOKEN=secret"}}]`, `op 1 (add "/spec/containers/0/env/-"): the name of env 2 of container "main" is malformed: it takes printable ASCII characters but =`},
-		"a malformed label key":               {rich, `[{"op":"add","path":"/metadata/labels/a b","value":"x"}]`, `op 1 (add "/metadata/labels/a b"): label key "a b" is malformed: it takes up to 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends, after a DNS name and a slash or without`},
-		"a malformed label value":             {rich, `[{"op":"add","path":"/metadata/labels/app","value":"x y"}]`, `op 1 (add "/metadata/labels/app"): the value of label "app" is malformed: it takes up to 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends`},
-		"a label key in upper case":           {rich, `[{"op":"add","path":"/metadata/labels/A.B~1c","value":"x"}]`, `op 1 (add "/metadata/labels/A.B~1c"): label key "A.B/c" is malformed: it takes up to 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends, after a DNS name and a slash or without`},
-		"a malformed annotation key":          {rich, `[{"op":"add","path":"/metadata/annotations/-x","value":"x"}]`, `op 1 (add "/metadata/annotations/-x"): annotation key "-x" is malformed: it takes up to 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends, after a DNS name and a slash or without`},
+		"a mount without volume":              {rich, `[{"op":"add","path":"/spec/initContainers/0/volumeMounts/-","value":{"name":"x","mountPath":"/v"}}]`, `op 1 (add "/spec/initContainers/0/volumeMounts/-"): container "init" would mount volume "x", which the Pod would not have: add the volume or remove the mount`},
+		"a volume taken from its mount":       {rich, `[{"op":"remove","path":"/spec/volumes/0"},{"op":"add","path":"/metadata/labels/x","value":"y"}]`, `op 1 (remove "/spec/volumes/0"): container "main" would mount volume "v", which the Pod would not have: add the volume or remove the mount`},
+		"all volumes taken from their mounts": {rich, `[{"op":"remove","path":"/spec/volumes"}]`, `op 1 (remove "/spec/volumes"): container "main" would mount volume "v", which the Pod would not have: add the volume or remove the mount`},
+		"an env name that holds its value":    {rich, `[{"op":"add","path":"/spec/containers/0/env/-","value":{"name":"TOKEN=secret"}}]`, `op 1 (add "/spec/containers/0/env/-"): the name of env 2 of container "main" is malformed: use printable ASCII characters except =`},
+		"a malformed label key":               {rich, `[{"op":"add","path":"/metadata/labels/a b","value":"x"}]`, `op 1 (add "/metadata/labels/a b"): label key "a b" is malformed: use up to 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends; a DNS name and a slash may come first`},
+		"a malformed label value":             {rich, `[{"op":"add","path":"/metadata/labels/app","value":"x y"}]`, `op 1 (add "/metadata/labels/app"): the value of label "app" is malformed: use up to 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends`},
+		"a label key in upper case":           {rich, `[{"op":"add","path":"/metadata/labels/A.B~1c","value":"x"}]`, `op 1 (add "/metadata/labels/A.B~1c"): label key "A.B/c" is malformed: use up to 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends; a DNS name and a slash may come first`},
+		"a malformed annotation key":          {rich, `[{"op":"add","path":"/metadata/annotations/-x","value":"x"}]`, `op 1 (add "/metadata/annotations/-x"): annotation key "-x" is malformed: use up to 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends; a DNS name and a slash may come first`},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			checked, err := newChecker(t).Check(json.RawMessage(test.pod), ops(t, test.ops))
@@ -340,7 +340,7 @@ func TestWarnings(t *testing.T) {
 
 func TestDeny(t *testing.T) {
 	cause := func(op, pointer string) string {
-		return fmt.Sprintf(`op 1 (%s): AMP_PATCH_DENY lets no endpoint change %q`, op, pointer)
+		return fmt.Sprintf(`op 1 (%s): an endpoint may not change %q (AMP_PATCH_DENY)`, op, pointer)
 	}
 	for sentence, test := range map[string]struct{ deny, ops, want string }{
 		"an op at it":                            {"/spec/nodeName", `[{"op":"add","path":"/spec/nodeName","value":"x"}]`, cause(`add "/spec/nodeName"`, "/spec/nodeName")},
@@ -382,12 +382,12 @@ func TestNewNamesEachBadPointer(t *testing.T) {
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, bad := range []string{`"spec/nodeName" is no JSON pointer`, `"" is no JSON pointer`, `"/a~" is no JSON pointer`} {
+	for _, bad := range []string{`"spec/nodeName" is not a JSON pointer`, `"" is not a JSON pointer`, `"/a~" is not a JSON pointer`} {
 		if !strings.Contains(err.Error(), bad) {
 			t.Errorf("%q is not in %q", bad, err)
 		}
 	}
-	if strings.Contains(err.Error(), `"/spec/nodeName" is no`) {
+	if strings.Contains(err.Error(), `"/spec/nodeName" is not`) {
 		t.Errorf("a good pointer is called bad: %v", err)
 	}
 }
@@ -399,7 +399,7 @@ func TestOpsThatNoJSONHolds(t *testing.T) {
 		want string
 	}{
 		{review.Op{Op: "add", Path: "/spec/x", Value: json.RawMessage(`{"a"}`)}, `op 1 (add "/spec/x"): its value is not valid JSON`},
-		{review.Op{Op: "add", Path: "/spec/\xff", Value: json.RawMessage(`1`)}, `op 1 (add "/spec/\xff"): its path is no pointer to a field: it is not valid UTF-8`},
+		{review.Op{Op: "add", Path: "/spec/\xff", Value: json.RawMessage(`1`)}, `op 1 (add "/spec/\xff"): its path is not a pointer to a field: it is not valid UTF-8`},
 	} {
 		if _, err := newChecker(t).Check(json.RawMessage(bare), []review.Op{test.op}); err == nil || err.Error() != test.want {
 			t.Errorf("error = %v, want %s", err, test.want)
@@ -427,11 +427,11 @@ func TestLimits(t *testing.T) {
 		many[i] = review.Op{Op: "add", Path: "/metadata/annotations/x", Value: json.RawMessage(`"y"`)}
 	}
 	_, err := newChecker(t).Check(json.RawMessage(rich), many)
-	if want := "the patch has 10001 ops; the most is 10000, the API server's own limit for a PATCH"; err == nil || err.Error() != want {
+	if want := "the patch has 10001 ops; the limit is 10000, as for a PATCH request to the API server"; err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
 	}
 	_, err = newChecker(t).Check(json.RawMessage(bare), many[:10_000])
-	if want := "the patch has 10001 ops with those that make missing parents; the most is 10000, the API server's own limit for a PATCH"; err == nil || err.Error() != want {
+	if want := "the patch has 10001 ops with those that create missing parents; the limit is 10000, as for a PATCH request to the API server"; err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
 	}
 	if _, err = newChecker(t).Check(json.RawMessage(rich), many[:10_000]); err != nil {
