@@ -54,7 +54,7 @@ func (c *Checker) Check(pod json.RawMessage, ops []review.Op) (review.Checked, e
 	if _, err := c.judge(rules.All.Always, change); err != nil {
 		return review.Checked{}, err
 	}
-	if change.Nothing() {
+	if change.Empty() {
 		return unchanged, nil
 	}
 

@@ -52,8 +52,8 @@ type Overwrite struct {
 	Old, New *jsontree.Node
 }
 
-// Nothing reports whether the patch as a whole changed nothing: Before and After mean the same.
-func (c *Change) Nothing() bool { return jsontree.Same(c.Before, c.After) }
+// Empty reports whether the patch as a whole changed nothing: Before and After mean the same.
+func (c *Change) Empty() bool { return jsontree.Same(c.Before, c.After) }
 
 // LastOp returns the number of the last op that changed something at, above or below the place or pattern p.
 // If none did, it returns that of the last op.

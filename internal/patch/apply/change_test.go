@@ -53,7 +53,7 @@ func TestChange(t *testing.T) {
 			t.Errorf("%s came with op %d, want %d", keys, got, op)
 		}
 	}
-	if c.Nothing() {
+	if c.Empty() {
 		t.Error("the patch changed nothing")
 	}
 }

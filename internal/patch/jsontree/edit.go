@@ -2,8 +2,8 @@ package jsontree
 
 import "slices"
 
-// Edit returns the node that may be changed in place of n: n itself if it came from Edit, else a copy, which the caller
-// puts where n was. n must be an object or a list.
+// Edit returns a node with the value of n that may be changed: n itself if it came from Edit, else a copy, which
+// the caller puts where n was. n must be an object or a list.
 func (n *Node) Edit() *Node {
 	if n.editable {
 		return n
@@ -55,7 +55,7 @@ func (n *Node) Remove(at int) {
 	n.members[at].value = nil
 }
 
-// MovedBy returns n as the op with that number moved it.
+// MovedBy returns n as the op with that number moved it: a copy, unless n came from Edit.
 func (n *Node) MovedBy(op int) *Node {
 	if n.editable {
 		n.op = int32(op)

@@ -14,8 +14,8 @@ import "strings"
 // node that [Node.Edit] made ever changes, and only the document after the patch has such nodes. So two equal
 // pointers mean that nothing changed there, and most comparisons end at once.
 //
-// A nil Node is an absent value; the methods that read it say so. Reading expands a Node, so one goroutine
-// at a time may use it.
+// A nil Node is an absent value: Kind, IsNull, Op, Untouched, Get, Each, List, Text and RepeatedKey take it.
+// Reading expands a Node, so one goroutine at a time may use it.
 type Node struct {
 	raw  string // the JSON text; meaningless if editable
 	kind Kind
@@ -31,7 +31,7 @@ type Node struct {
 	repeated  string         // a key, in quotes, that the text has more than once
 
 	original *Node // the node of the document that this is, or that it was made of; nil if it came with an op
-	op       int32 // the number of the op that put it there, 0 if it is there since before the patch
+	op       int32 // the number of the op that put it there, 0 if it was there before the patch
 	height   int32 // how deep raw nests, 0 if not measured yet
 }
 
@@ -41,7 +41,7 @@ type member struct {
 	value  *Node
 }
 
-// manyMembers is the number of members from which a map finds a key faster than a look at one after the other.
+// manyMembers is the number of members above which a map finds a key faster than a search through the members.
 const manyMembers = 32
 
 // A Kind is the type of a JSON value.
@@ -96,8 +96,8 @@ func (n *Node) Kind() Kind {
 // IsNull reports whether n is absent or null. A decoder into Go types does not tell these apart.
 func (n *Node) IsNull() bool { return n == nil || n.kind == Null }
 
-// Op returns the number of the op that put n where it is, 0 if n is there since before the patch. What is
-// inside n may have come with a later op.
+// Op returns the number of the op that put n where it is, 0 if n was there before the patch. What is inside n
+// may have come with a later op.
 func (n *Node) Op() int {
 	if n == nil {
 		return 0

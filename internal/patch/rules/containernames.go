@@ -16,7 +16,7 @@ func containerNames(c *apply.Change, _ *Settings) []Finding {
 			op = max(op, name.Op())
 			if other, twice := ops[name.Text()]; twice {
 				found = append(found, flaw{
-					name.Text(), max(op, other), jsontree.Pointer{"spec", list},
+					[2]string{"", name.Text()}, max(op, other), jsontree.Pointer{"spec", list},
 					fmt.Sprintf("the Pod would have two containers named %s, init containers included: give the new one another name", apply.Quote(name.Text())),
 				})
 			}

@@ -25,7 +25,7 @@ func envNames(c *apply.Change, _ *Settings) []Finding {
 				}
 				owner := container.Get("name").Text()
 				found = append(found, flaw{
-					jsontree.Quote(owner) + name.Text(), max(op, latest(env, variable, name)), jsontree.Pointer{"spec", list},
+					[2]string{owner, name.Text()}, max(op, latest(env, variable, name)), jsontree.Pointer{"spec", list},
 					fmt.Sprintf("the name of env %d of container %s is malformed: use printable ASCII characters except =", i, apply.Quote(owner)),
 				})
 			}

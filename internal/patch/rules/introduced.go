@@ -11,7 +11,7 @@ import (
 // do as a kube-apiserver 1.36 does (pkg/apis/core/validation, and apimachinery's ValidateAnnotations and
 // ValidateLabels).
 type flaw struct {
-	key   string           // identifies it among the flaws of one rule, wherever it is in its list
+	key   [2]string        // the container, if it is in one, and the name or path: the same flaw may move in a list
 	op    int              // the number of the op that brought it, 0 if no single op did
 	place jsontree.Pointer // if op is 0: the last op that changed this brought it
 	text  string
@@ -28,7 +28,7 @@ func introduced(c *apply.Change, fields []string, find func(pod *jsontree.Node, 
 	if len(found) == 0 {
 		return nil
 	}
-	had := map[string]bool{}
+	had := map[[2]string]bool{}
 	for _, f := range find(c.Before, true) {
 		had[f.key] = true
 	}

@@ -21,7 +21,7 @@ func mountPaths(c *apply.Change, _ *Settings) []Finding {
 				if other, twice := at[path.Text()]; twice {
 					owner := container.Get("name").Text()
 					found = append(found, flaw{
-						jsontree.Quote(owner) + path.Text(), max(op, latest(mounts, mount, path, other, other.Get("mountPath"))), jsontree.Pointer{"spec", list},
+						[2]string{owner, path.Text()}, max(op, latest(mounts, mount, path, other, other.Get("mountPath"))), jsontree.Pointer{"spec", list},
 						fmt.Sprintf("container %s would have two mounts at the same mountPath, of the volumes %s and %s",
 							apply.Quote(owner), apply.Quote(other.Get("name").Text()), apply.Quote(mount.Get("name").Text())),
 					})

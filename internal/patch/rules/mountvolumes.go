@@ -30,7 +30,7 @@ func mountVolumes(c *apply.Change, _ *Settings) []Finding {
 				}
 				owner := container.Get("name").Text()
 				found = append(found, flaw{
-					jsontree.Quote(owner) + name.Text(), max(op, latest(mounts, mount, name)), jsontree.Pointer{"spec", "volumes"},
+					[2]string{owner, name.Text()}, max(op, latest(mounts, mount, name)), jsontree.Pointer{"spec", "volumes"},
 					fmt.Sprintf("container %s would mount volume %s, which the Pod would not have: add the volume or remove the mount",
 						apply.Quote(owner), apply.Quote(name.Text())),
 				})

@@ -22,7 +22,7 @@ func TestPodType(t *testing.T) {
 	})
 }
 
-// TestPodTypeOfAnotherAPI is about Pods that were not decodable before the patch: the cluster's API is newer than amp's.
+// TestPodTypeOfAnotherAPI is about Pods that amp could not decode before the patch: the cluster's API is newer.
 func TestPodTypeOfAnotherAPI(t *testing.T) {
 	for sentence, test := range map[string]patchtest.Case{
 		"a Pod that is a type amp does not know, in the way": {`{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"c","image":{"newer":true}}]}}`, `[{"op":"test","path":"/spec/containers/0","value":{"name":"c","image":{"newer":true}}},{"op":"add","path":"/spec/containers/0/env/-","value":{"name":"X"}}]`},

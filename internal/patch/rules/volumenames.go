@@ -18,7 +18,7 @@ func volumeNames(c *apply.Change, _ *Settings) []Finding {
 			op := latest(spec, volumes, volume, name)
 			if other, twice := ops[name.Text()]; twice {
 				found = append(found, flaw{
-					name.Text(), max(op, other), jsontree.Pointer{"spec", "volumes"},
+					[2]string{"", name.Text()}, max(op, other), jsontree.Pointer{"spec", "volumes"},
 					fmt.Sprintf("the Pod would have two volumes named %s: give the new one another name", apply.Quote(name.Text())),
 				})
 			}
