@@ -3,24 +3,18 @@ package patch_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
-	kjson "sigs.k8s.io/json"
-
+	"github.com/txn2/amp/internal/patch/patchtest"
 	"github.com/txn2/amp/internal/review"
 )
 
 var denied = []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/containers/*/securityContext"}
 
-// FuzzCheck holds amp against the API server's library on the whole Pod: either a patch fails, or what amp
-// answers applies, gives what amp says it gives, and keeps what a patch may not change.
+// FuzzCheck compares amp with the API server's library on the whole Pod: either a patch fails, or the ops that
+// amp answers apply, make what amp says they make, and keep what a patch may not change.
 func FuzzCheck(f *testing.F) {
 	for _, seed := range seeds {
 		for pod := range len(fuzzPods(f)) {
@@ -37,7 +31,7 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// FuzzOps is FuzzCheck for patches that mean something: each three bytes pick an op from what a Pod has.
+// FuzzOps is FuzzCheck for patches that fit a Pod: each three bytes choose an op at a place that a Pod has.
 func FuzzOps(f *testing.F) {
 	paths := []string{
 		"/metadata", "/metadata/name", "/metadata/labels", "/metadata/labels/app", "/metadata/labels/x", "/metadata/annotations", "/metadata/annotations/a~1b",
@@ -78,8 +72,8 @@ func FuzzOps(f *testing.F) {
 				op.Value = json.RawMessage(values[int(program[2])%len(values)])
 			}
 			ops = append(ops, op)
-			// An op that fails would hide what comes after it.
-			if _, err := newChecker(t).Check(pod, ops); err != nil && len(program) >= 6 {
+			// An op that fails would hide those after it.
+			if _, err := patchtest.NewChecker(t).Check(pod, ops); err != nil && len(program) >= 6 {
 				hold(t, pod, ops)
 				ops = ops[:len(ops)-1]
 			}
@@ -88,9 +82,9 @@ func FuzzOps(f *testing.F) {
 	})
 }
 
-// FuzzAnyPod is for Pods that are none, not even JSON: they come to no good, but to an end.
+// FuzzAnyPod is about text that is not a Pod, or not even JSON: the check of it ends, with any result.
 func FuzzAnyPod(f *testing.F) {
-	f.Add(rich, seeds[0])
+	f.Add(patchtest.Rich, seeds[0])
 	f.Add(`{"metadata":{"labels":`, seeds[0])
 	f.Add(`{"metadata":{"labels":{"a":}}}`, seeds[0])
 	f.Add(`{"metadata":{"labels":{"a"`, seeds[0])
@@ -100,17 +94,17 @@ func FuzzAnyPod(f *testing.F) {
 		if json.Unmarshal([]byte(patch), &ops) != nil {
 			return
 		}
-		checked, err := newChecker(t, denied...).Check(json.RawMessage(pod), ops)
+		checked, err := patchtest.NewChecker(t, denied...).Check(json.RawMessage(pod), ops)
 		if err == nil && json.Valid([]byte(pod)) && !json.Valid(checked.Pod) {
 			t.Errorf("the Pod was valid JSON and is no longer: %s", checked.Pod)
 		}
 	})
 }
 
-// hold fails the test if ops neither fail nor do what they should.
+// hold fails the test if ops neither fail nor keep the promise.
 func hold(t *testing.T, came json.RawMessage, ops []review.Op) {
 	t.Helper()
-	checked, err := newChecker(t, denied...).Check(slices.Clone(came), ops)
+	checked, err := patchtest.NewChecker(t, denied...).Check(slices.Clone(came), ops)
 	if err != nil {
 		var failure *review.Failure
 		if !errors.As(err, &failure) {
@@ -119,7 +113,7 @@ func hold(t *testing.T, came json.RawMessage, ops []review.Op) {
 		if review.Line(failure.Cause) != failure.Cause {
 			t.Errorf("cause is not one clean line: %q", failure.Cause)
 		}
-		if strings.Contains(failure.Cause, "bug of amp's") || strings.Contains(failure.Cause, "(json-patch.v4) does not") {
+		if strings.Contains(failure.Cause, "a bug in amp") || strings.Contains(failure.Cause, "(json-patch.v4) rejects") {
 			t.Errorf("%s\n%s", failure, show(ops))
 		}
 		return
@@ -129,7 +123,7 @@ func hold(t *testing.T, came json.RawMessage, ops []review.Op) {
 			t.Errorf("warning is not one clean line: %q", warning)
 		}
 	}
-	if err := property(came, checked, denied); err != nil {
+	if err := patchtest.Property(came, checked, denied); err != nil {
 		t.Errorf("%v\n%s", err, show(ops))
 	}
 }
@@ -142,189 +136,11 @@ func show(ops []review.Op) string {
 	return string(text)
 }
 
-// FuzzSame holds Same against encoding/json.
-func FuzzSame(f *testing.F) {
-	f.Add(`{"a":[1,"x",null]}`, `{ "a" : [1.0,"\u0078",null]}`)
-	f.Add("\"\xff\"", `"\ufffd"`)
-	f.Fuzz(func(t *testing.T, a, b string) {
-		var valueA, valueB any
-		if json.Unmarshal([]byte(a), &valueA) != nil || json.Unmarshal([]byte(b), &valueB) != nil {
-			return
-		}
-		if same(a, a) != true {
-			t.Error("a value differs from itself")
-		}
-		if same(a, b) && !reflect.DeepEqual(valueA, valueB) {
-			t.Error("amp takes for the same what encoding/json does not")
-		}
-		// Floats are coarser than digits: no conclusion from equal ones.
-		if !same(a, b) && reflect.DeepEqual(valueA, valueB) && !strings.ContainsAny(a, "0123456789") {
-			t.Error("amp takes for different what encoding/json does not")
-		}
-	})
-}
-
 func fuzzPods(t testing.TB) []json.RawMessage {
 	return []json.RawMessage{
 		readPod(t, "jupyterhub-user"), readPod(t, "dry-run"), readPod(t, "worker-generate-name"),
-		json.RawMessage(bare), json.RawMessage(owned), json.RawMessage(rich),
+		json.RawMessage(patchtest.Bare), json.RawMessage(patchtest.Owned), json.RawMessage(patchtest.Rich),
 	}
-}
-
-// property is what a checked patch promises, told by json-patch.v4 on the whole Pod and by Go's types.
-func property(came json.RawMessage, checked review.Checked, deny []string) error {
-	if len(checked.Ops) == 0 {
-		if string(checked.Pod) != string(came) {
-			return errors.New("no ops, but the Pod is not as it came")
-		}
-		return nil
-	}
-	// The API server encodes the Pod anew before it patches it.
-	encoded, err := json.Marshal(came)
-	if err != nil {
-		return err
-	}
-	result, err := plainApply(encoded, checked.Ops)
-	if err != nil {
-		return fmt.Errorf("the answered ops do not apply: %w", err)
-	}
-	if !json.Valid(checked.Pod) {
-		return fmt.Errorf("the Pod is not valid JSON: %s", checked.Pod)
-	}
-	if diff := cmp.Diff(decoded(result), decoded(checked.Pod)); diff != "" {
-		return fmt.Errorf("the Pod is another than the answered ops make (-ops +amp):\n%s", diff)
-	}
-	if cmp.Equal(decoded(came), decoded(checked.Pod)) {
-		return errors.New("ops that change nothing")
-	}
-
-	var before, after corev1.Pod
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(came, &before); err != nil {
-		return fmt.Errorf("the test's own Pod: %w", err)
-	}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(result, &after); err != nil {
-		return fmt.Errorf("the result is no Pod: %w", err)
-	}
-	return errors.Join(keeps(before, after), denies(before, after, deny), introducesNothingBad(before, after))
-}
-
-// decoded keeps the digits of numbers.
-func decoded(text []byte) any {
-	decoder := json.NewDecoder(strings.NewReader(string(text)))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return err
-	}
-	return value
-}
-
-func keeps(before, after corev1.Pod) error {
-	var errs []error
-	keep := func(what string, a, b any) {
-		if fmt.Sprint(a) != fmt.Sprint(b) && !cmp.Equal(a, b) {
-			errs = append(errs, fmt.Errorf("%s changed from %v to %v", what, a, b))
-		}
-	}
-	keep("type", before.TypeMeta, after.TypeMeta)
-	keep("name", before.Name, after.Name)
-	keep("generateName", before.GenerateName, after.GenerateName)
-	keep("namespace", before.Namespace, after.Namespace)
-	keep("finalizers", before.Finalizers, after.Finalizers)
-	keep("ownerReferences", before.OwnerReferences, after.OwnerReferences)
-	keep("deletionTimestamp", before.DeletionTimestamp, after.DeletionTimestamp)
-	keep("ephemeralContainers", before.Spec.EphemeralContainers, after.Spec.EphemeralContainers)
-	keep("status", before.Status, after.Status)
-	for _, owner := range before.OwnerReferences {
-		if owner.Controller != nil && *owner.Controller {
-			for key, value := range before.Labels {
-				if got, ok := after.Labels[key]; !ok || got != value {
-					errs = append(errs, fmt.Errorf("label %q of a controller's Pod changed", key))
-				}
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func denies(before, after corev1.Pod, deny []string) error {
-	if deny == nil {
-		return nil
-	}
-	securityContexts := func(pod corev1.Pod) map[string]*corev1.SecurityContext {
-		found := map[string]*corev1.SecurityContext{}
-		for _, c := range pod.Spec.Containers {
-			if c.SecurityContext != nil {
-				found[c.Name] = c.SecurityContext
-			}
-		}
-		return found
-	}
-	if before.Spec.ServiceAccountName != after.Spec.ServiceAccountName || before.Spec.DeprecatedServiceAccount != after.Spec.DeprecatedServiceAccount ||
-		before.Spec.NodeName != after.Spec.NodeName || !cmp.Equal(securityContexts(before), securityContexts(after)) {
-		return errors.New("a denied field changed")
-	}
-	return nil
-}
-
-func introducesNothingBad(before, after corev1.Pod) error {
-	had := map[string]bool{}
-	for _, bad := range badThings(before) {
-		had[bad] = true
-	}
-	for _, bad := range badThings(after) {
-		if !had[bad] {
-			return fmt.Errorf("the patch introduced a bad thing: %q", bad)
-		}
-	}
-	return nil
-}
-
-// badThings is what the API server refuses in a Pod and a patch may therefore not introduce.
-func badThings(pod corev1.Pod) (bad []string) {
-	volumes := map[string]bool{}
-	for _, v := range pod.Spec.Volumes {
-		if volumes[v.Name] {
-			bad = append(bad, "two volumes "+v.Name)
-		}
-		volumes[v.Name] = true
-	}
-	names := map[string]bool{}
-	for _, c := range append(slices.Clone(pod.Spec.InitContainers), pod.Spec.Containers...) {
-		if names[c.Name] {
-			bad = append(bad, "two containers "+c.Name)
-		}
-		names[c.Name] = true
-		paths := map[string]bool{}
-		for _, m := range c.VolumeMounts {
-			if !volumes[m.Name] {
-				bad = append(bad, "no volume "+c.Name+m.Name)
-			}
-			if paths[m.MountPath] {
-				bad = append(bad, "two paths "+c.Name+m.MountPath)
-			}
-			paths[m.MountPath] = true
-		}
-		for _, e := range c.Env {
-			if len(validation.IsRelaxedEnvVarName(e.Name)) > 0 {
-				bad = append(bad, "env "+c.Name+e.Name)
-			}
-		}
-	}
-	for key, value := range pod.Labels {
-		if len(validation.IsQualifiedName(key)) > 0 {
-			bad = append(bad, "label "+key)
-		}
-		if len(validation.IsValidLabelValue(value)) > 0 {
-			bad = append(bad, "label value "+key+value)
-		}
-	}
-	for key := range pod.Annotations {
-		if len(validation.IsQualifiedName(strings.ToLower(key))) > 0 {
-			bad = append(bad, "annotation "+key)
-		}
-	}
-	return bad
 }
 
 var seeds = []string{

@@ -7,11 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/txn2/amp/internal/patch/patchtest"
 	"github.com/txn2/amp/internal/review"
 )
 
-// TestLargePatches holds the worst that fits into an answer of 1 MiB against the clock. The limit is far
-// above what it takes (and above what -race makes of it), but below what quadratic work would.
+// TestLargePatches times the worst patches that fit into an answer of 1 MiB. The limit is far above the time
+// that they take, also with -race, but below what quadratic work would take.
 func TestLargePatches(t *testing.T) {
 	const n = 9_990 // leaves room for parents
 	nested := strings.Repeat(`{"a":`, 99) + "1" + strings.Repeat("}", 99)
@@ -65,7 +66,7 @@ func TestLargePatches(t *testing.T) {
 				size += len(ops[i].Path) + len(ops[i].From) + len(ops[i].Value) + 30
 			}
 			start := time.Now()
-			checked, err := newChecker(t).Check(json.RawMessage(rich), ops)
+			checked, err := patchtest.NewChecker(t).Check(json.RawMessage(patchtest.Rich), ops)
 			took := time.Since(start)
 			t.Logf("%d ops, %d bytes: %v (%d answered, error %v)", len(ops), size, took, len(checked.Ops), err)
 			if took > 20*time.Second {
@@ -73,8 +74,4 @@ func TestLargePatches(t *testing.T) {
 			}
 		})
 	}
-}
-
-func add(path, value string) review.Op {
-	return review.Op{Op: "add", Path: path, Value: json.RawMessage(value)}
 }

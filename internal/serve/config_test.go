@@ -144,7 +144,7 @@ AMP_WEBHOOKS=",": allowed: names of webhook configurations
 AMP_FAILURE_POLICY="fail": allowed: Fail and Ignore
 AMP_TIMEOUT="2": allowed: a Go duration from 10ms to 30s
 AMP_ENDPOINT_MAX_BYTES="1MB": allowed: a number of bytes from 1 to 16777216
-AMP_PATCH_DENY: "spec/b" is no JSON pointer such as /spec/nodeName or /spec/containers/*/securityContext: it must begin with a slash
+AMP_PATCH_DENY: "spec/b" is not a JSON pointer such as /spec/nodeName or /spec/containers/*/securityContext: it must begin with a slash
 K_SINK: allowed: an http or https URL
 K_CE_OVERRIDES: allowed: JSON like {"extensions":{"name":"value"}}
 K_CA_CERTS: allowed: certificates in PEM; it holds none

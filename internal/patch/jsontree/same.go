@@ -1,7 +1,6 @@
-package patch
+package jsontree
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
 )
@@ -9,30 +8,31 @@ import (
 // maxCompared bounds the comparison of two values that nest deeper than encoding/json reads.
 const maxCompared = 10_000
 
-// Same reports whether two JSON texts mean the same: the order of members, white space, the spelling of
-// strings and of numbers (1, 1.0) make no difference. Both must be valid JSON.
-func Same(a, b json.RawMessage) bool {
-	if string(a) == string(b) {
-		return true
-	}
-	return same(newNode(string(a), 0), newNode(string(b), 0), 0)
-}
+// Same reports whether two values mean the same: the order of members, white space, the spelling of strings
+// and of numbers (1, 1.0) make no difference. An absent value is the same as an absent value only.
+func Same(a, b *Node) bool { return same(a, b, 0) }
 
-func same(a, b *node, level int) bool {
+// SameText is Same for two JSON texts, which must be valid.
+func SameText(a, b string) bool { return a == b || same(NewValue(a, 0), NewValue(b, 0), 0) }
+
+func same(a, b *Node, level int) bool {
 	if a == b {
 		return true
 	}
 	if a == nil || b == nil || level > maxCompared {
 		return false
 	}
-	if !a.owned && !b.owned && a.raw == b.raw {
+	if !a.editable && !b.editable && a.raw == b.raw {
 		return true
 	}
-	switch {
-	case a.kind == '{' && b.kind == '{':
+	if a.kind != b.kind {
+		return false
+	}
+	switch a.kind {
+	case Object:
 		return sameMembers(a, b, level)
-	case a.kind == '[' && b.kind == '[':
-		as, bs := a.list(), b.list()
+	case List:
+		as, bs := a.List(), b.List()
 		if len(as) != len(bs) {
 			return false
 		}
@@ -42,15 +42,15 @@ func same(a, b *node, level int) bool {
 			}
 		}
 		return true
-	case a.kind == '"' && b.kind == '"':
+	case String:
 		return unquote(a.raw) == unquote(b.raw)
-	case number(a.kind) && number(b.kind):
+	case Number:
 		return sameNumber(a.raw, b.raw)
 	}
-	return false // literals of the same text are the same already
+	return false // the texts of literals were compared above
 }
 
-func sameMembers(a, b *node, level int) bool {
+func sameMembers(a, b *Node, level int) bool {
 	a.expand()
 	b.expand()
 	inBoth := 0
@@ -59,9 +59,9 @@ func sameMembers(a, b *node, level int) bool {
 		if m.value == nil {
 			continue
 		}
-		at := i // where it mostly is
+		at := i // its position in most cases
 		if at >= len(b.members) || b.members[at].value == nil || b.members[at].key != m.key {
-			if at = b.find(m.key); at < 0 {
+			if at = b.Find(m.key); at < 0 {
 				return false
 			}
 		}
@@ -79,8 +79,6 @@ func sameMembers(a, b *node, level int) bool {
 	return inBoth == inB
 }
 
-func number(kind byte) bool { return kind == '-' || '0' <= kind && kind <= '9' }
-
 // sameNumber compares digits, not floats: 9007199254740993 is not 9007199254740992.
 func sameNumber(a, b string) bool {
 	digitsA, exponentA, okA := decimal(a)
@@ -88,8 +86,8 @@ func sameNumber(a, b string) bool {
 	return okA && okB && digitsA == digitsB && exponentA == exponentB
 }
 
-// decimal takes a number apart into digits without a zero at either end, with their sign, and the power of
-// ten they are to be multiplied with.
+// decimal splits a number into its digits, with their sign and without a zero at either end, and the power of
+// ten to multiply them with.
 func decimal(s string) (digits string, exponent int, ok bool) {
 	sign := ""
 	if strings.HasPrefix(s, "-") {

@@ -1,4 +1,4 @@
-package patch
+package jsontree
 
 import (
 	"encoding/json"
@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// The functions here find their way in a text that is known to be valid JSON. On any other they come to
-// wrong results, but always to an end.
+// The functions here read text that is known to be valid JSON. On any other text they return wrong results,
+// but they always end.
 
-// next is the first place at or after i that holds neither white space nor a comma or colon.
+// next returns the first place at or after i that holds neither white space nor a comma or colon.
 func next(s string, i int) int {
 	for i < len(s) && (s[i] <= ' ' || s[i] == ',' || s[i] == ':') {
 		i++
@@ -17,7 +17,7 @@ func next(s string, i int) int {
 	return i
 }
 
-// skip is the place after the value that begins at i.
+// skip returns the place after the value that begins at i.
 func skip(s string, i int) int {
 	switch s[i] {
 	case '"':
@@ -45,7 +45,7 @@ func skip(s string, i int) int {
 	return i
 }
 
-// skipString is the place after the string whose opening quote is at i.
+// skipString returns the place after the string whose opening quote is at i.
 func skipString(s string, i int) int {
 	for {
 		at := strings.IndexByte(s[i+1:], '"')
@@ -53,7 +53,7 @@ func skipString(s string, i int) int {
 			return len(s)
 		}
 		i += 1 + at
-		// A quote after an odd number of backslashes belongs to the string. Its opening quote ends the count.
+		// A quote after an odd number of backslashes belongs to the string. The opening quote ends the count.
 		first := i
 		for s[first-1] == '\\' {
 			first--
@@ -64,7 +64,7 @@ func skipString(s string, i int) int {
 	}
 }
 
-// depth is how deep the value s nests.
+// depth returns how deep the value s nests.
 func depth(s string) int {
 	open, deepest := 0, 0
 	for i := 0; i < len(s); i++ {
@@ -81,7 +81,7 @@ func depth(s string) int {
 	return deepest
 }
 
-// unquote is the string that the JSON string s stands for, as encoding/json reads it: bytes that are not
+// unquote returns the string that the JSON string s stands for, as encoding/json reads it: bytes that are not
 // UTF-8 and halves of surrogate pairs become U+FFFD.
 func unquote(s string) string {
 	if plain(s) && len(s) >= 2 {
@@ -94,8 +94,8 @@ func unquote(s string) string {
 	return text
 }
 
-// quote is the JSON string for text.
-func quote(text string) string {
+// Quote returns the JSON string for text.
+func Quote(text string) string {
 	if !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`"\<>&`, r) }) {
 		return `"` + text + `"`
 	}

@@ -1,0 +1,84 @@
+package apply
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/txn2/amp/internal/patch/jsontree"
+)
+
+// APIVersion is the Kubernetes release of k8s.io/api that amp is built with: what it knows of a Pod.
+const APIVersion = "1.36"
+
+// A Schema is what a Go type, pointers left out, says of the JSON that it decodes.
+type Schema struct {
+	// Type is not embedded: a method by name that is reachable through an interface keeps the linker from
+	// dropping any method in the binary, which is 2 MB of them.
+	Type   reflect.Type
+	Opaque bool               // the type decodes its JSON itself, as quantities and times do
+	Fields map[string]*Schema // of a struct, by their names in JSON
+	Elem   *Schema            // of a map or a list
+}
+
+// PodSchema returns the schema of a Pod. It is made at the first call: a start has no time for it.
+var PodSchema = sync.OnceValue(func() *Schema {
+	return newSchema(reflect.TypeFor[corev1.Pod](), map[reflect.Type]*Schema{})
+})
+
+// newSchema returns the schema of t; known holds those made before.
+func newSchema(t reflect.Type, known map[reflect.Type]*Schema) *Schema {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if s, ok := known[t]; ok {
+		return s
+	}
+	s := &Schema{Type: t, Opaque: reflect.PointerTo(t).Implements(reflect.TypeFor[json.Unmarshaler]())}
+	known[t] = s
+	if s.Opaque {
+		return s
+	}
+	switch t.Kind() {
+	case reflect.Map, reflect.Slice:
+		s.Elem = newSchema(t.Elem(), known)
+	case reflect.Struct:
+		s.Fields = map[string]*Schema{}
+		for i := range t.NumField() {
+			f := t.Field(i)
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			switch {
+			case name == "" && f.Anonymous: // inlined
+				maps.Copy(s.Fields, newSchema(f.Type, known).Fields)
+			case name != "" && name != "-" && f.IsExported():
+				s.Fields[name] = newSchema(f.Type, known)
+			}
+		}
+	}
+	return s
+}
+
+// isList reports whether the missing value at p, which an op needs to hold the key or index next, is a
+// list. The type of the field decides. If a Pod has no such field, next decides: an index needs a list.
+func isList(p jsontree.Pointer, next string) bool {
+	s := PodSchema()
+	for _, segment := range p {
+		switch {
+		case s == nil:
+		case s.Elem != nil:
+			s = s.Elem
+		default:
+			s = s.Fields[segment]
+		}
+	}
+	if s != nil && (s.Elem != nil || s.Fields != nil) {
+		return s.Type.Kind() == reflect.Slice
+	}
+	_, err := strconv.Atoi(next)
+	return next == "-" || err == nil
+}

@@ -1,0 +1,118 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/txn2/amp/internal/patch/apply"
+	"github.com/txn2/amp/internal/patch/jsontree"
+)
+
+// Places are JSON pointers that no endpoint may change, nor what is under them.
+type Places []place
+
+type place struct {
+	pattern jsontree.Pointer
+	text    string // as AMP_PATCH_DENY has it
+}
+
+// serviceAccount has two fields: the API server reads the second if the first is empty.
+var serviceAccount = [2]string{"serviceAccountName", "serviceAccount"}
+
+// ParsePlaces reads the JSON pointers of AMP_PATCH_DENY, in which * stands for any one segment. Its error
+// names each bad one.
+func ParsePlaces(texts []string) (Places, error) {
+	var places Places
+	var errs []error
+	for _, text := range texts {
+		pattern, err := apply.ParsePointer(text)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%q is not a JSON pointer such as /spec/nodeName or /spec/containers/*/securityContext: %w", text, err))
+			continue
+		}
+		places = append(places, place{pattern, text})
+		for i, name := range serviceAccount {
+			if len(pattern) == 2 && pattern[0] == "spec" && pattern[1] == name {
+				places = append(places, place{jsontree.Pointer{"spec", serviceAccount[1-i]}, text})
+			}
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errors.Join(errs...)
+	}
+	return places, nil
+}
+
+// denied refuses a patch that changes a place of AMP_PATCH_DENY: with an op at or under it, even if that op changes
+// nothing, or with an op above it that changes what is there. Reading is allowed: a test, or the source of a copy.
+func denied(c *apply.Change, s *Settings) []Finding {
+	refuseAt := func(op int, p *place) []Finding {
+		return refuse(op, fmt.Sprintf("an endpoint may not change %s (AMP_PATCH_DENY)", apply.Quote(p.text)))
+	}
+	for _, touch := range c.Touched {
+		for i := range s.Deny {
+			if p := &s.Deny[i]; p.pattern.Contains(touch.Place) {
+				return refuseAt(touch.Op, p)
+			}
+		}
+	}
+	for i := range s.Deny {
+		if p := &s.Deny[i]; differs(p.pattern, c.Before, c.After) {
+			return refuseAt(c.LastOp(p.pattern), p)
+		}
+	}
+	return nil
+}
+
+// differs reports whether two values differ at the pattern p. Its * compares each key of an object, and each
+// element of a list: with the one of the same name if it has a name, else with the one at the same index.
+func differs(p jsontree.Pointer, before, after *jsontree.Node) bool {
+	switch {
+	case before == after:
+		return false
+	case len(p) == 0:
+		return !jsontree.Same(before, after) && !(before.IsNull() && after.IsNull())
+	case p[0] != "*":
+		return differs(p[1:], childAt(before, p[0]), childAt(after, p[0]))
+	}
+	was, is := children(before), children(after)
+	for key, child := range was {
+		if differs(p[1:], child, is[key]) {
+			return true
+		}
+	}
+	for key, child := range is {
+		if was[key] == nil && differs(p[1:], nil, child) {
+			return true
+		}
+	}
+	return false
+}
+
+// childAt returns the child of n that a segment names, nil if there is none.
+func childAt(n *jsontree.Node, segment string) *jsontree.Node {
+	if n.Kind() != jsontree.List {
+		return n.Get(segment)
+	}
+	list := n.List()
+	if at, err := strconv.Atoi(segment); err == nil && 0 <= at && at < len(list) {
+		return list[at]
+	}
+	return nil
+}
+
+// children returns the children of n by what identifies them.
+func children(n *jsontree.Node) map[string]*jsontree.Node {
+	found := map[string]*jsontree.Node{}
+	n.Each(func(key string, child *jsontree.Node) { found[key] = child })
+	for i, element := range n.List() {
+		name := element.Get("name").Text()
+		key := "name " + name
+		if _, taken := found[key]; taken || name == "" {
+			key = "index " + strconv.Itoa(i)
+		}
+		found[key] = element
+	}
+	return found
+}

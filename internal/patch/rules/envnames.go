@@ -1,0 +1,35 @@
+package rules
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+
+	"github.com/txn2/amp/internal/patch/apply"
+	"github.com/txn2/amp/internal/patch/jsontree"
+)
+
+// envNames refuses a patch that brings a malformed name of an environment variable. It does not show the
+// name: if an endpoint wrongly sends NAME=value as the name, the value may be a secret.
+func envNames(c *apply.Change, _ *Settings) []Finding {
+	return introduced(c, containerLists, func(pod *jsontree.Node, all bool) (found []flaw) {
+		eachContainer(pod, func(container *jsontree.Node, list string, op int) {
+			env := container.Get("env")
+			if !all && env.Untouched() {
+				return
+			}
+			for i, variable := range env.List() {
+				name := variable.Get("name")
+				if len(validation.IsRelaxedEnvVarName(name.Text())) == 0 {
+					continue
+				}
+				owner := container.Get("name").Text()
+				found = append(found, flaw{
+					[2]string{owner, name.Text()}, max(op, latest(env, variable, name)), jsontree.Pointer{"spec", list},
+					fmt.Sprintf("the name of env %d of container %s is malformed: use printable ASCII characters except =", i, apply.Quote(owner)),
+				})
+			}
+		})
+		return found
+	})
+}

@@ -1,0 +1,19 @@
+package rules_test
+
+import (
+	"testing"
+
+	"github.com/txn2/amp/internal/patch/patchtest"
+)
+
+func TestEnvNames(t *testing.T) {
+	patchtest.Refused(t, map[string]patchtest.Refusal{
+		"an env name that holds its value": {patchtest.Rich, `[{"op":"add","path":"/spec/containers/0/env/-","value":{"name":"TOKEN=secret"}}]`, `op 1 (add "/spec/containers/0/env/-"): the name of env 2 of container "main" is malformed: use printable ASCII characters except =`},
+	})
+}
+
+func TestEnvNamesAccepts(t *testing.T) {
+	patchtest.Accepted(t, map[string]patchtest.Case{
+		"an env name with odd characters": {patchtest.Rich, `[{"op":"add","path":"/spec/containers/0/env/-","value":{"name":"a b/c:1"}}]`},
+	})
+}

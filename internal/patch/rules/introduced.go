@@ -1,0 +1,60 @@
+package rules
+
+import (
+	"slices"
+
+	"github.com/txn2/amp/internal/patch/apply"
+	"github.com/txn2/amp/internal/patch/jsontree"
+)
+
+// A flaw is something in a Pod that the API server refuses under either failure policy. The rules about flaws
+// do as a kube-apiserver 1.36 does (pkg/apis/core/validation, and apimachinery's ValidateAnnotations and
+// ValidateLabels).
+type flaw struct {
+	key   [2]string        // the container, if it is in one, and the name or path: the same flaw may move in a list
+	op    int              // the number of the op that brought it, 0 if no single op did
+	place jsontree.Pointer // if op is 0: the last op that changed this brought it
+	text  string
+}
+
+// introduced returns the first flaw that the Pod has only since the patch. What was wrong before is up to
+// the API server. The flaws are in the given fields of the spec; if the patch did not touch these, it brought
+// none. The function find returns the flaws of a Pod: all of them, or at least those in what the patch touched.
+func introduced(c *apply.Change, fields []string, find func(pod *jsontree.Node, all bool) []flaw) []Finding {
+	if !touched(c, fields...) {
+		return nil
+	}
+	found := find(c.After, false)
+	if len(found) == 0 {
+		return nil
+	}
+	had := map[[2]string]bool{}
+	for _, f := range find(c.Before, true) {
+		had[f.key] = true
+	}
+	for _, f := range found {
+		switch {
+		case had[f.key]:
+		case f.op != 0:
+			return refuse(f.op, f.text)
+		default:
+			return refuse(c.LastOp(f.place), f.text)
+		}
+	}
+	return nil
+}
+
+// touched reports whether the patch touched one of the given fields of the spec.
+func touched(c *apply.Change, fields ...string) bool {
+	before, after := c.Before.Get("spec"), c.After.Get("spec")
+	return before != after && slices.ContainsFunc(fields, func(field string) bool { return before.Get(field) != after.Get(field) })
+}
+
+// latest returns the number of the last op that put one of the values where it is, 0 if none did.
+func latest(values ...*jsontree.Node) int {
+	op := 0
+	for _, value := range values {
+		op = max(op, value.Op())
+	}
+	return op
+}

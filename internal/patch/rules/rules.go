@@ -1,0 +1,90 @@
+// Package rules is what a patch may not do, and what it may do but hardly means to. START HERE: All is the
+// whole promise. A rule is one function in one file, with its test beside it. It judges a change and changes
+// nothing; no rule depends on another, or on what the failure policy of a namespace is.
+//
+// To add a rule, write its file and its test, and put it into All. introduced.go is for rules about faults
+// that the Pod may have had before the patch, containers.go and fields.go for walks through a Pod.
+package rules
+
+import (
+	"github.com/txn2/amp/internal/patch/apply"
+	"github.com/txn2/amp/internal/review"
+)
+
+// All are the rules, in the order in which they judge. The first refusal ends the check.
+var All = List{
+	Sent: []SentRule{
+		tooManySent, // at most 10,000 ops
+	},
+	Values: []apply.ValueRule{
+		deepValue,   // no value nests deeper than 100 levels
+		repeatedKey, // no object in a value has a key twice
+	},
+	Always: []Rule{
+		tooManyCompleted, // at most 10,000 ops, with those that create missing parents
+		denied,           // nothing under AMP_PATCH_DENY is touched
+	},
+	Changed: []Rule{
+		podType,          // the result decodes as a Pod
+		identity,         // it is the same Pod: name, namespace, owners, … and what its creator does not set
+		controllerLabels, // a Pod with a controller keeps its labels
+		labelSyntax,      // new labels are well-formed
+		annotationKeys,   // so are the keys of new annotations
+		volumeNames,      // no two volumes have the same name
+		containerNames,   // no two containers have the same name
+		mountVolumes,     // each mount has its volume
+		mountPaths,       // no container has two mounts at the same path
+		envNames,         // new environment variables have well-formed names
+
+		lostKeys,      // warns if an add of a whole object drops keys that the Pod had
+		unknownFields, // warns of fields that do not exist in a Pod
+	},
+}
+
+// A List holds rules by when they judge.
+type List struct {
+	// Sent judge the ops before any is applied.
+	Sent []SentRule
+	// Values judge the value of an op before it is applied.
+	Values []apply.ValueRule
+	// Always judge each change, even one that changes nothing. Package apply's Verify may not have seen it.
+	Always []Rule
+	// Changed judge a change that package apply's Verify returned, and that does change the Pod.
+	Changed []Rule
+}
+
+// A Rule judges a change. It returns what it finds, nothing if the change is good.
+type Rule func(*apply.Change, *Settings) []Finding
+
+// A SentRule judges the ops as an endpoint sent them.
+type SentRule func([]review.Op) []Finding
+
+// Settings are what the operator of amp decides about the rules. The zero value denies no places.
+type Settings struct {
+	// Deny are the places that no endpoint may change (AMP_PATCH_DENY).
+	Deny Places
+}
+
+// A Finding is what a rule finds in a change.
+type Finding struct {
+	// Severity is Refuse by default.
+	Severity Severity
+	// Op is the number, from 1, of the op because of which it is found; 0 if it is the patch as a whole.
+	Op int
+	// Text is one line that names cause and remedy, and no value of the Pod or of the patch.
+	Text string
+	// Err is what a library said, nil if the rule found the fault itself. Its text may quote values.
+	Err error
+}
+
+// A Severity says what becomes of a patch with a finding.
+type Severity int
+
+// The severities.
+const (
+	Refuse Severity = iota // the patch fails
+	Warn                   // the user gets a warning
+)
+
+// refuse returns the only finding of a rule: a refusal because of an op.
+func refuse(op int, text string) []Finding { return []Finding{{Op: op, Text: text}} }

@@ -1,0 +1,64 @@
+package rules_test
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/txn2/amp/internal/patch/patchtest"
+)
+
+func TestUnknownFields(t *testing.T) {
+	patchtest.Warned(t, map[string]patchtest.Warning{
+		"a field that no Pod has": {
+			Pod:      patchtest.Bare,
+			Ops:      `[{"op":"add","path":"/spec/contianers","value":[]}]`,
+			Warnings: []string{`op 1 (add "/spec/contianers"): spec.contianers is unknown to amp's Kubernetes 1.36 API`},
+		},
+		"one within a value": {
+			Pod:      patchtest.Bare,
+			Ops:      `[{"op":"add","path":"/metadata/labels/x","value":"y"},{"op":"add","path":"/spec/volumes/-","value":{"name":"x","emptydir":{"medium":"Memory"}}}]`,
+			Warnings: []string{`op 2 (add "/spec/volumes/-"): spec.volumes[0].emptydir is unknown to amp's Kubernetes 1.36 API`},
+		},
+		"one with odd characters in its name": {
+			Pod:      patchtest.Bare,
+			Ops:      `[{"op":"add","path":"/spec/a\n","value":[]}]`,
+			Warnings: []string{`op 1 (add "/spec/a\n"): spec."a\n" is unknown to amp's Kubernetes 1.36 API`},
+		},
+		"many of them": {
+			Pod: patchtest.Bare,
+			Ops: `[{"op":"add","path":"/spec/a","value":1},{"op":"add","path":"/spec/b","value":1},{"op":"add","path":"/spec/c","value":1},{"op":"add","path":"/spec/d","value":1},{"op":"add","path":"/spec/e","value":1}]`,
+			Warnings: []string{
+				`op 1 (add "/spec/a"): spec.a is unknown to amp's Kubernetes 1.36 API`,
+				`op 2 (add "/spec/b"): spec.b is unknown to amp's Kubernetes 1.36 API`,
+				`op 3 (add "/spec/c"): spec.c is unknown to amp's Kubernetes 1.36 API`,
+				`2 more fields are unknown to amp's Kubernetes 1.36 API`,
+			},
+		},
+		"but not one that the Pod had": {
+			Pod: `{"apiVersion":"v1","kind":"Pod","spec":{"newer":1,"containers":[{"name":"a","newest":{"x":1}}]}}`,
+			Ops: `[{"op":"replace","path":"/spec/newer","value":2},{"op":"add","path":"/spec/containers/0","value":{"name":"b","newest":1}}]`,
+		},
+	})
+}
+
+// TestAPIVersion compares the release that warnings name with the one that amp is built with.
+func TestAPIVersion(t *testing.T) {
+	mod, err := os.ReadFile("../../../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	minor := regexp.MustCompile(`(?m)^\s*k8s\.io/api v0\.(\d+)\.`).FindSubmatch(mod)
+	if minor == nil {
+		t.Fatal("go.mod does not require k8s.io/api")
+	}
+	checked, err := patchtest.NewChecker(t).Check(json.RawMessage(patchtest.Bare), patchtest.Ops(t, `[{"op":"add","path":"/spec/x","value":1}]`))
+	if err != nil || len(checked.Warnings) != 1 {
+		t.Fatalf("warnings = %q, error = %v; want one warning", checked.Warnings, err)
+	}
+	if want := "Kubernetes 1." + string(minor[1]) + " API"; !strings.HasSuffix(checked.Warnings[0], want) {
+		t.Errorf("warning %q does not end in %q, as go.mod has it", checked.Warnings[0], want)
+	}
+}
