@@ -116,6 +116,7 @@ amp_in_flight 3
 amp_panics_total 1
 # HELP amp_reviews_total Reviews answered, by how they ended.
 # TYPE amp_reviews_total counter
+amp_reviews_total{operation="mutate",outcome="denied"} 0
 amp_reviews_total{operation="mutate",outcome="failedopen"} 0
 amp_reviews_total{operation="mutate",outcome="mutated"} 1
 amp_reviews_total{operation="mutate",outcome="rejected"} 0
@@ -123,6 +124,7 @@ amp_reviews_total{operation="mutate",outcome="shadowed"} 0
 amp_reviews_total{operation="mutate",outcome="skipped"} 0
 amp_reviews_total{operation="mutate",outcome="unchanged"} 0
 amp_reviews_total{operation="mutate",outcome="validated"} 0
+amp_reviews_total{operation="validate",outcome="denied"} 0
 amp_reviews_total{operation="validate",outcome="failedopen"} 0
 amp_reviews_total{operation="validate",outcome="mutated"} 0
 amp_reviews_total{operation="validate",outcome="rejected"} 0

@@ -165,6 +165,11 @@ func TestEvents(t *testing.T) {
 		}, kind: events.Shadowed, subject: "jhub/jupyter-*", endpoints: 2},
 		"a failure under Fail": {edit: func(rec *review.Record) { failed(rec, review.OutcomeRejected) },
 			kind: events.Rejected, subject: "jhub/jupyter-*", endpoints: 2, message: "amp: endpoint https://other/: answered 500"},
+		"an endpoint's denial": {edit: func(rec *review.Record) {
+			rec.Run.Steps[1].Ops = nil
+			rec.Run.Patch, rec.Run.Stamp, rec.Run.Refusal = nil, nil, &review.Answer{Refused: true, Message: "no GPUs left"}
+			rec.Verdict = review.Verdict{Outcome: review.OutcomeDenied, Message: "no GPUs left", Code: 403}
+		}, kind: events.Denied, subject: "jhub/jupyter-*", endpoints: 2, message: "no GPUs left"},
 		"a failure under Ignore": {edit: func(rec *review.Record) {
 			failed(rec, review.OutcomeFailedOpen)
 			rec.FailurePolicy = review.Ignore

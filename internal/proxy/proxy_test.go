@@ -170,7 +170,7 @@ func TestReview(t *testing.T) {
 			calls: []call{{a, 1, "pod", 1500 * time.Millisecond}}},
 		"a refusal ends the chain": {
 			world: world{policy: full, answers: map[string]review.Answer{a: {Status: 200, Refused: true, Message: "no"}}}, r: mutate,
-			outcome: review.OutcomeRejected, message: "no",
+			outcome: review.OutcomeDenied, message: "no",
 			calls: []call{{a, 1, "pod", 1500 * time.Millisecond}}},
 		"a validation has half the time": {
 			world: world{policy: full}, r: validate, outcome: review.OutcomeValidated,

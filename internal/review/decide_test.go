@@ -32,20 +32,22 @@ func TestDecide(t *testing.T) {
 		mutate   = &review.Review{Phase: review.Mutate}
 		validate = &review.Review{Phase: review.Validate}
 
-		failed    = review.Run{Steps: []review.Step{{Endpoint: e, Err: errors.New("answered 500"), Warnings: []string{"void"}}}}
-		misread   = review.Run{Err: errors.New("reading namespace x: timeout")}
-		refused   = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "no GPUs\nleft"}}
-		teapot    = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "short", Code: 418}}
-		wordless  = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true}}
-		patched   = review.Run{Steps: []review.Step{{Endpoint: e, Warnings: []string{"old image"}}}, Patch: []review.Op{op}}
-		unchanged = review.Run{Steps: []review.Step{{Endpoint: e}}}
+		failed  = review.Run{Steps: []review.Step{{Endpoint: e, Err: errors.New("answered 500"), Warnings: []string{"void"}}}}
+		misread = review.Run{Err: errors.New("reading namespace x: timeout")}
+		refused = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "no GPUs\nleft"}}
+		// Cannot happen, and if it does: an answer that amp could not act on decides nothing.
+		failedAndRefused = review.Run{Steps: failed.Steps, Refusal: &review.Answer{Refused: true, Message: "no GPUs left"}}
+		teapot           = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "short", Code: 418}}
+		wordless         = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true}}
+		patched          = review.Run{Steps: []review.Step{{Endpoint: e, Warnings: []string{"old image"}}}, Patch: []review.Op{op}}
+		unchanged        = review.Run{Steps: []review.Step{{Endpoint: e}}}
 
 		fail, ignore, shadow = &review.Policy{FailurePolicy: review.Fail}, &review.Policy{FailurePolicy: review.Ignore}, &review.Policy{Shadow: true}
 		silent               = &review.Policy{}
 
 		rejectedFailure = review.Verdict{Outcome: review.OutcomeRejected, Code: 500, Message: "amp: endpoint http://hook.svc/mutate: answered 500", Warnings: []string{"void"}}
 		failedOpen      = review.Verdict{Outcome: review.OutcomeFailedOpen, Code: 500, Message: "amp: endpoint http://hook.svc/mutate: answered 500", Warnings: []string{"amp: not mutated: http://hook.svc/mutate: answered 500"}}
-		rejectedRefusal = review.Verdict{Outcome: review.OutcomeRejected, Code: 403, Message: "no GPUs left"}
+		denied          = review.Verdict{Outcome: review.OutcomeDenied, Code: 403, Message: "no GPUs left"}
 	)
 	by := func(p review.FailurePolicy) *review.Review {
 		return &review.Review{Phase: review.Mutate, FailurePolicy: p}
@@ -68,20 +70,21 @@ func TestDecide(t *testing.T) {
 		"a Namespace that cannot be read":                    {mutate, silent, misread, review.Fail, review.Verdict{Outcome: review.OutcomeRejected, Code: 500, Message: "amp: reading namespace x: timeout"}},
 		"a failed validation under Ignore": {validate, ignore, failed, review.Fail, review.Verdict{Outcome: review.OutcomeFailedOpen, Code: 500,
 			Message: rejectedFailure.Message, Warnings: []string{"amp: not validated: http://hook.svc/mutate: answered 500"}}},
-		"a failed validation under Fail":         {validate, fail, failed, review.Fail, rejectedFailure},
-		"a refusal under Fail":                   {mutate, fail, refused, review.Fail, rejectedRefusal},
-		"a refusal under Ignore is no failure":   {mutate, ignore, refused, review.Fail, rejectedRefusal},
-		"a refusal by validation":                {validate, ignore, refused, review.Fail, rejectedRefusal},
-		"a refusal with a code of its own":       {mutate, fail, teapot, review.Fail, review.Verdict{Outcome: review.OutcomeRejected, Code: 418, Message: "short"}},
-		"a refusal without a reason":             {mutate, fail, wordless, review.Fail, review.Verdict{Outcome: review.OutcomeRejected, Code: 403, Message: "amp: endpoint http://hook.svc/mutate refused the Pod and gave no reason"}},
-		"a refusal under shadow denies nothing":  {mutate, shadow, refused, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed, Code: 403, Message: "no GPUs left"}},
-		"a patch":                                {mutate, fail, patched, review.Fail, review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{op}, Warnings: []string{"old image"}}},
-		"a patch under Ignore":                   {mutate, ignore, patched, review.Fail, review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{op}, Warnings: []string{"old image"}}},
-		"a patch under shadow changes nothing":   {mutate, shadow, patched, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
-		"no change":                              {mutate, fail, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeUnchanged}},
-		"no change under shadow":                 {mutate, shadow, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
-		"a validation that passes":               {validate, fail, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeValidated}},
-		"a validation that passes, under shadow": {validate, shadow, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
+		"a failed validation under Fail":                         {validate, fail, failed, review.Fail, rejectedFailure},
+		"a refusal under Fail":                                   {mutate, fail, refused, review.Fail, denied},
+		"a refusal under Ignore is no failure":                   {mutate, ignore, refused, review.Fail, denied},
+		"a refusal by validation":                                {validate, ignore, refused, review.Fail, denied},
+		"a failure after which an endpoint refused is a failure": {mutate, fail, failedAndRefused, review.Fail, rejectedFailure},
+		"a refusal with a code of its own":                       {mutate, fail, teapot, review.Fail, review.Verdict{Outcome: review.OutcomeDenied, Code: 418, Message: "short"}},
+		"a refusal without a reason":                             {mutate, fail, wordless, review.Fail, review.Verdict{Outcome: review.OutcomeDenied, Code: 403, Message: "amp: endpoint http://hook.svc/mutate refused the Pod and gave no reason"}},
+		"a refusal under shadow denies nothing":                  {mutate, shadow, refused, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed, Code: 403, Message: "no GPUs left"}},
+		"a patch":                                                {mutate, fail, patched, review.Fail, review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{op}, Warnings: []string{"old image"}}},
+		"a patch under Ignore":                                   {mutate, ignore, patched, review.Fail, review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{op}, Warnings: []string{"old image"}}},
+		"a patch under shadow changes nothing":                   {mutate, shadow, patched, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
+		"no change":                                              {mutate, fail, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeUnchanged}},
+		"no change under shadow":                                 {mutate, shadow, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
+		"a validation that passes":                               {validate, fail, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeValidated}},
+		"a validation that passes, under shadow":                 {validate, shadow, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := review.Decide(&review.Record{Review: test.r, Policy: test.p, Run: test.run,
@@ -174,8 +177,10 @@ func TestWrite(t *testing.T) {
 			`{"uid":"u","allowed":true,"patch":[{"op":"add","path":"/a","value":""},{"op":"remove","path":"/b"}],"patchType":"JSONPatch","auditAnnotations":{"endpoint":"https://a/mutate http://b","outcome":"mutated"}}`},
 		"no change has neither patch nor patchType": {review.Record{Run: review.Run{Steps: steps[:1]}, Verdict: review.Verdict{Outcome: review.OutcomeUnchanged}},
 			`{"uid":"u","allowed":true,"auditAnnotations":{"endpoint":"https://a/mutate","outcome":"unchanged"}}`},
-		"a rejection has a status and no Retry-After": {review.Record{Run: review.Run{Steps: steps[:1]}, Verdict: review.Verdict{Outcome: review.OutcomeRejected, Message: "no", Code: 403}},
-			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure","message":"no","reason":"Forbidden","code":403},"auditAnnotations":{"endpoint":"https://a/mutate","outcome":"rejected"}}`},
+		"a denial has a status and no Retry-After": {review.Record{Run: review.Run{Steps: steps[:1]}, Verdict: review.Verdict{Outcome: review.OutcomeDenied, Message: "no", Code: 403}},
+			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure","message":"no","reason":"Forbidden","code":403},"auditAnnotations":{"endpoint":"https://a/mutate","outcome":"denied"}}`},
+		"a rejection by a failure has one, too": {review.Record{Run: review.Run{Steps: steps[:1]}, Verdict: review.Verdict{Outcome: review.OutcomeRejected, Message: "no", Code: 500}},
+			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure","message":"no","reason":"InternalError","code":500},"auditAnnotations":{"endpoint":"https://a/mutate","outcome":"rejected"}}`},
 		"a failed Namespace has no endpoint": {review.Record{Verdict: review.Verdict{Outcome: review.OutcomeRejected, Message: "no", Code: 500}},
 			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure","message":"no","reason":"InternalError","code":500},"auditAnnotations":{"outcome":"rejected"}}`},
 	} {
