@@ -13,6 +13,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/internal/redact"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -158,7 +159,7 @@ func newOp(level review.Level, step int, op *review.Op) events.Op {
 	case "add", "replace", "test":
 		shown.Value = op.Value
 		if level != review.LevelFull && op.Value != nil {
-			shown.Value = redact(op.Path, op.Value)
+			shown.Value = redact.Value(op.Path, op.Value)
 		}
 	}
 	return shown
