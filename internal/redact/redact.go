@@ -13,6 +13,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/endpoints/jsonpointer"
 )
 
 // redacted is what stands for a value that is not shown, as JSON.
@@ -43,9 +44,6 @@ func Value(path string, value json.RawMessage) json.RawMessage {
 	return appendValue(make([]byte, 0, len(value)+len(redacted)), gjson.ParseBytes(value), placeOf(path))
 }
 
-// unescape decodes a segment of a JSON pointer.
-var unescape = strings.NewReplacer("~1", "/", "~0", "~").Replace
-
 // placeOf is the place that a JSON pointer names.
 func placeOf(pointer string) *place {
 	before, pointer, found := strings.Cut(pointer, "/")
@@ -56,7 +54,7 @@ func placeOf(pointer string) *place {
 	for found {
 		var segment string
 		segment, pointer, found = strings.Cut(pointer, "/")
-		at = at.within(unescape(segment))
+		at = at.within(jsonpointer.Unescape(segment))
 	}
 	return at
 }
