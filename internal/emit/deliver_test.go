@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -97,6 +96,18 @@ func parseURL(t testing.TB, text string) *url.URL {
 	return u
 }
 
+// answered does what the proxy does before and after an answer: it delivers the event if that must come first, and then
+// records rec.
+func answered(ctx context.Context, to *Recorder, rec *review.Record) error {
+	if rec.EventFirst() {
+		if _, err := to.Deliver(ctx, rec); err != nil {
+			return err
+		}
+	}
+	to.Record(ctx, rec)
+	return nil
+}
+
 func (w *world) flush(t testing.TB) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
@@ -182,7 +193,14 @@ func (r *receiver) ids() []string {
 
 func numbered(t testing.TB, i int) *review.Record {
 	rec := aMutation(t)
-	rec.Event = fmt.Sprintf("uid-%04d", i)
+	rec.Plan.Event = fmt.Sprintf("uid-%04d", i)
+	return rec
+}
+
+// required is a record whose event must come first.
+func required(t testing.TB, i int) *review.Record {
+	rec := numbered(t, i)
+	rec.Plan.Required = true
 	return rec
 }
 
@@ -192,15 +210,12 @@ func TestEventsAreDelivered(t *testing.T) {
 	var want []string
 	for i := range 300 {
 		rec := numbered(t, i)
-		rec.Level = []review.Level{review.LevelMetadata, review.LevelPatch, review.LevelFull}[i%3]
-		if err := w.Deliver(t.Context(), rec); err != nil { // async: does nothing
-			t.Fatal(err)
-		}
+		rec.Plan.Level = []review.Level{review.LevelMetadata, review.LevelPatch, review.LevelFull}[i%3]
 		w.Record(t.Context(), rec)
-		want = append(want, rec.Event)
+		want = append(want, rec.Plan.Event)
 	}
 	left := aMutation(t)
-	left.Event = ""
+	left.Plan.Event = ""
 	w.Record(t.Context(), left)
 	w.flush(t)
 	w.want(t, 300, 0, 0, 0)
@@ -222,7 +237,7 @@ func TestWithoutASinkEachEventIsALine(t *testing.T) {
 	w := open(t, EventsConfig{Extensions: map[string]string{"cluster": "a"}})
 	for i := range 100 {
 		rec := numbered(t, i)
-		rec.Level = review.LevelFull
+		rec.Plan.Level = review.LevelFull
 		w.Record(t.Context(), rec)
 	}
 	w.flush(t)
@@ -303,26 +318,20 @@ func TestCACerts(t *testing.T) {
 	defer r.Close()
 	ca := x509.NewCertPool()
 	ca.AddCert(r.Certificate())
-	w := open(t, EventsConfig{Sink: parseURL(t, r.URL), Roots: ca, Required: true})
-	if err := w.Deliver(t.Context(), numbered(t, 0)); err != nil {
+	w := open(t, EventsConfig{Sink: parseURL(t, r.URL), Roots: ca})
+	if _, err := w.Deliver(t.Context(), required(t, 0)); err != nil {
 		t.Error(err)
 	}
 
-	w = open(t, EventsConfig{Sink: parseURL(t, r.URL), Required: true})
+	w = open(t, EventsConfig{Sink: parseURL(t, r.URL)})
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	err := w.Deliver(ctx, numbered(t, 0))
+	sent, err := w.Deliver(ctx, required(t, 0))
 	if err == nil || !strings.Contains(err.Error(), "cannot be reached: tls: failed to verify certificate") {
 		t.Error(err)
 	}
-	checkSent(t, err, false)
-}
-
-func checkSent(t testing.TB, err error, want bool) {
-	t.Helper()
-	var u *Undelivered
-	if !errors.As(err, &u) || u.Sent() != want {
-		t.Errorf("%v: sent %t, want %t", err, !want, want)
+	if sent {
+		t.Error("sent")
 	}
 }
 
@@ -350,12 +359,12 @@ func TestRequired(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newReceiver(t, test.script...)
-			w := open(t, EventsConfig{Sink: parseURL(t, strings.Replace(r.URL, "//", "//user:s3cret@", 1)+"/x?s3cret"), Required: true})
+			w := open(t, EventsConfig{Sink: parseURL(t, strings.Replace(r.URL, "//", "//user:s3cret@", 1)+"/x?s3cret")})
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
-			rec := numbered(t, 0)
+			rec := required(t, 0)
 			start := time.Now()
-			err := w.Deliver(ctx, rec)
+			sent, err := w.Deliver(ctx, rec)
 			if time.Since(start) > 2*time.Second {
 				t.Errorf("took %s", time.Since(start))
 			}
@@ -367,7 +376,9 @@ func TestRequired(t *testing.T) {
 				t.Errorf("%d tries, want %d", tries, test.tries)
 			}
 			if err != nil {
-				checkSent(t, err, true)
+				if !sent {
+					t.Error("not sent")
+				}
 				w.want(t, 0, tries-1, 0, 0) // none is dropped: what it tells of is not to be
 				return
 			}
@@ -385,24 +396,25 @@ func TestRequiredWithoutAnAnswer(t *testing.T) {
 	closed := make(chan struct{})
 	r := newReceiver(t, func(http.ResponseWriter, *http.Request) { <-closed })
 	defer close(closed)
-	w := open(t, EventsConfig{Sink: parseURL(t, r.URL), Required: true})
+	w := open(t, EventsConfig{Sink: parseURL(t, r.URL)})
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	rec := numbered(t, 1)
-	err := w.Deliver(ctx, rec)
+	rec := required(t, 1)
+	sent, err := w.Deliver(ctx, rec)
 	if err == nil || !strings.HasPrefix(err.Error(), "event sink "+r.URL+" gave no answer within ") {
 		t.Fatal(err)
 	}
-	checkSent(t, err, true) // it may have arrived
+	if !sent {
+		t.Error("not sent: it may have arrived")
+	}
 
 	// The verdict that supersedes it has an id of its own, and goes as any other.
-	rec.Event += "/final"
+	rec.Plan.Event += "/final"
 	rec.Verdict = review.Verdict{Outcome: review.OutcomeRejected, Message: "amp: " + err.Error()}
 	rec.Run.Err, rec.Run.Patch, rec.Run.Stamp = err, nil, nil
-	if err := w.Deliver(t.Context(), rec); err != nil {
+	if err := answered(t.Context(), w.Recorder, rec); err != nil {
 		t.Error(err)
 	}
-	w.Record(t.Context(), rec)
 	w.flush(t)
 	w.want(t, 1, 0, 0, 0)
 	if diff := cmp.Diff([]string{"uid-0001/final"}, r.ids()); diff != "" {
@@ -416,23 +428,24 @@ func TestRequiredWithoutAConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
-	w := open(t, EventsConfig{Sink: parseURL(t, "http://"+listener.Addr().String()), Required: true})
+	w := open(t, EventsConfig{Sink: parseURL(t, "http://"+listener.Addr().String())})
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	err = w.Deliver(ctx, numbered(t, 1))
+	sent, err := w.Deliver(ctx, required(t, 1))
 	if err == nil || !strings.Contains(err.Error(), "cannot be reached: dial tcp 127.0.0.1:") {
 		t.Error(err)
 	}
-	checkSent(t, err, false)
+	if sent {
+		t.Error("sent")
+	}
 
 	over, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := newReceiver(t)
-	w = open(t, EventsConfig{Sink: parseURL(t, r.URL), Required: true})
-	err = w.Deliver(over, numbered(t, 1))
-	checkSent(t, err, false)
-	if r.tries.Load() != 0 {
-		t.Error("sent although there was no time")
+	w = open(t, EventsConfig{Sink: parseURL(t, r.URL)})
+	sent, err = w.Deliver(over, required(t, 1))
+	if err == nil || sent || r.tries.Load() != 0 {
+		t.Errorf("sent %t, error %v, although there was no time", sent, err)
 	}
 }
 
@@ -440,9 +453,9 @@ func TestRequiredWithoutAConnection(t *testing.T) {
 // request is repeated on a fresh one.
 func TestADeadConnectionIsNoFailure(t *testing.T) {
 	r := newReceiver(t, status(202), hangUp)
-	w := open(t, EventsConfig{Sink: parseURL(t, r.URL), Required: true})
+	w := open(t, EventsConfig{Sink: parseURL(t, r.URL)})
 	for i := range 2 {
-		if err := w.Deliver(t.Context(), numbered(t, i)); err != nil {
+		if _, err := w.Deliver(t.Context(), required(t, i)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -452,34 +465,42 @@ func TestADeadConnectionIsNoFailure(t *testing.T) {
 	}
 }
 
+// TestRequiredIsOfMutationsOnly: the events of other records go through the queue, and a dry run has none.
 func TestRequiredIsOfMutationsOnly(t *testing.T) {
 	r := newReceiver(t)
-	w := open(t, EventsConfig{Sink: parseURL(t, r.URL), Required: true})
-	rec := numbered(t, 1)
-	rec.Verdict = review.Verdict{Outcome: review.OutcomeUnchanged}
-	dryRun := numbered(t, 2)
-	dryRun.Event = ""
-	for _, rec := range []*review.Record{rec, dryRun} {
-		if err := w.Deliver(t.Context(), rec); err != nil || r.tries.Load() != 0 {
-			t.Error(err, r.tries.Load())
+	w := open(t, EventsConfig{Sink: parseURL(t, r.URL)})
+	unchanged := required(t, 1)
+	unchanged.Verdict = review.Verdict{Outcome: review.OutcomeUnchanged}
+	dryRun := required(t, 2)
+	dryRun.Plan.Event = ""
+	for _, rec := range []*review.Record{unchanged, dryRun} {
+		if rec.EventFirst() {
+			t.Errorf("the event %q of a review that ended %s must come first", rec.Plan.Event, rec.Verdict.Outcome)
 		}
+		w.Record(t.Context(), rec)
 	}
-	w.Record(t.Context(), rec)
-	w.Record(t.Context(), dryRun)
 	w.flush(t)
 	w.want(t, 1, 0, 0, 0)
+
+	if rec := required(t, 3); !rec.EventFirst() {
+		t.Error("the event of a mutation need not come first")
+	}
+	if rec := numbered(t, 4); rec.EventFirst() {
+		t.Error("the event of a mutation must come first although that is not required")
+	}
 }
 
+// TestEventsOff: without events there is nothing to wait for, and nothing that could be delivered.
 func TestEventsOff(t *testing.T) {
 	w := &Recorder{Metrics: NewMetrics(prometheus.NewRegistry(), "", func() int64 { return 0 }), Log: slog.New(slog.DiscardHandler)}
 	rec := numbered(t, 1)
-	if err := w.Deliver(t.Context(), rec); err != nil {
-		t.Error(err)
-	}
 	w.Record(t.Context(), rec)
 	w.Events.Flush(t.Context())
-	if allocs := testing.AllocsPerRun(100, func() { _ = w.Deliver(t.Context(), rec) }); allocs != 0 {
+	if allocs := testing.AllocsPerRun(100, func() { w.Record(t.Context(), rec) }); allocs != 0 {
 		t.Errorf("%v allocations", allocs)
+	}
+	if sent, err := w.Deliver(t.Context(), required(t, 1)); err == nil || sent {
+		t.Errorf("sent %t, error %v", sent, err)
 	}
 }
 
@@ -675,7 +696,7 @@ func TestTheQueueIsBoundedInBytes(t *testing.T) {
 		big := json.RawMessage(`{"spec":"` + strings.Repeat("x", 1<<20) + `"}`)
 		for i := range 20 {
 			rec := numbered(t, i)
-			rec.Level, rec.Review.Pod = review.LevelFull, big
+			rec.Plan.Level, rec.Review.Pod = review.LevelFull, big
 			w.Record(t.Context(), rec)
 			synctest.Wait() // becomes a message
 		}
@@ -794,10 +815,9 @@ func (panicking) encode(*event.Event) (*message, error) { panic("s3cret") }
 func TestAPanicCostsOneEvent(t *testing.T) {
 	w, s := scripted(t, 1, nil)
 	w.Events.to = panicking{s}
-	w.Events.required = true
 	w.Events.log = slog.New(slog.NewTextHandler(w.log, nil))
-	if err := w.Deliver(t.Context(), numbered(t, 0)); err == nil || err.Error() != "an error in amp itself: making the event: string" {
-		t.Error(err)
+	if sent, err := w.Deliver(t.Context(), required(t, 0)); err == nil || err.Error() != "an error in amp itself: making the event: string" || sent {
+		t.Error(sent, err)
 	}
 	w.flush(t)
 	if n := testutil.ToFloat64(w.Metrics.panics); n != 1 || strings.Contains(w.log.String(), "s3cret") {
@@ -808,20 +828,19 @@ func TestAPanicCostsOneEvent(t *testing.T) {
 // TestConcurrentUse is for the race detector.
 func TestConcurrentUse(t *testing.T) {
 	r := newReceiver(t, slices.Repeat([]func(http.ResponseWriter, *http.Request){status(503)}, 5)...)
-	w := open(t, EventsConfig{Sink: parseURL(t, r.URL), Required: true})
+	w := open(t, EventsConfig{Sink: parseURL(t, r.URL)})
 	var delivered atomic.Int64
 	var wg sync.WaitGroup
 	for g := range 8 {
 		wg.Go(func() {
 			for i := range 20 {
-				rec := numbered(t, 100*g+i)
+				rec := required(t, 100*g+i)
 				if i%2 == 0 {
 					rec.Verdict = review.Verdict{Outcome: review.OutcomeUnchanged}
 				}
-				if err := w.Deliver(t.Context(), rec); err != nil {
+				if err := answered(t.Context(), w.Recorder, rec); err != nil {
 					t.Error(err)
 				}
-				w.Record(t.Context(), rec)
 				delivered.Add(1)
 			}
 		})
@@ -909,16 +928,15 @@ func BenchmarkRecord(b *testing.B) {
 			defer server.Close()
 			w := &Recorder{Metrics: NewMetrics(prometheus.NewRegistry(), "", func() int64 { return 0 }), Log: slog.New(slog.DiscardHandler)}
 			if mode != "off" {
-				w.Events = NewEvents(EventsConfig{Sink: parseURL(b, server.URL), Required: mode == "required", Source: aSource, Metrics: w.Metrics, Log: w.Log})
+				w.Events = NewEvents(EventsConfig{Sink: parseURL(b, server.URL), Source: aSource, Metrics: w.Metrics, Log: w.Log})
 			}
 			rec := aReview(b)
-			rec.Event = strconv.Itoa(1)
+			rec.Plan.Event, rec.Plan.Required = strconv.Itoa(1), mode == "required"
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := w.Deliver(b.Context(), rec); err != nil {
+				if err := answered(b.Context(), w, rec); err != nil {
 					b.Fatal(err)
 				}
-				w.Record(b.Context(), rec)
 			}
 			b.StopTimer()
 			w.Events.Flush(b.Context())

@@ -59,14 +59,12 @@ func aMutation(t testing.TB) *review.Record {
 			Labels:      map[string]string{"l": "s3cret"},
 			Controller:  &review.Owner{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "jupyter", UID: "o"},
 			TraceParent: traceParent, PodUID: "", Stamp: "forged"},
-		Policy:        &review.Policy{},
-		Run:           review.Run{Steps: steps, Patch: patch, Stamp: stamp, Warnings: []string{"timeout is cut"}},
-		Verdict:       review.Verdict{Outcome: review.OutcomeMutated, Patch: patch},
-		Time:          time.Date(2026, 11, 23, 10, 0, 0, 123456789, time.FixedZone("CET", 3600)),
-		Took:          3500 * time.Microsecond,
-		FailurePolicy: review.Fail,
-		Event:         "uid-1",
-		Level:         review.LevelPatch,
+		Plan: review.Plan{Policy: &review.Policy{}, FailurePolicy: review.Fail, Event: "uid-1", Level: review.LevelPatch,
+			Warnings: []string{"timeout is cut"}},
+		Run:     review.Run{Steps: steps, Patch: patch, Stamp: stamp},
+		Verdict: review.Verdict{Outcome: review.OutcomeMutated, Patch: patch},
+		Time:    time.Date(2026, 11, 23, 10, 0, 0, 123456789, time.FixedZone("CET", 3600)),
+		Took:    3500 * time.Microsecond,
 	}
 }
 
@@ -111,7 +109,7 @@ func TestEventOfAMutation(t *testing.T) {
 	} {
 		t.Run(string(level), func(t *testing.T) {
 			rec := aMutation(t)
-			rec.Level = level
+			rec.Plan.Level = level
 			e := anEvent(t, rec)
 			if diff := cmp.Diff(want, string(e.Data())); diff != "" {
 				t.Errorf("data (-want +got):\n%s", diff)
@@ -172,16 +170,16 @@ func TestEvents(t *testing.T) {
 		}, kind: events.Denied, subject: "jhub/jupyter-*", endpoints: 2, message: "no GPUs left"},
 		"a failure under Ignore": {edit: func(rec *review.Record) {
 			failed(rec, review.OutcomeFailedOpen)
-			rec.FailurePolicy = review.Ignore
+			rec.Plan.FailurePolicy = review.Ignore
 		}, kind: events.FailedOpen, subject: "jhub/jupyter-*", endpoints: 2, message: "amp: endpoint https://other/: answered 500"},
 		"a Namespace with a bad value, and no Pod": {edit: func(rec *review.Record) {
 			rec.Review = &review.Review{UID: "uid-1", Phase: review.Mutate, Namespace: "x"}
-			rec.Run, rec.Level = review.Run{Err: errors.New("bad")}, review.LevelFull
+			rec.Run, rec.Plan.Level, rec.Plan.Warnings = review.Run{Err: errors.New("bad")}, review.LevelFull, nil
 			rec.Verdict = review.Verdict{Outcome: review.OutcomeRejected, Message: "amp: bad"}
 		}, kind: events.Rejected, subject: "x/", message: "amp: bad"},
 		"a validation": {edit: func(rec *review.Record) {
 			rec.Review.Phase, rec.Review.Name, rec.Review.PodUID, rec.Review.Stamp = review.Validate, "jupyter-x1", "pod-uid", "uid-0"
-			rec.Run = review.Run{}
+			rec.Run, rec.Plan.Warnings = review.Run{}, nil
 			rec.Verdict = review.Verdict{Outcome: review.OutcomeValidated}
 		}, kind: events.Validated, subject: "jhub/jupyter-x1", mutation: "uid-0", podUID: "pod-uid"},
 		"a validation under shadow": {edit: func(rec *review.Record) {
@@ -192,7 +190,7 @@ func TestEvents(t *testing.T) {
 		for _, level := range []review.Level{review.LevelMetadata, review.LevelPatch, review.LevelFull} {
 			t.Run(name+" at "+string(level), func(t *testing.T) {
 				rec := aMutation(t)
-				rec.Level = level
+				rec.Plan.Level = level
 				test.edit(rec)
 				e := anEvent(t, rec)
 				var d events.Data
@@ -215,22 +213,31 @@ func TestEvents(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("event (-want +got):\n%s", diff)
 				}
-				if strings.Contains(string(e.Data()), "s3cret") != (rec.Level == review.LevelFull && rec.Review.Pod != nil) {
-					t.Errorf("secrets at level %s: %s", rec.Level, e.Data())
+				if strings.Contains(string(e.Data()), "s3cret") != (rec.Plan.Level == review.LevelFull && rec.Review.Pod != nil) {
+					t.Errorf("secrets at level %s: %s", rec.Plan.Level, e.Data())
 				}
 			})
 		}
 	}
 }
 
+// TestEachOutcomeButSkippedHasAType: amp emits an event for every review that it did not skip.
+func TestEachOutcomeButSkippedHasAType(t *testing.T) {
+	for _, outcome := range review.Outcomes {
+		if eventType, ok := events.TypeOf(string(outcome)); ok != (outcome != review.OutcomeSkipped) {
+			t.Errorf("%s has the type %q", outcome, eventType)
+		}
+	}
+}
+
 func TestNoEvent(t *testing.T) {
 	for name, edit := range map[string]func(*review.Record){
-		"a review that was left alone": func(rec *review.Record) { rec.Verdict = review.Skip("") },
-		"no id":                        func(rec *review.Record) { rec.Event = "" },
-		"level None":                   func(rec *review.Record) { rec.Level = review.LevelNone },
-		"no level":                     func(rec *review.Record) { rec.Level = "" },
+		"a review that was left alone": func(rec *review.Record) { rec.Verdict = review.Verdict{Outcome: review.OutcomeSkipped} },
+		"no id":                        func(rec *review.Record) { rec.Plan.Event = "" },
+		"level None":                   func(rec *review.Record) { rec.Plan.Level = review.LevelNone },
+		"no level":                     func(rec *review.Record) { rec.Plan.Level = "" },
 		"a Pod that is no JSON": func(rec *review.Record) {
-			rec.Level, rec.Review.Pod = review.LevelFull, json.RawMessage(`{"s3cret`)
+			rec.Plan.Level, rec.Review.Pod = review.LevelFull, json.RawMessage(`{"s3cret`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -282,7 +289,7 @@ func TestTraceParent(t *testing.T) {
 // TestBinaryMode reads an event back as a receiver does who follows the HTTP binding.
 func TestBinaryMode(t *testing.T) {
 	rec := aMutation(t)
-	rec.Event, rec.Review.Namespace = `50% "Ünïcode"`+"\n€", "a b"
+	rec.Plan.Event, rec.Review.Namespace = `50% "Ünïcode"`+"\n€", "a b"
 	e, err := newEvent(rec, aSource, map[string]string{"team": "größe 1", "outcome": "overridden"})
 	if err != nil {
 		t.Fatal(err)
@@ -347,7 +354,7 @@ func BenchmarkEvent(b *testing.B) {
 	for _, level := range []review.Level{review.LevelMetadata, review.LevelPatch, review.LevelFull} {
 		b.Run(string(level), func(b *testing.B) {
 			rec := aReview(b)
-			rec.Level = level
+			rec.Plan.Level = level
 			to := &sink{header: http.Header{"User-Agent": {"amp"}}}
 			var m *message
 			b.ReportAllocs()

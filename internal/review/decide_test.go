@@ -23,6 +23,20 @@ func endpoint(t testing.TB, text string) review.Endpoint {
 	return review.NewEndpoint(u)
 }
 
+// skip is the plan to skip a review, with a warning unless that is empty.
+func skip(warning string) *review.Plan {
+	plan := &review.Plan{Policy: &review.Policy{}, Skip: true}
+	if warning != "" {
+		plan.Warnings = []string{review.Warning(warning)}
+	}
+	return plan
+}
+
+// skipped is the verdict of that plan.
+func skipped(warning string) review.Verdict {
+	return review.Decide(&review.Review{Phase: review.Mutate}, skip(warning), &review.Run{})
+}
+
 // TestDecide is the truth table in the doc comment of Decide, row by row.
 func TestDecide(t *testing.T) {
 	e := endpoint(t, "http://user:pw@hook.svc/mutate?token=s3cret")
@@ -87,8 +101,8 @@ func TestDecide(t *testing.T) {
 		"a validation that passes, under shadow":                 {validate, shadow, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := review.Decide(&review.Record{Review: test.r, Policy: test.p, Run: test.run,
-				FailurePolicy: review.FailurePolicyFor(test.r, test.p, test.byDefault)})
+			plan := review.Plan{Policy: test.p, FailurePolicy: review.FailurePolicyFor(test.r, test.p, test.byDefault)}
+			got := review.Decide(test.r, &plan, &test.run)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("verdict (-want +got):\n%s", diff)
 			}
@@ -103,7 +117,7 @@ func TestExplanation(t *testing.T) {
 	refused := review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "no GPUs left"}}
 	shadow := &review.Policy{Shadow: true}
 	for name, test := range map[string]struct {
-		op     review.Phase
+		phase  review.Phase
 		p      *review.Policy
 		run    review.Run
 		policy review.FailurePolicy
@@ -122,16 +136,17 @@ func TestExplanation(t *testing.T) {
 		"a refusal in shadow mode":             {review.Validate, shadow, refused, review.Ignore, "amp: dry run, validate: shadow mode, else refused: no GPUs left"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rec := &review.Record{Review: &review.Review{Phase: test.op}, Policy: test.p, Run: test.run, FailurePolicy: test.policy}
-			rec.Verdict = review.Decide(rec)
-			if got := review.Explanation(rec); got != test.want {
+			r, plan := &review.Review{Phase: test.phase}, &review.Plan{Policy: test.p, FailurePolicy: test.policy}
+			verdict := review.Decide(r, plan, &test.run)
+			if got := review.Explanation(r, plan, &test.run, &verdict); got != test.want {
 				t.Errorf("%q, not %q", got, test.want)
 			}
 		})
 	}
 	for warning, want := range map[string]string{"": "amp: dry run, mutate: left alone", "no endpoint": ""} {
-		rec := &review.Record{Review: &review.Review{Phase: review.Mutate}, Policy: &review.Policy{}, Verdict: review.Skip(warning)}
-		if got := review.Explanation(rec); got != want {
+		r, plan := &review.Review{Phase: review.Mutate}, skip(warning)
+		verdict := review.Decide(r, plan, &review.Run{})
+		if got := review.Explanation(r, plan, &review.Run{}, &verdict); got != want {
 			t.Errorf("of a skipped review: %q, not %q", got, want)
 		}
 	}
@@ -151,7 +166,7 @@ func TestIgnoredWarningKeepsEndpointAndCauseWithin120Characters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := review.Run{Steps: []review.Step{{Endpoint: endpoint(t, test.endpoint), Err: errors.New(test.cause)}}}
-			v := review.Decide(&review.Record{Review: &review.Review{Phase: review.Mutate}, Policy: &review.Policy{}, Run: run, FailurePolicy: review.Ignore, Event: test.event})
+			v := review.Decide(&review.Review{Phase: review.Mutate}, &review.Plan{Policy: &review.Policy{}, FailurePolicy: review.Ignore, Event: test.event}, &run)
 			if n := utf8.RuneCountInString(v.Warnings[0]); n > 120 {
 				t.Errorf("%d characters", n)
 			}
@@ -169,9 +184,9 @@ func TestWrite(t *testing.T) {
 		rec  review.Record
 		want string
 	}{
-		"a skipped review": {review.Record{Verdict: review.Skip("")},
+		"a skipped review": {review.Record{Verdict: skipped("")},
 			`{"uid":"u","allowed":true}`},
-		"a skipped review with a warning": {review.Record{Verdict: review.Skip("not a Pod")},
+		"a skipped review with a warning": {review.Record{Verdict: skipped("not a Pod")},
 			`{"uid":"u","allowed":true,"warnings":["amp: not a Pod"]}`},
 		"a mutation": {review.Record{Run: review.Run{Steps: steps}, Verdict: review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{{Op: "add", Path: "/a", Value: json.RawMessage(`""`)}, {Op: "remove", Path: "/b"}}}},
 			`{"uid":"u","allowed":true,"patch":[{"op":"add","path":"/a","value":""},{"op":"remove","path":"/b"}],"patchType":"JSONPatch","auditAnnotations":{"endpoint":"https://a/mutate http://b","outcome":"mutated"}}`},
