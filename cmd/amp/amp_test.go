@@ -27,8 +27,8 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 )
 
-// TestMain makes two programs of this test: amp, and one whose main knows nothing of it but its import path,
-// as a buildpack's does.
+// TestMain makes two programs of this test: amp, and one whose main knows only amp's import path, like the main that a
+// buildpack writes.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"amp": main,
@@ -41,31 +41,31 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs the stories in testdata: amp as a program, with a file of namespaces and endpoints that
-// behave and misbehave. The commands they use:
+// TestScripts runs the scripts in testdata: amp as a program, with a file of namespaces, and with endpoints that work or
+// fail. The commands that they use:
 //
 //	freeport NAME...              sets each variable to a free port
 //	endpoint NAME KIND [ARG...]   serves an endpoint on loopback, $NAME is its host:port; see startEndpoint
 //	expand FILE                   replaces $variables in a file
 //	certificate CERT KEY          writes a certificate for loopback, which the commands here trust, and its key
 //	await URL STATUS              waits until URL answers with STATUS
-//	review FILE URL [NAMESPACE]   posts a recorded review, as if made in NAMESPACE, and prints the answer as a
-//	                              person would tell it
-//	both FILE URL NAMESPACE       the same under either failure policy, to URL/fail and URL/ignore
+//	review FILE URL [NAMESPACE]   posts a recorded review, as if made in NAMESPACE, and prints the answer, one line for
+//	                              each thing it says
+//	both FILE URL NAMESPACE       the same under both failure policies, to URL/fail and URL/ignore
 //	begin NAME FILE URL [NAMESPACE]   posts a review and returns as soon as endpoint NAME, which waits, has it
-//	finish NAME                   has endpoint NAME answer, and prints what came of the review
+//	finish NAME                   lets endpoint NAME answer, and prints the answer of the review
 //	request METHOD URL [TYPE [FILE]]   makes any request and prints status and body
 //	terminate                     sends SIGTERM to every program in the background
-//	seen NAME                     prints the last request that endpoint NAME had
+//	seen NAME                     prints the last request that endpoint NAME got
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
 		UpdateScripts: os.Getenv("AMP_UPDATE") != "",
 		Setup: func(env *testscript.Env) error {
-			env.Setenv("FUNCTION_TARGET", "") // as on a machine that has never heard of it
+			env.Setenv("FUNCTION_TARGET", "") // as on a machine where it is not set
 			env.Setenv("AMP_METRICS_ADDR", "off")
 			env.Setenv("AMP_ENDPOINT_ALLOW", "127.0.0.0/8")
-			env.Setenv("AMP_TIMEOUT", "10s") // but where a story is about being late
+			env.Setenv("AMP_TIMEOUT", "10s") // unless a script is about late answers
 			env.Values[serversKey{}] = servers{}
 			cases, err := filepath.Glob("testdata/*.review.json")
 			if err != nil {
@@ -99,7 +99,7 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// known is a server with the certificate that all of package httptest have.
+// known is a server with the certificate that all servers of package httptest have.
 var known = sync.OnceValue(func() *httptest.Server {
 	server := httptest.NewTLSServer(http.NotFoundHandler())
 	server.Close()
@@ -135,8 +135,8 @@ type server struct {
 	addr string
 	last string
 
-	// Of one that waits: entered and release are closed when its request has come and when it may answer;
-	// result is what came of the review.
+	// For a server that waits: entered is closed when its request has arrived, release when it may answer; result is the
+	// answer of the review.
 	entered, release chan struct{}
 	result           chan result
 }
@@ -162,7 +162,7 @@ func freeport(ts *testscript.TestScript, _ bool, args []string) {
 //	hangs                      until its caller gives up
 //	redirects                  to itself
 //	is-huge                    more than 1 MiB
-//	is-down                    nobody listens
+//	is-down                    no server listens there
 //
 // With -tls before its name it is served over TLS, and $NAME_CA is the PEM of the CA to trust.
 func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
@@ -219,7 +219,7 @@ func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 			s.last = describe(r, body)
 			answer(w, r)
 		}))
-		ready.Config.ErrorLog = log.New(io.Discard, "", 0) // that amp trusts it not, the script says
+		ready.Config.ErrorLog = log.New(io.Discard, "", 0) // the scripts check whether amp trusts it
 		start(ready)
 		ts.Defer(ready.Close)
 		s.addr = ready.Listener.Addr().String()
@@ -231,7 +231,7 @@ func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	serversOf(ts)[args[0]] = s
 }
 
-// describe tells a request as a story compares it: the headers that amp sets, and what came as the body.
+// describe writes a request in the form that scripts compare: the headers that amp sets, and the body.
 func describe(r *http.Request, body []byte) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL.RequestURI())
@@ -261,7 +261,7 @@ func seen(ts *testscript.TestScript, _ bool, args []string) {
 
 func terminate(ts *testscript.TestScript, _ bool, _ []string) {
 	for _, program := range ts.BackgroundCmds() {
-		// One that has ended already is the script's to judge.
+		// An error means that the program has ended already, which the script checks.
 		_ = program.Process.Signal(syscall.SIGTERM)
 	}
 }
@@ -351,12 +351,12 @@ func finish(ts *testscript.TestScript, _ bool, args []string) {
 	_, _ = io.WriteString(ts.Stdout(), r.told)
 }
 
-// post sends a review and tells the answer, in which the servers have their names.
+// post sends a review and returns the text of its answer, with the servers' names instead of their addresses.
 func post(ts *testscript.TestScript, review, url string, namespace ...string) string {
 	told, err := send(review, url, namespace...)
 	ts.Check(err)
 	for name, s := range serversOf(ts) {
-		told = strings.ReplaceAll(told, s.addr, name) // ports differ from run to run
+		told = strings.ReplaceAll(told, s.addr, name) // ports differ between runs
 	}
 	return told
 }
@@ -387,7 +387,7 @@ func send(review, url string, namespace ...string) (string, error) {
 	return tell(&answer)
 }
 
-// tell writes an answer for people, a line for each thing it says.
+// tell writes an answer as text, one line for each thing it says.
 func tell(answer *admissionv1.AdmissionReview) (string, error) {
 	r := answer.Response
 	var b strings.Builder

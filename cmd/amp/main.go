@@ -9,12 +9,12 @@ import (
 	"github.com/txn2/amp/internal/serve"
 )
 
-const usage = `amp, the Kubernetes Admission Mutation Proxy: hands every new Pod to the HTTP endpoint that its
-Namespace names and answers the API server with the patch that comes back.
+const usage = `amp is the Kubernetes Admission Mutation Proxy. It forwards each new Pod to the HTTP endpoint that the
+Pod's Namespace names, and answers the API server with the patch that the endpoint returned.
 
 usage: amp [--help | --version]
 
-It is configured by environment variables (name, default, meaning):
+amp reads its configuration only from the environment (name, default, meaning):
 
 `
 
@@ -28,8 +28,8 @@ func main() {
 	}
 }
 
-// flags answers --help and --version. Anything else is a mistake: amp takes its settings from the
-// environment only.
+// flags answers --help and --version, and returns the exit code. Any other argument is a mistake: amp reads its
+// configuration only from the environment.
 func flags(args []string) int {
 	if len(args) == 1 {
 		switch args[0] {

@@ -76,7 +76,7 @@ func TestScreen(t *testing.T) {
 		`the user sees: container "notebook" uses image "quay.io/jupyter/base-notebook:latest"`)
 	awaitEvent(t, regexp.MustCompile(`(http://\S+/audit/)\?event=(\S+)`).FindStringSubmatch(text))
 	if strings.Contains(text, "\x1b") {
-		t.Error("it is coloured, although this is no terminal")
+		t.Error("it is coloured, although this is not a terminal")
 	}
 
 	// The curls it prints, as a newcomer would paste them.
@@ -100,7 +100,7 @@ func TestScreen(t *testing.T) {
 	}
 }
 
-func TestYourOwnEndpointInTheSamplesPlace(t *testing.T) {
+func TestYourOwnEndpointInsteadOfTheSample(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer string
 		want   []string
@@ -127,8 +127,7 @@ func TestYourOwnEndpointInTheSamplesPlace(t *testing.T) {
 	}
 }
 
-// TestReadmeEndpoints runs the README's first endpoints as they stand there, but for the port, and puts them
-// in the sample's place.
+// TestReadmeEndpoints runs the README's first endpoints, with another port, instead of the sample.
 func TestReadmeEndpoints(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {
@@ -176,7 +175,7 @@ func TestReadmeEndpoints(t *testing.T) {
 	}
 }
 
-// awaitEvent waits until the audit page whose address the screen shows has the event that it shows.
+// awaitEvent waits until the audit page has the event; address is that of the page and of the event, from the screen.
 func awaitEvent(t *testing.T, address []string) {
 	t.Helper()
 	if address == nil {

@@ -153,7 +153,7 @@ func TestRequest(t *testing.T) {
 			},
 		},
 		{
-			name:   "nobody, and a trace that is none",
+			name:   "no user, and a trace that is not valid",
 			review: review.Review{UID: "u", Phase: review.Mutate, Namespace: "n", Name: "p", TraceParent: "a\nb", TraceState: "a=1"},
 			step:   1,
 			want: http.Header{
@@ -281,7 +281,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// script is a server that treats its connections as it is told, the last instruction for all that follow.
+// script is a server that runs one step for each connection, and the last step for all further ones.
 func script(t *testing.T, steps ...func(net.Conn)) (address string, connections *atomic.Int32) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -304,7 +304,7 @@ func script(t *testing.T, steps ...func(net.Conn)) (address string, connections 
 	return listener.Addr().String(), connections
 }
 
-// answer reads a request and says text.
+// answer reads a request and sends text.
 func answer(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		req, err := http.ReadRequest(bufio.NewReader(conn))
@@ -370,7 +370,7 @@ func TestRetry(t *testing.T) {
 		})
 	}
 
-	t.Run("nobody listens", func(t *testing.T) {
+	t.Run("no server listens", func(t *testing.T) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -533,7 +533,7 @@ func TestForbidden(t *testing.T) {
 	}
 }
 
-// dns is a resolver whose answers for IPv4 are what lookup says at that moment; there are none for IPv6.
+// dns is a resolver that answers for IPv4 what lookup returns at that moment, and nothing for IPv6.
 func dns(lookup func(name string) []string) *net.Resolver {
 	return &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe() // not a PacketConn: framed as over TCP
@@ -576,7 +576,7 @@ func dnsReply(query []byte, lookup func(string) []string) []byte {
 	return reply
 }
 
-// A name that answers differently each time reaches only what may be reached, whatever it said before.
+// A name whose address changes reaches only addresses that amp may call.
 func TestRebinding(t *testing.T) {
 	srv := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Connection", "close")
@@ -617,13 +617,13 @@ func TestRebinding(t *testing.T) {
 	_, failure := call(t, c, "http://no.example:"+port)
 	wantFailure(t, failure, review.ResultUnreachable, "its name cannot be looked up: no such host")
 
-	// The first address is refused, nobody listens at the second.
+	// The first address is refused; at the second, no server listens.
 	now.Store("127.0.0.2 127.0.0.1")
 	_, failure = call(t, c, "http://ep.example:1")
 	wantFailure(t, failure, review.ResultUnreachable, "connecting: no answer at any address that amp may call")
 }
 
-// A kubeconfig may give the API server's name; its addresses are refused under any other name.
+// A kubeconfig may give the API server's name. amp calls its addresses under no other name either.
 func TestAPIServerByName(t *testing.T) {
 	srv := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(204) })
 	_, port, _ := net.SplitHostPort(srv.Listener.Addr().String())
@@ -689,7 +689,7 @@ func TestFailureKeepsItsCause(t *testing.T) {
 	}
 }
 
-// log collects what the client warns of.
+// log collects the client's warnings.
 type log struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -707,7 +707,7 @@ func (l *log) String() string {
 	return l.text.String()
 }
 
-// discard is for servers that would complain of what is done to them on purpose.
+// discard is the log of servers that would report the faults that a test causes on purpose.
 var discard = stdlog.New(io.Discard, "", 0)
 
 func (l *log) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
@@ -744,7 +744,7 @@ func BenchmarkCall(b *testing.B) {
 			}
 		})
 	})
-	// What net/http itself takes for such a request, to hold the others against.
+	// The time of net/http itself for such a request, for comparison.
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
 	bare := func(b *testing.B) {
 		req, _ := http.NewRequest("POST", srv.URL, strings.NewReader(string(body)))

@@ -151,7 +151,7 @@ func TestTrust(t *testing.T) {
 	_, failure = call(t, c, "http://ep.example:"+port)
 	wantFailure(t, failure, review.ResultStatus, "answered 400 Bad Request")
 
-	// A bundle that is no good changes nothing but the log.
+	// A bundle without a certificate changes only the log.
 	write(t, []byte("rubbish"), bundle)
 	if _, failure := call(t, c, "https://ep.example:"+port); failure != nil {
 		t.Errorf("with the last good bundle: %v", failure)
@@ -161,7 +161,7 @@ func TestTrust(t *testing.T) {
 		t.Errorf("warned %d times: %s", n, warnings)
 	}
 
-	// A new one holds at once, for connections that are open too.
+	// A new bundle holds at once, also for open connections.
 	write(t, other.pem, bundle)
 	_, failure = call(t, c, "https://ep.example:"+port)
 	wantFailure(t, failure, review.ResultUnreachable, "its certificate is signed by an authority that amp does not know (AMP_ENDPOINT_CA)")
@@ -190,7 +190,7 @@ func TestCredentials(t *testing.T) {
 	})
 	_, plainPort, _ := net.SplitHostPort(plain.Listener.Addr().String())
 
-	// One after the other on one client: a connection that carries a certificate must not be lent.
+	// One after the other on one client: a connection on which amp showed its certificate must not serve another host.
 	for _, step := range []struct{ name, host, authorization, client string }{
 		{"a named host gets both", "named.example", "Bearer token-one", "amp one"},
 		{"one in an allowed range gets none", "other.example", "", ""},
@@ -214,7 +214,7 @@ func TestCredentials(t *testing.T) {
 	cert, key = ca.issue(t, "amp two")
 	write(t, cert, config.CertFile)
 	if call(t, c, "https://named.example:"+port); last() != (seen{"HTTP/2.0", "Bearer token-two", "amp one"}) {
-		t.Error("while the key is missing, the old certificate is to be used")
+		t.Error("while the key is missing, the old certificate must be used")
 	}
 	write(t, key, config.KeyFile)
 	if call(t, c, "https://named.example:"+port); last() != (seen{"HTTP/2.0", "Bearer token-two", "amp two"}) {

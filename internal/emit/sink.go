@@ -22,11 +22,11 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// message is an event as it goes over the wire.
+// message is an event in the form in which it is sent.
 type message struct {
 	id     string
 	header http.Header // of the event in binary mode
-	body   []byte      // its data; without a sink the whole event and a newline
+	body   []byte      // the event's data; without a sink the whole event and a newline
 }
 
 // size is roughly the memory that the message takes.
@@ -68,7 +68,7 @@ func (w writer) encode(e *event.Event) (*message, error) {
 	return &message{id: e.ID(), body: line.Bytes()}, nil
 }
 
-// send makes one Write of a line. Only one goroutine calls it.
+// send writes a line with one Write. Only one goroutine calls it.
 func (w writer) send(_ context.Context, m *message) verdict {
 	if _, err := w.to.Write(m.body); err != nil {
 		return verdict{cause: "could not be written: " + err.Error()}
@@ -93,6 +93,10 @@ const (
 
 // newSink returns the sink at u, whose certificate is verified by roots (nil: the system's).
 func newSink(u *url.URL, roots *x509.CertPool, userAgent string) *sink {
+	if roots == nil && u.Scheme == "https" {
+		// Read the system's roots now. Otherwise crypto/tls reads them in the first handshake, in which a review may wait.
+		_, _ = x509.SystemCertPool()
+	}
 	transport := outbound.NewTransport(roots)
 	transport.Proxy = http.ProxyFromEnvironment
 	transport.DialContext = (&net.Dialer{Timeout: outbound.ConnectTimeout}).DialContext

@@ -1,6 +1,6 @@
-// Package reload keeps a value that is made of files up to date: a certificate and its key, a CA bundle, a
-// token. It has no goroutine and no timer: whoever asks for the value makes it look at the files, a few
-// microseconds each, and they are read only when one of them changed.
+// Package reload keeps a value that is made of files up to date: a certificate and its key, a CA bundle, a token. It has
+// no goroutine and no timer: each call that asks for the value checks the files, which takes a few microseconds each,
+// and reads them only when one of them has changed.
 package reload
 
 import (
@@ -19,22 +19,22 @@ type Files[T any] struct {
 	parse  func(contents [][]byte) (T, error)
 	failed func(error)
 
-	reading sync.Mutex // held by the one who reads; the others do not wait for it
+	reading sync.Mutex // held by the call that reads the files; other calls do not wait for it
 	state   atomic.Pointer[state[T]]
 }
 
-// state is what is known of the files; it is replaced, never changed.
+// state is what the last reading found. It is replaced, never changed.
 type state[T any] struct {
-	value   T     // the last good one
-	err     error // why the files as they are now make no value
+	value   T     // the last good value
+	err     error // why the files as they are now give no value
 	stamps  []fs.FileInfo
 	sum     [sha256.Size]byte
-	settled bool // nothing could still be written within the time stamps of stamps
+	settled bool // the files are so old that another write would change stamps
 }
 
-// New reads the files at paths and returns the value that parse makes of their contents, which come in the
-// same order. Whenever the files have changed and make no value any more, failed is told once (nil: nobody
-// is), and the last good value stays. An error is that of the first reading.
+// New reads the files at paths and makes their value: parse gets their contents in the same order. When the files change
+// and parse fails, the last good value stays, and New calls failed once for that change, unless failed is nil. New
+// returns the error of the first reading.
 func New[T any](parse func(contents [][]byte) (T, error), failed func(error), paths ...string) (*Files[T], error) {
 	f := &Files[T]{paths: paths, parse: parse, failed: failed}
 	first := f.read(nil, f.stat())
@@ -45,16 +45,16 @@ func New[T any](parse func(contents [][]byte) (T, error), failed func(error), pa
 	return f, nil
 }
 
-// Get returns the value of the files as they are now or, where they make none, the last good one.
+// Get returns the value of the files as they are now, or the last good value if they give none.
 func (f *Files[T]) Get() T {
 	value, _ := f.Load()
 	return value
 }
 
-// Load is [Files.Get] for those who must not go on with a value that is out of date: the error says why the
-// files as they are now make none.
+// Load is like [Files.Get], for a caller that must not use a value that is out of date: the error says why the files as
+// they are now give no value.
 //
-// While somebody else reads changed files, Load returns what was good before instead of waiting.
+// While another call reads changed files, Load returns the value from before instead of waiting.
 func (f *Files[T]) Load() (T, error) {
 	now := f.state.Load()
 	if stamps := f.stat(); !now.settled || !same(now.stamps, stamps) {
@@ -70,7 +70,7 @@ func (f *Files[T]) refresh(stamps []fs.FileInfo) *state[T] {
 	defer f.reading.Unlock()
 	before := f.state.Load()
 	if before.settled && same(before.stamps, stamps) {
-		return before // somebody was faster
+		return before // another call has read them in the meantime
 	}
 	now := f.read(before, stamps)
 	f.state.Store(now)
@@ -80,9 +80,8 @@ func (f *Files[T]) refresh(stamps []fs.FileInfo) *state[T] {
 	return now
 }
 
-// stat returns what the files look like, nil for one that cannot be looked at. It follows links: a volume
-// of Kubernetes is changed by swapping one. It comes before the reading, so that a change in between shows
-// the next time.
+// stat returns the state of each file, nil if it has none. It follows symbolic links, because the kubelet changes a volume
+// by replacing one. It is called before the files are read, so that a change in between is noticed the next time.
 func (f *Files[T]) stat() []fs.FileInfo {
 	stamps := make([]fs.FileInfo, len(f.paths))
 	for i, path := range f.paths {
@@ -93,9 +92,9 @@ func (f *Files[T]) stat() []fs.FileInfo {
 	return stamps
 }
 
-// settleTime is how old a file must be before its time stamp is believed: a file system counts in ticks of
-// some milliseconds, and what is written twice within one looks unchanged. Until then it is read again, and
-// its contents are compared.
+// settleTime is how old a file must be before its time stamp shows a change for certain: a file system counts in ticks of
+// some milliseconds, and a second write within one tick leaves the time stamp as it was. A younger file is read again,
+// and its contents are compared.
 const settleTime = 50 * time.Millisecond
 
 func (f *Files[T]) read(before *state[T], stamps []fs.FileInfo) *state[T] {
@@ -108,7 +107,7 @@ func (f *Files[T]) read(before *state[T], stamps []fs.FileInfo) *state[T] {
 		}
 		var err error
 		if contents[i], err = os.ReadFile(path); err != nil && now.err == nil {
-			now.err = err // it names the file
+			now.err = err // os names the file in it
 		}
 		fmt.Fprintf(sum, "%t %d\n", err == nil, len(contents[i]))
 		sum.Write(contents[i])
@@ -117,7 +116,7 @@ func (f *Files[T]) read(before *state[T], stamps []fs.FileInfo) *state[T] {
 
 	switch {
 	case before != nil && before.sum == now.sum:
-		now.value, now.err = before.value, before.err // touched, not changed
+		now.value, now.err = before.value, before.err // the contents are the same
 		return now
 	case now.err == nil:
 		now.value, now.err = f.parse(contents)

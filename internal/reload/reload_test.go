@@ -145,8 +145,8 @@ func TestFirstReadingFails(t *testing.T) {
 	}
 }
 
-// Whoever asks while another parses gets the value before, at once.
-func TestSlowParseBlocksNobody(t *testing.T) {
+// A call while another one parses gets the value from before, at once.
+func TestSlowParseBlocksNoOtherCall(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	write(t, path, "one")
 	parsing, finish := make(chan struct{}), make(chan struct{})
@@ -169,7 +169,7 @@ func TestSlowParseBlocksNobody(t *testing.T) {
 	}
 	close(finish)
 	if got := <-slow; got != "two" {
-		t.Errorf("value %q for whoever parsed", got)
+		t.Errorf("value %q for the call that parsed", got)
 	}
 	if got := files.Get(); got != "two" {
 		t.Errorf("value %q after", got)

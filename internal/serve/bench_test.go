@@ -17,9 +17,9 @@ import (
 	"github.com/txn2/amp/internal/serve"
 )
 
-// BenchmarkReview sends a recorded review over HTTP through amp, with everything on but events, and through
-// a bare forwarder: decode the envelope, POST the Pod, answer. Both ask the same endpoint in the
-// same run; amp/bare is the ratio of their throughputs.
+// BenchmarkReview sends a recorded review over HTTP through amp, with everything on except events, and through a bare
+// forwarder, which decodes the envelope, POSTs the Pod and answers. Both call the same endpoint in the same run; amp/bare
+// is the ratio of their throughputs.
 func BenchmarkReview(b *testing.B) {
 	const patch = `[{"op":"add","path":"/metadata/annotations/a","value":"b"},{"op":"add","path":"/spec/containers/0/env/-","value":{"name":"A","value":"b"}}]`
 	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,7 +43,7 @@ func BenchmarkReview(b *testing.B) {
 	if err := os.WriteFile(file, []byte(manifest), 0o600); err != nil {
 		b.Fatal(err)
 	}
-	// The log line of each review is written, to a terminal nobody looks at.
+	// amp writes the log line of each review, but not to this terminal.
 	stderr := os.Stderr
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	if err != nil {
@@ -76,7 +76,7 @@ func BenchmarkReview(b *testing.B) {
 		}
 		return time.Since(start)
 	}
-	// One after the other, in turns, so that whatever else the machine does meets both.
+	// One after the other, in turns, so that other work of the machine slows both.
 	var ampTook, bareTook time.Duration
 	for b.Loop() {
 		bareTook += send(b, bare.URL)

@@ -87,7 +87,7 @@ func TestLoad(t *testing.T) {
 			func(c *serve.Config) bool {
 				return c.EndpointAllow.String() == "*.svc 10.0.0.0/8 hook:8080"
 			}},
-		"under Knative TLS is not in the way of plain HTTP": {map[string]string{"K_SERVICE": "amp", "AMP_TLS": "self", "PORT": "9000"},
+		"under Knative, plain HTTP beside TLS": {map[string]string{"K_SERVICE": "amp", "AMP_TLS": "self", "PORT": "9000"},
 			func(c *serve.Config) bool { return c.TLS == serve.TLSSelf && c.Port == "9000" && c.Knative }},
 		"names and addresses for the certificate": {map[string]string{"AMP_TLS": "self", "AMP_TLS_DNS_NAMES": "amp.amp-system.svc,127.0.0.1 ::1"},
 			func(c *serve.Config) bool {
@@ -241,17 +241,17 @@ func TestLoadOfTheEventSink(t *testing.T) {
 		"overrides with nothing": {env: map[string]string{"K_CE_OVERRIDES": `{}`}, want: func(c *serve.Config) bool { return c.EventExtensions == nil }},
 		"overrides with null":    {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":null}`}, want: func(c *serve.Config) bool { return c.EventExtensions == nil }},
 
-		"a sink that is not a URL": {env: map[string]string{"K_SINK": "http://a b/"}, bad: []string{"K_SINK: allowed: an http or https URL"}},
-		"a sink without scheme":    {env: map[string]string{"K_SINK": "user:s3cret@broker:80"}, bad: []string{"K_SINK"}},
-		"a sink of another kind":   {env: map[string]string{"K_SINK": "ftp://broker"}, bad: []string{"K_SINK"}},
-		"a sink without a host":    {env: map[string]string{"K_SINK": "http:///x"}, bad: []string{"K_SINK"}},
-		"overrides that are none":  {env: map[string]string{"K_CE_OVERRIDES": `s3cret`}, bad: []string{"K_CE_OVERRIDES"}},
-		"an override of a number":  {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"a":1}}`}, bad: []string{"K_CE_OVERRIDES"}},
-		"an override with a dash":  {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"a-b":"1"}}`}, bad: []string{`K_CE_OVERRIDES: extension "a-b"`}},
-		"an override in capitals":  {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"A":"1"}}`}, bad: []string{"K_CE_OVERRIDES"}},
-		"an override of the id":    {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"id":"1"}}`}, bad: []string{`K_CE_OVERRIDES: extension "id"`}},
-		"no certificate":           {env: map[string]string{"K_SINK": "https://broker", "K_CA_CERTS": "s3cret"}, bad: []string{"K_CA_CERTS"}},
-		"required, no sink":        {env: map[string]string{"AMP_EVENTS": "required"}, bad: []string{"AMP_EVENTS=required needs K_SINK"}},
+		"a sink that is not a URL":    {env: map[string]string{"K_SINK": "http://a b/"}, bad: []string{"K_SINK: allowed: an http or https URL"}},
+		"a sink without scheme":       {env: map[string]string{"K_SINK": "user:s3cret@broker:80"}, bad: []string{"K_SINK"}},
+		"a sink of another kind":      {env: map[string]string{"K_SINK": "ftp://broker"}, bad: []string{"K_SINK"}},
+		"a sink without a host":       {env: map[string]string{"K_SINK": "http:///x"}, bad: []string{"K_SINK"}},
+		"overrides that are not JSON": {env: map[string]string{"K_CE_OVERRIDES": `s3cret`}, bad: []string{"K_CE_OVERRIDES"}},
+		"an override of a number":     {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"a":1}}`}, bad: []string{"K_CE_OVERRIDES"}},
+		"an override with a dash":     {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"a-b":"1"}}`}, bad: []string{`K_CE_OVERRIDES: extension "a-b"`}},
+		"an override in capitals":     {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"A":"1"}}`}, bad: []string{"K_CE_OVERRIDES"}},
+		"an override of the id":       {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"id":"1"}}`}, bad: []string{`K_CE_OVERRIDES: extension "id"`}},
+		"no certificate":              {env: map[string]string{"K_SINK": "https://broker", "K_CA_CERTS": "s3cret"}, bad: []string{"K_CA_CERTS"}},
+		"required, no sink":           {env: map[string]string{"AMP_EVENTS": "required"}, bad: []string{"AMP_EVENTS=required needs K_SINK"}},
 		"all wrong": {env: map[string]string{"K_SINK": "x", "K_CA_CERTS": "y", "K_CE_OVERRIDES": "z", "AMP_EVENTS_SOURCE": "\x00"},
 			bad: []string{"K_SINK", "K_CE_OVERRIDES", "K_CA_CERTS", "AMP_EVENTS_SOURCE"}},
 	} {
@@ -288,7 +288,7 @@ AMP_ENDPOINT_MAX_BYTES="-1": allowed: a number of bytes from 1 to 16777216`
 	}
 }
 
-// TestConfigDocIsTheTable holds docs/config.md against the code's own table; AMP_UPDATE=1 rewrites it.
+// TestConfigDocIsTheTable compares docs/config.md with the code's own table; AMP_UPDATE=1 rewrites it.
 func TestConfigDocIsTheTable(t *testing.T) {
 	path := filepath.Join("..", "..", "docs", "config.md")
 	var table bytes.Buffer

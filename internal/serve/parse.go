@@ -21,32 +21,16 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// setter parses a value that is not empty and puts it into a field. After an error the field is unchanged.
-type setter func(c *Config, value string) error
+// The functions of this file parse the value of a variable. With an error they return the zero value.
 
-// into returns the setter of a field.
-func into[T any](field func(*Config) *T, parse func(string) (T, error)) setter {
-	return func(c *Config, value string) error {
-		parsed, err := parse(value)
-		if err == nil {
-			*field(c) = parsed
-		}
-		return err
-	}
-}
-
-// errBad is the error of a parse function whose variable says in the table what is allowed.
+// errBad is the error of a value if the table of variables says what is allowed.
 var errBad = errors.New("bad value")
 
-func text(v string) (string, error) { return v, nil }
-
-func oneOf[T ~string](allowed ...T) func(string) (T, error) {
-	return func(v string) (T, error) {
-		if !slices.Contains(allowed, T(v)) {
-			return "", errBad
-		}
-		return T(v), nil
+func oneOf[T ~string](v string, allowed ...T) (T, error) {
+	if !slices.Contains(allowed, T(v)) {
+		return "", errBad
 	}
+	return T(v), nil
 }
 
 func port(v string) (string, error) {
@@ -56,24 +40,20 @@ func port(v string) (string, error) {
 	return v, nil
 }
 
-func duration(least, most time.Duration) func(string) (time.Duration, error) {
-	return func(v string) (time.Duration, error) {
-		d, err := time.ParseDuration(v)
-		if err != nil || d < least || d > most {
-			return 0, errBad
-		}
-		return d, nil
+func duration(v string, least, most time.Duration) (time.Duration, error) {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < least || d > most {
+		return 0, errBad
 	}
+	return d, nil
 }
 
-func number(least, most int64) func(string) (int64, error) {
-	return func(v string) (int64, error) {
-		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n < least || n > most {
-			return 0, errBad
-		}
-		return n, nil
+func number(v string, least, most int64) (int64, error) {
+	n, err := strconv.ParseInt(v, 10, 64)
+	if err != nil || n < least || n > most {
+		return 0, errBad
 	}
+	return n, nil
 }
 
 // split splits at white space and commas.
