@@ -79,8 +79,8 @@ func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration
 		rec.Time, rec.Took = now(start)
 	}
 	if r.DryRun && r.Explain {
-		if text := review.Explanation(rec); text != "" {
-			rec.Verdict.Warnings = append(rec.Verdict.Warnings, text)
+		if e, ok := review.Explain(rec); ok {
+			rec.Verdict.Warnings = append(rec.Verdict.Warnings, e.String())
 		}
 	}
 	p.Recorder.Record(ctx, rec)

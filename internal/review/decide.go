@@ -2,8 +2,6 @@ package review
 
 import (
 	"cmp"
-	"fmt"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -109,46 +107,6 @@ func decide(rec *Record) Verdict {
 		v.Outcome = OutcomeUnchanged
 	}
 	return v
-}
-
-// explanationLength is the most characters of an Explanation. Whoever asked for it reads more than a warning that
-// nobody asked for may have; past 256 the API server might cut it.
-const explanationLength = 250
-
-// How an Explanation is worded, for whoever reads it with a program: the prefix is followed by the operation and a
-// colon, then what it ended with or, in shadow mode, would have ended with.
-const (
-	ExplanationPrefix = "amp: dry run, "
-	ExplainedShadow   = "shadow mode, else "
-	ExplainedFailure  = "failed: "
-	ExplainedRefusal  = "refused: "
-)
-
-// Explanation is what a dry run that asks for it is told besides: how its review ended, in shadow mode how it else
-// would have. A dry run leaves no event and no stamp by which that could be seen, and under Ignore an API server that
-// does not reach amp says nothing at all. It is empty where the user is told already, of a failure or a refusal.
-func Explanation(rec *Record) string {
-	v, mode := rec.Verdict, ""
-	if v.Outcome == OutcomeShadowed {
-		v, mode = decide(rec), ExplainedShadow
-	}
-	_, failed := rec.Run.Failed()
-	var what string
-	switch {
-	case v.Message != "" && mode == "", len(v.Warnings) > 0 && v.Outcome == OutcomeSkipped:
-		return ""
-	case failed != nil:
-		what = ExplainedFailure + strings.TrimPrefix(v.Message, "amp: ")
-	case rec.Run.Refusal != nil:
-		what = ExplainedRefusal + v.Message
-	case v.Outcome == OutcomeSkipped:
-		what = "left alone"
-	case v.Outcome == OutcomeMutated:
-		what = fmt.Sprintf("mutated, operations: %d", len(v.Patch))
-	default:
-		what = string(v.Outcome)
-	}
-	return Clip(ExplanationPrefix+string(rec.Review.Phase)+": "+mode+what, explanationLength)
 }
 
 // FailurePolicyFor is the failure policy that holds for r: its path's, else its Namespace's, else the

@@ -1,0 +1,125 @@
+package review_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// explanation is the warning for rec, empty if there is none, and can be parsed again.
+func explanation(t *testing.T, rec *review.Record) string {
+	t.Helper()
+	e, ok := review.Explain(rec)
+	if !ok {
+		return ""
+	}
+	if parsed, ok := review.ParseExplanation(e.String()); !ok || parsed != e {
+		t.Errorf("%q is read as %+v, not as %+v", e, parsed, e)
+	}
+	return e.String()
+}
+
+func TestExplain(t *testing.T) {
+	e := endpoint(t, "http://user:pw@hook.svc/mutate?token=s3cret")
+	patched := review.Run{Steps: []review.Step{{Endpoint: e}}, Patch: []review.Op{{Op: "add", Path: "/a"}, {Op: "add", Path: "/b"}}}
+	failed := review.Run{Steps: []review.Step{{Endpoint: e, Err: errors.New("answered 500")}}}
+	refused := review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "no GPUs left"}}
+	shadow := &review.Policy{Shadow: true}
+	for name, test := range map[string]struct {
+		op     review.Phase
+		p      *review.Policy
+		run    review.Run
+		policy review.FailurePolicy
+		want   string
+	}{
+		"a patch":                              {review.Mutate, &review.Policy{}, patched, review.Ignore, "amp: dry run, mutate: mutated, operations: 2"},
+		"no change":                            {review.Mutate, &review.Policy{}, review.Run{}, review.Fail, "amp: dry run, mutate: unchanged"},
+		"a validation that passes":             {review.Validate, &review.Policy{}, review.Run{}, review.Fail, "amp: dry run, validate: validated"},
+		"a failure, of which the message says": {review.Mutate, &review.Policy{}, failed, review.Fail, ""},
+		"a failure, of which a warning says":   {review.Mutate, &review.Policy{}, failed, review.Ignore, ""},
+		"a refusal, of which the message says": {review.Mutate, &review.Policy{}, refused, review.Fail, ""},
+		"a patch in shadow mode":               {review.Mutate, shadow, patched, review.Fail, "amp: dry run, mutate: shadow mode, else mutated, operations: 2"},
+		"no change in shadow mode":             {review.Mutate, shadow, review.Run{}, review.Fail, "amp: dry run, mutate: shadow mode, else unchanged"},
+		"a failure in shadow mode":             {review.Mutate, shadow, failed, review.Fail, "amp: dry run, mutate: shadow mode, else failed: endpoint http://hook.svc/mutate: answered 500"},
+		"and under Ignore":                     {review.Mutate, shadow, failed, review.Ignore, "amp: dry run, mutate: shadow mode, else failed: endpoint http://hook.svc/mutate: answered 500"},
+		"a refusal in shadow mode":             {review.Validate, shadow, refused, review.Ignore, "amp: dry run, validate: shadow mode, else denied: no GPUs left"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rec := &review.Record{Review: &review.Review{Phase: test.op}, Policy: test.p, Run: test.run, FailurePolicy: test.policy}
+			rec.Verdict = review.Decide(rec)
+			if got := explanation(t, rec); got != test.want {
+				t.Errorf("%q, not %q", got, test.want)
+			}
+		})
+	}
+	for warning, want := range map[string]string{"": "amp: dry run, mutate: left alone", "no endpoint": ""} {
+		rec := &review.Record{Review: &review.Review{Phase: review.Mutate}, Policy: &review.Policy{}, Verdict: review.Skip(warning)}
+		if got := explanation(t, rec); got != want {
+			t.Errorf("of a skipped review: %q, not %q", got, want)
+		}
+	}
+}
+
+func TestParseExplanation(t *testing.T) {
+	for warning, want := range map[string]review.Explanation{
+		"amp: dry run, mutate: mutated, operations: 12":              {Phase: review.Mutate, Ended: review.EndedMutated, Ops: 12},
+		"amp: dry run, validate: validated":                          {Phase: review.Validate, Ended: review.EndedValidated},
+		"amp: dry run, mutate: left alone":                           {Phase: review.Mutate, Ended: review.EndedLeftAlone},
+		"amp: dry run, mutate: shadow mode, else unchanged":          {Phase: review.Mutate, Shadow: true, Ended: review.EndedUnchanged},
+		"amp: dry run, mutate: shadow mode, else failed: a: b: c":    {Phase: review.Mutate, Shadow: true, Ended: review.EndedFailed, Text: "a: b: c"},
+		"amp: dry run, mutate: denied: no, operations: 3":            {Phase: review.Mutate, Ended: review.EndedDenied, Text: "no, operations: 3"},
+		"amp: dry run, mutate: of a later version, operations: 1: x": {Phase: review.Mutate, Ended: "of a later version", Ops: 1, Text: "x"},
+	} {
+		got, ok := review.ParseExplanation(warning)
+		if !ok || got != want || got.String() != warning {
+			t.Errorf("%q is read as %+v, %v, and written as %q", warning, got, ok, got)
+		}
+	}
+	for _, warning := range []string{
+		"", "amp: not mutated: http://a: answered 500", "amp: dry run, ", "amp: dry run, mutate: ", "amp: dry run, update: mutated",
+		"amp: dry run, mutate: mutated, operations: x", "amp: dry run, mutate: mutated, operations: -1", "amp: dry run, mutate: shadow mode, else ",
+	} {
+		if got, ok := review.ParseExplanation(warning); ok {
+			t.Errorf("%q is read as %+v", warning, got)
+		}
+	}
+}
+
+func TestLongExplanationIsClipped(t *testing.T) {
+	e := review.Explanation{Phase: review.Mutate, Shadow: true, Ended: review.EndedFailed, Text: strings.Repeat("ü", 300)}
+	warning := e.String()
+	if n := utf8.RuneCountInString(warning); n != 250 || !strings.HasSuffix(warning, "ü…") {
+		t.Errorf("%d characters: %q", n, warning)
+	}
+	got, ok := review.ParseExplanation(warning)
+	if e.Text = got.Text; !ok || got != e || !strings.HasPrefix(got.Text, "üü") {
+		t.Errorf("read as %+v", got)
+	}
+}
+
+// FuzzParseExplanation checks that what is written and read again is the same, whatever was read first.
+func FuzzParseExplanation(f *testing.F) {
+	f.Add("amp: dry run, mutate: mutated, operations: 2")
+	f.Add("amp: dry run, validate: shadow mode, else denied: no GPUs left")
+	f.Add("amp: dry run, mutate: shadow mode, else failed: endpoint http://a: answered 500")
+	f.Fuzz(func(t *testing.T, warning string) {
+		first, ok := review.ParseExplanation(warning)
+		if !ok {
+			return
+		}
+		written := first.String()
+		if n := utf8.RuneCountInString(written); n > 250 {
+			t.Fatalf("%q has %d characters", written, n)
+		}
+		second, ok := review.ParseExplanation(written)
+		if utf8.RuneCountInString(warning) > 250 {
+			return // it may be cut anywhere
+		}
+		if !ok || second != first {
+			t.Fatalf("%q is read as %+v, written as %q, read as %+v", warning, first, written, second)
+		}
+	})
+}
