@@ -134,7 +134,7 @@ func refusalMessage(run *Run) string {
 // middle, where it says least.
 func ignoredWarning(rec *Record, endpoint string, err error) string {
 	shown := 44 // characters of the endpoint that always stay
-	prefix, cause, suffix := "amp: not "+past(rec.Review.Phase)+": ", Line(err.Error()), ""
+	prefix, cause, suffix := failedOpenPrefix(rec.Review.Phase), Line(err.Error()), ""
 	if rec.Event != "" {
 		shown, suffix = 30, " (event "+rec.Event+")"
 	}

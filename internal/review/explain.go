@@ -84,6 +84,19 @@ func ParseExplanation(warning string) (Explanation, bool) {
 	return e, true
 }
 
+// FailedOpen reports whether a warning says that a review failed under Ignore, and in which phase. amp sends it to every
+// Pod, so that a dry run gets no Explanation besides.
+func FailedOpen(warning string) (Phase, bool) {
+	for _, phase := range []Phase{Mutate, Validate} {
+		if strings.HasPrefix(warning, failedOpenPrefix(phase)) {
+			return phase, true
+		}
+	}
+	return "", false
+}
+
+func failedOpenPrefix(phase Phase) string { return "amp: not " + past(phase) + ": " }
+
 // Explain says how rec's review ended or, in shadow mode, how it would have ended without it. It reports false where
 // the user reads that already: in the message of a rejection or in a warning.
 func Explain(rec *Record) (Explanation, bool) {

@@ -100,6 +100,24 @@ func TestLongExplanationIsClipped(t *testing.T) {
 	}
 }
 
+// A Pod has an explanation or the warning of a review that failed open, not both.
+func TestFailedOpen(t *testing.T) {
+	for _, phase := range []review.Phase{review.Mutate, review.Validate} {
+		rec := &review.Record{Review: &review.Review{Phase: phase}, Policy: &review.Policy{}, Run: review.Run{Err: errors.New("x")}, FailurePolicy: review.Ignore}
+		rec.Verdict = review.Decide(rec)
+		warning := rec.Verdict.Warnings[0]
+		if got, ok := review.FailedOpen(warning); !ok || got != phase {
+			t.Errorf("%q is read as %q, %v", warning, got, ok)
+		}
+		if _, ok := review.ParseExplanation(warning); ok {
+			t.Errorf("%q is read as an explanation", warning)
+		}
+	}
+	if phase, ok := review.FailedOpen("amp: dry run, mutate: mutated, operations: 1"); ok {
+		t.Errorf("an explanation is read as failed open: %s", phase)
+	}
+}
+
 // FuzzParseExplanation checks that what is written and read again is the same, whatever was read first.
 func FuzzParseExplanation(f *testing.F) {
 	f.Add("amp: dry run, mutate: mutated, operations: 2")
