@@ -87,7 +87,7 @@ func TestDryRunThatAsksIsTold(t *testing.T) {
 		run(t, name, func(t *testing.T) {
 			rec, _ := w.proxy().Review(t.Context(), &review.Review{UID: "u", Phase: review.Mutate, DryRun: test.dryRun, Explain: test.explain, Pod: json.RawMessage("pod")}, 0)
 			last := rec.Verdict.Warnings[len(rec.Verdict.Warnings)-1]
-			if told := strings.HasPrefix(last, review.ExplanationPrefix); told != (test.want != "") || told && last != test.want {
+			if _, told := review.ParseExplanation(last); told != (test.want != "") || told && last != test.want {
 				t.Errorf("the last warning is %q, not %q", last, test.want)
 			}
 		})

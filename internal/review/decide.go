@@ -2,9 +2,7 @@ package review
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -79,8 +77,8 @@ func Decide(r *Review, plan *Plan, run *Run) Verdict {
 		v = Verdict{Outcome: OutcomeShadowed, Message: v.Message, Code: v.Code}
 	}
 	if r.DryRun && r.Explain {
-		if text := Explanation(r, plan, run, &v); text != "" {
-			v.Warnings = append(slices.Clip(v.Warnings), text)
+		if e, ok := Explain(r, plan, run, &v); ok {
+			v.Warnings = append(slices.Clip(v.Warnings), e.String())
 		}
 	}
 	return v
@@ -120,46 +118,6 @@ func decide(r *Review, plan *Plan, run *Run) Verdict {
 	return v
 }
 
-// explanationLength is the most characters of an Explanation. Whoever asked for it reads more than a warning that
-// nobody asked for may have; past 256 the API server might cut it.
-const explanationLength = 250
-
-// How an Explanation is worded, for whoever reads it with a program: the prefix is followed by the operation and a
-// colon, then what it ended with or, in shadow mode, would have ended with.
-const (
-	ExplanationPrefix = "amp: dry run, "
-	ExplainedShadow   = "shadow mode, else "
-	ExplainedFailure  = "failed: "
-	ExplainedRefusal  = "refused: "
-)
-
-// Explanation is what a dry run that asks for it is told besides: how its review ended, in shadow mode how it else
-// would have. A dry run leaves no event and no stamp by which that could be seen, and under Ignore an API server that
-// does not reach amp says nothing at all. It is empty where the user is told already, of a failure or a refusal.
-func Explanation(r *Review, plan *Plan, run *Run, verdict *Verdict) string {
-	v, mode := *verdict, ""
-	if v.Outcome == OutcomeShadowed {
-		v, mode = decide(r, plan, run), ExplainedShadow
-	}
-	_, failed := run.Failed()
-	var what string
-	switch {
-	case v.Message != "" && mode == "", len(v.Warnings) > 0 && v.Outcome == OutcomeSkipped:
-		return ""
-	case failed != nil:
-		what = ExplainedFailure + strings.TrimPrefix(v.Message, "amp: ")
-	case run.Refusal != nil:
-		what = ExplainedRefusal + v.Message
-	case v.Outcome == OutcomeSkipped:
-		what = "left alone"
-	case v.Outcome == OutcomeMutated:
-		what = fmt.Sprintf("mutated, operations: %d", len(v.Patch))
-	default:
-		what = string(v.Outcome)
-	}
-	return Clip(ExplanationPrefix+string(r.Phase)+": "+mode+what, explanationLength)
-}
-
 // FailurePolicyFor is the failure policy that holds for r: its path's, else its Namespace's, else the default. The path
 // goes first because the API server uses the same one if amp does not answer.
 func FailurePolicyFor(r *Review, p *Policy, byDefault FailurePolicy) FailurePolicy {
@@ -185,7 +143,7 @@ func refusalMessage(run *Run) string {
 // middle, which says least; then the cause.
 func ignoredWarning(r *Review, plan *Plan, endpoint string, err error) string {
 	shown := 44 // characters of the endpoint that always stay
-	prefix, cause, suffix := "amp: not "+past(r.Phase)+": ", Line(err.Error()), ""
+	prefix, cause, suffix := failedOpenPrefix(r.Phase), Line(err.Error()), ""
 	if plan.Event != "" {
 		shown, suffix = 30, " (event "+plan.Event+")"
 	}

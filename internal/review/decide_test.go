@@ -110,48 +110,6 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func TestExplanation(t *testing.T) {
-	e := endpoint(t, "http://user:pw@hook.svc/mutate?token=s3cret")
-	patched := review.Run{Steps: []review.Step{{Endpoint: e}}, Patch: []review.Op{{Op: "add", Path: "/a"}, {Op: "add", Path: "/b"}}}
-	failed := review.Run{Steps: []review.Step{{Endpoint: e, Err: errors.New("answered 500")}}}
-	refused := review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "no GPUs left"}}
-	shadow := &review.Policy{Shadow: true}
-	for name, test := range map[string]struct {
-		phase  review.Phase
-		p      *review.Policy
-		run    review.Run
-		policy review.FailurePolicy
-		want   string
-	}{
-		"a patch":                              {review.Mutate, &review.Policy{}, patched, review.Ignore, "amp: dry run, mutate: mutated, operations: 2"},
-		"no change":                            {review.Mutate, &review.Policy{}, review.Run{}, review.Fail, "amp: dry run, mutate: unchanged"},
-		"a validation that passes":             {review.Validate, &review.Policy{}, review.Run{}, review.Fail, "amp: dry run, validate: validated"},
-		"a failure, of which the message says": {review.Mutate, &review.Policy{}, failed, review.Fail, ""},
-		"a failure, of which a warning says":   {review.Mutate, &review.Policy{}, failed, review.Ignore, ""},
-		"a refusal, of which the message says": {review.Mutate, &review.Policy{}, refused, review.Fail, ""},
-		"a patch in shadow mode":               {review.Mutate, shadow, patched, review.Fail, "amp: dry run, mutate: shadow mode, else mutated, operations: 2"},
-		"no change in shadow mode":             {review.Mutate, shadow, review.Run{}, review.Fail, "amp: dry run, mutate: shadow mode, else unchanged"},
-		"a failure in shadow mode":             {review.Mutate, shadow, failed, review.Fail, "amp: dry run, mutate: shadow mode, else failed: endpoint http://hook.svc/mutate: answered 500"},
-		"and under Ignore":                     {review.Mutate, shadow, failed, review.Ignore, "amp: dry run, mutate: shadow mode, else failed: endpoint http://hook.svc/mutate: answered 500"},
-		"a refusal in shadow mode":             {review.Validate, shadow, refused, review.Ignore, "amp: dry run, validate: shadow mode, else refused: no GPUs left"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r, plan := &review.Review{Phase: test.phase}, &review.Plan{Policy: test.p, FailurePolicy: test.policy}
-			verdict := review.Decide(r, plan, &test.run)
-			if got := review.Explanation(r, plan, &test.run, &verdict); got != test.want {
-				t.Errorf("%q, not %q", got, test.want)
-			}
-		})
-	}
-	for warning, want := range map[string]string{"": "amp: dry run, mutate: left alone", "no endpoint": ""} {
-		r, plan := &review.Review{Phase: review.Mutate}, skip(warning)
-		verdict := review.Decide(r, plan, &review.Run{})
-		if got := review.Explanation(r, plan, &review.Run{}, &verdict); got != want {
-			t.Errorf("of a skipped review: %q, not %q", got, want)
-		}
-	}
-}
-
 func TestIgnoredWarningKeepsEndpointAndCauseWithin120Characters(t *testing.T) {
 	const uid = "6dd84eb1-9610-42c8-9379-4f4257fa319f"
 	long := "http://" + strings.Repeat("very-", 30) + "long.team-a.svc.cluster.local:8080/mutate"
