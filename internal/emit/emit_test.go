@@ -113,7 +113,7 @@ amp_bad_requests_total{status="415"} 1
 # HELP amp_endpoint_requests_total Calls of endpoints, by host and result; all but ok and refused are failures.
 # TYPE amp_endpoint_requests_total counter
 amp_endpoint_requests_total{host="hook:8080",result="ok"} 1
-# HELP amp_events_queue Events that wait to be delivered, those under way included.
+# HELP amp_events_queue Events that wait to be delivered, and those in flight.
 # TYPE amp_events_queue gauge
 amp_events_queue 0
 # HELP amp_events_total Events delivered and dropped, and tries that were repeated.
@@ -121,7 +121,7 @@ amp_events_queue 0
 amp_events_total{result="delivered"} 0
 amp_events_total{result="dropped"} 0
 amp_events_total{result="retried"} 0
-# HELP amp_in_flight Reviews under way.
+# HELP amp_in_flight Reviews in flight.
 # TYPE amp_in_flight gauge
 amp_in_flight 3
 # HELP amp_panics_total Panics contained while reviewing; each is a bug in amp.

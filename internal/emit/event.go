@@ -160,8 +160,8 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 func validUTF8(s string) string { return strings.ToValidUTF8(s, string(utf8.RuneError)) }
 
-// validTraceParent reports whether s is a traceparent of W3C Trace Context level 1, or of a later version
-// that begins like one (3.2.2.3, 4.3).
+// validTraceParent reports whether s is a traceparent of W3C Trace Context level 1, or of a later version that begins like
+// one (sections 3.2.2.3 and 4.3).
 func validTraceParent(s string) bool {
 	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' {
 		return false

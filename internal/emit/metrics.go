@@ -69,7 +69,7 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 			Name: "amp_panics_total", Help: "Panics contained while reviewing; each is a bug in amp."}),
 		events: map[eventResult]prometheus.Counter{},
 		eventsQueue: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "amp_events_queue", Help: "Events that wait to be delivered, those under way included."}),
+			Name: "amp_events_queue", Help: "Events that wait to be delivered, and those in flight."}),
 		reviewCounters:   map[review.Phase]map[review.Outcome]prometheus.Counter{},
 		reviewHistograms: map[review.Phase]prometheus.Observer{},
 	}
@@ -80,7 +80,7 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "amp_events_total", Help: "Events delivered and dropped, and tries that were repeated."}, []string{"result"})
 	reg.MustRegister(m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.badRequests, m.panics, events, m.eventsQueue, build,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "amp_in_flight", Help: "Reviews under way."},
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "amp_in_flight", Help: "Reviews in flight."},
 			func() float64 { return float64(inFlight()) }))
 
 	// Each series exists from the start, as zero: a rate over a series that begins with its first failure misses that

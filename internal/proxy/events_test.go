@@ -8,11 +8,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/txn2/amp/internal/review"
 )
 
-// TestEvents tells which reviews have an event, and what a mutated Pod carries of it.
+// TestEvents checks which reviews have an event, and what the annotation on a mutated Pod says.
 func TestEvents(t *testing.T) {
 	const a = "http://a"
 	opted := &review.Policy{Enabled: true, Mutate: endpoints(t, a)}
@@ -35,23 +36,23 @@ func TestEvents(t *testing.T) {
 		stamp   string
 		outcome review.Outcome
 	}{
-		"a mutation is stamped":                 {world{policy: opted, answers: changes, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "amp.txn2.com/event=u", review.OutcomeMutated},
-		"no change is not":                      {world{policy: opted, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeUnchanged},
-		"shadow mode stamps nothing":            {world{policy: with(func(p *review.Policy) { p.Shadow = true }), answers: changes, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeShadowed},
-		"a dry run leaves no event":             {world{policy: opted, answers: changes, events: review.LevelPatch}, dryRun, "", review.LevelPatch, "", review.OutcomeMutated},
-		"events are off":                        {world{policy: opted, answers: changes}, mutate, "", "", "", review.OutcomeMutated},
-		"a namespace that wants no events":      {world{policy: with(func(p *review.Policy) { p.Events = review.LevelNone }), answers: changes, events: review.LevelPatch}, mutate, "", review.LevelNone, "", review.OutcomeMutated},
-		"one that may not turn them off":        {world{policy: with(func(p *review.Policy) { p.Events = review.LevelNone }), answers: changes, events: review.LevelPatch, required: true}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
-		"a namespace lowers the level":          {world{policy: with(func(p *review.Policy) { p.Events = review.LevelMetadata }), answers: changes, events: review.LevelFull}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
-		"a namespace does not raise it":         {world{policy: with(func(p *review.Policy) { p.Events = review.LevelFull }), answers: changes, events: review.LevelMetadata}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
-		"a failure has an event":                {world{policy: opted, failures: map[string]error{a: errors.New("down")}, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeRejected},
-		"a bad Namespace has one":               {world{policy: with(func(p *review.Policy) { p.Err = errors.New("bad") }), events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeRejected},
-		"a Namespace that cannot be read":       {world{policyErr: errors.New("gone"), events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeRejected},
-		"what amp leaves alone has none":        {world{policy: &review.Policy{}, events: review.LevelPatch}, mutate, "", "", "", review.OutcomeSkipped},
-		"a stamped Pod that nobody validates":   {world{policy: opted, events: review.LevelPatch}, validate, "u", review.LevelPatch, "", review.OutcomeValidated},
-		"the same, whoever created it":          {world{policy: with(func(p *review.Policy) { p.Creators = review.Globs{"hub"} }), events: review.LevelPatch}, validate, "u", review.LevelPatch, "", review.OutcomeValidated},
-		"a stamped Pod, while events are off":   {world{policy: opted}, validate, "", "", "", review.OutcomeSkipped},
-		"an unstamped Pod that nobody validate": {world{policy: opted, events: review.LevelPatch}, review.Review{UID: "u", Phase: review.Validate, Pod: json.RawMessage("pod")}, "", "", "", review.OutcomeSkipped},
+		"a mutation is stamped":                {world{policy: opted, answers: changes, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "amp.txn2.com/event=u", review.OutcomeMutated},
+		"no change is not":                     {world{policy: opted, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeUnchanged},
+		"shadow mode stamps nothing":           {world{policy: with(func(p *review.Policy) { p.Shadow = true }), answers: changes, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeShadowed},
+		"a dry run leaves no event":            {world{policy: opted, answers: changes, events: review.LevelPatch}, dryRun, "", review.LevelPatch, "", review.OutcomeMutated},
+		"events are off":                       {world{policy: opted, answers: changes}, mutate, "", "", "", review.OutcomeMutated},
+		"a namespace that wants no events":     {world{policy: with(func(p *review.Policy) { p.Events = review.LevelNone }), answers: changes, events: review.LevelPatch}, mutate, "", review.LevelNone, "", review.OutcomeMutated},
+		"one that may not turn them off":       {world{policy: with(func(p *review.Policy) { p.Events = review.LevelNone }), answers: changes, events: review.LevelPatch, required: true}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
+		"a namespace lowers the level":         {world{policy: with(func(p *review.Policy) { p.Events = review.LevelMetadata }), answers: changes, events: review.LevelFull}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
+		"a namespace does not raise it":        {world{policy: with(func(p *review.Policy) { p.Events = review.LevelFull }), answers: changes, events: review.LevelMetadata}, mutate, "u", review.LevelMetadata, "amp.txn2.com/event=u", review.OutcomeMutated},
+		"a failure has an event":               {world{policy: opted, failures: map[string]error{a: errors.New("down")}, events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeRejected},
+		"a bad Namespace has one":              {world{policy: with(func(p *review.Policy) { p.Err = errors.New("bad") }), events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeRejected},
+		"a Namespace that cannot be read":      {world{policyErr: errors.New("gone"), events: review.LevelPatch}, mutate, "u", review.LevelPatch, "", review.OutcomeRejected},
+		"what amp leaves alone has none":       {world{policy: &review.Policy{}, events: review.LevelPatch}, mutate, "", "", "", review.OutcomeSkipped},
+		"a stamped Pod without an endpoint":    {world{policy: opted, events: review.LevelPatch}, validate, "u", review.LevelPatch, "", review.OutcomeValidated},
+		"the same, created by another user":    {world{policy: with(func(p *review.Policy) { p.Creators = review.Globs{"hub"} }), events: review.LevelPatch}, validate, "u", review.LevelPatch, "", review.OutcomeValidated},
+		"a stamped Pod, while events are off":  {world{policy: opted}, validate, "", "", "", review.OutcomeSkipped},
+		"an unstamped Pod without an endpoint": {world{policy: opted, events: review.LevelPatch}, review.Review{UID: "u", Phase: review.Validate, Pod: json.RawMessage("pod")}, "", "", "", review.OutcomeSkipped},
 	} {
 		run(t, name, func(t *testing.T) {
 			rec, _ := test.world.proxy().Review(t.Context(), &test.r, 0)
@@ -127,8 +128,12 @@ func TestRequiredEvents(t *testing.T) {
 			if want := []call{{a, 1, "pod", 1200 * time.Millisecond}}; !cmp.Equal(want, w.calls) {
 				t.Errorf("calls %v", w.calls)
 			}
-			if want := []delivery{{"u", review.OutcomeMutated, 1500 * time.Millisecond}}; !cmp.Equal(want, w.delivered) {
+			if want := []delivery{{"u", review.OutcomeMutated, 1500 * time.Millisecond, nil}}; !cmp.Equal(want, w.delivered, cmpopts.IgnoreUnexported(delivery{})) {
 				t.Errorf("deliveries %v", w.delivered)
+			}
+			// What superseded it did not change it.
+			if first := w.delivered[0].rec; first.Plan.Event != "u" || first.Verdict.Outcome != review.OutcomeMutated || len(first.Run.Patch) != 2 || first == rec && test.err != nil {
+				t.Errorf("the record that was delivered has become %+v", first)
 			}
 			if len(w.records) != 1 || w.records[0] != rec {
 				t.Errorf("%d records, want this one", len(w.records))

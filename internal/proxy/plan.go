@@ -30,7 +30,7 @@ func (p *Proxy) plan(ctx context.Context, r *review.Review, start time.Time, bud
 	plan.Endpoints = chain(r, policy)
 	if policy.Timeout > 0 {
 		if policy.Timeout > p.Timeout {
-			plan.Warnings = []string{fmt.Sprintf("amp: namespace %s: annotation amp.txn2.com/timeout %s is more than amp gives: cut to %s",
+			plan.Warnings = []string{fmt.Sprintf("amp: namespace %s: annotation amp.txn2.com/timeout %s is more than AMP_TIMEOUT: reduced to %s",
 				review.Clip(r.Namespace, 30), policy.Timeout, p.Timeout)}
 		}
 		plan.Deadline = earlier(plan.Deadline, time.Now().Add(policy.Timeout))

@@ -70,7 +70,7 @@ func TestReview(t *testing.T) {
 			calls: []call{{a, 1, "pod", 300 * time.Millisecond}, {b, 2, "pod", 300 * time.Millisecond}}},
 		"the namespace's time is cut to amp's": {
 			world: world{policy: with(func(p *review.Policy) { p.Timeout = time.Minute })}, r: mutate, outcome: review.OutcomeUnchanged,
-			warnings: []string{"amp: namespace x: annotation amp.txn2.com/timeout 1m0s is more than amp gives: cut to 1.5s"},
+			warnings: []string{"amp: namespace x: annotation amp.txn2.com/timeout 1m0s is more than AMP_TIMEOUT: reduced to 1.5s"},
 			calls:    []call{{a, 1, "pod", 1500 * time.Millisecond}, {b, 2, "pod", 1500 * time.Millisecond}}},
 
 		"a namespace that has not opted in": {

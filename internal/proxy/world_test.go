@@ -29,6 +29,7 @@ type delivery struct {
 	Event   string
 	Outcome review.Outcome
 	Budget  time.Duration
+	rec     *review.Record
 }
 
 // world is everything around a Proxy, with what happened in it.
@@ -95,7 +96,7 @@ func (w *world) Annotate(_ json.RawMessage, key, value string) []review.Op {
 
 func (w *world) Deliver(ctx context.Context, rec *review.Record) (bool, error) {
 	deadline, _ := ctx.Deadline()
-	w.delivered = append(w.delivered, delivery{rec.Plan.Event, rec.Verdict.Outcome, time.Until(deadline)})
+	w.delivered = append(w.delivered, delivery{rec.Plan.Event, rec.Verdict.Outcome, time.Until(deadline), rec})
 	w.at("deliver")
 	return w.sent, w.undelivered
 }

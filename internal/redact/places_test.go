@@ -45,7 +45,7 @@ func TestEveryFieldOfAPodHasItsPlace(t *testing.T) {
 				t.Errorf("%s is a %v: its place is to say what is shown of text", at, typ)
 			}
 			if p == word && typ == reflect.TypeFor[string]() && at != ".spec.volumes[].projected.sources[].podCertificate.keyType" {
-				t.Errorf("%s is no enumeration", at)
+				t.Errorf("%s is not an enumeration", at)
 			}
 			return
 		case typ.Kind() == reflect.Slice:

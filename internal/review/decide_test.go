@@ -49,7 +49,7 @@ func TestDecide(t *testing.T) {
 		failed  = review.Run{Steps: []review.Step{{Endpoint: e, Err: errors.New("answered 500"), Warnings: []string{"void"}}}}
 		misread = review.Run{Err: errors.New("reading namespace x: timeout")}
 		refused = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "no GPUs\nleft"}}
-		// Cannot happen, and if it does: an answer that amp could not act on decides nothing.
+		// The proxy makes no such run. If it did, a failed step's answer must not decide.
 		failedAndRefused = review.Run{Steps: failed.Steps, Refusal: &review.Answer{Refused: true, Message: "no GPUs left"}}
 		teapot           = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "short", Code: 418}}
 		wordless         = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true}}
@@ -79,6 +79,8 @@ func TestDecide(t *testing.T) {
 		"a failure under shadow denies nothing":              {mutate, shadow, failed, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed, Code: 500, Message: rejectedFailure.Message}},
 		"a failure by default, which is Fail":                {mutate, silent, failed, review.Fail, rejectedFailure},
 		"a failure by default, which is Ignore":              {mutate, silent, failed, review.Ignore, failedOpen},
+		"a failure without a default":                        {mutate, silent, failed, "", rejectedFailure},
+		"a failure under a policy that does not exist":       {mutate, &review.Policy{FailurePolicy: "ignore"}, failed, review.Ignore, rejectedFailure},
 		"the path's Fail goes before the Namespace's Ignore": {by(review.Fail), ignore, failed, review.Ignore, rejectedFailure},
 		"the path's Ignore goes before the Namespace's Fail": {by(review.Ignore), fail, failed, review.Fail, failedOpen},
 		"a Namespace that cannot be read":                    {mutate, silent, misread, review.Fail, review.Verdict{Outcome: review.OutcomeRejected, Code: 500, Message: "amp: reading namespace x: timeout"}},
@@ -86,7 +88,7 @@ func TestDecide(t *testing.T) {
 			Message: rejectedFailure.Message, Warnings: []string{"amp: not validated: http://hook.svc/mutate: answered 500"}}},
 		"a failed validation under Fail":                         {validate, fail, failed, review.Fail, rejectedFailure},
 		"a refusal under Fail":                                   {mutate, fail, refused, review.Fail, denied},
-		"a refusal under Ignore is no failure":                   {mutate, ignore, refused, review.Fail, denied},
+		"a refusal under Ignore is not a failure":                {mutate, ignore, refused, review.Fail, denied},
 		"a refusal by validation":                                {validate, ignore, refused, review.Fail, denied},
 		"a failure after which an endpoint refused is a failure": {mutate, fail, failedAndRefused, review.Fail, rejectedFailure},
 		"a refusal with a code of its own":                       {mutate, fail, teapot, review.Fail, review.Verdict{Outcome: review.OutcomeDenied, Code: 418, Message: "short"}},
