@@ -1,15 +1,15 @@
-// Package amp is the Kubernetes Admission Mutation Proxy as one HTTP function. It hands every new Pod to the
-// HTTP endpoint that its Namespace names and answers the API server with the patch that comes back; it
-// decides nothing itself.
+// Package amp is the Kubernetes Admission Mutation Proxy as one HTTP function. It sends every new Pod to the HTTP endpoint
+// that the Pod's Namespace names, and answers the API server with the patch that the endpoint returns. It decides nothing
+// itself.
 //
-// Importing the package registers the function "amp" with functions-framework-go. It builds itself from the
-// environment on its first request, so that it works under a main that knows nothing of it, as a
-// buildpack's does; a host that would rather not start with a bad configuration leaves the serving to
-// [ListenAndServe]. With AMP_TLS on it is also served over TLS, which no host does; under a main that does not call
-// ListenAndServe that begins with the first request, so that probes must go to PORT. On SIGTERM it drains and
-// ends the process.
+// Importing the package registers the function "amp" with functions-framework-go. The function builds itself from the
+// environment on its first request, because a buildpack's main does not know it. A host that must not start with a bad
+// configuration calls [ListenAndServe] instead.
 //
-// README.md says how to use it, internal/proxy is where a review goes through.
+// With AMP_TLS on, amp also serves itself over TLS, which no host does. Without ListenAndServe that begins with the first
+// request, and so probes must use PORT. On SIGTERM amp drains and ends the process.
+//
+// README.md says how to use amp. internal/proxy is the way of a review through it.
 package amp
 
 import (
@@ -29,7 +29,7 @@ func init() {
 	functions.HTTP("amp", HTTP)
 }
 
-// HTTP is the function. Where the configuration is bad it answers 500 with the text that says so.
+// HTTP is the function. If the configuration is bad, it answers 500 with a text that names every bad variable.
 func HTTP(w http.ResponseWriter, r *http.Request) {
 	app, err := build()
 	if err != nil {
@@ -40,7 +40,7 @@ func HTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // ListenAndServe serves the function as the environment says: on the functions framework, over TLS, or both.
-// It returns when that fails; an error of the configuration names every bad variable.
+// It returns when that fails. An error of the configuration names every bad variable.
 func ListenAndServe() error {
 	app, err := build()
 	if err != nil {
@@ -63,7 +63,7 @@ var build = sync.OnceValues(func() (*serve.App, error) {
 	go func() {
 		<-terminated
 		app.Drain()
-		// Nothing but the end of the process stops the framework's server: its Start has no other way out.
+		// Only the end of the process stops the framework's server.
 		os.Exit(0)
 	}()
 	return app, nil

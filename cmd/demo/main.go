@@ -199,7 +199,8 @@ func (d *demo) ask(namespace string, phase review.Phase, policy review.FailurePo
 		return nil, err
 	}
 	r.UID, r.FailurePolicy = uuid.NewString(), policy // an API server gives each review a uid of its own
-	return d.proxy.Review(context.Background(), r, 0), nil
+	rec, _ := d.proxy.Review(context.Background(), r, 0)
+	return rec, nil
 }
 
 func reviewIn(namespace string) string {

@@ -79,7 +79,7 @@ func (d *demo) show(out io.Writer) error {
 	fmt.Fprintf(&b, "\n  who       %s, in namespace %s\n  endpoint  %s\n  patch     %d %s\n  took      %.1f ms, %.1f of them at the endpoint\n",
 		rec.Review.User, rec.Review.Namespace, step.Endpoint.Name, len(step.Ops), ops,
 		float64(rec.Took.Microseconds())/1000, float64(step.Took.Microseconds())/1000)
-	fmt.Fprintf(&b, "  event     %s\n            %s?event=%s\n", rec.Event, d.url+auditPath, rec.Event)
+	fmt.Fprintf(&b, "  event     %s\n            %s?event=%s\n", rec.Plan.Event, d.url+auditPath, rec.Plan.Event)
 
 	fmt.Fprintf(&b, "\n%samp serves at %s until you press Ctrl-C. Try:%s\n\n", c.bold, d.url, c.reset)
 	for _, try := range []struct {

@@ -29,6 +29,34 @@ const (
 // Types lists every type.
 var Types = []string{Mutated, Unchanged, Shadowed, Denied, Rejected, FailedOpen, Validated}
 
+// outcomes holds for each type the outcome that its events report.
+var outcomes = map[string]string{
+	Mutated:    "mutated",
+	Unchanged:  "unchanged",
+	Shadowed:   "shadowed",
+	Denied:     "denied",
+	Rejected:   "rejected",
+	FailedOpen: "failedopen",
+	Validated:  "validated",
+}
+
+// OutcomeOf returns the outcome that events of a type report, as [Data] spells it. ok is false for a type that is not one
+// of amp's.
+func OutcomeOf(eventType string) (outcome string, ok bool) {
+	outcome, ok = outcomes[eventType]
+	return outcome, ok
+}
+
+// TypeOf returns the type of the events that report an outcome. ok is false for an outcome that has no event.
+func TypeOf(outcome string) (eventType string, ok bool) {
+	for eventType, reported := range outcomes {
+		if reported == outcome {
+			return eventType, true
+		}
+	}
+	return "", false
+}
+
 // Schema is the JSON Schema (draft 2020-12) of [Data]. It says which parts go with which level, operation
 // and outcome, and allows no others.
 //

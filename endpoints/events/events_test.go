@@ -25,6 +25,25 @@ func schema(t testing.TB) object {
 	return s
 }
 
+// TestTypesAndOutcomes: each type reports one outcome, of which its name is made.
+func TestTypesAndOutcomes(t *testing.T) {
+	for _, eventType := range events.Types {
+		outcome, ok := events.OutcomeOf(eventType)
+		if !ok || eventType != "com.txn2.amp.pod."+outcome+".v1" {
+			t.Errorf("%s reports %q", eventType, outcome)
+		}
+		if back, ok := events.TypeOf(outcome); !ok || back != eventType {
+			t.Errorf("%s is reported by %q, not by %s", outcome, back, eventType)
+		}
+	}
+	if outcome, ok := events.OutcomeOf("com.txn2.amp.pod.skipped.v1"); ok {
+		t.Errorf("an unknown type reports %q", outcome)
+	}
+	if eventType, ok := events.TypeOf("skipped"); ok {
+		t.Errorf("skipped is reported by %q", eventType)
+	}
+}
+
 // TestSchemaAndTypesSayTheSame holds every field of the Go types against the schema, and back.
 func TestSchemaAndTypesSayTheSame(t *testing.T) {
 	s := schema(t)

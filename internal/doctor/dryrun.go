@@ -98,8 +98,8 @@ func (d *dryRun) unanswered() string {
 // told is how the review of one operation ended, as amp explains it; empty if it did not.
 func (d *dryRun) told(op review.Phase) string {
 	for _, w := range d.warnings {
-		if what, found := strings.CutPrefix(w, review.ExplanationPrefix+string(op)+": "); found {
-			return what
+		if e, ok := review.ParseExplanation(w); ok && e.Phase == op {
+			return e.Result()
 		}
 	}
 	return ""
@@ -132,12 +132,6 @@ func checkCalls(all []*namespace, runs []*dryRun, fix remedies, clientCA bool) [
 		Message: fmt.Sprintf("the API server does not reach amp (%s tried so): %s", count(n, "namespace"), why)}}
 }
 
-// Before what the explanation says of shadow mode.
-const (
-	elseFailed  = review.ExplainedShadow + review.ExplainedFailure
-	elseRefused = review.ExplainedShadow + review.ExplainedRefusal
-)
-
 // checkDryRun judges what became of a Pod that was created as a dry run. Only amp's part in it is a defect:
 // that somebody else refuses the Pod says that amp let it pass before, or was not asked.
 func checkDryRun(n *namespace, d *dryRun) Check {
@@ -156,17 +150,16 @@ func checkDryRun(n *namespace, d *dryRun) Check {
 
 	var undone, refused, amps, told, others []string
 	for _, w := range d.warnings {
-		explained, isExplained := strings.CutPrefix(w, review.ExplanationPrefix)
-		_, what, _ := strings.Cut(explained, ": ") // behind the operation
+		e, isExplained := review.ParseExplanation(w)
 		switch {
 		case strings.HasPrefix(w, "amp: not "): // mutated, or validated: under Ignore that is all of a failure
 			undone = append(undone, w)
-		case isExplained && strings.HasPrefix(what, elseFailed):
-			undone = append(undone, what)
-		case isExplained && strings.HasPrefix(what, elseRefused):
-			refused = append(refused, what)
+		case isExplained && e.Ended == review.EndedFailed:
+			undone = append(undone, e.Result())
+		case isExplained && e.Ended == review.EndedDenied:
+			refused = append(refused, e.Result())
 		case isExplained:
-			told = append(told, what)
+			told = append(told, e.Result())
 		case strings.Contains(w, namespaces.AnnotationTimeout): // told already
 		case strings.HasPrefix(w, "amp: "):
 			amps = append(amps, w)

@@ -15,9 +15,6 @@ type EventsConfig struct {
 	Sink *url.URL
 	// Roots verify the sink's certificate (K_CA_CERTS); nil is the system's roots.
 	Roots *x509.CertPool
-	// Required makes Deliver wait until the sink has accepted the event of a mutation (AMP_EVENTS=required), which needs
-	// a Sink; false means that no answer waits for an event.
-	Required bool
 
 	// Source is the CloudEvents attribute source of each event (AMP_EVENTS_SOURCE); it must not be empty.
 	Source types.URIRef
@@ -39,7 +36,6 @@ func NewEvents(config EventsConfig) *Events {
 	e := &Events{
 		source:    config.Source,
 		overrides: config.Extensions,
-		required:  config.Required,
 		metrics:   config.Metrics,
 		log:       config.Log,
 		queue:     newQueue(config.Metrics.setQueue),

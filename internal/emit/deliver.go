@@ -18,19 +18,18 @@ import (
 // Events delivers the events of records. It is safe for concurrent use.
 type Events struct {
 	to        transmitter
-	name      string // of the sink; empty where there is none
+	name      string // of the sink; empty if there is none
 	source    types.URIRef
 	overrides map[string]string
-	required  bool
 	metrics   *Metrics
 	log       *slog.Logger
 
 	queue   *queue
 	workers sync.WaitGroup
-	stop    context.CancelFunc // of what is under way
+	stop    context.CancelFunc // ends the requests under way
 }
 
-// concurrency is how many events are under way to the sink at once; at 10 ms each that is 3,200 a second.
+// concurrency is the number of requests to the sink at the same time; at 10 ms each that is 3,200 events a second.
 const concurrency = 32
 
 func (e *Events) start(workers int) {
@@ -42,66 +41,49 @@ func (e *Events) start(workers int) {
 	}
 }
 
-// Undelivered is the error of a mutation whose event the sink did not take in time.
-type Undelivered struct {
-	sink, cause string
-	sent        bool
-}
-
-func (u *Undelivered) Error() string {
-	if u.sink == "" {
-		return u.cause
-	}
-	return "event sink " + u.sink + " " + u.cause
-}
-
-// Sent reports whether the event went out: the sink may have it, or have yet to take it, so that a verdict
-// which supersedes it needs an id of its own.
-func (u *Undelivered) Sent() bool { return u.sent }
-
-// deliver returns once the sink has taken the event of rec, or has not within the time of ctx: then the error
-// is an *Undelivered.
-func (e *Events) deliver(ctx context.Context, rec *review.Record) error {
+// deliver returns when the sink has accepted the event of rec, or with an error when it has not before ctx ends. Then sent
+// reports whether a request went out.
+func (e *Events) deliver(ctx context.Context, rec *review.Record) (sent bool, err error) {
 	m, err := e.encode(rec)
 	if err != nil {
-		return &Undelivered{cause: err.Error()}
+		return false, err
 	}
-	var sent atomic.Bool
-	ctx = traceSent(ctx, &sent)
+	var went atomic.Bool
+	ctx = traceSent(ctx, &went)
 	for wait := 10 * time.Millisecond; ; wait *= 2 {
 		v := e.to.send(ctx, m)
 		if v.taken {
 			e.metrics.events[eventDelivered].Inc()
-			return nil
+			return true, nil
 		}
 		pause := max(v.after, wait/2+rand.N(wait))
 		if !v.again || !outbound.Pause(ctx, pause, pause/2) {
-			// Not a dropped event: the mutation it tells of is not to be, and the record of that goes out as
-			// any other.
+			// This does not count as a dropped event: amp will not answer the mutation that the event tells of, and the
+			// record of that has an event, too.
 			e.log.Warn("mutation not answered, its event was not accepted", "event", m.id, "sink", e.name, "cause", v.cause)
-			return &Undelivered{e.name, v.cause, sent.Load()}
+			return went.Load(), fmt.Errorf("event sink %s %s", e.name, v.cause)
 		}
 		e.metrics.events[eventRetried].Inc()
 	}
 }
 
-// enqueue hands rec over without waiting for anything. From then on nobody may change it.
+// enqueue queues rec without waiting.
 func (e *Events) enqueue(rec *review.Record) {
 	if refused := e.queue.put(rec); refused != "" {
-		e.dropped(rec.Event, refused)
+		e.dropped(rec.Plan.Event, refused)
 	}
 }
 
-// flushGrace is how long Flush waits for requests that it has called off. A write to a blocked pipe cannot
-// be.
+// flushGrace is how long Flush waits for requests that it has cancelled. A write to a blocked pipe cannot be cancelled.
 const flushGrace = time.Second
 
-// Flush delivers what is queued until ctx ends, and drops the rest. Events that come later are dropped, too.
+// Flush delivers the queued events until ctx ends, and drops the rest. It also drops events that come later. A nil Events
+// has nothing to flush.
 func (e *Events) Flush(ctx context.Context) {
 	if e == nil {
 		return
 	}
-	e.queue.hurry()
+	e.queue.startFlush()
 	defer context.AfterFunc(ctx, e.queue.close)()
 	e.queue.wait()
 	e.queue.close()
@@ -117,12 +99,13 @@ func (e *Events) Flush(ctx context.Context) {
 	case <-ended:
 	case <-grace.C:
 	}
-	for _, entry := range e.queue.rest() {
+	for _, entry := range e.queue.abandon() {
 		e.dropped(entry.id(), "amp ended before it could be delivered")
 	}
 }
 
-// encode makes rec's event a message. A panic is contained: it must not end the process for one event.
+// encode makes rec's event a message. It makes an error of a panic, because encodeQueued has no caller that would contain
+// it.
 func (e *Events) encode(rec *review.Record) (m *message, err error) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -141,7 +124,7 @@ func (e *Events) encodeQueued() {
 	for entry := e.queue.nextRecord(); entry != nil; entry = e.queue.nextRecord() {
 		m, err := e.encode(entry.rec)
 		if err != nil {
-			e.dropped(entry.rec.Event, err.Error())
+			e.dropped(entry.id(), err.Error())
 			e.queue.drop(entry)
 			continue
 		}
@@ -156,15 +139,15 @@ func (e *Events) sendQueued(ctx context.Context) {
 		switch {
 		case v.taken:
 			e.metrics.events[eventDelivered].Inc()
-			if e.queue.done(entry, true) {
+			if logRecovery := e.queue.done(entry, true); logRecovery {
 				e.log.Info("event sink takes events again", "sink", e.name)
 			}
 		case !v.again:
 			e.dropped(entry.id(), v.cause)
 			e.queue.done(entry, false)
 		case ctx.Err() != nil:
-			// The flush is over: Flush drops it with the rest.
-			e.queue.again(entry, start, v)
+			// Flush has ended and will drop it, with all others that are left.
+			e.queue.retry(entry, start, v)
 		default:
 			e.retry(entry, start, v)
 		}
@@ -172,13 +155,13 @@ func (e *Events) sendQueued(ctx context.Context) {
 }
 
 func (e *Events) retry(entry *entry, start time.Time, v verdict) {
-	kept, tell := e.queue.again(entry, start, v)
+	kept, logOutage := e.queue.retry(entry, start, v)
 	if kept {
 		e.metrics.events[eventRetried].Inc()
 	} else {
 		e.dropped(entry.id(), v.cause+" every time, while other events were taken")
 	}
-	if tell {
+	if logOutage {
 		e.log.Warn("event sink fails, events are kept and tried again", "sink", e.name, "cause", v.cause)
 	}
 }

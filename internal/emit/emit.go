@@ -1,11 +1,16 @@
-// Package emit is where the record of a review leaves amp: as metrics, as one log line and as a CloudEvent.
-// It changes nothing about the verdict, but that under AMP_EVENTS=required a mutation needs its event
-// delivered first. Neither line nor metrics hold a value of the Pod; what an event holds is a matter of its
-// level.
+// Package emit is where the record of a review leaves amp: as metrics, as one log line and as a CloudEvent. It decides
+// nothing. Neither the line nor the metrics hold a value of the Pod; the level of an event says what the event holds.
+//
+//	emit.go     what the proxy calls
+//	log.go      the line
+//	metrics.go  the metrics
+//	event.go    the event of a record
+//	deliver.go  how events reach the sink; queue.go, sink.go and header.go are its parts
 package emit
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/txn2/amp/internal/review"
@@ -15,30 +20,23 @@ import (
 type Recorder struct {
 	Metrics *Metrics
 	Log     *slog.Logger
-	Events  *Events // nil: there are none
+	Events  *Events // nil means that there are no events
 }
 
-// Deliver sees to it that a mutation leaves its event before it is answered, where that is required; of
-// other records it does nothing. An error, an [*Undelivered], means that the mutation must not be answered.
-// It takes no longer than ctx allows. The record of what is answered then still goes to Record.
-func (e *Recorder) Deliver(ctx context.Context, rec *review.Record) error {
-	if !e.delivers(rec) {
-		return nil
+// Deliver returns when the sink has accepted the event of rec, or with an error when it has not before ctx ends. Then sent
+// reports whether the request went out: the sink may have the event, or may still accept it.
+func (e *Recorder) Deliver(ctx context.Context, rec *review.Record) (sent bool, err error) {
+	if e.Events == nil {
+		return false, errors.New("there is no event sink")
 	}
 	return e.Events.deliver(ctx, rec)
 }
 
-// delivers reports whether the event of rec is Deliver's.
-func (e *Recorder) delivers(rec *review.Record) bool {
-	return e.Events != nil && e.Events.required && rec.Event != "" && rec.Verdict.Outcome == review.OutcomeMutated
-}
-
-// Record counts rec, logs it and sends its event on its way, unless Deliver has. It never waits; afterwards
-// nobody may change rec.
+// Record counts rec, logs it and queues its event, unless Deliver has delivered that. It never waits.
 func (e *Recorder) Record(ctx context.Context, rec *review.Record) {
 	e.Metrics.record(rec)
 	logRecord(ctx, e.Log, rec)
-	if e.Events != nil && rec.Event != "" && !e.delivers(rec) {
+	if e.Events != nil && rec.Plan.Event != "" && !rec.EventFirst() {
 		e.Events.enqueue(rec)
 	}
 }
@@ -46,50 +44,5 @@ func (e *Recorder) Record(ctx context.Context, rec *review.Record) {
 // Panicked counts a panic that was contained.
 func (e *Recorder) Panicked() { e.Metrics.panics.Inc() }
 
-// logRecord writes the one line of a review. Failures are warnings: for the Pods of controllers metric and
-// log are the only notice.
-func logRecord(ctx context.Context, log *slog.Logger, rec *review.Record) {
-	level := slog.LevelInfo
-	endpoint, err := rec.Run.Failed()
-	if err != nil {
-		level = slog.LevelWarn
-	}
-	if !log.Enabled(ctx, level) {
-		return
-	}
-	r, v := rec.Review, &rec.Verdict
-	attrs := make([]slog.Attr, 0, 15)
-	attrs = append(attrs,
-		slog.String("uid", r.UID),
-		slog.String("operation", string(r.Phase)),
-		slog.String("namespace", r.Namespace),
-		slog.String("pod", r.PodName()),
-		slog.String("user", r.User),
-		slog.Bool("dryRun", r.DryRun),
-		slog.String("outcome", string(v.Outcome)),
-		slog.Float64("ms", float64(rec.Took.Microseconds())/1000),
-	)
-	if names := review.EndpointNames(rec.Run.Steps); names != "" {
-		ops := 0
-		for i := range rec.Run.Steps {
-			ops += len(rec.Run.Steps[i].Ops)
-		}
-		attrs = append(attrs, slog.String("endpoints", names), slog.Int("ops", ops))
-	}
-	if v.Message != "" {
-		attrs = append(attrs, slog.String("message", v.Message))
-	}
-	if endpoint != "" {
-		attrs = append(attrs, slog.String("failedEndpoint", endpoint))
-	}
-	if len(v.Warnings) > 0 {
-		attrs = append(attrs, slog.Any("warnings", v.Warnings))
-	}
-	if rec.Event != "" {
-		attrs = append(attrs, slog.String("event", rec.Event))
-	}
-	if r.TraceParent != "" {
-		attrs = append(attrs, slog.String("traceparent", r.TraceParent))
-	}
-	log.LogAttrs(ctx, level, "review", attrs...)
-}
+// BadRequest counts a request that is not an AdmissionReview, by the HTTP status of its answer.
+func (e *Recorder) BadRequest(status int) { e.Metrics.badRequest(status) }

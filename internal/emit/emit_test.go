@@ -34,7 +34,7 @@ func mutated(t testing.TB) *review.Record {
 	return &review.Record{
 		Review: &review.Review{UID: "u", Phase: review.Mutate, Namespace: "jhub", Name: "jupyter-alice", User: "hub",
 			Pod: json.RawMessage(`{"spec":"s3cret"}`), Labels: map[string]string{"l": "s3cret"}},
-		Policy: &review.Policy{},
+		Plan: review.Plan{Policy: &review.Policy{}},
 		Run: review.Run{
 			Steps: []review.Step{{Endpoint: endpoint(t, "http://user:s3cret@hook:8080/mutate?s3cret"), Status: 200, Result: review.ResultOK, Took: time.Millisecond,
 				Ops: []review.Op{{Op: "add", Path: "/x", Value: json.RawMessage(`"s3cret"`)}}}},
@@ -43,6 +43,10 @@ func mutated(t testing.TB) *review.Record {
 		Verdict: review.Verdict{Outcome: review.OutcomeMutated},
 		Took:    1500 * time.Microsecond,
 	}
+}
+
+func newMetrics() *emit.Metrics {
+	return emit.NewMetrics(prometheus.NewPedanticRegistry(), "v1", func() int64 { return 0 })
 }
 
 func newRecorder() (*emit.Recorder, *prometheus.Registry, *bytes.Buffer) {
@@ -63,6 +67,7 @@ func TestMetrics(t *testing.T) {
 	recorder, reg, _ := newRecorder()
 	recorder.Record(t.Context(), mutated(t))
 	recorder.Panicked()
+	recorder.BadRequest(415)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -83,6 +88,7 @@ func TestMetrics(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s{%s}", family.GetName(), strings.Join(names, ",")))
 	}
 	want := []string{
+		"amp_bad_requests_total{status}",
 		"amp_build_info{goversion,version}",
 		"amp_endpoint_request_duration_seconds{host}",
 		"amp_endpoint_requests_total{host,result}",
@@ -97,10 +103,17 @@ func TestMetrics(t *testing.T) {
 		t.Errorf("metrics (-want +got):\n%s", diff)
 	}
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP amp_bad_requests_total Requests that are not AdmissionReviews, by the HTTP status of the answer.
+# TYPE amp_bad_requests_total counter
+amp_bad_requests_total{status="400"} 0
+amp_bad_requests_total{status="404"} 0
+amp_bad_requests_total{status="405"} 0
+amp_bad_requests_total{status="413"} 0
+amp_bad_requests_total{status="415"} 1
 # HELP amp_endpoint_requests_total Calls of endpoints, by host and result; all but ok and refused are failures.
 # TYPE amp_endpoint_requests_total counter
 amp_endpoint_requests_total{host="hook:8080",result="ok"} 1
-# HELP amp_events_queue Events that wait to be delivered, those under way included.
+# HELP amp_events_queue Events that wait to be delivered, and those in flight.
 # TYPE amp_events_queue gauge
 amp_events_queue 0
 # HELP amp_events_total Events delivered and dropped, and tries that were repeated.
@@ -108,7 +121,7 @@ amp_events_queue 0
 amp_events_total{result="delivered"} 0
 amp_events_total{result="dropped"} 0
 amp_events_total{result="retried"} 0
-# HELP amp_in_flight Reviews under way.
+# HELP amp_in_flight Reviews in flight.
 # TYPE amp_in_flight gauge
 amp_in_flight 3
 # HELP amp_panics_total Panics contained while reviewing; each is a bug in amp.
@@ -116,6 +129,7 @@ amp_in_flight 3
 amp_panics_total 1
 # HELP amp_reviews_total Reviews answered, by how they ended.
 # TYPE amp_reviews_total counter
+amp_reviews_total{operation="mutate",outcome="denied"} 0
 amp_reviews_total{operation="mutate",outcome="failedopen"} 0
 amp_reviews_total{operation="mutate",outcome="mutated"} 1
 amp_reviews_total{operation="mutate",outcome="rejected"} 0
@@ -123,6 +137,7 @@ amp_reviews_total{operation="mutate",outcome="shadowed"} 0
 amp_reviews_total{operation="mutate",outcome="skipped"} 0
 amp_reviews_total{operation="mutate",outcome="unchanged"} 0
 amp_reviews_total{operation="mutate",outcome="validated"} 0
+amp_reviews_total{operation="validate",outcome="denied"} 0
 amp_reviews_total{operation="validate",outcome="failedopen"} 0
 amp_reviews_total{operation="validate",outcome="mutated"} 0
 amp_reviews_total{operation="validate",outcome="rejected"} 0
@@ -130,7 +145,7 @@ amp_reviews_total{operation="validate",outcome="shadowed"} 0
 amp_reviews_total{operation="validate",outcome="skipped"} 0
 amp_reviews_total{operation="validate",outcome="unchanged"} 0
 amp_reviews_total{operation="validate",outcome="validated"} 0
-`), "amp_endpoint_requests_total", "amp_events_queue", "amp_events_total", "amp_in_flight", "amp_panics_total", "amp_reviews_total"); err != nil {
+`), "amp_bad_requests_total", "amp_endpoint_requests_total", "amp_events_queue", "amp_events_total", "amp_in_flight", "amp_panics_total", "amp_reviews_total"); err != nil {
 		t.Error(err)
 	}
 }
@@ -165,8 +180,8 @@ func TestLogLine(t *testing.T) {
 	failed.Run.Steps[0].Err, failed.Run.Steps[0].Ops, failed.Run.Patch = errors.New("answered 500"), nil, nil
 	failed.Verdict = review.Verdict{Outcome: review.OutcomeFailedOpen, Message: "amp: endpoint http://hook:8080/mutate: answered 500", Warnings: []string{"amp: not mutated"}}
 	recorded := mutated(t)
-	recorded.Event, recorded.Review.TraceParent = "u/final", "00-1"
-	skipped := &review.Record{Review: &review.Review{UID: "u", Phase: review.Validate, Namespace: "x", GenerateName: "w-", DryRun: true, TraceParent: "00-1"}, Verdict: review.Skip("")}
+	recorded.Plan.Event, recorded.Review.TraceParent = "u/final", "00-1"
+	skipped := &review.Record{Review: &review.Review{UID: "u", Phase: review.Validate, Namespace: "x", GenerateName: "w-", DryRun: true, TraceParent: "00-1"}, Verdict: review.Verdict{Outcome: review.OutcomeSkipped}}
 
 	for name, test := range map[string]struct {
 		rec  *review.Record

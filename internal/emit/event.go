@@ -14,42 +14,33 @@ import (
 
 	"github.com/txn2/amp/endpoints/events"
 	"github.com/txn2/amp/endpoints/jsonpointer"
+	"github.com/txn2/amp/internal/redact"
 	"github.com/txn2/amp/internal/review"
 )
-
-// eventTypes are the types of the outcomes; a review that amp left alone has none.
-var eventTypes = map[review.Outcome]string{
-	review.OutcomeMutated:    events.Mutated,
-	review.OutcomeUnchanged:  events.Unchanged,
-	review.OutcomeShadowed:   events.Shadowed,
-	review.OutcomeDenied:     events.Denied,
-	review.OutcomeRejected:   events.Rejected,
-	review.OutcomeFailedOpen: events.FailedOpen,
-	review.OutcomeValidated:  events.Validated,
-}
 
 var (
 	contentType = event.ApplicationJSON
 	dataSchema  = types.ParseURI(events.SchemaURL)
 )
 
-// newEvent is the event of rec, which must have one: rec.Event is its id and rec.Level says how much it
-// tells. The overrides are extensions, too.
+// newEvent is the event of rec, which must have one: rec.Plan.Event is its id, and rec.Plan.Level says how much it tells.
+// The overrides are more extensions.
 func newEvent(rec *review.Record, source types.URIRef, overrides map[string]string) (event.Event, error) {
-	kind, ok := eventTypes[rec.Verdict.Outcome]
-	if !ok || rec.Event == "" {
-		return event.Event{}, fmt.Errorf("a review that ended %s is to have no event", rec.Verdict.Outcome)
+	eventType, ok := events.TypeOf(string(rec.Verdict.Outcome))
+	if !ok || rec.Plan.Event == "" {
+		return event.Event{}, fmt.Errorf("a review with the outcome %s has no event", rec.Verdict.Outcome)
 	}
-	if rec.Level != review.LevelMetadata && rec.Level != review.LevelPatch && rec.Level != review.LevelFull {
-		return event.Event{}, fmt.Errorf("the level %q has no events", rec.Level)
+	level := rec.Plan.Level
+	if level != review.LevelMetadata && level != review.LevelPatch && level != review.LevelFull {
+		return event.Event{}, fmt.Errorf("the level %q has no events", level)
 	}
 	data, err := json.Marshal(newData(rec))
 	if err != nil {
-		// Its text would quote the Pod.
+		// The text of err would quote the Pod.
 		return event.Event{}, errors.New("encoding the data of the event: the Pod or a patch is not valid JSON")
 	}
 	if !utf8.Valid(data) {
-		// JSON is UTF-8, and receivers reject what is not; encoding/json lets raw values through as they are.
+		// JSON is UTF-8, and receivers reject anything else. encoding/json does not check raw values.
 		data = bytes.ToValidUTF8(data, []byte(string(utf8.RuneError)))
 	}
 
@@ -68,9 +59,9 @@ func newEvent(rec *review.Record, source types.URIRef, overrides map[string]stri
 	}
 	return event.Event{
 		Context: &event.EventContextV1{
-			ID:              validUTF8(rec.Event),
+			ID:              validUTF8(rec.Plan.Event),
 			Source:          source,
-			Type:            kind,
+			Type:            eventType,
 			DataContentType: &contentType,
 			DataSchema:      dataSchema,
 			Subject:         &subject,
@@ -85,15 +76,15 @@ func newData(rec *review.Record) *events.Data {
 	r := rec.Review
 	data := &events.Data{
 		UID:           r.UID,
-		Level:         events.Level(rec.Level),
+		Level:         events.Level(rec.Plan.Level),
 		Namespace:     r.Namespace,
 		Pod:           events.Pod{Name: r.Name, GenerateName: r.GenerateName},
 		User:          r.User,
 		Operation:     string(r.Phase),
 		Outcome:       string(rec.Verdict.Outcome),
 		Message:       review.Line(rec.Verdict.Message),
-		Warnings:      rec.Run.Warnings,
-		FailurePolicy: string(rec.FailurePolicy),
+		Warnings:      rec.Plan.Warnings,
+		FailurePolicy: string(rec.Plan.FailurePolicy),
 		Endpoints:     make([]events.Endpoint, len(rec.Run.Steps)),
 		DurationMS:    milliseconds(rec.Took),
 	}
@@ -111,18 +102,18 @@ func newData(rec *review.Record) *events.Data {
 			e.Error = review.Line(step.Err.Error())
 		}
 	}
-	if rec.Level == review.LevelMetadata {
+	if rec.Plan.Level == review.LevelMetadata {
 		return data
 	}
 	data.Patch = newPatch(rec)
-	if rec.Level == review.LevelFull {
+	if rec.Plan.Level == review.LevelFull {
 		data.Object = r.Pod
 	}
 	return data
 }
 
-// newPatch is the patch that was answered or, in shadow mode, that would have been: none where a later
-// endpoint failed, refused or undid it all.
+// newPatch is the patch that amp answered or, in shadow mode, would have answered. There is none if a later endpoint
+// failed, denied the Pod or undid every change.
 func newPatch(rec *review.Record) []events.Op {
 	run := &rec.Run
 	switch {
@@ -134,12 +125,12 @@ func newPatch(rec *review.Record) []events.Op {
 	var ops []events.Op
 	for i := range run.Steps {
 		for j := range run.Steps[i].Ops {
-			ops = append(ops, newOp(rec.Level, i+1, &run.Steps[i].Ops[j]))
+			ops = append(ops, newOp(rec.Plan.Level, i+1, &run.Steps[i].Ops[j]))
 		}
 	}
 	for i := range run.Stamp {
-		op := newOp(rec.Level, 0, &run.Stamp[i])
-		if op.Path == stampPath { // amp's own words
+		op := newOp(rec.Plan.Level, 0, &run.Stamp[i])
+		if op.Path == stampPath { // amp's own value
 			op.Value = run.Stamp[i].Value
 		}
 		ops = append(ops, op)
@@ -150,7 +141,7 @@ func newPatch(rec *review.Record) []events.Op {
 // stampPath is the JSON pointer of the stamp in a Pod.
 var stampPath = "/metadata/annotations/" + jsonpointer.Escape(review.StampAnnotation)
 
-// newOp leaves out the members that mean nothing to this op: an endpoint may have sent them nevertheless.
+// newOp leaves out the members that have no meaning for this op. An endpoint may have sent them.
 func newOp(level review.Level, step int, op *review.Op) events.Op {
 	shown := events.Op{Step: step, Op: op.Op, Path: op.Path}
 	switch op.Op {
@@ -159,7 +150,7 @@ func newOp(level review.Level, step int, op *review.Op) events.Op {
 	case "add", "replace", "test":
 		shown.Value = op.Value
 		if level != review.LevelFull && op.Value != nil {
-			shown.Value = redact(op.Path, op.Value)
+			shown.Value = redact.Value(op.Path, op.Value)
 		}
 	}
 	return shown
@@ -169,8 +160,8 @@ func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 
 
 func validUTF8(s string) string { return strings.ToValidUTF8(s, string(utf8.RuneError)) }
 
-// validTraceParent reports whether s is a traceparent of W3C Trace Context level 1, or of a later version
-// that begins like one (3.2.2.3, 4.3).
+// validTraceParent reports whether s is a traceparent of W3C Trace Context level 1, or of a later version that begins like
+// one (sections 3.2.2.3 and 4.3).
 func validTraceParent(s string) bool {
 	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' {
 		return false

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"os"
 	"slices"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
-	cehttp "github.com/cloudevents/sdk-go/v2/protocol/http"
 	"github.com/cloudevents/sdk-go/v2/types"
 	"github.com/google/go-cmp/cmp"
 
@@ -59,14 +57,12 @@ func aMutation(t testing.TB) *review.Record {
 			Labels:      map[string]string{"l": "s3cret"},
 			Controller:  &review.Owner{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "jupyter", UID: "o"},
 			TraceParent: traceParent, PodUID: "", Stamp: "forged"},
-		Policy:        &review.Policy{},
-		Run:           review.Run{Steps: steps, Patch: patch, Stamp: stamp, Warnings: []string{"timeout is cut"}},
-		Verdict:       review.Verdict{Outcome: review.OutcomeMutated, Patch: patch},
-		Time:          time.Date(2026, 11, 23, 10, 0, 0, 123456789, time.FixedZone("CET", 3600)),
-		Took:          3500 * time.Microsecond,
-		FailurePolicy: review.Fail,
-		Event:         "uid-1",
-		Level:         review.LevelPatch,
+		Plan: review.Plan{Policy: &review.Policy{}, FailurePolicy: review.Fail, Event: "uid-1", Level: review.LevelPatch,
+			Warnings: []string{"timeout is cut"}},
+		Run:     review.Run{Steps: steps, Patch: patch, Stamp: stamp},
+		Verdict: review.Verdict{Outcome: review.OutcomeMutated, Patch: patch},
+		Time:    time.Date(2026, 11, 23, 10, 0, 0, 123456789, time.FixedZone("CET", 3600)),
+		Took:    3500 * time.Microsecond,
 	}
 }
 
@@ -111,7 +107,7 @@ func TestEventOfAMutation(t *testing.T) {
 	} {
 		t.Run(string(level), func(t *testing.T) {
 			rec := aMutation(t)
-			rec.Level = level
+			rec.Plan.Level = level
 			e := anEvent(t, rec)
 			if diff := cmp.Diff(want, string(e.Data())); diff != "" {
 				t.Errorf("data (-want +got):\n%s", diff)
@@ -165,18 +161,23 @@ func TestEvents(t *testing.T) {
 		}, kind: events.Shadowed, subject: "jhub/jupyter-*", endpoints: 2},
 		"a failure under Fail": {edit: func(rec *review.Record) { failed(rec, review.OutcomeRejected) },
 			kind: events.Rejected, subject: "jhub/jupyter-*", endpoints: 2, message: "amp: endpoint https://other/: answered 500"},
+		"an endpoint's denial": {edit: func(rec *review.Record) {
+			rec.Run.Steps[1].Ops = nil
+			rec.Run.Patch, rec.Run.Stamp, rec.Run.Refusal = nil, nil, &review.Answer{Refused: true, Message: "no GPUs left"}
+			rec.Verdict = review.Verdict{Outcome: review.OutcomeDenied, Message: "no GPUs left", Code: 403}
+		}, kind: events.Denied, subject: "jhub/jupyter-*", endpoints: 2, message: "no GPUs left"},
 		"a failure under Ignore": {edit: func(rec *review.Record) {
 			failed(rec, review.OutcomeFailedOpen)
-			rec.FailurePolicy = review.Ignore
+			rec.Plan.FailurePolicy = review.Ignore
 		}, kind: events.FailedOpen, subject: "jhub/jupyter-*", endpoints: 2, message: "amp: endpoint https://other/: answered 500"},
 		"a Namespace with a bad value, and no Pod": {edit: func(rec *review.Record) {
 			rec.Review = &review.Review{UID: "uid-1", Phase: review.Mutate, Namespace: "x"}
-			rec.Run, rec.Level = review.Run{Err: errors.New("bad")}, review.LevelFull
+			rec.Run, rec.Plan.Level, rec.Plan.Warnings = review.Run{Err: errors.New("bad")}, review.LevelFull, nil
 			rec.Verdict = review.Verdict{Outcome: review.OutcomeRejected, Message: "amp: bad"}
 		}, kind: events.Rejected, subject: "x/", message: "amp: bad"},
 		"a validation": {edit: func(rec *review.Record) {
 			rec.Review.Phase, rec.Review.Name, rec.Review.PodUID, rec.Review.Stamp = review.Validate, "jupyter-x1", "pod-uid", "uid-0"
-			rec.Run = review.Run{}
+			rec.Run, rec.Plan.Warnings = review.Run{}, nil
 			rec.Verdict = review.Verdict{Outcome: review.OutcomeValidated}
 		}, kind: events.Validated, subject: "jhub/jupyter-x1", mutation: "uid-0", podUID: "pod-uid"},
 		"a validation under shadow": {edit: func(rec *review.Record) {
@@ -187,7 +188,7 @@ func TestEvents(t *testing.T) {
 		for _, level := range []review.Level{review.LevelMetadata, review.LevelPatch, review.LevelFull} {
 			t.Run(name+" at "+string(level), func(t *testing.T) {
 				rec := aMutation(t)
-				rec.Level = level
+				rec.Plan.Level = level
 				test.edit(rec)
 				e := anEvent(t, rec)
 				var d events.Data
@@ -210,22 +211,31 @@ func TestEvents(t *testing.T) {
 				if diff := cmp.Diff(want, got); diff != "" {
 					t.Errorf("event (-want +got):\n%s", diff)
 				}
-				if strings.Contains(string(e.Data()), "s3cret") != (rec.Level == review.LevelFull && rec.Review.Pod != nil) {
-					t.Errorf("secrets at level %s: %s", rec.Level, e.Data())
+				if strings.Contains(string(e.Data()), "s3cret") != (rec.Plan.Level == review.LevelFull && rec.Review.Pod != nil) {
+					t.Errorf("secrets at level %s: %s", rec.Plan.Level, e.Data())
 				}
 			})
 		}
 	}
 }
 
+// TestEachOutcomeButSkippedHasAType: amp emits an event for every review that it did not skip.
+func TestEachOutcomeButSkippedHasAType(t *testing.T) {
+	for _, outcome := range review.Outcomes {
+		if eventType, ok := events.TypeOf(string(outcome)); ok != (outcome != review.OutcomeSkipped) {
+			t.Errorf("%s has the type %q", outcome, eventType)
+		}
+	}
+}
+
 func TestNoEvent(t *testing.T) {
 	for name, edit := range map[string]func(*review.Record){
-		"a review that was left alone": func(rec *review.Record) { rec.Verdict = review.Skip("") },
-		"no id":                        func(rec *review.Record) { rec.Event = "" },
-		"level None":                   func(rec *review.Record) { rec.Level = review.LevelNone },
-		"no level":                     func(rec *review.Record) { rec.Level = "" },
-		"a Pod that is no JSON": func(rec *review.Record) {
-			rec.Level, rec.Review.Pod = review.LevelFull, json.RawMessage(`{"s3cret`)
+		"a review that was left alone": func(rec *review.Record) { rec.Verdict = review.Verdict{Outcome: review.OutcomeSkipped} },
+		"no id":                        func(rec *review.Record) { rec.Plan.Event = "" },
+		"level None":                   func(rec *review.Record) { rec.Plan.Level = review.LevelNone },
+		"no level":                     func(rec *review.Record) { rec.Plan.Level = "" },
+		"a Pod that is not JSON": func(rec *review.Record) {
+			rec.Plan.Level, rec.Review.Pod = review.LevelFull, json.RawMessage(`{"s3cret`)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -253,75 +263,6 @@ func TestWhatIsNotUTF8IsMadeSo(t *testing.T) {
 	}
 }
 
-func TestTraceParent(t *testing.T) {
-	for text, want := range map[string]bool{
-		traceParent: true,
-		"":          false,
-		"00-1":      false,
-		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0g":      false,
-		"00-4BF92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01":      false,
-		"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01":      false,
-		"00-00000000000000000000000000000000-00f067aa0ba902b7-01":      false,
-		"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01":      false,
-		"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more": false,
-		"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more": true,
-		"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.more": false,
-		"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-\r\n": false,
-	} {
-		if got := validTraceParent(text); got != want {
-			t.Errorf("%q: %t", text, got)
-		}
-	}
-}
-
-// TestBinaryMode reads an event back as a receiver does who follows the HTTP binding.
-func TestBinaryMode(t *testing.T) {
-	rec := aMutation(t)
-	rec.Event, rec.Review.Namespace = `50% "Ünïcode"`+"\n€", "a b"
-	e, err := newEvent(rec, aSource, map[string]string{"team": "größe 1", "outcome": "overridden"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	checkEvent(t, e)
-	header := binaryHeader(&e)
-	want := http.Header{
-		"Content-Type":   {"application/json"},
-		"Ce-Specversion": {"1.0"},
-		"Ce-Id":          {"50%25%20%22%C3%9Cn%C3%AFcode%22%0A%E2%82%AC"},
-		"Ce-Source":      {"https://amp.example/cluster-a"},
-		"Ce-Type":        {events.Mutated},
-		"Ce-Subject":     {"a%20b/jupyter-*"},
-		"Ce-Time":        {"2026-11-23T09:00:00.123456789Z"},
-		"Ce-Dataschema":  {events.SchemaURL},
-		"Ce-Namespace":   {"a%20b"},
-		"Ce-Outcome":     {"overridden"},
-		"Ce-Team":        {"gr%C3%B6%C3%9Fe%201"},
-		"Ce-Traceparent": {traceParent},
-	}
-	if diff := cmp.Diff(want, header); diff != "" {
-		t.Errorf("header (-want +got):\n%s", diff)
-	}
-
-	req := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(string(e.Data())))
-	for key, values := range header {
-		if key != http.CanonicalHeaderKey(key) {
-			t.Errorf("%q is not canonical", key)
-		}
-		decoded, err := url.PathUnescape(values[0])
-		if err != nil {
-			t.Error(err)
-		}
-		req.Header.Set(key, decoded) // sdk-go leaves the decoding to the caller
-	}
-	got, err := cehttp.NewEventFromHTTPRequest(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got.String() != e.String() {
-		t.Errorf("arrived as\n%s\nwas\n%s", got, e)
-	}
-}
-
 // aReview is the record of a mutation of a Pod that a real API server sent.
 func aReview(t testing.TB) *review.Record {
 	t.Helper()
@@ -342,7 +283,7 @@ func BenchmarkEvent(b *testing.B) {
 	for _, level := range []review.Level{review.LevelMetadata, review.LevelPatch, review.LevelFull} {
 		b.Run(string(level), func(b *testing.B) {
 			rec := aReview(b)
-			rec.Level = level
+			rec.Plan.Level = level
 			to := &sink{header: http.Header{"User-Agent": {"amp"}}}
 			var m *message
 			b.ReportAllocs()

@@ -10,8 +10,8 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// binaryHeader is e in the header of an HTTP request whose body is e's data (HTTP protocol binding 1.0.2,
-// 3.1). There is no ce-datacontenttype: Content-Type is that attribute.
+// binaryHeader is the header of an HTTP request that carries e in binary mode, with e's data as the body (HTTP protocol
+// binding 1.0.2, section 3.1). It has no ce-datacontenttype, because Content-Type is that attribute.
 func binaryHeader(e *event.Event) http.Header {
 	h := make(http.Header, 16)
 	set := func(attribute, value string) {
@@ -28,7 +28,7 @@ func binaryHeader(e *event.Event) http.Header {
 	set("dataschema", e.DataSchema())
 	set("time", e.Time().Format(time.RFC3339Nano))
 	for attribute, value := range e.Extensions() {
-		set(attribute, value.(string)) // newEvent and the overrides make nothing else
+		set(attribute, value.(string)) // newEvent and the overrides set strings only
 	}
 	return h
 }

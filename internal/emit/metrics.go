@@ -1,7 +1,9 @@
 package emit
 
 import (
+	"net/http"
 	"runtime"
+	"strconv"
 	"sync"
 	"time"
 
@@ -10,7 +12,7 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// maxHosts bounds the label host, which tenants choose: those seen first keep their names.
+// maxHosts bounds the label host, because tenants choose the hosts: the first ones get a label of their own.
 const (
 	maxHosts  = 200
 	otherHost = "other"
@@ -22,6 +24,7 @@ type Metrics struct {
 	reviewDuration   *prometheus.HistogramVec
 	requests         *prometheus.CounterVec
 	requestDuration  *prometheus.HistogramVec
+	badRequests      *prometheus.CounterVec
 	panics           prometheus.Counter
 	events           map[eventResult]prometheus.Counter
 	eventsQueue      prometheus.Gauge
@@ -32,20 +35,24 @@ type Metrics struct {
 	reviewHistograms map[review.Phase]prometheus.Observer
 }
 
-// eventResult is what became of an event.
+// eventResult is how a try to deliver an event ended.
 type eventResult string
 
 const (
-	eventDelivered eventResult = "delivered" // the sink took it
-	eventRetried   eventResult = "retried"   // a try failed and will be repeated; also counted in the end
-	eventDropped   eventResult = "dropped"   // amp has given it up
+	eventDelivered eventResult = "delivered" // the sink accepted it
+	eventRetried   eventResult = "retried"   // it failed, and amp will try again; the event is also counted at its end
+	eventDropped   eventResult = "dropped"   // amp gave the event up
 )
+
+// badStatuses are the statuses of answers to requests that are not AdmissionReviews.
+var badStatuses = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed,
+	http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 
 // durations span what a review may take, from a tenth of a millisecond to the API server's 30 s at most.
 var durations = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
-// NewMetrics registers amp's metrics with reg. inFlight tells the number of reviews under way, version the
-// build.
+// NewMetrics registers amp's metrics with reg. version is that of the build; inFlight returns the number of reviews that
+// amp works on.
 func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64) *Metrics {
 	m := &Metrics{
 		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -56,11 +63,13 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 			Name: "amp_endpoint_requests_total", Help: "Calls of endpoints, by host and result; all but ok and refused are failures."}, []string{"host", "result"}),
 		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "amp_endpoint_request_duration_seconds", Help: "Time an endpoint took, a retry included.", Buckets: durations}, []string{"host"}),
+		badRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "amp_bad_requests_total", Help: "Requests that are not AdmissionReviews, by the HTTP status of the answer."}, []string{"status"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "amp_panics_total", Help: "Panics contained while reviewing; each is a bug in amp."}),
 		events: map[eventResult]prometheus.Counter{},
 		eventsQueue: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "amp_events_queue", Help: "Events that wait to be delivered, those under way included."}),
+			Name: "amp_events_queue", Help: "Events that wait to be delivered, and those in flight."}),
 		reviewCounters:   map[review.Phase]map[review.Outcome]prometheus.Counter{},
 		reviewHistograms: map[review.Phase]prometheus.Observer{},
 	}
@@ -70,27 +79,30 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 	build.Set(1)
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "amp_events_total", Help: "Events delivered and dropped, and tries that were repeated."}, []string{"result"})
-	reg.MustRegister(m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.panics, events, m.eventsQueue, build,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "amp_in_flight", Help: "Reviews under way."},
+	reg.MustRegister(m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.badRequests, m.panics, events, m.eventsQueue, build,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "amp_in_flight", Help: "Reviews in flight."},
 			func() float64 { return float64(inFlight()) }))
 
-	// All that can be counted is there from the start, as zero: a rate over a series that is born with its
-	// first failure misses that failure.
+	// Each series exists from the start, as zero: a rate over a series that begins with its first failure misses that
+	// failure. Series with a host cannot: amp does not know the hosts yet.
 	for _, result := range []eventResult{eventDelivered, eventRetried, eventDropped} {
 		m.events[result] = events.WithLabelValues(string(result))
 	}
-	for _, op := range []review.Phase{review.Mutate, review.Validate} {
-		m.reviewHistograms[op] = m.reviewDuration.WithLabelValues(string(op))
-		m.reviewCounters[op] = map[review.Outcome]prometheus.Counter{}
+	for _, phase := range []review.Phase{review.Mutate, review.Validate} {
+		m.reviewHistograms[phase] = m.reviewDuration.WithLabelValues(string(phase))
+		m.reviewCounters[phase] = map[review.Outcome]prometheus.Counter{}
 		for _, outcome := range review.Outcomes {
-			m.reviewCounters[op][outcome] = m.reviews.WithLabelValues(string(op), string(outcome))
+			m.reviewCounters[phase][outcome] = m.reviews.WithLabelValues(string(phase), string(outcome))
 		}
+	}
+	for _, status := range badStatuses {
+		m.badRequests.WithLabelValues(strconv.Itoa(status))
 	}
 	return m
 }
 
-// NewCertificateMetric tells when the serving certificate ends; 0 while there is none that anybody trusts,
-// so that an alert on a near end covers that, too.
+// NewCertificateMetric is the time at which the serving certificate ends. It is 0 while there is none that the API server
+// trusts, so that an alert on a near end covers that as well.
 func NewCertificateMetric(notAfter func() time.Time) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "amp_tls_certificate_expiration_timestamp_seconds", Help: "When the serving certificate ends, Unix seconds; 0: there is none."},
@@ -103,14 +115,16 @@ func NewCertificateMetric(notAfter func() time.Time) prometheus.Collector {
 }
 
 func (m *Metrics) record(rec *review.Record) {
-	op := rec.Review.Phase
-	m.reviewCounters[op][rec.Verdict.Outcome].Inc()
-	m.reviewHistograms[op].Observe(rec.Took.Seconds())
+	phase := rec.Review.Phase
+	m.reviewCounters[phase][rec.Verdict.Outcome].Inc()
+	m.reviewHistograms[phase].Observe(rec.Took.Seconds())
 	for i := range rec.Run.Steps {
 		step := &rec.Run.Steps[i]
 		m.step(step.Endpoint.URL.Host, step.Result, step.Took)
 	}
 }
+
+func (m *Metrics) badRequest(status int) { m.badRequests.WithLabelValues(strconv.Itoa(status)).Inc() }
 
 func (m *Metrics) step(host string, result review.Result, took time.Duration) {
 	host = m.hostLabel(host)

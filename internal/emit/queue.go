@@ -19,54 +19,57 @@ const (
 	maxBackoff = 10 * time.Second
 	// maxFlushBackoff is maxBackoff while the queue is flushed: there is little time left.
 	maxFlushBackoff = 500 * time.Millisecond
-	// maxStrikes is how often the sink may fail an event while it takes others, before that event is given
-	// up. Without it an event that a sink chokes on would be tried for ever.
-	maxStrikes = 20
-	// tellAgain keeps a sink that fails now and then from filling the log.
-	tellAgain = time.Minute
+	// maxFailedAlone is how often the sink may fail an event while it accepts others, before amp gives that event up.
+	// Without it, amp would try an event that the sink cannot handle for ever.
+	maxFailedAlone = 20
+	// outageLogInterval is the least time between two log lines that the sink fails.
+	outageLogInterval = time.Minute
 )
 
-// entry is one event in the queue, at first as the record it is made of.
+// entry is one event in the queue. It is a record until it is encoded, and then a message.
 type entry struct {
-	rec     *review.Record // nil once msg is made
-	msg     *message
-	size    int64
-	taken   int64 // how many events the sink had taken when it last failed this one
-	strikes int
+	rec         *review.Record // nil when msg is set
+	msg         *message
+	size        int64
+	accepted    int64 // queue.accepted when the sink last failed this event
+	failedAlone int   // how often the sink failed this event although it had accepted another one since the last try
 }
 
 func (e *entry) id() string {
 	if e.msg != nil {
 		return e.msg.id
 	}
-	return e.rec.Event
+	return e.rec.Plan.Event
 }
 
-// queue holds events between the reviews, which never wait, and the sink. Records become messages as soon
-// as there is time, for a record pins all of its review. A failure puts the event at the queue's end, so
-// that none stands in the way of the others, and makes all wait: what fails is the sink, as a rule. Then
-// one event at a time finds out whether it is back.
+// queue holds events between the reviews, which never wait, and the sink.
+//
+//   - Records become messages as soon as possible, because a record keeps its whole review in memory.
+//   - An event that failed goes to the end of the queue, so that it does not block the others.
+//   - A failure is most often the sink's, and so all events wait. Then one event at a time is tried, until the sink accepts
+//     one.
 type queue struct {
-	gauge func(int) // hears of every change of the number of events
+	gauge func(int) // gets the number of events at every change
 
 	mu      sync.Mutex
 	records []*entry // to be encoded
-	ready   []*entry // to be delivered
+	ready   []*entry // to be sent
 	sending map[*entry]bool
 	count   int // of all entries
 	bytes   int64
 
-	// Those who wait for a record, for leave to send a message, and for the queue to be empty.
-	encode, send, empty sync.Cond
+	encode sync.Cond // there is a record to encode
+	send   sync.Cond // an event may be sent
+	empty  sync.Cond // there is no event
 
-	taken    int64 // events that the sink has taken
-	failures int   // of the sink since it last answered as it should
-	failed   time.Time
-	hold     time.Time // nothing is sent before
-	told     time.Time // when it was last said that the sink fails
-	telling  bool      // and that it is back was not said yet
-	flushing bool
-	closed   bool
+	accepted     int64     // events that the sink has accepted
+	failures     int       // of the sink in a row
+	failed       time.Time // the last of them
+	backoffUntil time.Time // nothing is sent before
+	outageLogged time.Time // when the log last said that the sink fails
+	inOutage     bool      // the log says that the sink fails, and not yet that it accepts events again
+	flushing     bool
+	closed       bool
 }
 
 func newQueue(gauge func(int)) *queue {
@@ -75,7 +78,7 @@ func newQueue(gauge func(int)) *queue {
 	return q
 }
 
-// put queues rec, unless that is beyond the bounds or the queue is closed: then it says why.
+// put queues rec. If the queue is full or closed it does not, and returns the reason.
 func (q *queue) put(rec *review.Record) (refused string) {
 	e := &entry{rec: rec, size: recordSize(rec)}
 	q.mu.Lock()
@@ -92,9 +95,9 @@ func (q *queue) put(rec *review.Record) (refused string) {
 	return ""
 }
 
-// recordSize is about what a record keeps in memory. The Pod is a slice of the request's body, and what was
-// read of it are pieces of a copy as text: it counts twice, with the envelope around it. Patches are slices
-// of the endpoints' answers.
+// recordSize is roughly the memory that a record keeps. The Pod is a slice of the request's body, and the strings that were
+// read of it are slices of a copy: therefore it counts twice, with the envelope around it. Patches are slices of the
+// endpoints' answers.
 func recordSize(rec *review.Record) int64 {
 	n := 2*(int64(len(rec.Review.Pod))+1024) + 2048
 	for i := range rec.Run.Steps {
@@ -107,7 +110,7 @@ func recordSize(rec *review.Record) int64 {
 	return n
 }
 
-// add accounts for entries; q.mu is held.
+// add changes the number and size of the entries. The caller holds q.mu.
 func (q *queue) add(count int, bytes int64) {
 	q.count += count
 	q.bytes += bytes
@@ -117,7 +120,7 @@ func (q *queue) add(count int, bytes int64) {
 	}
 }
 
-// nextRecord waits for an entry to encode; nil means that the queue is closed.
+// nextRecord waits for an entry to encode. It returns nil when the queue is closed.
 func (q *queue) nextRecord() *entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -130,7 +133,7 @@ func (q *queue) nextRecord() *entry {
 	return pop(&q.records)
 }
 
-// encoded takes back an entry of nextRecord with its message.
+// encoded puts an entry of nextRecord back, with its message.
 func (q *queue) encoded(e *entry, msg *message) {
 	size := msg.size()
 	q.mu.Lock()
@@ -142,7 +145,7 @@ func (q *queue) encoded(e *entry, msg *message) {
 	q.send.Signal()
 }
 
-// nextReady waits until an entry may be sent; nil means that the queue is closed.
+// nextReady waits until an entry may be sent. It returns nil when the queue is closed.
 func (q *queue) nextReady() *entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -150,7 +153,7 @@ func (q *queue) nextReady() *entry {
 		switch {
 		case q.closed:
 			return nil
-		case len(q.ready) > 0 && (q.failures == 0 || len(q.sending) == 0 && !time.Now().Before(q.hold)):
+		case len(q.ready) > 0 && (q.failures == 0 || len(q.sending) == 0 && !time.Now().Before(q.backoffUntil)):
 			e := pop(&q.ready)
 			q.sending[e] = true
 			return e
@@ -159,25 +162,25 @@ func (q *queue) nextReady() *entry {
 	}
 }
 
-// done takes an entry of nextReady out of the queue. It reports whether it is to be told that the sink, which
-// failed, is back.
-func (q *queue) done(e *entry, taken bool) (tell bool) {
+// done takes an entry of nextReady out of the queue. It reports whether the log must say that the sink, which failed,
+// accepts events again.
+func (q *queue) done(e *entry, accepted bool) (logRecovery bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if taken {
-		q.taken++
+	if accepted {
+		q.accepted++
 	}
 	failures := q.failures
 	q.failures = 0
-	tell, q.telling = q.telling, false
-	if q.sending[e] { // else rest has given it up
+	logRecovery, q.inOutage = q.inOutage, false
+	if q.sending[e] { // otherwise abandon took it
 		delete(q.sending, e)
 		q.add(-1, -e.size)
 	}
 	if failures > 0 {
 		q.send.Broadcast() // all may send again
 	}
-	return tell
+	return logRecovery
 }
 
 // drop takes out an entry that was never sent.
@@ -187,48 +190,48 @@ func (q *queue) drop(e *entry) {
 	q.add(-1, -e.size)
 }
 
-// again takes back an entry of nextReady that was begun at start and failed, for another try once the sink
-// had time to recover. It reports whether it is to be told that the sink fails, and drops the entry (kept is
-// false) if the sink fails it while it takes others.
-func (q *queue) again(e *entry, start time.Time, v verdict) (kept, tell bool) {
+// retry puts back an entry of nextReady whose try, which began at start, failed. It is tried again when the sink had time
+// to recover. kept is false if the entry was dropped, because the sink fails it and accepts others. logOutage reports
+// whether the log must say that the sink fails.
+func (q *queue) retry(e *entry, start time.Time, v verdict) (kept, logOutage bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
-	if !q.sending[e] { // rest has given it up
+	if !q.sending[e] { // abandon took it
 		return true, false
 	}
 	delete(q.sending, e)
-	// Several that were under way when the sink failed are one failure.
+	// If several tries were under way when the sink failed, they are one failure.
 	if q.failures == 0 || !start.Before(q.failed) {
 		q.failures++
 		q.failed = now
 	}
-	if tell = q.failures == 1 && !q.telling && now.Sub(q.told) >= tellAgain; tell {
-		q.told, q.telling = now, true
+	if logOutage = q.failures == 1 && !q.inOutage && now.Sub(q.outageLogged) >= outageLogInterval; logOutage {
+		q.outageLogged, q.inOutage = now, true
 	}
 	wait := max(v.after, backoff(q.failures))
 	if q.flushing {
 		wait = min(wait, maxFlushBackoff)
 	}
-	if until := now.Add(wait); until.After(q.hold) {
-		q.hold = until
+	if until := now.Add(wait); until.After(q.backoffUntil) {
+		q.backoffUntil = until
 	}
-	time.AfterFunc(q.hold.Sub(now), q.send.Broadcast)
+	time.AfterFunc(q.backoffUntil.Sub(now), q.send.Broadcast)
 
-	if q.taken > e.taken && !v.busy {
-		e.strikes++
+	if q.accepted > e.accepted && !v.busy {
+		e.failedAlone++
 	}
-	e.taken = q.taken
-	if e.strikes >= maxStrikes {
+	e.accepted = q.accepted
+	if e.failedAlone >= maxFailedAlone {
 		q.add(-1, -e.size)
-		return false, tell
+		return false, logOutage
 	}
 	q.ready = append(q.ready, e)
-	return true, tell
+	return true, logOutage
 }
 
-// backoff is how long to wait after so many failures in a row: twice as long each time, and of that between
-// a half and all, so that the replicas of amp do not come back as one.
+// backoff is the wait after so many failures in a row: twice as long each time, up to maxBackoff. It is random between a
+// half of that and all of it, so that the replicas of amp do not try at the same moment.
 func backoff(failures int) time.Duration {
 	d := maxBackoff
 	if shift := failures - 1; shift < 10 {
@@ -237,11 +240,11 @@ func backoff(failures int) time.Duration {
 	return d/2 + rand.N(d/2+1)
 }
 
-// hurry lets no wait keep the queue from being emptied.
-func (q *queue) hurry() {
+// startFlush ends every backoff, so that the queue can become empty.
+func (q *queue) startFlush() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.flushing, q.hold = true, time.Time{}
+	q.flushing, q.backoffUntil = true, time.Time{}
 	q.send.Broadcast()
 }
 
@@ -254,7 +257,7 @@ func (q *queue) wait() {
 	}
 }
 
-// close ends all waiting, and refuses what comes after.
+// close ends all waiting. The queue accepts no more records.
 func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -264,8 +267,8 @@ func (q *queue) close() {
 	q.empty.Broadcast()
 }
 
-// rest empties a closed queue, of what is under way too.
-func (q *queue) rest() []*entry {
+// abandon empties a closed queue and returns what was in it, also what is being sent.
+func (q *queue) abandon() []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	rest := append(q.ready, q.records...)

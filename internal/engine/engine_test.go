@@ -28,11 +28,12 @@ func (n named) Policy(_ context.Context, namespace string) (*review.Policy, erro
 // printer keeps the records, as a program does that prints them.
 type printer struct{ records []*review.Record }
 
-func (p *printer) Deliver(context.Context, *review.Record) error { return nil }
+func (p *printer) Deliver(context.Context, *review.Record) (sent bool, err error) { return true, nil }
 func (p *printer) Record(_ context.Context, record *review.Record) {
 	p.records = append(p.records, record)
 }
-func (p *printer) Panicked() {}
+func (p *printer) Panicked()      {}
+func (p *printer) BadRequest(int) {}
 
 // TestNewWithoutAServer puts a proxy together as a command-line tool does: no cluster, no TLS, no metrics.
 func TestNewWithoutAServer(t *testing.T) {
@@ -78,7 +79,7 @@ func TestNewWithoutAServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			record := proxy.Review(t.Context(), &review.Review{
+			record, _ := proxy.Review(t.Context(), &review.Review{
 				UID: "uid-1", Phase: review.Mutate, Namespace: "jhub", Name: "web", User: "jane",
 				Pod: json.RawMessage(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","namespace":"jhub","labels":{"a":"b"}},"spec":{"containers":[{"name":"a","image":"b"}]}}`),
 			}, 0)

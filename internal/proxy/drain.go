@@ -6,15 +6,15 @@ import (
 	"time"
 )
 
-// quiet is how long no review may have come before a drain ends. A Service's rules reach the nodes some
-// time after the Pod has begun to end, and until then new reviews arrive.
+// quiet is how long no review must have arrived before a drain ends. A Service's rules reach the nodes some time after
+// the Pod has begun to end, and until then new reviews arrive.
 const quiet = 2 * time.Second
 
-// lifecycle counts the reviews under way and ends their coming.
+// lifecycle counts the reviews in flight, and drains.
 type lifecycle struct {
 	draining atomic.Bool
 	inFlight atomic.Int64
-	last     atomic.Int64 // when a review last came or went, Unix nanoseconds
+	last     atomic.Int64 // when a review last began or ended, Unix nanoseconds
 }
 
 // begin counts a review until the returned function is called.
@@ -27,12 +27,12 @@ func (l *lifecycle) begin() (end func()) {
 	}
 }
 
-// InFlight is the number of reviews under way.
+// InFlight is the number of reviews that amp works on.
 func (l *lifecycle) InFlight() int64 { return l.inFlight.Load() }
 
-// Drain turns /readyz to 503, asks every caller to close its connection, and returns when no review is
-// under way and none has come for two seconds, or when ctx ends. It works from within the function, so
-// that it does under any host; stopping the host's server is not the function's to do.
+// Drain turns /readyz to 503, asks every caller to close its connection, and returns when no review is in flight and none
+// has arrived for two seconds, or when ctx ends. It works from within the function, and so under any host. It does not
+// stop the host's server.
 func (l *lifecycle) Drain(ctx context.Context) {
 	l.draining.Store(true)
 	start := time.Now()

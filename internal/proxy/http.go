@@ -2,78 +2,87 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"path"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/txn2/amp/internal/review"
 )
 
-// maxReviewBytes is controller-runtime's limit for an AdmissionReview: API objects are at most 3 MiB, an
-// update carries two of them, and the rest is little.
+// maxReviewBytes is controller-runtime's limit for an AdmissionReview: API objects are at most 3 MiB, an update carries
+// two of them, and the rest is little.
 const maxReviewBytes = 7 << 20
 
-// route is what a path says of the reviews sent to it.
-type route struct {
-	operation review.Phase
-	policy    review.FailurePolicy
+// paths are the paths of reviews, with the failure policy that each one names.
+var paths = []struct {
+	path   string
+	phase  review.Phase
+	policy review.FailurePolicy
+}{
+	{"/mutate/fail", review.Mutate, review.Fail},
+	{"/mutate/ignore", review.Mutate, review.Ignore},
+	{"/mutate", review.Mutate, ""},
+	{"/validate/fail", review.Validate, review.Fail},
+	{"/validate/ignore", review.Validate, review.Ignore},
+	{"/validate", review.Validate, ""},
+	{"/{$}", review.Mutate, ""},
 }
 
-var routes = map[string]route{
-	"/":                {operation: review.Mutate},
-	"/mutate":          {operation: review.Mutate},
-	"/mutate/fail":     {review.Mutate, review.Fail},
-	"/mutate/ignore":   {review.Mutate, review.Ignore},
-	"/validate":        {operation: review.Validate},
-	"/validate/fail":   {review.Validate, review.Fail},
-	"/validate/ignore": {review.Validate, review.Ignore},
-}
-
-// Handler speaks HTTP for a Proxy.
+// Handler speaks HTTP for a Proxy. Its fields must be set before its first request.
 type Handler struct {
 	Proxy   *Proxy
 	Version string
 	Ready   func() bool // whether Namespaces can be read, and the API server can verify the certificate
 	lifecycle
+
+	once sync.Once
+	mux  *http.ServeMux
 }
 
-// ServeHTTP answers reviews and probes. What is no AdmissionReview gets a plain-text 4xx; a review is always
-// answered with 200 and a decision, because the API server would take anything else for a failed call and
-// hold to its own policy.
+// ServeHTTP answers reviews and probes. A request that is not an AdmissionReview gets a 4xx in plain text. A review
+// always gets a 200 with a decision: the API server takes anything else for a failed call and then uses its own policy.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	h.once.Do(h.route)
 	if h.draining.Load() {
 		w.Header().Set("Connection", "close") // on HTTP/2 net/http makes a GOAWAY of it
 	}
-	route, isReview := routes[req.URL.Path]
-	get := req.Method == http.MethodGet || req.Method == http.MethodHead
-	switch {
-	case isReview && req.Method == http.MethodPost:
-		defer h.begin()()
-		h.serveReview(w, req, route)
-	case get && req.URL.Path == "/":
-		w.Header().Set("Content-Type", "application/json")
-		// The response is all there is to fail here.
-		_ = json.NewEncoder(w).Encode(map[string]string{"service": "amp", "version": h.Version})
-	case get && req.URL.Path == "/healthz":
-		text(w, http.StatusOK, "ok")
-	case get && req.URL.Path == "/readyz":
-		h.serveReady(w)
-	case isReview:
-		w.Header().Set("Allow", http.MethodPost)
-		text(w, http.StatusMethodNotAllowed, "expected a POST of an AdmissionReview, not "+req.Method)
-	case req.URL.Path == "/healthz" || req.URL.Path == "/readyz":
-		w.Header().Set("Allow", "GET, HEAD")
-		text(w, http.StatusMethodNotAllowed, "expected a GET, not "+req.Method)
-	default:
-		text(w, http.StatusNotFound, "expected a POST to /mutate/fail, /mutate/ignore, /mutate, /validate/fail, /validate/ignore, /validate or /, or a GET of /, /healthz or /readyz")
+	// A ServeMux would redirect a path like //mutate, and for the API server a redirect is a failed call.
+	if p := req.URL.Path; !strings.HasPrefix(p, "/") || path.Clean(p) != p {
+		h.notFound(w, req)
+		return
 	}
+	h.mux.ServeHTTP(w, req)
 }
 
-func (h *Handler) serveReady(w http.ResponseWriter) {
+func (h *Handler) route() {
+	h.mux = http.NewServeMux()
+	for _, p := range paths {
+		h.mux.HandleFunc("POST "+p.path, func(w http.ResponseWriter, req *http.Request) { h.serveReview(w, req, p.phase, p.policy) })
+		h.mux.HandleFunc(p.path, h.notPost)
+	}
+	h.mux.HandleFunc("GET /{$}", h.serveName)
+	h.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
+	h.mux.HandleFunc("GET /readyz", h.serveReady)
+	h.mux.HandleFunc("/healthz", h.notGet)
+	h.mux.HandleFunc("/readyz", h.notGet)
+	h.mux.HandleFunc("/", h.notFound)
+}
+
+func (h *Handler) serveName(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	// Only the connection can fail here.
+	_ = json.NewEncoder(w).Encode(map[string]string{"service": "amp", "version": h.Version})
+}
+
+func (h *Handler) serveReady(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case h.draining.Load():
 		text(w, http.StatusServiceUnavailable, "draining")
@@ -84,35 +93,69 @@ func (h *Handler) serveReady(w http.ResponseWriter) {
 	}
 }
 
-func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, route route) {
+func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase review.Phase, policy review.FailurePolicy) {
+	defer h.begin()()
 	body, status, err := readBody(w, req)
 	if err != nil {
-		text(w, status, err.Error())
+		h.reject(w, req, status, err.Error())
 		return
 	}
-	r, err := review.Read(body, route.operation)
+	r, err := review.Read(body, phase)
 	if err != nil {
-		text(w, http.StatusBadRequest, err.Error())
+		h.reject(w, req, http.StatusBadRequest, err.Error())
 		return
 	}
-	r.FailurePolicy = route.policy
+	r.FailurePolicy = policy
 	r.TraceParent, r.TraceState = req.Header.Get("Traceparent"), req.Header.Get("Tracestate")
 
-	rec := h.Proxy.Review(req.Context(), r, timeLeft(req))
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(review.Write(rec)) // a caller who is gone needs no answer
+	_, answer := h.Proxy.Review(req.Context(), r, timeLeft(req))
+	h.send(req.Context(), w, r, answer)
 }
 
-// readBody returns the request's body or, with an error for the caller's eyes, the status to answer with.
+// send writes the answer. After a panic the API server may have a part of it, and nothing more can be said: the aborted
+// connection tells it that the call failed.
+func (h *Handler) send(ctx context.Context, w http.ResponseWriter, r *review.Review, answer []byte) {
+	if h.Proxy.contain(ctx, r, func() error {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(answer) // if the API server has closed the connection, it needs no answer
+		return nil
+	}) != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (h *Handler) notPost(w http.ResponseWriter, req *http.Request) {
+	w.Header().Set("Allow", http.MethodPost)
+	h.reject(w, req, http.StatusMethodNotAllowed, "expected a POST of an AdmissionReview, not "+req.Method)
+}
+
+func (h *Handler) notGet(w http.ResponseWriter, req *http.Request) {
+	w.Header().Set("Allow", "GET, HEAD")
+	h.reject(w, req, http.StatusMethodNotAllowed, "expected a GET, not "+req.Method)
+}
+
+func (h *Handler) notFound(w http.ResponseWriter, req *http.Request) {
+	h.reject(w, req, http.StatusNotFound, "expected a POST to /mutate/fail, /mutate/ignore, /mutate, /validate/fail, /validate/ignore, /validate or /, or a GET of /, /healthz or /readyz")
+}
+
+// reject answers a request that is not an AdmissionReview, counts it, and logs who sent it.
+func (h *Handler) reject(w http.ResponseWriter, req *http.Request, status int, expected string) {
+	h.Proxy.Recorder.BadRequest(status)
+	h.Proxy.Log.DebugContext(req.Context(), "not an AdmissionReview", "status", status, "method", review.Clip(req.Method, 20),
+		"path", review.Clip(req.URL.Path, 100), "from", req.RemoteAddr, "answer", expected)
+	text(w, status, expected)
+}
+
+// readBody returns the request's body or, with an error that tells the caller what is wrong, the status of the answer.
 func readBody(w http.ResponseWriter, req *http.Request) ([]byte, int, error) {
-	// The plain form is what every API server sends.
+	// Every API server sends the plain form.
 	if contentType := req.Header.Get("Content-Type"); contentType != "application/json" {
 		if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
 			return nil, http.StatusUnsupportedMediaType, fmt.Errorf("expected Content-Type application/json, not %q", review.Clip(contentType, 60))
 		}
 	}
 	var body bytes.Buffer
-	// The announced length saves growing the buffer, but only as far as a caller can be trusted with it.
+	// With the announced length the buffer need not grow. A caller may announce anything: amp believes only so much.
 	if n := req.ContentLength; n > 0 {
 		body.Grow(int(min(n, 256<<10)) + bytes.MinRead)
 	}
@@ -125,8 +168,7 @@ func readBody(w http.ResponseWriter, req *http.Request) ([]byte, int, error) {
 	return body.Bytes(), 0, nil
 }
 
-// timeLeft is the API server's ?timeout=, 0 without one. What does not parse is no reason to refuse a
-// review.
+// timeLeft is the API server's ?timeout=, 0 without one. amp reviews a Pod even if the parameter does not parse.
 func timeLeft(req *http.Request) time.Duration {
 	if req.URL.RawQuery == "" {
 		return 0

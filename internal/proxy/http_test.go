@@ -3,10 +3,12 @@ package proxy_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -53,25 +55,34 @@ func (endless) Read(p []byte) (int, error) {
 }
 
 func TestWhatIsNoReview(t *testing.T) {
+	const notFound = "expected a POST to /mutate/fail, /mutate/ignore, /mutate, /validate/fail, /validate/ignore, /validate or /, or a GET of /, /healthz or /readyz"
 	for name, test := range map[string]struct {
 		method, path, contentType string
 		body                      io.Reader
 		status                    int
 		want                      string
 	}{
-		"the name":                    {"GET", "/", "", nil, 200, `{"service":"amp","version":"v1"}`},
-		"alive":                       {"GET", "/healthz", "", nil, 200, "ok"},
-		"ready":                       {"GET", "/readyz", "", nil, 200, "ok"},
-		"a GET of a review path":      {"GET", "/mutate", "", nil, 405, "expected a POST of an AdmissionReview, not GET"},
-		"a PUT":                       {"PUT", "/mutate/fail", "application/json", strings.NewReader("{}"), 405, "expected a POST of an AdmissionReview, not PUT"},
-		"a DELETE of the root":        {"DELETE", "/", "", nil, 405, "expected a POST of an AdmissionReview, not DELETE"},
-		"a POST to a probe":           {"POST", "/readyz", "application/json", strings.NewReader("{}"), 405, "expected a GET, not POST"},
-		"another path":                {"POST", "/mutate/", "application/json", strings.NewReader("{}"), 404, "expected a POST to /mutate/fail, /mutate/ignore, /mutate, /validate/fail, /validate/ignore, /validate or /, or a GET of /, /healthz or /readyz"},
-		"a form, as curl -d sends it": {"POST", "/mutate", "application/x-www-form-urlencoded", strings.NewReader("{}"), 415, `expected Content-Type application/json, not "application/x-www-form-urlencoded"`},
-		"no content type":             {"POST", "/mutate", "", strings.NewReader("{}"), 415, `expected Content-Type application/json, not ""`},
-		"no JSON":                     {"POST", "/mutate", "application/json", strings.NewReader("hello"), 400, "expected an AdmissionReview as JSON: the body is not valid JSON"},
-		"no request":                  {"POST", "/mutate", "application/json; charset=utf-8", strings.NewReader(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}`), 400, "expected an AdmissionReview with a request: there is none"},
-		"a body without end":          {"POST", "/mutate", "application/json", endless{}, 413, "expected an AdmissionReview of at most 7 MiB"},
+		"the name":                     {"GET", "/", "", nil, 200, `{"service":"amp","version":"v1"}`},
+		"alive":                        {"GET", "/healthz", "", nil, 200, "ok"},
+		"ready":                        {"GET", "/readyz", "", nil, 200, "ok"},
+		"a GET of a review path":       {"GET", "/mutate", "", nil, 405, "expected a POST of an AdmissionReview, not GET"},
+		"a PUT":                        {"PUT", "/mutate/fail", "application/json", strings.NewReader("{}"), 405, "expected a POST of an AdmissionReview, not PUT"},
+		"a DELETE of the root":         {"DELETE", "/", "", nil, 405, "expected a POST of an AdmissionReview, not DELETE"},
+		"a POST to a probe":            {"POST", "/readyz", "application/json", strings.NewReader("{}"), 405, "expected a GET, not POST"},
+		"another path":                 {"POST", "/mutate/", "application/json", strings.NewReader("{}"), 404, notFound},
+		"a path with an empty segment": {"POST", "//mutate", "application/json", strings.NewReader("{}"), 404, notFound},
+		"a path with dots":             {"POST", "/validate/../mutate", "application/json", strings.NewReader("{}"), 404, notFound},
+		"a probe with a slash":         {"GET", "/readyz/", "", nil, 404, notFound},
+		"a path below a probe":         {"GET", "/healthz/x", "", nil, 404, notFound},
+		"no path":                      {"OPTIONS", "*", "", nil, 404, notFound},
+		"a GET of an unknown path":     {"GET", "/favicon.ico", "", nil, 404, notFound},
+		"a HEAD of a probe":            {"HEAD", "/healthz", "", nil, 200, "ok"},
+		"a HEAD of a review path":      {"HEAD", "/validate/ignore", "", nil, 405, "expected a POST of an AdmissionReview, not HEAD"},
+		"a form, as curl -d sends it":  {"POST", "/mutate", "application/x-www-form-urlencoded", strings.NewReader("{}"), 415, `expected Content-Type application/json, not "application/x-www-form-urlencoded"`},
+		"no content type":              {"POST", "/mutate", "", strings.NewReader("{}"), 415, `expected Content-Type application/json, not ""`},
+		"no JSON":                      {"POST", "/mutate", "application/json", strings.NewReader("hello"), 400, "expected an AdmissionReview as JSON: the body is not valid JSON"},
+		"no request":                   {"POST", "/mutate", "application/json; charset=utf-8", strings.NewReader(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1"}`), 400, "expected an AdmissionReview with a request: there is none"},
+		"a body without end":           {"POST", "/mutate", "application/json", endless{}, 413, "expected an AdmissionReview of at most 7 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := &world{}
@@ -79,11 +90,26 @@ func TestWhatIsNoReview(t *testing.T) {
 			if got := bodyOf(t, resp); resp.StatusCode != test.status || got != test.want {
 				t.Errorf("%d %s\nwant %d %s", resp.StatusCode, got, test.status, test.want)
 			}
-			if resp.StatusCode == 405 && resp.Header.Get("Allow") == "" {
-				t.Error("a 405 names no method that is allowed")
+			allow := ""
+			if test.status == 405 {
+				allow = "POST"
+				if strings.HasSuffix(test.path, "z") { // a probe
+					allow = "GET, HEAD"
+				}
+			}
+			if got := resp.Header.Get("Allow"); got != allow {
+				t.Errorf("Allow: %q, want %q", got, allow)
 			}
 			if len(w.records) != 0 {
 				t.Error("it left a record")
+			}
+			if test.status == 200 {
+				if len(w.badRequests) != 0 || w.log.Len() != 0 {
+					t.Errorf("counted as %v, logged %s", w.badRequests, w.log.String())
+				}
+			} else if !slices.Equal(w.badRequests, []int{test.status}) || strings.Count(w.log.String(), "\n") != 1 ||
+				!strings.Contains(w.log.String(), fmt.Sprintf(`level=DEBUG msg="not an AdmissionReview" status=%d method=%s path=%s`, test.status, test.method, test.path)) {
+				t.Errorf("counted as %v, logged %s", w.badRequests, w.log.String())
 			}
 		})
 	}
@@ -95,8 +121,8 @@ func TestReviewPaths(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]struct {
-		operation review.Phase
-		policy    review.FailurePolicy
+		phase  review.Phase
+		policy review.FailurePolicy
 	}{
 		"/":                 {review.Mutate, ""},
 		"/mutate":           {review.Mutate, ""},
@@ -121,7 +147,7 @@ func TestReviewPaths(t *testing.T) {
 				t.Errorf("answered %+v", answer.Response)
 			}
 			r := w.records[0].Review
-			if r.Phase != want.operation || r.FailurePolicy != want.policy {
+			if r.Phase != want.phase || r.FailurePolicy != want.policy {
 				t.Errorf("read as %s, policy %q", r.Phase, r.FailurePolicy)
 			}
 		})

@@ -5,10 +5,10 @@ import (
 	"unicode/utf8"
 )
 
-// EncodeAttribute writes a CloudEvents attribute as a header value (HTTP protocol binding 1.0.2, 3.1.3.2):
-// space, quotation mark, per cent and whatever is outside U+0021 to U+007E as their UTF-8 bytes, each %XX.
-// sdk-go leaves that out. What is not UTF-8 becomes U+FFFD, since receivers must reject it. What endpoints are
-// asked and what the event sink gets are both such events.
+// EncodeAttribute writes a CloudEvents attribute as a header value (HTTP protocol binding 1.0.2, section 3.1.3.2): a space,
+// a quotation mark, a per cent sign and every character outside U+0021 to U+007E become their UTF-8 bytes, each as %XX.
+// sdk-go does not do that. Bytes that are not UTF-8 become U+FFFD, because receivers must reject them. The requests to
+// endpoints and to the event sink both carry such attributes.
 func EncodeAttribute(s string) string {
 	plain := true
 	for i := range len(s) {

@@ -2,8 +2,7 @@ package review
 
 import (
 	"cmp"
-	"fmt"
-	"strings"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -12,13 +11,13 @@ type Outcome string
 
 // The outcomes. All but OutcomeSkipped are also the type of an event.
 const (
-	OutcomeSkipped    Outcome = "skipped"    // amp left the review alone
-	OutcomeMutated    Outcome = "mutated"    // a patch was answered
+	OutcomeSkipped    Outcome = "skipped"    // amp allowed the Pod and called no endpoint
+	OutcomeMutated    Outcome = "mutated"    // amp answered with a patch
 	OutcomeUnchanged  Outcome = "unchanged"  // the endpoints wanted no change
 	OutcomeShadowed   Outcome = "shadowed"   // shadow mode: nothing was changed or denied
-	OutcomeDenied     Outcome = "denied"     // an endpoint said no: a policy decision, not a failure
+	OutcomeDenied     Outcome = "denied"     // an endpoint denied the Pod: a policy decision, not a failure
 	OutcomeRejected   Outcome = "rejected"   // something failed, under Fail
-	OutcomeFailedOpen Outcome = "failedopen" // failed under Ignore: admitted unmutated
+	OutcomeFailedOpen Outcome = "failedopen" // something failed, under Ignore: the Pod is admitted unmutated
 	OutcomeValidated  Outcome = "validated"  // /validate let it pass
 )
 
@@ -28,36 +27,37 @@ var Outcomes = []Outcome{OutcomeSkipped, OutcomeMutated, OutcomeUnchanged, Outco
 // Verdict is amp's answer to a review.
 type Verdict struct {
 	Outcome  Outcome
-	Message  string // why the run failed or the Pod was refused, one line, whole whatever the user is shown
-	Code     int32  // the HTTP status of a rejection
+	Message  string // why the run failed or an endpoint denied the Pod: one line, whole even if the user sees less
+	Code     int32  // the HTTP status for the user; 0 if nothing failed and no endpoint denied the Pod
 	Warnings []string
 	Patch    []Op
 }
 
-// Allowed reports whether the Pod is admitted.
-func (v *Verdict) Allowed() bool { return v.Outcome != OutcomeDenied && v.Outcome != OutcomeRejected }
-
-// The codes of a rejection. A failure is the server's: clients that tell 4xx from 5xx may try again.
-const (
-	codeRefused = 403
-	codeFailed  = 500
-)
-
-// warningLength is the most characters that amp's own warnings have. The API server cuts warnings once all
-// of them together pass 4,096, and kubectl prints each on one line.
-const warningLength = 120
-
-// Skip is the verdict on a review that amp leaves alone; the warning may be empty.
-func Skip(warning string) Verdict {
-	v := Verdict{Outcome: OutcomeSkipped}
-	if warning != "" {
-		v.Warnings = []string{Clip("amp: "+Line(warning), warningLength)}
+// Allowed reports whether the Pod is admitted. The zero value admits none.
+func (v *Verdict) Allowed() bool {
+	switch v.Outcome {
+	case OutcomeSkipped, OutcomeMutated, OutcomeUnchanged, OutcomeShadowed, OutcomeFailedOpen, OutcomeValidated:
+		return true
 	}
-	return v
+	return false
 }
 
-// Decide turns what happened to rec's review into amp's answer, by rec's Policy (not nil) and FailurePolicy.
-// It is the only code that knows Fail, Ignore and shadow:
+// The codes of a verdict that does not allow the Pod. A failure is the server's: clients that distinguish 4xx from 5xx may
+// try again.
+const (
+	codeDenied int32 = 403
+	codeFailed int32 = 500
+)
+
+// warningLength is the most characters of amp's own warnings. The API server cuts warnings when all of them together have
+// more than 4,096 characters, and kubectl prints each on one line.
+const warningLength = 120
+
+// Warning makes one of amp's own warnings of a text.
+func Warning(text string) string { return Clip("amp: "+Line(text), warningLength) }
+
+// Decide turns what happened to r into amp's answer, by the plan's Policy and FailurePolicy. It is the only code that
+// knows what Fail, Ignore and shadow mean:
 //
 //	what happened            shadow     Fail       Ignore
 //	---------------------    --------   --------   ----------
@@ -67,36 +67,43 @@ func Skip(warning string) Verdict {
 //	mutate, without          shadowed   unchanged  unchanged
 //	validate, let pass       shadowed   validated  validated
 //
-// Under Fail the user reads the whole message; under Ignore a warning of at most 120 characters.
-func Decide(rec *Record) Verdict {
-	v := decide(rec)
-	if rec.Policy.Shadow {
-		return Verdict{Outcome: OutcomeShadowed, Message: v.Message, Code: v.Code}
+// A plan that skips the review is skipped in every case. A failure policy that is not Ignore is Fail. Under Fail the user
+// reads the whole message, under Ignore a warning of at most 120 characters.
+//
+// A dry run that asks for it gets one more warning, an [Explanation].
+func Decide(r *Review, plan *Plan, run *Run) Verdict {
+	v := decide(r, plan, run)
+	if v.Outcome != OutcomeSkipped && plan.Policy.Shadow {
+		v = Verdict{Outcome: OutcomeShadowed, Message: v.Message, Code: v.Code}
+	}
+	if r.DryRun && r.Explain {
+		if e, ok := Explain(r, plan, run, &v); ok {
+			v.Warnings = append(slices.Clip(v.Warnings), e.String())
+		}
 	}
 	return v
 }
 
-// decide is Decide where there is no shadow mode.
-func decide(rec *Record) Verdict {
-	r, run := rec.Review, &rec.Run
+// decide is Decide without shadow mode.
+func decide(r *Review, plan *Plan, run *Run) Verdict {
+	if plan.Skip {
+		return Verdict{Outcome: OutcomeSkipped, Warnings: plan.Warnings}
+	}
 	endpoint, err := run.Failed()
-	v := Verdict{Warnings: warnings(run)}
+	v := Verdict{Warnings: warnings(plan, run)}
 	switch {
 	case err != nil:
 		v.Message = failureMessage(endpoint, err)
 		v.Code = codeFailed
 	case run.Refusal != nil:
 		v.Message = refusalMessage(run)
-		v.Code = codeRefused
-		if run.Refusal.Code != 0 {
-			v.Code = run.Refusal.Code
-		}
+		v.Code = cmp.Or(run.Refusal.Code, codeDenied)
 	}
 
 	switch {
-	case err != nil && rec.FailurePolicy == Ignore:
-		// One warning, so that it is read: what the steps before the failed one had to say is void.
-		v.Outcome, v.Warnings = OutcomeFailedOpen, []string{ignoredWarning(rec, endpoint, err)}
+	case err != nil && plan.FailurePolicy == Ignore:
+		// One warning, so that the user reads it: warnings of the steps before the failed one no longer apply.
+		v.Outcome, v.Warnings = OutcomeFailedOpen, []string{ignoredWarning(r, plan, endpoint, err)}
 	case err != nil:
 		v.Outcome = OutcomeRejected
 	case run.Refusal != nil:
@@ -111,48 +118,8 @@ func decide(rec *Record) Verdict {
 	return v
 }
 
-// explanationLength is the most characters of an Explanation. Whoever asked for it reads more than a warning that
-// nobody asked for may have; past 256 the API server might cut it.
-const explanationLength = 250
-
-// How an Explanation is worded, for whoever reads it with a program: the prefix is followed by the operation and a
-// colon, then what it ended with or, in shadow mode, would have ended with.
-const (
-	ExplanationPrefix = "amp: dry run, "
-	ExplainedShadow   = "shadow mode, else "
-	ExplainedFailure  = "failed: "
-	ExplainedRefusal  = "refused: "
-)
-
-// Explanation is what a dry run that asks for it is told besides: how its review ended, in shadow mode how it else
-// would have. A dry run leaves no event and no stamp by which that could be seen, and under Ignore an API server that
-// does not reach amp says nothing at all. It is empty where the user is told already, of a failure or a refusal.
-func Explanation(rec *Record) string {
-	v, mode := rec.Verdict, ""
-	if v.Outcome == OutcomeShadowed {
-		v, mode = decide(rec), ExplainedShadow
-	}
-	_, failed := rec.Run.Failed()
-	var what string
-	switch {
-	case v.Message != "" && mode == "", len(v.Warnings) > 0 && v.Outcome == OutcomeSkipped:
-		return ""
-	case failed != nil:
-		what = ExplainedFailure + strings.TrimPrefix(v.Message, "amp: ")
-	case rec.Run.Refusal != nil:
-		what = ExplainedRefusal + v.Message
-	case v.Outcome == OutcomeSkipped:
-		what = "left alone"
-	case v.Outcome == OutcomeMutated:
-		what = fmt.Sprintf("mutated, operations: %d", len(v.Patch))
-	default:
-		what = string(v.Outcome)
-	}
-	return Clip(ExplanationPrefix+string(rec.Review.Phase)+": "+mode+what, explanationLength)
-}
-
-// FailurePolicyFor is the failure policy that holds for r: its path's, else its Namespace's, else the
-// default. The path goes first because it is what the API server holds to when amp does not answer at all.
+// FailurePolicyFor is the failure policy that holds for r: its path's, else its Namespace's, else the default. The path
+// goes first because the API server uses the same one if amp does not answer.
 func FailurePolicyFor(r *Review, p *Policy, byDefault FailurePolicy) FailurePolicy {
 	return cmp.Or(r.FailurePolicy, p.FailurePolicy, byDefault)
 }
@@ -164,7 +131,7 @@ func failureMessage(endpoint string, err error) string {
 	return Line("amp: endpoint " + endpoint + ": " + err.Error())
 }
 
-// refusalMessage is the endpoint's own: it is written for this user.
+// refusalMessage is the endpoint's own message, which it wrote for this user.
 func refusalMessage(run *Run) string {
 	if run.Refusal.Message != "" {
 		return Line(run.Refusal.Message)
@@ -172,13 +139,13 @@ func refusalMessage(run *Run) string {
 	return "amp: endpoint " + run.Steps[len(run.Steps)-1].Endpoint.Name + " refused the Pod and gave no reason"
 }
 
-// ignoredWarning fits endpoint, cause and event into one warning: the cause is cut last, the endpoint in its
-// middle, where it says least.
-func ignoredWarning(rec *Record, endpoint string, err error) string {
+// ignoredWarning fits endpoint, cause and event into one warning. If it is too long, the endpoint is cut first, in its
+// middle, which says least; then the cause.
+func ignoredWarning(r *Review, plan *Plan, endpoint string, err error) string {
 	shown := 44 // characters of the endpoint that always stay
-	prefix, cause, suffix := "amp: not "+past(rec.Review.Phase)+": ", Line(err.Error()), ""
-	if rec.Event != "" {
-		shown, suffix = 30, " (event "+rec.Event+")"
+	prefix, cause, suffix := failedOpenPrefix(r.Phase), Line(err.Error()), ""
+	if plan.Event != "" {
+		shown, suffix = 30, " (event "+plan.Event+")"
 	}
 	room := warningLength - utf8.RuneCountInString(suffix)
 	if endpoint != "" {
@@ -204,9 +171,9 @@ func clipMiddle(s string, n int) string {
 	return string(runes[:head]) + "…" + string(runes[len(runes)-(n-1-head):])
 }
 
-// warnings are amp's own and then those of the steps, each after the endpoint that gave it.
-func warnings(run *Run) []string {
-	all := run.Warnings
+// warnings are amp's own, and then those of the steps in their order.
+func warnings(plan *Plan, run *Run) []string {
+	all := slices.Clip(plan.Warnings)
 	for i := range run.Steps {
 		all = append(all, run.Steps[i].Warnings...)
 	}

@@ -23,6 +23,20 @@ func endpoint(t testing.TB, text string) review.Endpoint {
 	return review.NewEndpoint(u)
 }
 
+// skip is the plan to skip a review, with a warning unless that is empty.
+func skip(warning string) *review.Plan {
+	plan := &review.Plan{Policy: &review.Policy{}, Skip: true}
+	if warning != "" {
+		plan.Warnings = []string{review.Warning(warning)}
+	}
+	return plan
+}
+
+// skipped is the verdict of that plan.
+func skipped(warning string) review.Verdict {
+	return review.Decide(&review.Review{Phase: review.Mutate}, skip(warning), &review.Run{})
+}
+
 // TestDecide is the truth table in the doc comment of Decide, row by row.
 func TestDecide(t *testing.T) {
 	e := endpoint(t, "http://user:pw@hook.svc/mutate?token=s3cret")
@@ -32,20 +46,22 @@ func TestDecide(t *testing.T) {
 		mutate   = &review.Review{Phase: review.Mutate}
 		validate = &review.Review{Phase: review.Validate}
 
-		failed    = review.Run{Steps: []review.Step{{Endpoint: e, Err: errors.New("answered 500"), Warnings: []string{"void"}}}}
-		misread   = review.Run{Err: errors.New("reading namespace x: timeout")}
-		refused   = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "no GPUs\nleft"}}
-		teapot    = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "short", Code: 418}}
-		wordless  = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true}}
-		patched   = review.Run{Steps: []review.Step{{Endpoint: e, Warnings: []string{"old image"}}}, Patch: []review.Op{op}}
-		unchanged = review.Run{Steps: []review.Step{{Endpoint: e}}}
+		failed  = review.Run{Steps: []review.Step{{Endpoint: e, Err: errors.New("answered 500"), Warnings: []string{"void"}}}}
+		misread = review.Run{Err: errors.New("reading namespace x: timeout")}
+		refused = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "no GPUs\nleft"}}
+		// The proxy makes no such run. If it did, a failed step's answer must not decide.
+		failedAndRefused = review.Run{Steps: failed.Steps, Refusal: &review.Answer{Refused: true, Message: "no GPUs left"}}
+		teapot           = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "short", Code: 418}}
+		wordless         = review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true}}
+		patched          = review.Run{Steps: []review.Step{{Endpoint: e, Warnings: []string{"old image"}}}, Patch: []review.Op{op}}
+		unchanged        = review.Run{Steps: []review.Step{{Endpoint: e}}}
 
 		fail, ignore, shadow = &review.Policy{FailurePolicy: review.Fail}, &review.Policy{FailurePolicy: review.Ignore}, &review.Policy{Shadow: true}
 		silent               = &review.Policy{}
 
 		rejectedFailure = review.Verdict{Outcome: review.OutcomeRejected, Code: 500, Message: "amp: endpoint http://hook.svc/mutate: answered 500", Warnings: []string{"void"}}
 		failedOpen      = review.Verdict{Outcome: review.OutcomeFailedOpen, Code: 500, Message: "amp: endpoint http://hook.svc/mutate: answered 500", Warnings: []string{"amp: not mutated: http://hook.svc/mutate: answered 500"}}
-		rejectedRefusal = review.Verdict{Outcome: review.OutcomeRejected, Code: 403, Message: "no GPUs left"}
+		denied          = review.Verdict{Outcome: review.OutcomeDenied, Code: 403, Message: "no GPUs left"}
 	)
 	by := func(p review.FailurePolicy) *review.Review {
 		return &review.Review{Phase: review.Mutate, FailurePolicy: p}
@@ -63,74 +79,36 @@ func TestDecide(t *testing.T) {
 		"a failure under shadow denies nothing":              {mutate, shadow, failed, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed, Code: 500, Message: rejectedFailure.Message}},
 		"a failure by default, which is Fail":                {mutate, silent, failed, review.Fail, rejectedFailure},
 		"a failure by default, which is Ignore":              {mutate, silent, failed, review.Ignore, failedOpen},
+		"a failure without a default":                        {mutate, silent, failed, "", rejectedFailure},
+		"a failure under a policy that does not exist":       {mutate, &review.Policy{FailurePolicy: "ignore"}, failed, review.Ignore, rejectedFailure},
 		"the path's Fail goes before the Namespace's Ignore": {by(review.Fail), ignore, failed, review.Ignore, rejectedFailure},
 		"the path's Ignore goes before the Namespace's Fail": {by(review.Ignore), fail, failed, review.Fail, failedOpen},
 		"a Namespace that cannot be read":                    {mutate, silent, misread, review.Fail, review.Verdict{Outcome: review.OutcomeRejected, Code: 500, Message: "amp: reading namespace x: timeout"}},
 		"a failed validation under Ignore": {validate, ignore, failed, review.Fail, review.Verdict{Outcome: review.OutcomeFailedOpen, Code: 500,
 			Message: rejectedFailure.Message, Warnings: []string{"amp: not validated: http://hook.svc/mutate: answered 500"}}},
-		"a failed validation under Fail":         {validate, fail, failed, review.Fail, rejectedFailure},
-		"a refusal under Fail":                   {mutate, fail, refused, review.Fail, rejectedRefusal},
-		"a refusal under Ignore is no failure":   {mutate, ignore, refused, review.Fail, rejectedRefusal},
-		"a refusal by validation":                {validate, ignore, refused, review.Fail, rejectedRefusal},
-		"a refusal with a code of its own":       {mutate, fail, teapot, review.Fail, review.Verdict{Outcome: review.OutcomeRejected, Code: 418, Message: "short"}},
-		"a refusal without a reason":             {mutate, fail, wordless, review.Fail, review.Verdict{Outcome: review.OutcomeRejected, Code: 403, Message: "amp: endpoint http://hook.svc/mutate refused the Pod and gave no reason"}},
-		"a refusal under shadow denies nothing":  {mutate, shadow, refused, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed, Code: 403, Message: "no GPUs left"}},
-		"a patch":                                {mutate, fail, patched, review.Fail, review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{op}, Warnings: []string{"old image"}}},
-		"a patch under Ignore":                   {mutate, ignore, patched, review.Fail, review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{op}, Warnings: []string{"old image"}}},
-		"a patch under shadow changes nothing":   {mutate, shadow, patched, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
-		"no change":                              {mutate, fail, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeUnchanged}},
-		"no change under shadow":                 {mutate, shadow, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
-		"a validation that passes":               {validate, fail, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeValidated}},
-		"a validation that passes, under shadow": {validate, shadow, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
+		"a failed validation under Fail":                         {validate, fail, failed, review.Fail, rejectedFailure},
+		"a refusal under Fail":                                   {mutate, fail, refused, review.Fail, denied},
+		"a refusal under Ignore is not a failure":                {mutate, ignore, refused, review.Fail, denied},
+		"a refusal by validation":                                {validate, ignore, refused, review.Fail, denied},
+		"a failure after which an endpoint refused is a failure": {mutate, fail, failedAndRefused, review.Fail, rejectedFailure},
+		"a refusal with a code of its own":                       {mutate, fail, teapot, review.Fail, review.Verdict{Outcome: review.OutcomeDenied, Code: 418, Message: "short"}},
+		"a refusal without a reason":                             {mutate, fail, wordless, review.Fail, review.Verdict{Outcome: review.OutcomeDenied, Code: 403, Message: "amp: endpoint http://hook.svc/mutate refused the Pod and gave no reason"}},
+		"a refusal under shadow denies nothing":                  {mutate, shadow, refused, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed, Code: 403, Message: "no GPUs left"}},
+		"a patch":                                                {mutate, fail, patched, review.Fail, review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{op}, Warnings: []string{"old image"}}},
+		"a patch under Ignore":                                   {mutate, ignore, patched, review.Fail, review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{op}, Warnings: []string{"old image"}}},
+		"a patch under shadow changes nothing":                   {mutate, shadow, patched, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
+		"no change":                                              {mutate, fail, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeUnchanged}},
+		"no change under shadow":                                 {mutate, shadow, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
+		"a validation that passes":                               {validate, fail, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeValidated}},
+		"a validation that passes, under shadow":                 {validate, shadow, unchanged, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := review.Decide(&review.Record{Review: test.r, Policy: test.p, Run: test.run,
-				FailurePolicy: review.FailurePolicyFor(test.r, test.p, test.byDefault)})
+			plan := review.Plan{Policy: test.p, FailurePolicy: review.FailurePolicyFor(test.r, test.p, test.byDefault)}
+			got := review.Decide(test.r, &plan, &test.run)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("verdict (-want +got):\n%s", diff)
 			}
 		})
-	}
-}
-
-func TestExplanation(t *testing.T) {
-	e := endpoint(t, "http://user:pw@hook.svc/mutate?token=s3cret")
-	patched := review.Run{Steps: []review.Step{{Endpoint: e}}, Patch: []review.Op{{Op: "add", Path: "/a"}, {Op: "add", Path: "/b"}}}
-	failed := review.Run{Steps: []review.Step{{Endpoint: e, Err: errors.New("answered 500")}}}
-	refused := review.Run{Steps: []review.Step{{Endpoint: e}}, Refusal: &review.Answer{Refused: true, Message: "no GPUs left"}}
-	shadow := &review.Policy{Shadow: true}
-	for name, test := range map[string]struct {
-		op     review.Phase
-		p      *review.Policy
-		run    review.Run
-		policy review.FailurePolicy
-		want   string
-	}{
-		"a patch":                              {review.Mutate, &review.Policy{}, patched, review.Ignore, "amp: dry run, mutate: mutated, operations: 2"},
-		"no change":                            {review.Mutate, &review.Policy{}, review.Run{}, review.Fail, "amp: dry run, mutate: unchanged"},
-		"a validation that passes":             {review.Validate, &review.Policy{}, review.Run{}, review.Fail, "amp: dry run, validate: validated"},
-		"a failure, of which the message says": {review.Mutate, &review.Policy{}, failed, review.Fail, ""},
-		"a failure, of which a warning says":   {review.Mutate, &review.Policy{}, failed, review.Ignore, ""},
-		"a refusal, of which the message says": {review.Mutate, &review.Policy{}, refused, review.Fail, ""},
-		"a patch in shadow mode":               {review.Mutate, shadow, patched, review.Fail, "amp: dry run, mutate: shadow mode, else mutated, operations: 2"},
-		"no change in shadow mode":             {review.Mutate, shadow, review.Run{}, review.Fail, "amp: dry run, mutate: shadow mode, else unchanged"},
-		"a failure in shadow mode":             {review.Mutate, shadow, failed, review.Fail, "amp: dry run, mutate: shadow mode, else failed: endpoint http://hook.svc/mutate: answered 500"},
-		"and under Ignore":                     {review.Mutate, shadow, failed, review.Ignore, "amp: dry run, mutate: shadow mode, else failed: endpoint http://hook.svc/mutate: answered 500"},
-		"a refusal in shadow mode":             {review.Validate, shadow, refused, review.Ignore, "amp: dry run, validate: shadow mode, else refused: no GPUs left"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			rec := &review.Record{Review: &review.Review{Phase: test.op}, Policy: test.p, Run: test.run, FailurePolicy: test.policy}
-			rec.Verdict = review.Decide(rec)
-			if got := review.Explanation(rec); got != test.want {
-				t.Errorf("%q, not %q", got, test.want)
-			}
-		})
-	}
-	for warning, want := range map[string]string{"": "amp: dry run, mutate: left alone", "no endpoint": ""} {
-		rec := &review.Record{Review: &review.Review{Phase: review.Mutate}, Policy: &review.Policy{}, Verdict: review.Skip(warning)}
-		if got := review.Explanation(rec); got != want {
-			t.Errorf("of a skipped review: %q, not %q", got, want)
-		}
 	}
 }
 
@@ -148,7 +126,7 @@ func TestIgnoredWarningKeepsEndpointAndCauseWithin120Characters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := review.Run{Steps: []review.Step{{Endpoint: endpoint(t, test.endpoint), Err: errors.New(test.cause)}}}
-			v := review.Decide(&review.Record{Review: &review.Review{Phase: review.Mutate}, Policy: &review.Policy{}, Run: run, FailurePolicy: review.Ignore, Event: test.event})
+			v := review.Decide(&review.Review{Phase: review.Mutate}, &review.Plan{Policy: &review.Policy{}, FailurePolicy: review.Ignore, Event: test.event}, &run)
 			if n := utf8.RuneCountInString(v.Warnings[0]); n > 120 {
 				t.Errorf("%d characters", n)
 			}
@@ -166,16 +144,18 @@ func TestWrite(t *testing.T) {
 		rec  review.Record
 		want string
 	}{
-		"a skipped review": {review.Record{Verdict: review.Skip("")},
+		"a skipped review": {review.Record{Verdict: skipped("")},
 			`{"uid":"u","allowed":true}`},
-		"a skipped review with a warning": {review.Record{Verdict: review.Skip("not a Pod")},
+		"a skipped review with a warning": {review.Record{Verdict: skipped("not a Pod")},
 			`{"uid":"u","allowed":true,"warnings":["amp: not a Pod"]}`},
 		"a mutation": {review.Record{Run: review.Run{Steps: steps}, Verdict: review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{{Op: "add", Path: "/a", Value: json.RawMessage(`""`)}, {Op: "remove", Path: "/b"}}}},
 			`{"uid":"u","allowed":true,"patch":[{"op":"add","path":"/a","value":""},{"op":"remove","path":"/b"}],"patchType":"JSONPatch","auditAnnotations":{"endpoint":"https://a/mutate http://b","outcome":"mutated"}}`},
 		"no change has neither patch nor patchType": {review.Record{Run: review.Run{Steps: steps[:1]}, Verdict: review.Verdict{Outcome: review.OutcomeUnchanged}},
 			`{"uid":"u","allowed":true,"auditAnnotations":{"endpoint":"https://a/mutate","outcome":"unchanged"}}`},
-		"a rejection has a status and no Retry-After": {review.Record{Run: review.Run{Steps: steps[:1]}, Verdict: review.Verdict{Outcome: review.OutcomeRejected, Message: "no", Code: 403}},
-			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure","message":"no","reason":"Forbidden","code":403},"auditAnnotations":{"endpoint":"https://a/mutate","outcome":"rejected"}}`},
+		"a denial has a status and no Retry-After": {review.Record{Run: review.Run{Steps: steps[:1]}, Verdict: review.Verdict{Outcome: review.OutcomeDenied, Message: "no", Code: 403}},
+			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure","message":"no","reason":"Forbidden","code":403},"auditAnnotations":{"endpoint":"https://a/mutate","outcome":"denied"}}`},
+		"a rejection by a failure has one, too": {review.Record{Run: review.Run{Steps: steps[:1]}, Verdict: review.Verdict{Outcome: review.OutcomeRejected, Message: "no", Code: 500}},
+			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure","message":"no","reason":"InternalError","code":500},"auditAnnotations":{"endpoint":"https://a/mutate","outcome":"rejected"}}`},
 		"a failed Namespace has no endpoint": {review.Record{Verdict: review.Verdict{Outcome: review.OutcomeRejected, Message: "no", Code: 500}},
 			`{"uid":"u","allowed":false,"status":{"metadata":{},"status":"Failure","message":"no","reason":"InternalError","code":500},"auditAnnotations":{"outcome":"rejected"}}`},
 	} {

@@ -12,7 +12,7 @@ import (
 // Policy is what a Namespace says about its Pods, parsed once per change of the Namespace.
 type Policy struct {
 	Enabled bool // opted in; if not, amp does nothing and the rest is empty
-	// FailurePolicy is the label's, empty where the Namespace does not say.
+	// FailurePolicy is the label's, empty if the Namespace has none.
 	FailurePolicy FailurePolicy
 	Shadow        bool // call, check and record, but change nothing and deny nothing
 
@@ -20,18 +20,18 @@ type Policy struct {
 
 	Pods     labels.Selector // the Pods that are forwarded; nil: all
 	Creators Globs           // who may create those Pods; nil: anyone
-	Timeout  time.Duration   // for the whole chain; 0 where the Namespace does not say
-	Events   Level           // at most this level; empty where the Namespace does not say
+	Timeout  time.Duration   // of the whole chain; 0 if the Namespace sets none
+	Events   Level           // at most this level; empty if the Namespace sets none
 
-	// Err names every bad value of the Namespace, nil if there is none. What did parse is still set, so that
-	// shadow mode or a selector holds although another key is wrong.
+	// Err names every bad value of the Namespace, nil if there is none. Values that parse are set nevertheless, so that
+	// shadow mode or a selector works although another key has a bad value.
 	Err error
 }
 
-// Level says how much an event tells of a mutation.
+// Level says how much an event tells about a review.
 type Level string
 
-// The levels, each holding what the one before holds. The zero value means that nobody said.
+// The levels. Each one also holds what the one before holds. The zero value means that none is set.
 const (
 	LevelNone     Level = "None"
 	LevelMetadata Level = "Metadata"
@@ -39,10 +39,10 @@ const (
 	LevelFull     Level = "Full"
 )
 
-// Levels lists the levels from the one that tells least.
+// Levels lists the levels; the first one tells least.
 var Levels = []Level{LevelNone, LevelMetadata, LevelPatch, LevelFull}
 
-// Lower is the one of l and other that tells less, where the zero value leaves it to the other.
+// Lower is the one of l and other that tells less. If one of them is not set, it is the other.
 func (l Level) Lower(other Level) Level {
 	switch {
 	case other == "":
@@ -56,7 +56,7 @@ func (l Level) Lower(other Level) Level {
 // Endpoint is an HTTP endpoint that a Namespace names.
 type Endpoint struct {
 	URL *url.URL
-	// Name is the URL without userinfo, query and fragment: the only form in which it may be shown.
+	// Name is the URL without userinfo, query and fragment. amp shows an endpoint's URL in this form only.
 	Name string
 }
 
@@ -66,7 +66,7 @@ func NewEndpoint(u *url.URL) Endpoint {
 	return Endpoint{URL: u, Name: shown.String()}
 }
 
-// Globs is a list of patterns in which * stands for any run of characters.
+// Globs is a list of patterns, in which * stands for any number of any characters.
 type Globs []string
 
 // Match reports whether s matches one of the patterns.
@@ -79,9 +79,9 @@ func (g Globs) Match(s string) bool {
 	return false
 }
 
-// globMatch is linear in len(s) for each star: what comes before the first star must begin s, what comes
-// after the last must end it, and the parts between are found greedily from the left. path.Match would
-// stop at a slash and give brackets a meaning.
+// globMatch takes time linear in len(s) for each star. The part before the first star must be a prefix of s, the part after
+// the last star a suffix, and the parts between are found one after the other from the left. path.Match does not fit: its
+// star stops at a slash, and it gives brackets a meaning.
 func globMatch(pattern, s string) bool {
 	parts := strings.Split(pattern, "*")
 	if len(parts) == 1 {

@@ -11,9 +11,8 @@ import (
 	"github.com/txn2/amp/endpoints/events"
 )
 
-// nodesGroup is the group of every kubelet. The Pods that a node creates are mirrors of those it runs
-// already (static Pods): nothing an answer says can change them. The mirror annotation would not do as the
-// condition, since any tenant may set it.
+// nodesGroup is the group of every kubelet. The Pods that a node creates mirror its static Pods, which it already runs: no
+// answer can change them. The mirror annotation is not the condition, because any tenant may set it.
 const nodesGroup = "system:nodes"
 
 // StampAnnotation is the annotation by which a mutated Pod names its event.
@@ -22,18 +21,17 @@ const StampAnnotation = events.Annotation
 // ExplainAnnotation is the annotation, "true", by which a Pod of a dry run asks what amp does with it.
 const ExplainAnnotation = "amp.txn2.com/explain"
 
-// Read reads the body of a POST as an admission.k8s.io/v1 AdmissionReview. Its errors say what was expected
-// and are meant for an HTTP 400.
+// Read reads the body of a POST as an admission.k8s.io/v1 AdmissionReview. Its error says what amp expected; the answer is
+// an HTTP 400.
 //
-// It looks values up where they lie instead of decoding the whole body, for the Pod in it is the better
-// part and goes out as it came. A review that holds no Pod where one must be is read nevertheless, with
-// Pod nil: amp owes it a decision.
+// Read looks up single values instead of decoding the whole body, because most of the body is the Pod, which amp forwards
+// unchanged. It also reads a review without a Pod, because amp must decide about that: then Pod is nil.
 func Read(body []byte, phase Phase) (*Review, error) {
-	// Not gjson's validation, which is faster: it recurses as deep as the body nests, until the stack is full.
+	// gjson's validation is faster, but it recurses for each level of nesting, until the stack is full.
 	if !json.Valid(body) {
 		return nil, errors.New("expected an AdmissionReview as JSON: the body is not valid JSON")
 	}
-	// One copy to a string; all that is read below points into it.
+	// This copies the body to a string. All strings read below are slices of it.
 	doc := gjson.ParseBytes(body)
 	version, kind := doc.Get("apiVersion").String(), doc.Get("kind").String()
 	if kind != "AdmissionReview" || version != "admission.k8s.io/v1" {
@@ -70,7 +68,7 @@ func Read(body []byte, phase Phase) (*Review, error) {
 			})
 		case "object":
 			if value.IsObject() {
-				// The bytes as they came, not the string's: what the API server sent is what goes out.
+				// A slice of the body, not a copy of the string: amp forwards the API server's own bytes.
 				r.Pod = json.RawMessage(body[value.Index : value.Index+len(value.Raw)])
 				r.readPod(value)
 			}
@@ -99,7 +97,7 @@ func resourceName(v gjson.Result) string {
 	return name
 }
 
-// readPod takes from the Pod what routes the review and names its record.
+// readPod takes from the Pod what the plan, the record and the event need.
 func (r *Review) readPod(pod gjson.Result) {
 	pod.Get("metadata").ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
@@ -144,5 +142,5 @@ func (r *Review) readPod(pod gjson.Result) {
 	})
 }
 
-// clip keeps a text that a caller chose short enough for a message.
+// clip makes a text that the caller chose short enough for a message.
 func clip(s string) string { return Clip(s, 60) }

@@ -162,7 +162,7 @@ func FuzzRead(f *testing.F) {
 		if r.Pod != nil && (!bytes.Contains(body, r.Pod) || !json.Valid(r.Pod)) {
 			t.Errorf("the Pod is not what came: %s", r.Pod)
 		}
-		answer := review.Write(&review.Record{Review: r, Verdict: review.Skip(r.Unhandled)})
+		answer := review.Write(&review.Record{Review: r, Verdict: skipped(r.Unhandled)})
 		var got admissionv1.AdmissionReview
 		if err := json.Unmarshal(answer, &got); err != nil {
 			t.Fatalf("the answer is not JSON: %v", err)

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// Line makes one line of s: runs of white space and control characters become one space. A newline in a
-// warning would make the API server drop the header without a word, one in a message would forge log lines.
+// Line makes one line of s: any sequence of white space and control characters becomes one space. The API server silently
+// drops a warning with a newline, and a newline in a message could forge a line of a log.
 func Line(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && (unicode.IsSpace(r) || !unicode.IsPrint(r)) }) {
 		return strings.TrimSpace(s)
@@ -28,7 +28,7 @@ func Line(s string) string {
 	return b.String()
 }
 
-// Clip shortens s to at most n characters, n > 0; where it cuts, the last one is an ellipsis.
+// Clip shortens s to at most n characters, n > 0. If it cuts, the last character is an ellipsis.
 func Clip(s string, n int) string {
 	if len(s) <= n || utf8.RuneCountInString(s) <= n {
 		return s

@@ -10,11 +10,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// reviewType is the type of every answer: the API server takes no other.
+// reviewType is the type of every answer: the API server accepts no other.
 var reviewType = metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"}
 
-// Write is the body that answers rec's review. It cannot fail: all it holds are strings and a patch that
-// has been read before.
+// Write returns the body that answers rec's review. It panics if a value of the patch is not JSON, which is a bug of the
+// step that checked the patch.
 func Write(rec *Record) []byte {
 	v := &rec.Verdict
 	response := &admissionv1.AdmissionResponse{
@@ -27,15 +27,15 @@ func Write(rec *Record) []byte {
 		response.Result = &metav1.Status{Status: metav1.StatusFailure, Message: v.Message, Code: v.Code, Reason: reason(v.Code)}
 	}
 	if len(v.Patch) > 0 {
-		// The API server refuses a patchType without a patch: both or neither.
+		// The API server rejects a patchType without a patch: the answer has both or neither.
 		patchType := admissionv1.PatchTypeJSONPatch
 		response.Patch, response.PatchType = marshal(v.Patch), &patchType
 	}
 	return marshal(admissionv1.AdmissionReview{TypeMeta: reviewType, Response: response})
 }
 
-// auditAnnotations become <webhook>/<key> in the API server's audit log, at its level Metadata: so they
-// hold no value of the Pod. A skipped review has none.
+// auditAnnotations become <webhook>/<key> in the API server's audit log, at its level Metadata. Therefore they hold no
+// value of the Pod. A skipped review has none.
 func auditAnnotations(rec *Record) map[string]string {
 	if rec.Verdict.Outcome == OutcomeSkipped {
 		return nil
@@ -44,15 +44,15 @@ func auditAnnotations(rec *Record) map[string]string {
 	if names := EndpointNames(rec.Run.Steps); names != "" {
 		annotations["endpoint"] = names
 	}
-	if rec.Event != "" {
-		annotations["event"] = rec.Event
+	if rec.Plan.Event != "" {
+		annotations["event"] = rec.Plan.Event
 	}
 	return annotations
 }
 
 // EndpointNames are the endpoints of the steps in the order of their calls, separated by spaces.
 func EndpointNames(steps []Step) string {
-	if len(steps) == 1 { // as nearly always
+	if len(steps) == 1 { // the usual case needs no memory
 		return steps[0].Endpoint.Name
 	}
 	names := make([]string, len(steps))
@@ -65,7 +65,7 @@ func EndpointNames(steps []Step) string {
 // reason is what kubectl shows in brackets: Error from server (Forbidden).
 func reason(code int32) metav1.StatusReason {
 	switch code {
-	case codeRefused:
+	case codeDenied:
 		return metav1.StatusReasonForbidden
 	case codeFailed:
 		return metav1.StatusReasonInternalError
@@ -73,7 +73,7 @@ func reason(code int32) metav1.StatusReason {
 	return ""
 }
 
-// marshal panics where v cannot be encoded, which for an answer of ours is a bug; the caller contains it.
+// marshal panics if v cannot be encoded. The caller of Write contains that.
 func marshal(v any) []byte {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -103,7 +103,6 @@ func newRecorder(config *Config, metrics *emit.Metrics, log *slog.Logger) *emit.
 	recorder.Events = emit.NewEvents(emit.EventsConfig{
 		Sink:       config.Sink,
 		Roots:      config.SinkRoots,
-		Required:   config.Events == EventsRequired,
 		Source:     config.EventsSource,
 		Extensions: config.EventExtensions,
 		Output:     os.Stdout,

@@ -117,7 +117,7 @@ var kinds = map[string]struct {
 	"a patch is answered":         {answer: harness.Labels("changed", "yes"), outcome: "mutated", steps: 1, ops: 4},
 	"no change is wanted":         {answer: harness.Answers("[]"), outcome: "unchanged", steps: 1},
 	"in shadow mode":              {answer: harness.Labels("changed", "yes"), on: harness.On{"amp.txn2.com/mode": "shadow"}, outcome: "shadowed", steps: 1, ops: 2},
-	"the endpoint refuses":        {answer: harness.Answers(`{"allowed":false,"status":{"message":"no GPUs on Sundays"}}`), outcome: "rejected", refused: true, says: "no GPUs on Sundays", steps: 1},
+	"the endpoint refuses":        {answer: harness.Answers(`{"allowed":false,"status":{"message":"no GPUs on Sundays"}}`), outcome: "denied", refused: true, says: "no GPUs on Sundays", steps: 1},
 	"the endpoint fails, Fail":    {answer: harness.Fails(500, "broken"), outcome: "rejected", refused: true, says: "answered 500", steps: 1},
 	"the endpoint fails, Ignore":  {answer: harness.Fails(500, "broken"), on: harness.Ignore, outcome: "failedopen", says: "answered 500", steps: 1},
 	"the namespace has a bad key": {answer: harness.Answers("[]"), on: harness.On{"amp.txn2.com/mode": "bad"}, outcome: "rejected", refused: true, says: "amp.txn2.com/mode"},

@@ -33,7 +33,8 @@ func TestAnotherSDKReadsEveryEvent(t *testing.T) {
 	create("mutated", harness.Labels("changed", "yes"), nil)
 	create("unchanged", harness.Answers("[]"), nil)
 	create("shadowed", harness.Labels("changed", "yes"), harness.On{"amp.txn2.com/mode": "shadow"})
-	create("rejected", harness.Answers(`{"allowed":false,"status":{"message":"für \"Zürich\" nicht"}}`), nil)
+	create("denied", harness.Answers(`{"allowed":false,"status":{"message":"für \"Zürich\" nicht"}}`), nil)
+	create("rejected", harness.Fails(500, "broken"), nil)
 	create("failedopen", harness.Fails(500, "broken"), harness.Ignore)
 	create("validated", harness.Answers("[]"), harness.On{"amp.txn2.com/validate": "true", "validation.amp.txn2.com/ep": harness.Serve(t, harness.Answers(`{"allowed":true}`)).URL})
 	// Names that no API server lets pass, but asks its webhooks of first.
@@ -41,7 +42,7 @@ func TestAnotherSDKReadsEveryEvent(t *testing.T) {
 	const uid = "2f0cfa42-0000-4000-8000-00000000e002"
 	w.Review(t, amp, "/mutate/fail", http.Header{"Traceparent": {trace}}, review(t, ns.Name, uid, name))
 
-	const sent = 8 // with the mutation's side of the one that is validated
+	const sent = 9 // with the mutation's side of the one that is validated
 	var all []harness.Received
 	harness.Eventually(t, "the receiver has all events", func(context.Context) (err error) {
 		if all, err = receiver.Received(); err == nil && len(all) < sent {
@@ -81,7 +82,7 @@ func TestAnotherSDKReadsEveryEvent(t *testing.T) {
 		if data["user"] != user || !strings.HasSuffix(fmt.Sprint(e["subject"]), "/web") {
 			t.Errorf("the SDK read %v", e)
 		}
-		if outcome == "rejected" && !strings.Contains(fmt.Sprint(data["message"]), `für "Zürich" nicht`) {
+		if outcome == "denied" && !strings.Contains(fmt.Sprint(data["message"]), `für "Zürich" nicht`) {
 			t.Errorf("the message is %v", data["message"])
 		}
 		if subjects[kind] == e["subject"] {

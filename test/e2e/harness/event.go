@@ -72,7 +72,7 @@ type EventData struct {
 // The names and patterns that CloudEvents 1.0 allows.
 var (
 	attributeName = regexp.MustCompile(`^[a-z0-9]{1,20}$`)
-	reverseDNS    = regexp.MustCompile(`^com\.txn2\.amp\.pod\.(mutated|unchanged|shadowed|rejected|failedopen|validated)\.v1$`)
+	reverseDNS    = regexp.MustCompile(`^com\.txn2\.amp\.pod\.(mutated|unchanged|shadowed|denied|rejected|failedopen|validated)\.v1$`)
 	traceParent   = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 )
 

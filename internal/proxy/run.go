@@ -1,0 +1,78 @@
+package proxy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// run calls the plan's endpoints in their order, each with the Pod as the one before left it. It ends with the first
+// endpoint that fails or denies the Pod; then there is no patch.
+func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) review.Run {
+	if plan.Err != nil || len(plan.Endpoints) == 0 {
+		return review.Run{Err: plan.Err}
+	}
+	if deadline, ok := ctx.Deadline(); !ok || plan.Deadline.Before(deadline) {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, plan.Deadline)
+		defer cancel()
+	}
+	run, pod := review.Run{Steps: make([]review.Step, 0, len(plan.Endpoints))}, r.Pod
+	var patch []review.Op
+	for i, e := range plan.Endpoints {
+		step, answer, next := p.step(ctx, r, plan, i+1, e, pod)
+		run.Steps = append(run.Steps, step)
+		if step.Err != nil {
+			return run
+		}
+		if answer.Refused {
+			run.Refusal = &answer
+			return run
+		}
+		if pod = next; len(patch) == 0 {
+			patch = slices.Clip(step.Ops) // without a copy: most chains have one endpoint
+		} else {
+			patch = append(patch, step.Ops...)
+		}
+	}
+	if len(patch) == 0 || len(run.Steps) > 1 && p.Same(r.Pod, pod) { // one endpoint may undo what another one did
+		return run
+	}
+	if plan.Event != "" && !plan.Policy.Shadow {
+		run.Stamp = p.Annotate(pod, review.StampAnnotation, plan.Event)
+		patch = append(patch, run.Stamp...)
+	}
+	run.Patch = patch
+	return run
+}
+
+// step calls one endpoint and checks its patch. It also returns the answer, and the Pod after the patch.
+func (p *Proxy) step(ctx context.Context, r *review.Review, plan *review.Plan, number int, e review.Endpoint, pod json.RawMessage) (review.Step, review.Answer, json.RawMessage) {
+	start := time.Now()
+	answer, err := p.Endpoints.Call(ctx, e, r, number, plan.Start, pod)
+	step := review.Step{Endpoint: e, Status: answer.Status, Result: review.ResultOK, Took: time.Since(start), Warnings: answer.Warnings}
+	switch {
+	case err != nil:
+	case answer.Refused:
+		step.Result = review.ResultRefused
+	case len(answer.Ops) > 0:
+		var checked review.Checked
+		if checked, err = p.Check(pod, answer.Ops); err == nil {
+			step.Ops, pod = checked.Ops, checked.Pod
+			for _, w := range checked.Warnings {
+				step.Warnings = append(step.Warnings, "amp: "+w)
+			}
+		}
+	}
+	if err != nil {
+		step.Err, step.Result = err, review.ResultInvalid
+		if failure := (*review.Failure)(nil); errors.As(err, &failure) {
+			step.Result = failure.Result
+		}
+	}
+	return step, answer, pod
+}

@@ -1,0 +1,116 @@
+// Package redact says what of a Pod an event at the level Patch may show. The answer goes by a value's place in
+// the Pod, never by the path of the op that put it there: an op that adds a whole spec shows no more than one
+// that sets a single image.
+//
+// places.go is the table of all places: look there for what is shown of a field, and add a field there.
+package redact
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/tidwall/gjson"
+
+	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/endpoints/jsonpointer"
+)
+
+// redacted is what stands for a value that is not shown, as JSON.
+var redacted = strconv.Quote(events.Redacted)
+
+// Value returns value, which an op puts at the JSON pointer path of a Pod, as the level Patch shows it. It
+// returns valid JSON whatever value is.
+//
+//	at the place of         a string is                      a number or boolean is
+//	----------------------  -------------------------------  ----------------------
+//	a name, image, label …  shown                            shown
+//	an enumeration          shown if Kubernetes defines it   shown
+//	a number or boolean     redacted                         shown
+//	an unknown field        redacted                         shown
+//	anything else           redacted                         redacted
+//
+// An object or a list at any other place than its own is treated so: an object is redacted as a whole, since its
+// keys may be data; the elements of a list are shown like the value of an unknown field, but a list in that list is
+// redacted.
+//
+// An unknown field is one that the table does not have: it is newer than amp, or misspelt. The keys of objects
+// that the table has are shown: fields, and the names of labels, annotations, resources and the attributes of
+// drivers. So is the path of an op.
+func Value(path string, value json.RawMessage) json.RawMessage {
+	if !json.Valid(value) {
+		return json.RawMessage(redacted)
+	}
+	return appendValue(make([]byte, 0, len(value)+len(redacted)), gjson.ParseBytes(value), placeOf(path))
+}
+
+// placeOf is the place that a JSON pointer names.
+func placeOf(pointer string) *place {
+	before, pointer, found := strings.Cut(pointer, "/")
+	if before != "" {
+		return unknown // not a pointer
+	}
+	at := pod
+	for found {
+		var segment string
+		segment, pointer, found = strings.Cut(pointer, "/")
+		at = at.within(jsonpointer.Unescape(segment))
+	}
+	return at
+}
+
+// appendValue appends v, which is valid JSON, as it is shown at the place p.
+func appendValue(dst []byte, v gjson.Result, p *place) []byte {
+	switch {
+	case v.IsObject():
+		return appendObject(dst, v, p)
+	case v.IsArray():
+		return appendArray(dst, v, p)
+	case v.Type == gjson.Null:
+		return append(dst, "null"...)
+	case v.Type == gjson.String && p.showsText(v.Str), v.Type != gjson.String && p.showsNumbers():
+		return append(dst, v.Raw...)
+	}
+	return append(dst, redacted...)
+}
+
+func appendArray(dst []byte, v gjson.Result, p *place) []byte {
+	elem := p.element()
+	dst = append(dst, '[')
+	first := true
+	v.ForEach(func(_, e gjson.Result) bool {
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		if !p.isList() && e.IsArray() {
+			// Going deeper only where a Pod does bounds the work: each level is scanned again.
+			dst = append(dst, redacted...)
+		} else {
+			dst = appendValue(dst, e, elem)
+		}
+		return true
+	})
+	return append(dst, ']')
+}
+
+func appendObject(dst []byte, v gjson.Result, p *place) []byte {
+	if !p.isObject() {
+		if strings.Trim(v.Raw, "{ \t\r\n}") == "" {
+			return append(dst, "{}"...)
+		}
+		return append(dst, redacted...)
+	}
+	dst = append(dst, '{')
+	first := true
+	v.ForEach(func(key, value gjson.Result) bool {
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(append(dst, key.Raw...), ':')
+		dst = appendValue(dst, value, p.within(key.Str))
+		return true
+	})
+	return append(dst, '}')
+}
