@@ -55,11 +55,11 @@ func (o *one) Secret(context.Context) (Secret, error) {
 	return Secret{Data: o.data, Write: func(_ context.Context, data map[string][]byte) error { o.data = data; return nil }}, o.err
 }
 
-// run runs a keeper in a bubble of time until the test ends.
-func run(t *testing.T, o *one) (k *Keeper, changed chan struct{}, log *bytes.Buffer) {
+// run runs a reconciler in a bubble of time until the test ends.
+func run(t *testing.T, o *one) (k *Reconciler, changed chan struct{}, log *bytes.Buffer) {
 	t.Helper()
 	log = &bytes.Buffer{}
-	k, err := NewKeeper(o, Config{Names: []string{simulatedName}, Lifetime: time.Hour}, slog.New(slog.NewTextHandler(log, nil)))
+	k, err := NewReconciler(o, Config{Names: []string{simulatedName}, Lifetime: time.Hour}, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func run(t *testing.T, o *one) (k *Keeper, changed chan struct{}, log *bytes.Buf
 	return k, changed, log
 }
 
-func TestKeeperFromNothing(t *testing.T) {
+func TestReconcilerFromNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &one{}
 		k, _, _ := run(t, o)
@@ -85,7 +85,7 @@ func TestKeeperFromNothing(t *testing.T) {
 	})
 }
 
-func TestKeeperSaysOnceWhatIsWrong(t *testing.T) {
+func TestReconcilerSaysOnceWhatIsWrong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &one{err: errors.New("no such luck")}
 		k, changed, log := run(t, o)
@@ -106,24 +106,24 @@ func TestKeeperSaysOnceWhatIsWrong(t *testing.T) {
 		o.become(nil, nil)
 		changed <- struct{}{}
 		synctest.Wait()
-		if !k.Ready() || strings.Count(log.String(), "the certificate can be kept again") != 1 {
+		if !k.Ready() || strings.Count(log.String(), "the certificate is kept up to date again") != 1 {
 			t.Errorf("ready %v:\n%s", k.Ready(), log)
 		}
 	})
 }
 
-func TestKeeperSaysByWhichNameItIsCalled(t *testing.T) {
+func TestReconcilerSaysByWhichNameItIsCalled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k, _, log := run(t, &one{hosts: []string{"other.amp-system.svc"}})
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if n := strings.Count(log.String(), "the webhooks call other.amp-system.svc, which is to be in AMP_TLS_DNS_NAMES"); n != 1 || k.Ready() || !k.NotAfter().IsZero() {
+		if n := strings.Count(log.String(), "the webhooks call other.amp-system.svc, which is not on the certificate: add it to AMP_TLS_DNS_NAMES"); n != 1 || k.Ready() || !k.NotAfter().IsZero() {
 			t.Errorf("said %d times, ready %v, until %v:\n%s", n, k.Ready(), k.NotAfter(), log)
 		}
 	})
 }
 
-func TestKeeperDoesNotFightAsFastAsItCan(t *testing.T) {
+func TestReconcilerDoesNotFightAsFastAsItCan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &one{}
 		o.wrote = func() { o.bundle = []byte("another's") } // at once
@@ -136,7 +136,7 @@ func TestKeeperDoesNotFightAsFastAsItCan(t *testing.T) {
 	})
 }
 
-func TestKeeperOutlivesTheClusterUntilItsCertificateEnds(t *testing.T) {
+func TestReconcilerOutlivesTheClusterUntilItsCertificateEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &one{}
 		k, _, _ := run(t, o)
