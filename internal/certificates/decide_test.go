@@ -33,10 +33,11 @@ func TestDecide(t *testing.T) {
 	short := pair(t, start.Add(-20*time.Hour), day)
 	foreign := pair(t, start.Add(-day), 3650*day)
 	endsLate := issued(t, start, start.Add(30*day), start.Add(90*day))
+	foreignCA := issued(t, start.Add(-61*day), start.Add(3650*day), start.Add(29*day)) // has a CA that ends late
 	otherName := pair(t, start.Add(-day), 90*day, "amp-direct.amp-system.svc")
 
-	// what each case begins with: a replica that serves old, as the Secret and the bundles say
-	type world struct {
+	// situation is what a case begins with. In a steady one the replica serves what the Secret and the bundles say.
+	type situation struct {
 		now     time.Time
 		replica Replica
 		secret  map[string][]byte
@@ -45,48 +46,48 @@ func TestDecide(t *testing.T) {
 		hosts   []string
 	}
 	say := func(s Stored) map[string][]byte { return s.write(nil) }
-	steady := func(p *Pair) world {
+	steady := func(p *Pair) situation {
 		s := Stored{Serving: p, CAs: cas(p)}
-		return world{start, Replica{Serving: p, Verified: true, last: s}, say(s), [][]byte{encode(s.CAs), encode(s.CAs)}, nil, nil}
+		return situation{start, Replica{Serving: p, Verified: true, last: s}, say(s), [][]byte{encode(s.CAs), encode(s.CAs)}, nil, nil}
 	}
-	fresh := func(w world) world { w.replica = Replica{}; return w }
+	fresh := func(w situation) situation { w.replica = Replica{}; return w }
 
 	for name, test := range map[string]struct {
-		world        func() world
+		given        func() situation
 		step         Step
-		serving      *Pair // what the Secret is to say; nil: nothing, or some new one
+		serving      *Pair // what the Secret is to say; nil: no pair, or a new one
 		next         *Pair
-		newPair      string              // serving or next: which is a new one
-		cas          []*x509.Certificate // of which it says at least these, and not less than ...
-		without      *Pair               // ... but not this one's
+		newPair      string              // which of serving and next is a new one
+		cas          []*x509.Certificate // what the Secret is to say, apart from others
+		without      *Pair               // the pair whose CA the Secret is not to say
 		serves       *Pair
 		verified     bool
 		requeueAfter time.Duration
 	}{
-		"nothing is due": {world: func() world { return steady(other) },
+		"nothing is due": {given: func() situation { return steady(other) },
 			serving: other, cas: cas(other), serves: other, verified: true, requeueAfter: other.Renewal().Sub(start)},
-		"nothing is there": {world: func() world { return world{now: start, bundles: [][]byte{nil}} },
+		"nothing is there": {given: func() situation { return situation{now: start, bundles: [][]byte{nil}} },
 			step: Made, newPair: "serving"},
-		"nothing is there, and no configuration either": {world: func() world { return world{now: start, missing: []string{"amp"}} },
+		"nothing is there, and no configuration either": {given: func() situation { return situation{now: start, missing: []string{"amp"}} },
 			step: Made, newPair: "serving"},
-		"the Secret is lost, and this replica knows what it said": {world: func() world { w := steady(other); w.secret = nil; return w },
+		"the Secret is lost, and this replica knows what it said": {given: func() situation { w := steady(other); w.secret = nil; return w },
 			step: Restored, serving: other, cas: cas(other), serves: other, verified: true},
-		"the Secret is lost, and this replica is new: somebody may serve what the bundles trust": {
-			world: func() world { w := fresh(steady(other)); w.secret = nil; return w },
+		"the Secret is lost, and this replica is new: other replicas may serve what the bundles trust": {
+			given: func() situation { w := fresh(steady(other)); w.secret = nil; return w },
 			step:  Made, newPair: "next", cas: cas(other)},
 		"what the Secret said is lost, and what this replica knows has ended": {
-			world: func() world { w := steady(short); w.secret, w.now = nil, start.Add(day); return w },
+			given: func() situation { w := steady(short); w.secret, w.now = nil, start.Add(day); return w },
 			step:  Made, newPair: "serving", without: short, serves: short, verified: true},
-		"the key is garbage": {world: func() world { w := steady(other); w.secret[keyKey] = []byte("garbage"); return w },
+		"the key is garbage": {given: func() situation { w := steady(other); w.secret[keyKey] = []byte("garbage"); return w },
 			step: Restored, serving: other, cas: cas(other), serves: other, verified: true},
-		"the CAs are another's": {world: func() world { w := steady(other); w.secret[keyCAs] = encode(cas(foreign)); return w },
+		"the CAs are those of another authority": {given: func() situation { w := steady(other); w.secret[keyCAs] = encode(cas(foreign)); return w },
 			step: Restored, serving: other, cas: cas(other), serves: other, verified: true},
-		"two thirds are over": {world: func() world { w := steady(old); w.now = old.Renewal(); return w },
+		"two thirds are over": {given: func() situation { w := steady(old); w.now = old.Renewal(); return w },
 			step: Staged, serving: old, newPair: "next", cas: cas(old), serves: old, verified: true},
-		"it is for another name": {world: func() world { w := steady(otherName); w.replica = Replica{}; return w },
+		"it is for another name": {given: func() situation { w := steady(otherName); w.replica = Replica{}; return w },
 			step: Staged, serving: otherName, newPair: "next", cas: cas(otherName), serves: otherName},
 		"the next CA has only just come into the bundles": {
-			world: func() world {
+			given: func() situation {
 				w := steady(old)
 				s := Stored{Serving: old, Next: young, CAs: cas(young, old)}
 				w.secret, w.bundles = say(s), [][]byte{encode(s.CAs), encode(s.CAs)}
@@ -94,7 +95,7 @@ func TestDecide(t *testing.T) {
 			},
 			serving: old, next: young, cas: cas(young, old), serves: old, verified: true, requeueAfter: time.Minute},
 		"the next CA has been in the bundles for a minute": {
-			world: func() world {
+			given: func() situation {
 				w := steady(old)
 				s := Stored{Serving: old, Next: young, CAs: cas(young, old, foreign)}
 				w.secret, w.bundles = say(s), [][]byte{encode(s.CAs)}
@@ -103,7 +104,7 @@ func TestDecide(t *testing.T) {
 			},
 			step: Promoted, serving: young, cas: cas(young, old), without: foreign, serves: old, verified: true},
 		"the next CA has been in one bundle for a minute": {
-			world: func() world {
+			given: func() situation {
 				w := steady(old)
 				s := Stored{Serving: old, Next: young, CAs: cas(young, old)}
 				w.secret, w.bundles = say(s), [][]byte{encode(s.CAs), encode(cas(old))}
@@ -111,8 +112,27 @@ func TestDecide(t *testing.T) {
 				return w
 			},
 			serving: old, next: young, cas: cas(young, old), serves: old, verified: true},
+		"the CA of the pair that a renewal replaces stays, although it ends late": {
+			given: func() situation {
+				w := steady(foreignCA)
+				s := Stored{Serving: foreignCA, Next: young, CAs: cas(young, foreignCA, foreign)}
+				w.secret, w.bundles = say(s), [][]byte{encode(s.CAs)}
+				w.replica.trustedSince = map[string]time.Time{string(young.CA.Raw): start.Add(-time.Minute)}
+				w.replica.Verified = false // otherwise this replica would put its CA back
+				return w
+			},
+			step: Promoted, serving: young, cas: cas(young, foreignCA), without: foreign, serves: foreignCA},
+		"a renewal before its time, for other names: a CA that ends late stays": {
+			given: func() situation {
+				w := steady(other)
+				s := Stored{Serving: other, Next: young, CAs: cas(young, other, foreign)}
+				w.secret, w.bundles = say(s), [][]byte{encode(s.CAs)}
+				w.replica.trustedSince = map[string]time.Time{string(young.CA.Raw): start.Add(-time.Minute)}
+				return w
+			},
+			step: Promoted, serving: young, cas: cas(young, other, foreign), serves: other, verified: true},
 		"one of several configurations is gone: those that are there count": {
-			world: func() world {
+			given: func() situation {
 				w := steady(old)
 				s := Stored{Serving: old, Next: young, CAs: cas(young, old)}
 				w.secret, w.bundles, w.missing = say(s), [][]byte{encode(s.CAs)}, []string{"amp"}
@@ -120,18 +140,18 @@ func TestDecide(t *testing.T) {
 				return w
 			},
 			step: Promoted, serving: young, cas: cas(young, old), serves: old, verified: true},
-		"the webhooks call by another name": {world: func() world { w := fresh(steady(other)); w.hosts = []string{"other.amp-system.svc"}; return w },
+		"the webhooks call by another name": {given: func() situation { w := fresh(steady(other)); w.hosts = []string{"other.amp-system.svc"}; return w },
 			serving: other, cas: cas(other), serves: other},
-		"the webhooks call by its name": {world: func() world { w := fresh(steady(other)); w.hosts = []string{simulatedName}; return w },
+		"the webhooks call by its name": {given: func() situation { w := fresh(steady(other)); w.hosts = []string{simulatedName}; return w },
 			serving: other, cas: cas(other), serves: other, verified: true},
 		"two thirds of its CA's life are over, though not of its own": {
-			world: func() world { w := steady(endsLate); w.now = start.Add(20 * day); return w },
+			given: func() situation { w := steady(endsLate); w.now = start.Add(20 * day); return w },
 			step:  Staged, serving: endsLate, newPair: "next", cas: cas(endsLate), serves: endsLate, verified: true},
 		"its CA has ended, though it has not": {
-			world: func() world { w := steady(endsLate); w.now = start.Add(31 * day); return w },
+			given: func() situation { w := steady(endsLate); w.now = start.Add(31 * day); return w },
 			step:  Made, newPair: "serving", without: endsLate, serves: endsLate, verified: true},
 		"another pair is to be served, and trusted for a minute": {
-			world: func() world {
+			given: func() situation {
 				w := steady(other)
 				s := Stored{Serving: young, CAs: cas(young, other)}
 				w.secret, w.bundles = say(s), [][]byte{encode(s.CAs)}
@@ -140,44 +160,44 @@ func TestDecide(t *testing.T) {
 			},
 			serving: young, cas: cas(young, other), serves: young, verified: true},
 		"another pair is to be served, and not trusted": {
-			world: func() world {
+			given: func() situation {
 				w := steady(other)
 				w.secret = say(Stored{Serving: young, CAs: cas(young, other)})
 				return w
 			},
 			serving: young, cas: cas(young, other), serves: other, verified: true},
-		"another pair is to be served, and the own CA is lost": {
-			world: func() world {
+		"another pair is to be served, and the CA of what this replica serves is lost": {
+			given: func() situation {
 				w := steady(other)
 				w.secret, w.bundles = say(Stored{Serving: young, CAs: cas(young)}), [][]byte{encode(cas(other, old))}
 				return w
 			},
 			step: Trusted, serving: young, cas: cas(young, other, old), serves: other, verified: true},
 		"a CA has ended": {
-			world: func() world {
+			given: func() situation {
 				w := steady(other)
 				s := Stored{Serving: other, CAs: cas(other, short)}
 				w.secret, w.bundles, w.now = say(s), [][]byte{encode(s.CAs)}, short.NotAfter().Add(time.Millisecond)
 				return w
 			},
 			step: Trusted, serving: other, cas: cas(other), without: short, serves: other, verified: true},
-		"a replica starts": {world: func() world { return fresh(steady(other)) },
+		"a replica starts": {given: func() situation { return fresh(steady(other)) },
 			serving: other, cas: cas(other), serves: other, verified: true},
-		"a replica starts where the bundles trust somebody else": {
-			world:   func() world { w := fresh(steady(other)); w.bundles = [][]byte{encode(cas(foreign))}; return w },
+		"a replica starts where the bundles trust another CA": {
+			given:   func() situation { w := fresh(steady(other)); w.bundles = [][]byte{encode(cas(foreign))}; return w },
 			serving: other, cas: cas(other), serves: other},
-		"a replica starts where the bundles trust nobody": {
-			world:   func() world { w := fresh(steady(other)); w.bundles = [][]byte{nil, []byte("garbage")}; return w },
+		"a replica starts where the bundles trust no CA": {
+			given:   func() situation { w := fresh(steady(other)); w.bundles = [][]byte{nil, []byte("garbage")}; return w },
 			serving: other, cas: cas(other), serves: other},
 		"a replica starts where a configuration is missing": {
-			world:   func() world { w := fresh(steady(other)); w.missing = []string{"amp"}; return w },
+			given:   func() situation { w := fresh(steady(other)); w.missing = []string{"amp"}; return w },
 			serving: other, cas: cas(other), serves: other},
-		"what was verified once is not less so because of a bundle that somebody took away": {
-			world:   func() world { w := steady(other); w.bundles = [][]byte{nil}; return w },
+		"what was verified stays so when a bundle is emptied": {
+			given:   func() situation { w := steady(other); w.bundles = [][]byte{nil}; return w },
 			serving: other, cas: cas(other), serves: other, verified: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := test.world()
+			w := test.given()
 			secret, replica, trustedSince := maps.Clone(w.secret), w.replica, maps.Clone(w.replica.trustedSince)
 			o := Observe(w.now, []Configuration{{Bundles: w.bundles, Hosts: w.hosts}}, w.missing, w.secret)
 			d := take(t, wanted, &w.replica, o)

@@ -12,27 +12,27 @@ import (
 	"time"
 )
 
-// one is a cluster for one replica, whose calls take no time.
-type one struct {
+// soloCluster is a cluster with one replica, whose calls take no time.
+type soloCluster struct {
 	mu      sync.Mutex
 	err     error // of every call
 	missing []string
 	data    map[string][]byte
 	bundle  []byte
 	hosts   []string
-	wrote   func() // after a bundle was written
+	wrote   func() // called after a bundle was written
 	writes  int
 	looks   int
 }
 
-// become changes the cluster.
-func (o *one) become(err error, missing []string) {
+// become changes what the cluster answers.
+func (o *soloCluster) become(err error, missing []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.err, o.missing = err, missing
 }
 
-func (o *one) Configurations(context.Context) ([]Configuration, []string, error) {
+func (o *soloCluster) Configurations(context.Context) ([]Configuration, []string, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.looks++
@@ -49,50 +49,50 @@ func (o *one) Configurations(context.Context) ([]Configuration, []string, error)
 	}}}, nil, o.err
 }
 
-func (o *one) Secret(context.Context) (Secret, error) {
+func (o *soloCluster) Secret(context.Context) (Secret, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return Secret{Data: o.data, Write: func(_ context.Context, data map[string][]byte) error { o.data = data; return nil }}, o.err
 }
 
-// run runs a reconciler in a bubble of time until the test ends.
-func run(t *testing.T, o *one) (k *Reconciler, changed chan struct{}, log *bytes.Buffer) {
+// run runs a reconciler on the virtual clock of a synctest bubble until the test ends.
+func run(t *testing.T, o *soloCluster) (r *Reconciler, changed chan struct{}, log *bytes.Buffer) {
 	t.Helper()
 	log = &bytes.Buffer{}
-	k, err := NewReconciler(o, Config{Names: []string{simulatedName}, Lifetime: time.Hour}, slog.New(slog.NewTextHandler(log, nil)))
+	r, err := NewReconciler(o, Config{Names: []string{simulatedName}, Lifetime: time.Hour}, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	changed = make(chan struct{}, 1)
 	ended := make(chan struct{})
-	go func() { defer close(ended); k.Run(ctx, changed) }()
+	go func() { defer close(ended); r.Run(ctx, changed) }()
 	t.Cleanup(func() { cancel(); <-ended })
 	synctest.Wait()
-	return k, changed, log
+	return r, changed, log
 }
 
 func TestReconcilerFromNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := &one{}
-		k, _, _ := run(t, o)
-		if !k.Ready() || !k.NotAfter().Equal(time.Now().Add(time.Hour)) || !bytes.Contains(o.data[keyCert], []byte("BEGIN")) || !bytes.Equal(o.bundle, o.data[keyCAs]) {
-			t.Errorf("ready %v, until %v, with the Secret %q", k.Ready(), k.NotAfter(), o.data)
+		o := &soloCluster{}
+		r, _, _ := run(t, o)
+		if !r.Ready() || !r.NotAfter().Equal(time.Now().Add(time.Hour)) || !bytes.Contains(o.data[keyCert], []byte("BEGIN")) || !bytes.Equal(o.bundle, o.data[keyCAs]) {
+			t.Errorf("ready %v, until %v, with the Secret %q", r.Ready(), r.NotAfter(), o.data)
 		}
 		if o.looks != 3 {
-			t.Errorf("it looked %d times, want one for the Secret, one for the bundle and one to see that all is well", o.looks)
+			t.Errorf("it looked %d times, want one before the Secret is written, one before the bundle is, and one after", o.looks)
 		}
 	})
 }
 
-func TestReconcilerSaysOnceWhatIsWrong(t *testing.T) {
+func TestReconcilerReportsAProblemOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := &one{err: errors.New("no such luck")}
-		k, changed, log := run(t, o)
+		o := &soloCluster{err: errors.New("no answer")}
+		r, changed, log := run(t, o)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if n := strings.Count(log.String(), "no such luck"); n != 1 || k.Ready() || !k.NotAfter().IsZero() || k.Certificate() == nil {
-			t.Errorf("said %d times, ready %v:\n%s", n, k.Ready(), log)
+		if n := strings.Count(log.String(), "no answer"); n != 1 || r.Ready() || !r.NotAfter().IsZero() || r.Certificate() == nil {
+			t.Errorf("logged %d times, ready %v:\n%s", n, r.Ready(), log)
 		}
 		if o.looks < 60 || o.looks > 140 {
 			t.Errorf("tried %d times in ten minutes", o.looks)
@@ -100,33 +100,33 @@ func TestReconcilerSaysOnceWhatIsWrong(t *testing.T) {
 		o.become(nil, []string{"amp"})
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if n := strings.Count(log.String(), "there is no webhook configuration named amp (AMP_WEBHOOKS)"); n != 1 || k.Ready() {
-			t.Errorf("said %d times, ready %v:\n%s", n, k.Ready(), log)
+		if n := strings.Count(log.String(), "there is no webhook configuration named amp (AMP_WEBHOOKS)"); n != 1 || r.Ready() {
+			t.Errorf("logged %d times, ready %v:\n%s", n, r.Ready(), log)
 		}
 		o.become(nil, nil)
 		changed <- struct{}{}
 		synctest.Wait()
-		if !k.Ready() || strings.Count(log.String(), "the certificate is kept up to date again") != 1 {
-			t.Errorf("ready %v:\n%s", k.Ready(), log)
+		if !r.Ready() || strings.Count(log.String(), "the certificate is kept up to date again") != 1 {
+			t.Errorf("ready %v:\n%s", r.Ready(), log)
 		}
 	})
 }
 
-func TestReconcilerSaysByWhichNameItIsCalled(t *testing.T) {
+func TestReconcilerReportsNamesThatAreNotOnTheCertificate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k, _, log := run(t, &one{hosts: []string{"other.amp-system.svc"}})
+		r, _, log := run(t, &soloCluster{hosts: []string{"other.amp-system.svc"}})
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
-		if n := strings.Count(log.String(), "the webhooks call other.amp-system.svc, which is not on the certificate: add it to AMP_TLS_DNS_NAMES"); n != 1 || k.Ready() || !k.NotAfter().IsZero() {
-			t.Errorf("said %d times, ready %v, until %v:\n%s", n, k.Ready(), k.NotAfter(), log)
+		if n := strings.Count(log.String(), "the webhooks call other.amp-system.svc, which is not on the certificate: add it to AMP_TLS_DNS_NAMES"); n != 1 || r.Ready() || !r.NotAfter().IsZero() {
+			t.Errorf("logged %d times, ready %v, until %v:\n%s", n, r.Ready(), r.NotAfter(), log)
 		}
 	})
 }
 
-func TestReconcilerDoesNotFightAsFastAsItCan(t *testing.T) {
+func TestReconcilerLimitsItsWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := &one{}
-		o.wrote = func() { o.bundle = []byte("another's") } // at once
+		o := &soloCluster{}
+		o.wrote = func() { o.bundle = []byte("another's") } // each time, at once
 		run(t, o)
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
@@ -136,25 +136,25 @@ func TestReconcilerDoesNotFightAsFastAsItCan(t *testing.T) {
 	})
 }
 
-func TestReconcilerOutlivesTheClusterUntilItsCertificateEnds(t *testing.T) {
+func TestReconcilerWithoutTheClusterIsReadyUntilItsCertificateEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := &one{}
-		k, _, _ := run(t, o)
+		o := &soloCluster{}
+		r, _, _ := run(t, o)
 		o.become(errors.New("away"), nil)
 		time.Sleep(59 * time.Minute)
 		synctest.Wait()
-		if !k.Ready() {
-			t.Error("not ready, although what it serves is good and trusted")
+		if !r.Ready() {
+			t.Error("not ready, although what it serves is valid and trusted")
 		}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
-		if k.Ready() {
+		if r.Ready() {
 			t.Error("ready, although what it serves has ended")
 		}
 		o.become(nil, nil)
 		time.Sleep(lastRetry + time.Second)
 		synctest.Wait()
-		if !k.Ready() {
+		if !r.Ready() {
 			t.Error("not ready again")
 		}
 		if cas := parse(o.data[keyCAs]); len(cas) != 1 {
