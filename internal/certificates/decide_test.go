@@ -72,6 +72,21 @@ func TestDecide(t *testing.T) {
 			step: Made, newPair: "serving"},
 		"the Secret is lost, and this replica knows what it said": {given: func() situation { w := steady(other); w.secret = nil; return w },
 			step: Restored, serving: other, cas: cas(other), serves: other, verified: true},
+		"the Secret is lost, and the bundles trust another CA, too": {
+			given: func() situation {
+				w := steady(other)
+				w.secret, w.bundles = nil, [][]byte{encode(cas(other)), encode(cas(foreign))}
+				return w
+			},
+			step: Restored, serving: other, cas: cas(other, foreign), serves: other, verified: true},
+		"the Secret is lost during a renewal": {
+			given: func() situation {
+				w := steady(old)
+				w.replica.last = Stored{Serving: old, Next: young, CAs: cas(young, old, foreign)}
+				w.secret = nil
+				return w
+			},
+			step: Restored, serving: old, next: young, cas: cas(young, old, foreign), serves: old, verified: true},
 		"the Secret is lost, and this replica is new: other replicas may serve what the bundles trust": {
 			given: func() situation { w := fresh(steady(other)); w.secret = nil; return w },
 			step:  Made, newPair: "next", cas: cas(other)},
@@ -173,6 +188,14 @@ func TestDecide(t *testing.T) {
 				return w
 			},
 			step: Trusted, serving: young, cas: cas(young, other, old), serves: other, verified: true},
+		"a CA ends soon": {
+			given: func() situation {
+				w := steady(other)
+				s := Stored{Serving: other, CAs: cas(other, short)}
+				w.secret, w.bundles = say(s), [][]byte{encode(s.CAs)}
+				return w
+			},
+			serving: other, cas: cas(other, short), serves: other, verified: true, requeueAfter: 4*time.Hour + time.Millisecond},
 		"a CA has ended": {
 			given: func() situation {
 				w := steady(other)

@@ -2,6 +2,7 @@ package certificates
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -23,6 +24,8 @@ type soloCluster struct {
 	wrote   func() // called after a bundle was written
 	writes  int
 	looks   int
+
+	lifetime time.Duration // of the certificates; 0: an hour
 }
 
 // become changes what the cluster answers.
@@ -59,7 +62,7 @@ func (o *soloCluster) Secret(context.Context) (Secret, error) {
 func run(t *testing.T, o *soloCluster) (r *Reconciler, changed chan struct{}, log *bytes.Buffer) {
 	t.Helper()
 	log = &bytes.Buffer{}
-	r, err := NewReconciler(o, Config{Names: []string{simulatedName}, Lifetime: time.Hour}, slog.New(slog.NewTextHandler(log, nil)))
+	r, err := NewReconciler(o, Config{Names: []string{simulatedName}, Lifetime: cmp.Or(o.lifetime, time.Hour)}, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +162,38 @@ func TestReconcilerWithoutTheClusterIsReadyUntilItsCertificateEnds(t *testing.T)
 		}
 		if cas := parse(o.data[keyCAs]); len(cas) != 1 {
 			t.Errorf("%d CAs are trusted", len(cas))
+		}
+	})
+}
+
+func TestReconcilerRenewsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &soloCluster{lifetime: 30 * time.Second}
+		r, _, _ := run(t, o)
+		certificates := map[string]bool{}
+		for range 300 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			certificates[string(o.data[keyCert])] = true
+			if left := time.Until(r.NotAfter()); !r.Ready() || left < 5*time.Second {
+				t.Fatalf("ready %v, with a certificate for another %v", r.Ready(), left)
+			}
+		}
+		if n := len(certificates); n < 14 || n > 17 {
+			t.Errorf("%d certificates in 5 minutes, want one for every 20 s", n)
+		}
+	})
+}
+
+func TestReconcilerSeesWhatNoWatchReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &soloCluster{}
+		run(t, o)
+		o.bundle = []byte("another CA")
+		time.Sleep(resync)
+		synctest.Wait()
+		if !bytes.Equal(o.bundle, o.data[keyCAs]) {
+			t.Errorf("after %v the bundle is still %q", resync, o.bundle)
 		}
 	})
 }
