@@ -30,40 +30,62 @@ func pair(t testing.TB, made time.Time, lifetime time.Duration, names ...string)
 	return p
 }
 
-// issued is a pair of another authority, whose CA may end before the certificate that it signed.
-func issued(t testing.TB, from, caEnd, end time.Time) *Pair {
+// authority is another certificate authority.
+type authority struct {
+	t   testing.TB
+	key *ecdsa.PrivateKey
+}
+
+func newAuthority(t testing.TB) authority {
 	t.Helper()
-	var keys [2]*ecdsa.PrivateKey
-	for i := range keys {
-		var err error
-		if keys[i], err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
-			t.Fatal(err)
-		}
-	}
-	sign := func(c, by *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
-		der, err := x509.CreateCertificate(rand.Reader, c, by, &key.PublicKey, keys[0])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if c, err = x509.ParseCertificate(der); err != nil {
-			t.Fatal(err)
-		}
-		return c
-	}
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "another"}, NotBefore: from, NotAfter: caEnd,
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
-	ca = sign(ca, ca, keys[0])
-	leaf := sign(&x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: from, NotAfter: end, DNSNames: wanted.Names,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, ca, keys[1])
-	der, err := x509.MarshalPKCS8PrivateKey(keys[1])
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return authority{t, key}
+}
+
+func (a authority) sign(c, by *x509.Certificate, key *ecdsa.PrivateKey) *x509.Certificate {
+	a.t.Helper()
+	der, err := x509.CreateCertificate(rand.Reader, c, by, &key.PublicKey, a.key)
+	if err != nil {
+		a.t.Fatal(err)
+	}
+	if c, err = x509.ParseCertificate(der); err != nil {
+		a.t.Fatal(err)
+	}
+	return c
+}
+
+// ca is a certificate of the authority. Each of them verifies what the authority has signed.
+func (a authority) ca(from, end time.Time) *x509.Certificate {
+	a.t.Helper()
+	c := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "another"}, NotBefore: from, NotAfter: end,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
+	return a.sign(c, c, a.key)
+}
+
+func (a authority) issue(ca *x509.Certificate, from, end time.Time) *Pair {
+	a.t.Helper()
+	key := newAuthority(a.t).key
+	leaf := a.sign(&x509.Certificate{SerialNumber: big.NewInt(2), NotBefore: from, NotAfter: end, DNSNames: wanted.Names,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}, ca, key)
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		a.t.Fatal(err)
 	}
 	p, err := newPair(encode([]*x509.Certificate{leaf}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), []*x509.Certificate{ca}, from)
 	if err != nil {
-		t.Fatal(err)
+		a.t.Fatal(err)
 	}
 	return p
+}
+
+// issued is a pair of another authority, whose CA may end before the certificate that it signed.
+func issued(t testing.TB, from, caEnd, end time.Time) *Pair {
+	t.Helper()
+	a := newAuthority(t)
+	return a.issue(a.ca(from, caEnd), from, end)
 }
 
 func cas(pairs ...*Pair) (all []*x509.Certificate) {

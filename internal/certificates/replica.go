@@ -71,7 +71,7 @@ func (r Replica) settled(p *Pair, s Stored, now time.Time) bool {
 //	  - ended: the bundles have verified what the replica serves, and that has ended.
 //	  - all: every bundle has P's CA. alone: no bundle has another CA, whether or not it has P's.
 //
-// Besides, a replica serves P as verified only if every bundle verifies P and P has all names. Rows 3 and 4 hold since a
+// In addition, a replica serves P as verified only if every bundle verifies P and P has all names. Rows 3 and 4 hold since a
 // program other than amp may have written P. Rows 5, 6 and 8 do not wait for the settle time. In row 5 amp wrote P
 // after its CA had settled. In rows 6 and 8 no replica can be serving what another CA signed.
 func (r Replica) serve(o Observed, names []string) Replica {

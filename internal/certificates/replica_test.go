@@ -1,6 +1,7 @@
 package certificates
 
 import (
+	"crypto/x509"
 	"testing"
 	"time"
 )
@@ -122,5 +123,21 @@ func TestServe(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestServeWithARenewedCA has another authority renew its CA with the same key: the pair is the same, and ends later.
+func TestServeWithARenewedCA(t *testing.T) {
+	a := newAuthority(t)
+	ca, renewed := a.ca(start, start.Add(time.Hour)), a.ca(start, start.Add(2*time.Hour))
+	p := a.issue(ca, start, start.Add(3*time.Hour))
+	r := Replica{Serving: p, Verified: true, last: Stored{Serving: p, CAs: cas(p)}}
+	s := Stored{Serving: p, CAs: []*x509.Certificate{ca, renewed}}
+	for _, look := range []struct{ after, left time.Duration }{{0, time.Hour}, {time.Minute, 2*time.Hour - time.Minute}} {
+		now := start.Add(look.after)
+		r = r.observe(observed(now, s.write(nil), encode(s.CAs)), wanted.Names)
+		if left := r.Serving.NotAfter().Sub(now); !r.ready(now) || left != look.left {
+			t.Errorf("after %v: ready %v, for another %v", look.after, r.ready(now), left)
+		}
 	}
 }
