@@ -34,6 +34,7 @@ func TestDecide(t *testing.T) {
 	foreign := pair(t, start.Add(-day), 3650*day)
 	endsLate := issued(t, start, start.Add(30*day), start.Add(90*day))
 	foreignCA := issued(t, start.Add(-61*day), start.Add(3650*day), start.Add(29*day)) // has a CA that ends late
+	endedLeaf := issued(t, start.Add(-day), start.Add(3650*day), start.Add(-time.Hour))
 	otherName := pair(t, start.Add(-day), 90*day, "amp-direct.amp-system.svc")
 
 	// situation is what a case begins with. In a steady one the replica serves what the Secret and the bundles say.
@@ -93,6 +94,17 @@ func TestDecide(t *testing.T) {
 		"what the Secret said is lost, and what this replica knows has ended": {
 			given: func() situation { w := steady(short); w.secret, w.now = nil, start.Add(day); return w },
 			step:  Made, newPair: "serving", without: short, serves: short, verified: true},
+		"what the Secret said is lost, and what this replica knows has ended before its CA": {
+			given: func() situation { w := steady(endedLeaf); w.secret, w.bundles = nil, nil; return w },
+			step:  Made, newPair: "serving", without: endedLeaf, serves: endedLeaf, verified: true},
+		"the Secret has a next pair only": {
+			given: func() situation {
+				w := fresh(steady(other))
+				s := Stored{Next: young, CAs: cas(young, other)}
+				w.secret, w.bundles = say(s), [][]byte{encode(s.CAs)}
+				return w
+			},
+			next: young, cas: cas(young, other), requeueAfter: time.Minute},
 		"the key is garbage": {given: func() situation { w := steady(other); w.secret[keyKey] = []byte("garbage"); return w },
 			step: Restored, serving: other, cas: cas(other), serves: other, verified: true},
 		"the CAs are those of another authority": {given: func() situation { w := steady(other); w.secret[keyCAs] = encode(cas(foreign)); return w },
@@ -185,6 +197,13 @@ func TestDecide(t *testing.T) {
 			given: func() situation {
 				w := steady(other)
 				w.secret, w.bundles = say(Stored{Serving: young, CAs: cas(young)}), [][]byte{encode(cas(other, old))}
+				return w
+			},
+			step: Trusted, serving: young, cas: cas(young, other, old), serves: other, verified: true},
+		"another pair is to be served, and the bundles have lost the CA of what this replica serves, too": {
+			given: func() situation {
+				w := steady(other)
+				w.secret, w.bundles = say(Stored{Serving: young, CAs: cas(young)}), [][]byte{encode(cas(old))}
 				return w
 			},
 			step: Trusted, serving: young, cas: cas(young, other, old), serves: other, verified: true},
