@@ -6,150 +6,134 @@ import (
 	"time"
 )
 
-// Config is what amp's certificate is to be like.
+// Config is what amp's certificate has to be like.
 type Config struct {
 	Names    []string // DNS names and IP addresses
 	Lifetime time.Duration
 }
 
-// Seen is what a replica finds in the cluster.
-type Seen struct {
-	Bundles [][]byte          // the caBundle of every webhook
-	Hosts   []string          // by which the API server calls
-	Missing bool              // whether a webhook configuration does not exist
-	Secret  map[string][]byte // the Secret's data; to be read after the configurations
-}
-
-// Memory is what a replica keeps from one look at the cluster to the next.
-type Memory struct {
-	Serving  *Pair // what it serves; nil: nothing yet
-	Verified bool  // whether that has verified against all bundles
-
-	last    State                // the last one with something to serve
-	trusted bool                 // whether it may serve that at once: see serve
-	held    map[string]time.Time // the CAs that all bundles hold, by their DER, and since when it has seen that
-}
-
-// Step says why the Secret is to be written.
+// Step says why the Secret is to be written. One reconciliation takes one step.
 type Step string
 
-// The steps, of which one look takes one.
+// The steps: see the table at [Decide].
 const (
-	Made     Step = "made"     // nothing was to be served, and this replica does not know what had been
-	Restored Step = "restored" // nothing was to be served, but this replica knows what had been
-	Staged   Step = "staged"   // a renewal is due, and its CA is to be trusted first
-	Promoted Step = "promoted" // it is trusted: to be served
-	Trusted  Step = "trusted"  // the CA of what this replica serves was missing, or one has ended
+	Made     Step = "made"     // there was no pair to serve, and this replica does not know an earlier one
+	Restored Step = "restored" // there was no pair to serve, but this replica knows the one that was there
+	Staged   Step = "staged"   // a renewal is due; the CA of the next pair has to be trusted first
+	Promoted Step = "promoted" // the CA of the next pair is trusted: that pair is to be served
+	Trusted  Step = "trusted"  // the CA of what this replica serves was missing, or a CA has ended
 )
 
 // Decision is what is to be done.
 type Decision struct {
-	Step    Step   // why the Secret is to be written; empty: it is as it should be
-	Because string // more on that
-	State   State  // what the Secret is to say
+	Step   Step     // why the Secret is to be written; empty: it is as it has to be
+	Reason string   // what led to the step, where the step does not say it
+	Secret Stored   // what the Secret has to say, apart from New
+	New    *NewPair // to be made and put into the Secret; nil: none
 
-	// Bundle is what the caBundle of every webhook is to be; nil while the Secret is to be written: what the API
-	// server trusts stands there first.
+	// Bundle is what the caBundle of every webhook has to be. It is nil if there is a step: the CAs are stored in the
+	// Secret before they are written into a bundle.
 	Bundle []byte
 
-	Again time.Time // when there is something to do that no change in the cluster tells of
+	// RequeueAfter is how long after [Observed.At] there is something to do, even if nothing changes in the cluster.
+	// It is set if there is no step: after a step the replica looks at the cluster again at once.
+	RequeueAfter time.Duration
 }
 
-// Decide names the next step, and changes what the replica serves:
+// Decide returns the next step, and the replica with what it serves from now on (see [Replica]). It does not change
+// what it is given, and makes no keys.
 //
-//	the Secret says           | this replica               | step
-//	--------------------------+----------------------------+----------------------------------------------------
-//	nothing to be served      | knows what it last was     | restored: that again
-//	nothing to be served      | does not                   | made: the next pair or, where the bundles trust
-//	                          |                            | nobody else, what is to be served at once
-//	a pair to be renewed      |                            | staged: the next pair, and its CA
-//	a next pair               | saw its CA in all bundles  | promoted: it is to be served
-//	                          | for the settle time        |
-//	CAs                       | serves what none has signed| trusted: with the one that has, and the bundles'
-//	another pair than it      | can verify it, see serve   | none: it serves that pair from now on
-//	serves                    |                            |
+//	the Secret says           | this replica                 | step
+//	--------------------------+------------------------------+-------------------------------------------------------
+//	no pair to serve          | knows the last one           | restored: the last one again
+//	no pair to serve          | does not know one            | made: a next pair. If no bundle has a CA, it is to be
+//	                          |                              | served at once
+//	a pair that is due        | any                          | staged: a next pair, and its CA
+//	a next pair               | has seen its CA in all       | promoted: the next pair is to be served
+//	                          | bundles for the settle time  |
+//	CAs                       | serves a verified pair that  | trusted: these CAs, the one that signed its pair, and
+//	                          | none of them signed          | those in the bundles
+//	a CA that has ended       | any                          | trusted: without it
+//	anything else             | any                          | none: the bundles get the CAs in the Secret
 //
-// This is what keeps every API server able to verify every replica: what the Secret says is to be served was
-// trusted by all bundles for the settle time, or there was nobody who served anything else; and a CA leaves
-// the Secret, and so the bundles, when it has ended. Only one that outlives what replaces it, as a CA that
-// amp did not make may by years, leaves with the next renewal.
-func (m *Memory) Decide(now time.Time, config Config, seen Seen) (Decision, error) {
-	bundles := make([][]*x509.Certificate, len(seen.Bundles))
-	for i, text := range seen.Bundles {
-		bundles[i] = unexpired(parse(text), now)
+// So every API server can verify every replica:
+//   - A pair is served only after all bundles had its CA for the settle time, or when no replica can be serving
+//     another one.
+//   - A CA leaves the Secret, and so the bundles, when it has ended. A CA that ends later than the pair that replaces
+//     it leaves with the next renewal. amp does not make such a CA, but may have adopted one that ends years later.
+func Decide(config Config, replica Replica, o Observed) (Decision, Replica) {
+	replica = replica.observe(o, slices.Concat(config.Names, o.Hosts))
+	d := replica.next(config, o)
+	if replica.ready(o.At) && !contains(d.Secret.CAs, replica.Serving.CA) {
+		// Another program has overwritten the Secret, so the CAs of other replicas may be missing, too.
+		d.Secret.CAs = union(d.Secret.CAs, []*x509.Certificate{replica.Serving.CA}, o.trusted())
 	}
-	m.hold(now, bundles)
-	s, unusable := read(seen.Secret, now)
-	m.serve(now, slices.Concat(config.Names, seen.Hosts), bundles, seen.Missing, s)
-
-	var d Decision
-	switch due := s.due(now, config.Names); {
-	case s.Serving == nil && m.last.Serving.good(now):
-		d.Step, d.Because = Restored, unusable.Error()
-		s.Serving, s.CAs = m.last.Serving, union(s.CAs, m.last.CAs, union(bundles...))
-		if s.Next == nil && m.last.Next.good(now) {
-			s.Next = m.last.Next
-		}
-	case s.Next != nil && m.settled(s.Next, s, now):
-		d.Step = Promoted
-		s.CAs = slices.DeleteFunc(slices.Clone(s.CAs), func(ca *x509.Certificate) bool {
-			// Renewals that follow on one another, for other names for one, are too close to what it signed.
-			return s.Serving != nil && !now.Before(s.Serving.Renewal()) && ca.NotAfter.After(s.Next.NotAfter()) && !ca.Equal(s.Serving.CA)
-		})
-		s.Serving, s.Next = s.Next, nil
-	case s.Serving == nil:
-		// Somebody may serve what the bundles trust: replicas that were not asked yet, or those of another
-		// installation that this one replaces.
-		s.CAs = union(s.CAs, union(bundles...))
-		if s.Next == nil {
-			next, err := Make(now, config.Lifetime, config.Names)
-			if err != nil {
-				return d, err
-			}
-			d.Step, d.Because, s.Next = Made, unusable.Error(), next
-			if len(union([]*x509.Certificate{next.CA}, union(bundles...))) == 1 {
-				s.Serving, s.Next = next, nil
-			}
-		}
-	case due != "":
-		names := config.Names
-		if due == dueNames {
-			// Replicas that want other names may be at work, in a rollout: with all names neither undoes the
-			// other's. Those that nobody wants are gone with the next renewal.
-			names = append(slices.Clone(names), s.Serving.without(names)...)
-		}
-		next, err := Make(now, config.Lifetime, names)
-		if err != nil {
-			return d, err
-		}
-		d.Step, d.Because, s.Next = Staged, due, next
-	}
-
-	if m.Verified && m.Serving.good(now) && !contains(s.CAs, m.Serving.CA) {
-		// Somebody has overwritten the Secret, and others may miss their CA, too.
-		s.CAs = union(s.CAs, []*x509.Certificate{m.Serving.CA}, union(bundles...))
-	}
-	s.CAs = unexpired(union(s.signers(), s.CAs), now)
-	d.State = s
-	if !equal(s.write(seen.Secret), seen.Secret) {
+	d.Secret.CAs = unexpired(union(d.Secret.signers(), d.Secret.CAs), o.At)
+	if d.New != nil || !sameData(d.Secret.write(o.data), o.data) {
 		if d.Step == "" {
 			d.Step = Trusted
 		}
-		return d, nil
+		return d, replica
 	}
-	d.Bundle = encode(s.CAs)
-	d.Again = m.again(now, s)
-	return d, nil
+	d.Bundle = encode(d.Secret.CAs)
+	d.RequeueAfter = replica.requeueAfter(d.Secret, o.At)
+	return d, replica
+}
+
+// next returns the step that the Secret's pairs and the time ask for, if any.
+func (r Replica) next(config Config, o Observed) Decision {
+	s := o.Secret
+	switch due := s.due(o.At, config.Names); {
+	case s.Serving == nil && r.last.Serving.valid(o.At):
+		s.Serving, s.CAs = r.last.Serving, union(s.CAs, r.last.CAs, o.trusted())
+		if s.Next == nil && r.last.Next.valid(o.At) {
+			s.Next = r.last.Next
+		}
+		return Decision{Step: Restored, Reason: o.unusable.Error(), Secret: s}
+	case s.Next != nil && r.settled(s.Next, s, o.At):
+		return Decision{Step: Promoted, Secret: s.promoted(o.At)}
+	case s.Serving == nil:
+		// Other replicas may serve what the bundles trust: those that have not looked at the Secret since, or those of
+		// an installation that this one replaces.
+		s.CAs = union(s.CAs, o.trusted())
+		if s.Next != nil {
+			return Decision{Secret: s}
+		}
+		return Decision{Step: Made, Reason: o.unusable.Error(), Secret: s,
+			New: &NewPair{Names: config.Names, ServeNow: len(o.trusted()) == 0}}
+	case due != "":
+		names := config.Names
+		if due == dueNames {
+			// During a rollout other replicas may want other names. A certificate for all names keeps the replicas
+			// from replacing each other's. The next renewal drops the names that no replica wants.
+			names = slices.Concat(names, s.Serving.namesExcept(names))
+		}
+		return Decision{Step: Staged, Reason: due, Secret: s, New: &NewPair{Names: names}}
+	}
+	return Decision{Secret: s}
+}
+
+// promoted is the content with the next pair as the one to be served.
+func (s Stored) promoted(now time.Time) Stored {
+	// Where one renewal follows another early, for instance for other names, replicas may still serve what the
+	// CAs that end late have signed.
+	if s.Serving != nil && !now.Before(s.Serving.Renewal()) {
+		s.CAs = slices.DeleteFunc(slices.Clone(s.CAs), func(ca *x509.Certificate) bool {
+			return ca.NotAfter.After(s.Next.NotAfter()) && !ca.Equal(s.Serving.CA)
+		})
+	}
+	s.Serving, s.Next = s.Next, nil
+	return s
 }
 
 // Why a renewal is due.
 const (
-	dueTime  = "two thirds of its life are over"
-	dueNames = "it is not for every name in AMP_TLS_DNS_NAMES"
+	dueTime  = "two thirds of its lifetime have passed"
+	dueNames = "it does not have every name in AMP_TLS_DNS_NAMES"
 )
 
-// due says why a renewal is to be begun, if it is.
-func (s State) due(now time.Time, names []string) string {
+// due says why a renewal has to begin; empty: it does not.
+func (s Stored) due(now time.Time, names []string) string {
 	switch {
 	case s.Serving == nil || s.Next != nil:
 		return ""
@@ -161,89 +145,25 @@ func (s State) due(now time.Time, names []string) string {
 	return ""
 }
 
-// signers are the CAs of the pairs, the newer first.
-func (s State) signers() (cas []*x509.Certificate) {
-	for _, p := range []*Pair{s.Next, s.Serving} {
-		if p != nil {
-			cas = append(cas, p.CA)
-		}
-	}
-	return cas
-}
-
-// hold remembers since when all bundles have held which CAs. A configuration that does not exist has no say: nobody
-// calls by it.
-func (m *Memory) hold(now time.Time, bundles [][]*x509.Certificate) {
-	held := map[string]time.Time{}
-	for _, ca := range union(bundles...) {
-		if slices.ContainsFunc(bundles, func(b []*x509.Certificate) bool { return !contains(b, ca) }) {
-			continue
-		}
-		since, ok := m.held[string(ca.Raw)]
-		if !ok {
-			since = now
-		}
-		held[string(ca.Raw)] = since
-	}
-	m.held = held
-}
-
-// settled reports whether the replica has seen the CA of a pair in all bundles long enough for every API
-// server to have seen it.
-func (m *Memory) settled(p *Pair, s State, now time.Time) bool {
-	since, ok := m.held[string(p.CA.Raw)]
-	return ok && now.Sub(since) >= s.settle()
-}
-
-// serve changes what the replica serves to what the Secret says, once that verifies against all bundles. Since
-// somebody else than amp may have put it there, it must have done so for the settle time. Who serves nothing
-// yet, and has not served before, does not wait where it did when the replica first saw it; nor does who serves nothing
-// any more where the bundles trust nobody else. But there must be every configuration that it was told of, for its name
-// may be misspelt. names are those that the certificate must have.
-func (m *Memory) serve(now time.Time, names []string, bundles [][]*x509.Certificate, missing bool, s State) {
-	if s.Serving == nil {
-		return
-	}
-	if !s.Serving.same(m.last.Serving) {
-		_, held := m.held[string(s.Serving.CA.Raw)]
-		m.trusted = held && !m.Verified || len(union([]*x509.Certificate{s.Serving.CA}, union(bundles...))) == 1
-	}
-	m.last = s
-	serves := m.Verified && m.Serving.good(now)
-	verified := (serves || !missing) && s.Serving.covers(names) && (m.settled(s.Serving, s, now) || m.trusted && !serves) &&
-		!slices.ContainsFunc(bundles, func(b []*x509.Certificate) bool {
-			_, err := s.Serving.chain(b, now)
-			return err != nil
-		})
-	switch {
-	case s.Serving.same(m.Serving):
-		if verified || !m.Verified { // its chain may be another
-			m.Serving = s.Serving
-		}
-		m.Verified = m.Verified || verified
-	case verified || !serves:
-		m.Serving, m.Verified = s.Serving, verified
-	}
-}
-
-// again is when time alone brings the next step.
-func (m *Memory) again(now time.Time, s State) time.Time {
+// requeueAfter is how long it takes until time alone brings the next step: a CA has settled, a renewal is due or a CA
+// has ended.
+func (r Replica) requeueAfter(s Stored, now time.Time) time.Duration {
 	var times []time.Time
 	for _, p := range []*Pair{s.Next, s.Serving} {
 		if p == nil {
 			continue
 		}
-		if since, ok := m.held[string(p.CA.Raw)]; ok && !(m.Verified && p.same(m.Serving)) {
+		if since, ok := r.trustedSince[string(p.CA.Raw)]; ok && !(r.Verified && p.same(r.Serving)) {
 			times = append(times, since.Add(s.settle()))
 		}
 		times = append(times, p.Renewal())
 	}
 	for _, ca := range s.CAs {
-		times = append(times, ca.NotAfter.Add(time.Millisecond)) // good until then, and that included
+		times = append(times, ca.NotAfter.Add(time.Millisecond)) // NotAfter itself is still valid
 	}
 	times = slices.DeleteFunc(times, func(t time.Time) bool { return !t.After(now) })
 	if len(times) == 0 {
-		return now.Add(time.Minute)
+		return time.Minute
 	}
-	return slices.MinFunc(times, time.Time.Compare)
+	return slices.MinFunc(times, time.Time.Compare).Sub(now)
 }

@@ -70,12 +70,12 @@ func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*ce
 	if len(names) == 0 {
 		names = []string{"amp." + namespace + ".svc"} // the name by which the API server calls amp
 	}
-	keeper, err := certificates.NewKeeper(objects, certificates.Config{Names: names, Lifetime: config.TLSLifetime}, log)
+	reconciler, err := certificates.NewReconciler(objects, certificates.Config{Names: names, Lifetime: config.TLSLifetime}, log)
 	if err != nil {
 		return nil, err
 	}
-	go keeper.Run(ctx, objects.Watch(ctx))
-	return &certificate{keeper.Certificate, keeper.NotAfter, keeper.Ready}, nil
+	go reconciler.Run(ctx, objects.Watch(ctx))
+	return &certificate{reconciler.Certificate, reconciler.NotAfter, reconciler.Ready}, nil
 }
 
 // serveTLS serves handler over TLS until the process ends. If the listener fails, it sends the error to ended.

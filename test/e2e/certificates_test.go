@@ -442,7 +442,7 @@ func TestWithoutTheRightsForACertificate(t *testing.T) {
 	}()
 	said := func() []string {
 		var said []string
-		lines, err := r.Logged("msg", "the certificate cannot be kept; amp tries on")
+		lines, err := r.Logged("msg", "cannot keep the certificate up to date; retrying")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,9 +1,8 @@
-// Package cluster is where package certificates keeps what it makes: a Secret, and the webhook configurations
-// of a Kubernetes cluster. It stands apart so that what needs no cluster links no client-go.
+// Package cluster reads, writes and watches the objects of package certificates in a Kubernetes cluster: the Secret and
+// the webhook configurations. It is a package of its own so that only it links client-go.
 //
-// Each of these objects is watched by its name, as metadata only, to learn that there is something to look
-// at; what it says is then read live, since a key need not travel with every change and what is written must
-// not be decided on what a cache has.
+// Each object is watched by its name, as metadata only. A watch says that an object has changed; the object is then read
+// from the API server. So the key is not sent with every change, and no decision rests on a cache.
 package cluster
 
 import (
@@ -30,8 +29,8 @@ import (
 	"github.com/txn2/amp/internal/certificates"
 )
 
-// manager is how amp's writes are marked in the objects: what it wrote stays when the manifests, which do not
-// have it, are applied again.
+// manager is amp's name as a field manager. The fields that it wrote stay when the manifests, which do not have these
+// fields, are applied again.
 const manager = "amp"
 
 // kind is a kind of object that amp writes.
@@ -48,17 +47,17 @@ var (
 	}
 )
 
-// rewatch is how long a watch that broke pauses.
+// rewatch is the backoff of a watch that failed.
 var rewatch = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 4, Jitter: 0.5}
 
-// serviceAccountNamespace is where a Pod finds the namespace that it is in.
+// serviceAccountNamespace is the file that has the namespace of the Pod.
 const serviceAccountNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-// installed is the namespace that amp is installed into, unless somebody says otherwise.
-const installed = "amp-system"
+// DefaultNamespace is the namespace that the manifests in deploy install amp into.
+const DefaultNamespace = "amp-system"
 
-// Namespace is the one that amp runs in: the Pod's or, with a file kubeconfig, that of its current context and,
-// where that names none, the one that amp is installed into.
+// Namespace returns the namespace that amp runs in. Without a file kubeconfig it is the Pod's. With one, it is the
+// namespace of its current context or, if the context has none, amp-system.
 func Namespace(kubeconfig string) (string, error) {
 	if kubeconfig == "" {
 		b, err := os.ReadFile(serviceAccountNamespace)
@@ -74,7 +73,7 @@ func Namespace(kubeconfig string) (string, error) {
 	if c := config.Contexts[config.CurrentContext]; c != nil && c.Namespace != "" {
 		return c.Namespace, nil
 	}
-	return installed, nil
+	return DefaultNamespace, nil
 }
 
 // Objects are the Secret and the webhook configurations.
@@ -87,8 +86,8 @@ type Objects struct {
 	log       *slog.Logger
 }
 
-// New returns the Secret of that name in the namespace and the webhook configurations, of either kind, of
-// those names. It makes no request.
+// New returns the Secret with that name in the namespace, and the webhook configurations of either kind with those
+// names. It makes no request.
 func New(config *rest.Config, namespace, secret string, webhooks []string, log *slog.Logger) (*Objects, error) {
 	client, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -101,8 +100,8 @@ func New(config *rest.Config, namespace, secret string, webhooks []string, log *
 	return &Objects{client: client, metadata: meta, namespace: namespace, secret: secret, webhooks: webhooks, log: log}, nil
 }
 
-// Configurations reads the configurations. A name is missing if there is none of either kind: who wants no
-// Pods validated may delete that one.
+// Configurations reads the configurations. A name is missing if there is none of either kind: an operator who does not
+// want Pods to be validated may delete that one.
 func (o *Objects) Configurations(ctx context.Context) (found []certificates.Configuration, missing []string, err error) {
 	for _, name := range o.webhooks {
 		exists := false
@@ -138,7 +137,7 @@ func configuration(client dynamic.ResourceInterface, k kind, u *unstructured.Uns
 	for _, w := range webhooks {
 		w, _ := w.(map[string]any)
 		text, _, _ := unstructured.NestedString(w, "clientConfig", "caBundle")
-		bundle, _ := base64.StdEncoding.DecodeString(text) // what is no base64 is not what it should be either
+		bundle, _ := base64.StdEncoding.DecodeString(text) // what is not base64 is not the right bundle either
 		c.Bundles = append(c.Bundles, bundle)
 		service, found, _ := unstructured.NestedMap(w, "clientConfig", "service")
 		if found {
@@ -208,8 +207,8 @@ func encoded(data map[string][]byte) map[string]any {
 	return texts
 }
 
-// failed says what could not be done with which object, and in a cluster that forbids it, where the right
-// comes from. What somebody else was faster with is a conflict.
+// failed returns an error that says what failed with which object and, if it is forbidden, which manifest grants it. It is
+// ErrConflict if the object has changed, or exists meanwhile.
 func failed(doing string, k kind, name string, err error) error {
 	switch {
 	case err == nil:
@@ -222,8 +221,8 @@ func failed(doing string, k kind, name string, err error) error {
 	return fmt.Errorf("%s %s %s: %w", doing, k.name, name, err)
 }
 
-// Watch says when one of the objects has changed, until ctx ends. The channel holds one change: what has
-// changed is to be looked at, not to be counted.
+// Watch returns a channel that receives when an object has changed, until ctx ends. It holds one change: the reader reads
+// all objects, however many have changed.
 func (o *Objects) Watch(ctx context.Context) <-chan struct{} {
 	changed := make(chan struct{}, 1)
 	go o.watch(ctx, secrets, o.metadata.Resource(secrets.resource).Namespace(o.namespace), o.secret, changed)
@@ -235,25 +234,25 @@ func (o *Objects) Watch(ctx context.Context) <-chan struct{} {
 	return changed
 }
 
-// watch watches one object. It lists nothing before: a watch that names no version begins with what is there.
+// watch watches one object. It needs no list before: a watch without a version begins with what exists.
 func (o *Objects) watch(ctx context.Context, k kind, client metadata.ResourceInterface, name string, changed chan<- struct{}) {
-	// RBAC by name lets amp watch what this selector selects.
+	// RBAC by name allows a watch with this selector.
 	selector := fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
-	var told string
+	var logged string
 	backoff := rewatch
 	for ctx.Err() == nil {
 		w, err := client.Watch(ctx, metav1.ListOptions{FieldSelector: selector})
 		if err == nil {
-			backoff, told = rewatch, ""
+			backoff, logged = rewatch, ""
 			for range w.ResultChan() {
 				select {
 				case changed <- struct{}{}:
-				default: // it is known
+				default: // a change is waiting to be read
 				}
 			}
-		} else if err = failed("watching", k, name, err); ctx.Err() == nil && err.Error() != told {
-			told = err.Error()
-			o.log.Warn("changes are seen only once a minute", "error", err)
+		} else if err = failed("watching", k, name, err); ctx.Err() == nil && err.Error() != logged {
+			logged = err.Error()
+			o.log.Warn("a watch failed; amp sees changes only once a minute", "error", err)
 		}
 		select {
 		case <-time.After(backoff.Step()):

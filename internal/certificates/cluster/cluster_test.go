@@ -19,7 +19,7 @@ import (
 	"github.com/txn2/amp/internal/certificates"
 )
 
-// The watches, the rights and all of it together are tested against a real API server, in test/e2e.
+// test/e2e tests the watches, the rights and all of it together against a real API server.
 
 // answer is how the API server answers a request.
 type answer struct {
@@ -35,7 +35,7 @@ func status(code int, reason metav1.StatusReason, message string) answer {
 	return answer{code, string(b)}
 }
 
-// objects are those of an API server that answers as told, by method and path, and the last body it was sent.
+// objects are those of an API server that gives these answers, by method and path. It returns the last body sent, too.
 func objects(t *testing.T, answers map[string]answer) (*Objects, *string) {
 	t.Helper()
 	sent := new(string)
@@ -73,7 +73,7 @@ const (
 	validating = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/amp"
 	secret     = "/api/v1/namespaces/amp-system/secrets/amp-tls"
 
-	// With fields that no client of ours has heard of.
+	// With fields that the client does not know.
 	webhooks = `{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration","metadata":{"name":"amp","resourceVersion":"7"},
 		"webhooks":[{"name":"a","clientConfig":{"caBundle":"b2xk","url":"https://x"},"timeoutSeconds":2,"newer":{"a":9007199254740993}},{"name":"b","clientConfig":{}},{"name":"c","clientConfig":{"caBundle":"?"}}]}`
 )
@@ -133,7 +133,7 @@ func TestSecret(t *testing.T) {
 	}
 	answers["POST "+strings.TrimSuffix(secret, "/amp-tls")] = status(http.StatusConflict, metav1.StatusReasonAlreadyExists, "exists")
 	if err := s.Write(t.Context(), data); !errors.Is(err, certificates.ErrConflict) {
-		t.Errorf("somebody else was faster: %v", err)
+		t.Errorf("another replica has created it: %v", err)
 	}
 	answers["POST "+strings.TrimSuffix(secret, "/amp-tls")] = status(http.StatusNotFound, metav1.StatusReasonNotFound, "there is no such namespace")
 	if err := s.Write(t.Context(), data); err == nil || errors.Is(err, certificates.ErrConflict) {

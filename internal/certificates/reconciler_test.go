@@ -1,0 +1,199 @@
+package certificates
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// soloCluster is a cluster with one replica, whose calls take no time.
+type soloCluster struct {
+	mu      sync.Mutex
+	err     error // of every call
+	missing []string
+	data    map[string][]byte
+	bundle  []byte
+	hosts   []string
+	wrote   func() // called after a bundle was written
+	writes  int
+	looks   int
+
+	lifetime time.Duration // of the certificates; 0: an hour
+}
+
+// become changes what the cluster answers.
+func (o *soloCluster) become(err error, missing []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.err, o.missing = err, missing
+}
+
+func (o *soloCluster) Configurations(context.Context) ([]Configuration, []string, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.looks++
+	if o.missing != nil {
+		return nil, o.missing, o.err
+	}
+	return []Configuration{{Name: "amp", Bundles: [][]byte{o.bundle}, Hosts: o.hosts, Write: func(_ context.Context, bundle []byte) error {
+		o.bundle = bundle
+		o.writes++
+		if o.wrote != nil {
+			o.wrote()
+		}
+		return nil
+	}}}, nil, o.err
+}
+
+func (o *soloCluster) Secret(context.Context) (Secret, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return Secret{Data: o.data, Write: func(_ context.Context, data map[string][]byte) error { o.data = data; return nil }}, o.err
+}
+
+// run runs a reconciler on the virtual clock of a synctest bubble until the test ends.
+func run(t *testing.T, o *soloCluster) (r *Reconciler, changed chan struct{}, log *bytes.Buffer) {
+	t.Helper()
+	log = &bytes.Buffer{}
+	r, err := NewReconciler(o, Config{Names: []string{simulatedName}, Lifetime: cmp.Or(o.lifetime, time.Hour)}, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	changed = make(chan struct{}, 1)
+	ended := make(chan struct{})
+	go func() { defer close(ended); r.Run(ctx, changed) }()
+	t.Cleanup(func() { cancel(); <-ended })
+	synctest.Wait()
+	return r, changed, log
+}
+
+func TestReconcilerFromNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &soloCluster{}
+		r, _, _ := run(t, o)
+		if !r.Ready() || !r.NotAfter().Equal(time.Now().Add(time.Hour)) || !bytes.Contains(o.data[keyCert], []byte("BEGIN")) || !bytes.Equal(o.bundle, o.data[keyCAs]) {
+			t.Errorf("ready %v, until %v, with the Secret %q", r.Ready(), r.NotAfter(), o.data)
+		}
+		if o.looks != 3 {
+			t.Errorf("it looked %d times, want one before the Secret is written, one before the bundle is, and one after", o.looks)
+		}
+	})
+}
+
+func TestReconcilerReportsAProblemOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &soloCluster{err: errors.New("no answer")}
+		r, changed, log := run(t, o)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "no answer"); n != 1 || r.Ready() || !r.NotAfter().IsZero() || r.Certificate() == nil {
+			t.Errorf("logged %d times, ready %v:\n%s", n, r.Ready(), log)
+		}
+		if o.looks < 60 || o.looks > 140 {
+			t.Errorf("tried %d times in ten minutes", o.looks)
+		}
+		o.become(nil, []string{"amp"})
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "there is no webhook configuration named amp (AMP_WEBHOOKS)"); n != 1 || r.Ready() {
+			t.Errorf("logged %d times, ready %v:\n%s", n, r.Ready(), log)
+		}
+		o.become(nil, nil)
+		changed <- struct{}{}
+		synctest.Wait()
+		if !r.Ready() || strings.Count(log.String(), "the certificate is kept up to date again") != 1 {
+			t.Errorf("ready %v:\n%s", r.Ready(), log)
+		}
+	})
+}
+
+func TestReconcilerReportsNamesThatAreNotOnTheCertificate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _, log := run(t, &soloCluster{hosts: []string{"other.amp-system.svc"}})
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "the webhooks call other.amp-system.svc, which is not on the certificate: add it to AMP_TLS_DNS_NAMES"); n != 1 || r.Ready() || !r.NotAfter().IsZero() {
+			t.Errorf("logged %d times, ready %v, until %v:\n%s", n, r.Ready(), r.NotAfter(), log)
+		}
+	})
+}
+
+func TestReconcilerLimitsItsWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &soloCluster{}
+		o.wrote = func() { o.bundle = []byte("another's") } // each time, at once
+		run(t, o)
+		time.Sleep(10 * time.Minute)
+		synctest.Wait()
+		if o.writes < 500 || o.writes > 620 {
+			t.Errorf("%d writes in ten minutes", o.writes)
+		}
+	})
+}
+
+func TestReconcilerWithoutTheClusterIsReadyUntilItsCertificateEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &soloCluster{}
+		r, _, _ := run(t, o)
+		o.become(errors.New("away"), nil)
+		time.Sleep(59 * time.Minute)
+		synctest.Wait()
+		if !r.Ready() {
+			t.Error("not ready, although what it serves is valid and trusted")
+		}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if r.Ready() {
+			t.Error("ready, although what it serves has ended")
+		}
+		o.become(nil, nil)
+		time.Sleep(lastRetry + time.Second)
+		synctest.Wait()
+		if !r.Ready() {
+			t.Error("not ready again")
+		}
+		if cas := parse(o.data[keyCAs]); len(cas) != 1 {
+			t.Errorf("%d CAs are trusted", len(cas))
+		}
+	})
+}
+
+func TestReconcilerRenewsInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &soloCluster{lifetime: 30 * time.Second}
+		r, _, _ := run(t, o)
+		certificates := map[string]bool{}
+		for range 300 {
+			time.Sleep(time.Second)
+			synctest.Wait()
+			certificates[string(o.data[keyCert])] = true
+			if left := time.Until(r.NotAfter()); !r.Ready() || left < 5*time.Second {
+				t.Fatalf("ready %v, with a certificate for another %v", r.Ready(), left)
+			}
+		}
+		if n := len(certificates); n < 14 || n > 17 {
+			t.Errorf("%d certificates in 5 minutes, want one for every 20 s", n)
+		}
+	})
+}
+
+func TestReconcilerSeesWhatNoWatchReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &soloCluster{}
+		run(t, o)
+		o.bundle = []byte("another CA")
+		time.Sleep(resync)
+		synctest.Wait()
+		if !bytes.Equal(o.bundle, o.data[keyCAs]) {
+			t.Errorf("after %v the bundle is still %q", resync, o.bundle)
+		}
+	})
+}
