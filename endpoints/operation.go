@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	kjson "sigs.k8s.io/json"
+
+	"github.com/txn2/amp/endpoints/jsonpointer"
 )
 
 // PatchOperation is one operation of a JSON patch (RFC 6902).
@@ -24,15 +26,8 @@ type PatchOperation struct {
 //
 //	Path("metadata", "annotations", "example.com/team") == "/metadata/annotations/example.com~1team"
 func Path(segments ...string) string {
-	var b strings.Builder
-	for _, s := range segments {
-		b.WriteByte('/')
-		b.WriteString(escapeSegment.Replace(s))
-	}
-	return b.String()
+	return jsonpointer.Format(segments...)
 }
-
-var escapeSegment = strings.NewReplacer("~", "~0", "/", "~1")
 
 // MarshalJSON writes the members that the operation has and no others. By struct tags alone it could not
 // be done: omitempty would drop a value of "", 0 or false, which amp then rightly calls an add without a

@@ -13,6 +13,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/endpoints/jsonpointer"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -147,7 +148,7 @@ func newPatch(rec *review.Record) []events.Op {
 }
 
 // stampPath is the JSON pointer of the stamp in a Pod.
-var stampPath = "/metadata/annotations/" + strings.ReplaceAll(review.StampAnnotation, "/", "~1")
+var stampPath = "/metadata/annotations/" + jsonpointer.Escape(review.StampAnnotation)
 
 // newOp leaves out the members that mean nothing to this op: an endpoint may have sent them nevertheless.
 func newOp(level review.Level, step int, op *review.Op) events.Op {

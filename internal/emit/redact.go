@@ -8,6 +8,7 @@ import (
 	"github.com/tidwall/gjson"
 
 	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/endpoints/jsonpointer"
 )
 
 // redactedJSON is what stands for a value that is not shown.
@@ -36,8 +37,6 @@ func redact(path string, value json.RawMessage) json.RawMessage {
 	return appendRedacted(make([]byte, 0, len(value)+len(redactedJSON)), gjson.ParseBytes(value), placeOf(path))
 }
 
-var unescape = strings.NewReplacer("~1", "/", "~0", "~")
-
 // placeOf is the place that a JSON pointer names, nil where amp knows none.
 func placeOf(pointer string) *place {
 	before, pointer, found := strings.Cut(pointer, "/")
@@ -48,7 +47,7 @@ func placeOf(pointer string) *place {
 	for found && at != nil {
 		var segment string
 		segment, pointer, found = strings.Cut(pointer, "/")
-		at = at.within(unescape.Replace(segment))
+		at = at.within(jsonpointer.Unescape(segment))
 	}
 	return at
 }
