@@ -78,6 +78,26 @@ func TestWordsWithoutThePod(t *testing.T) {
 	}
 }
 
+func TestTheGistSaysWhatDecided(t *testing.T) {
+	calls := []events.Endpoint{{URL: "http://a.svc/x", Ops: 1}, {URL: "http://b.svc/x"}}
+	for name, tc := range map[string]struct {
+		data events.Data
+		want string
+	}{
+		"a denial, in the endpoint's words":       {events.Data{Outcome: "denied", Message: "amp: is my name, too", Endpoints: calls}, "amp: is my name, too"},
+		"a failure of amp's own":                  {events.Data{Outcome: "rejected", Message: "amp: the sink did not answer", Endpoints: calls}, "amp: the sink did not answer"},
+		"a failure under Ignore":                  {events.Data{Outcome: "failedopen", Message: "amp: endpoint http://c.svc: late", Endpoints: append(calls, events.Endpoint{Error: "late"})}, "late"},
+		"shadow mode that would not have changed": {events.Data{Outcome: "shadowed", Message: "no GPUs on Sundays", Endpoints: calls}, "no GPUs on Sundays"},
+		"no change":                               {events.Data{Outcome: "unchanged"}, "no change"},
+		"validated":                               {events.Data{Outcome: "validated"}, "let it pass"},
+		"level Metadata":                          {events.Data{Outcome: "mutated", Endpoints: calls}, "1 operation"},
+	} {
+		if got := describe.Gist(&tc.data); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
 func TestTheGistOfAFailureLeavesOutWhatStandsBesideIt(t *testing.T) {
 	t.Parallel()
 	d := &events.Data{Outcome: "rejected", Message: "amp: endpoint http://a.svc/x: op 3 (remove \"/a\"): no", Endpoints: []events.Endpoint{{URL: "http://a.svc/x", Error: "op 3 (remove \"/a\"): no"}}}
