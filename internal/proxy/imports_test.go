@@ -101,6 +101,9 @@ func TestDataFlowsOneWay(t *testing.T) {
 			if within(s.pkg, "internal", "cmd/amp") && within(imported, "endpoints/audit", "endpoints/example", "endpoints/jupyterhub", "endpoints/require") {
 				fail("no sample is linked into the proxy")
 			}
+			if why := auditArrow(s.pkg, imported, ours); why != "" {
+				fail(why)
+			}
 			if imported == module && s.pkg != module+"/cmd/amp" {
 				fail("importing the root registers the function")
 			}
@@ -119,10 +122,39 @@ func TestDataFlowsOneWay(t *testing.T) {
 	}
 }
 
+// auditArrow says why a package may not have an import, for the rules about the audit function: HTTP and the page in
+// endpoints/audit, below it what is pure, and SQL in one place. It is empty if the import is allowed.
+func auditArrow(pkg, imported string, ours bool) string {
+	const audit = module + "/endpoints/audit"
+	const (
+		outcome  = audit + "/internal/outcome"
+		describe = audit + "/internal/describe"
+		store    = audit + "/internal/store"
+		sqlite   = store + "/sqlite"
+		events   = module + "/endpoints/events"
+	)
+	allowed := map[string][]string{ // of this module
+		outcome:  {events},
+		describe: {events, outcome},
+		store:    {outcome},
+		sqlite:   {outcome, store},
+	}
+	if these, ok := allowed[pkg]; ok && ours && !slices.Contains(these, imported) {
+		return "of the audit function, only its HTTP part puts the others together"
+	}
+	if pkg != sqlite && (imported == "database/sql" || strings.HasPrefix(imported, "modernc.org/sqlite")) {
+		return "all SQL is in one package"
+	}
+	return ""
+}
+
 // TestPureStepsDoNoIO keeps what decides free of what happens around it.
 func TestPureStepsDoNoIO(t *testing.T) {
 	pure := func(s source) bool {
-		return s.pkg == module+"/internal/review" || s.pkg == module+"/internal/patch" || slices.Contains([]string{
+		return slices.Contains([]string{
+			"/internal/review", "/internal/patch",
+			"/endpoints/audit/internal/outcome", "/endpoints/audit/internal/describe", "/endpoints/audit/internal/store",
+		}, strings.TrimPrefix(s.pkg, module)) || slices.Contains([]string{
 			"internal/namespaces/parse.go", "internal/emit/event.go", "internal/emit/redact.go", "internal/emit/places.go",
 			"internal/certificates/pair.go", "internal/certificates/secret.go", "internal/certificates/decide.go",
 		}, s.file)
