@@ -46,7 +46,7 @@ type Server struct {
 	store  store.Store
 	config Config
 	log    *slog.Logger
-	now    func() time.Time
+	now    func() time.Time // the clock; time.Now but for tests
 
 	closing   chan struct{} // ends the streams
 	closeOnce sync.Once
@@ -58,7 +58,9 @@ type Server struct {
 }
 
 // New opens the store. The caller closes the Server.
-func New(config Config) (*Server, error) {
+func New(config Config) (*Server, error) { return open(config, time.Now) }
+
+func open(config Config, now func() time.Time) (*Server, error) {
 	if config.Retention == 0 {
 		config.Retention = DefaultRetention
 	}
@@ -74,13 +76,13 @@ func New(config Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newWithStore(config, events), nil
+	return newWithStore(config, events, now), nil
 }
 
 // newWithStore starts a Server that owns a store.
-func newWithStore(config Config, events store.Store) *Server {
+func newWithStore(config Config, events store.Store, now func() time.Time) *Server {
 	s := &Server{
-		store: events, config: config, log: config.Log, now: time.Now,
+		store: events, config: config, log: config.Log, now: now,
 		closing: make(chan struct{}), streams: make(chan struct{}, maxStreams),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -105,8 +107,8 @@ func (s *Server) deleteOld(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		select {
-		case now := <-tick.C:
-			err := s.store.DeleteBefore(ctx, now.Add(-s.config.Retention))
+		case <-tick.C:
+			err := s.store.DeleteBefore(ctx, s.now().Add(-s.config.Retention))
 			if err != nil && ctx.Err() == nil {
 				s.log.Error("audit cannot delete old events", "err", err)
 			}

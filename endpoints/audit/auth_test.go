@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -20,7 +21,8 @@ func TestTokens(t *testing.T) {
 		return dir + "/" + name
 	}
 	reading, writing := write("read", "r3ad\n"), write("write", "wr1te")
-	s := newServer(t, Config{ReadTokenFile: reading, WriteTokenFile: writing})
+	var passed atomic.Int64
+	s := newServerAt(t, Config{ReadTokenFile: reading, WriteTokenFile: writing}, func() time.Time { return start.Add(time.Duration(passed.Load())) })
 	body := ev{id: "a"}.json(t)
 	status := func(method, target, bearer string) int {
 		h := map[string]string{"Content-Type": structured}
@@ -89,12 +91,11 @@ func TestTokens(t *testing.T) {
 	if got := do(t, s, "POST", "/", map[string]string{"Cookie": cookie, "Content-Type": structured}, body).Code; got != 401 {
 		t.Errorf("the cookie lets one post: %d", got)
 	}
-	now := s.now()
-	s.now = func() time.Time { return now.Add(session + time.Second) }
+	passed.Store(int64(session + time.Second))
 	if with(cookie) != 401 {
 		t.Error("the cookie outlives its session")
 	}
-	s.now = func() time.Time { return now }
+	passed.Store(0)
 
 	// Rotated, the old ones end, cookie included.
 	write("read", "another")

@@ -104,7 +104,7 @@ func TestFiltersWorkAndAreInTheAddress(t *testing.T) {
 	b.wait(`document.querySelectorAll("#rows tr").length === 1 && document.querySelector("[name=namespace]").value === "team"`)
 	b.wait(`document.querySelector(".chip.o-rejected input").checked && document.querySelector(".chip.o-failedopen input").checked && document.querySelector("[name=range]").value === "between" && document.querySelector("[name=from]").value.startsWith("2026-03-01T00:00")`)
 	b.open(address(base, "namespace", "nowhere"))
-	b.wait(`document.querySelector("#empty").innerText.includes("No event fits these filters")`)
+	b.wait(`document.querySelector("#empty").innerText.includes("No event matches these filters")`)
 	b.eval(`document.querySelector("#empty button").click()`)
 	b.wait(`document.querySelectorAll("#rows tr").length === 6 && location.search === ""`)
 	b.clean()
@@ -168,6 +168,36 @@ func TestAnEventInFull(t *testing.T) {
 	b.clean()
 }
 
+func TestADenialNamesItsEndpoint(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	post(t, s, denied("d1", 1), ev{id: "r1", at: 2, typ: events.Rejected, data: events.Data{Message: "amp: no"}})
+	base := serve(t, s)
+	b := newBrowser(t, 1280, 900, nil)
+	b.open(base + "/")
+	b.wait(`document.querySelectorAll("#rows tr").length === 2 && document.querySelectorAll("#outcomechart rect.stack.o-denied").length === 1`)
+	// Its colour is not that of an outage.
+	const colour = `getComputedStyle(document.querySelector(%q)).getPropertyValue("--c").trim()`
+	if denied, rejected := b.eval(fmt.Sprintf(colour, ".badge.o-denied")), b.eval(fmt.Sprintf(colour, ".badge.o-rejected")); denied == rejected || denied == "" {
+		t.Errorf("denied is %v, rejected is %v", denied, rejected)
+	}
+	b.wait(`document.querySelectorAll("#rows tr")[1].innerText.includes("images.platform.svc/require") && document.querySelectorAll("#rows tr")[1].innerText.includes("denied")`)
+	b.eval(`document.querySelector(".chip.o-denied input").click()`)
+	b.wait(`document.querySelectorAll("#rows tr").length === 1 && location.search === "?outcome=denied"`)
+	b.eval(`document.querySelector("#rows a").click()`)
+	b.wait(`document.querySelector("#detail").open`)
+	if lead := fmt.Sprint(b.eval(`document.querySelector(".lead").innerText`)); lead != "http://images.platform.svc/require denied this Pod: "+denied("", 0).data.Message {
+		t.Errorf("the panel says %q", lead)
+	}
+	if steps := fmt.Sprint(b.eval(`[...document.querySelectorAll(".steps li")].map((li) => li.innerText.includes("denied the Pod")).join()`)); steps != "false,true" {
+		t.Errorf("the steps that denied are %s", steps)
+	}
+	if text := fmt.Sprint(b.eval(`document.querySelector("#detail").innerText`)); strings.Contains(text, "failed") || !strings.Contains(text, "a decision of the endpoint") {
+		t.Errorf("the panel says\n%s", text)
+	}
+	b.clean()
+}
+
 func TestHostileValuesDoNothing(t *testing.T) {
 	t.Parallel()
 	const evil = `<script>alert(1)</script><img src=x onerror=alert(2)>"'&{{7*7}}` + "\u202e\u2028`${alert(3)}`"
@@ -220,8 +250,7 @@ func TestAColleagueLogsIn(t *testing.T) {
 	if err := os.WriteFile(file, []byte("s3cret\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s := newServer(t, Config{ReadTokenFile: file})
-	s.now = time.Now // the browser goes by it
+	s := newServerAt(t, Config{ReadTokenFile: file, Retention: 100 * 365 * 24 * time.Hour}, time.Now) // the browser's clock
 	post(t, s, worker("w1", 1))
 	base := serve(t, s)
 	b := newBrowser(t, 1280, 900, nil)

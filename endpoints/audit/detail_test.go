@@ -3,6 +3,7 @@ package audit
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,6 +46,50 @@ func TestOneEvent(t *testing.T) {
 	}
 	if d := get[Detail](t, s, "/api/events/w1?source=urn:other"); d.Item.Source != "urn:other" || len(d.Seen) != 0 {
 		t.Errorf("got %+v", d.Item)
+	}
+}
+
+func TestADenialIsAPolicyDecision(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	post(t, s, denied("d", 1), ev{id: "r", at: 2, typ: events.Rejected, data: events.Data{Endpoints: []events.Endpoint{{URL: "http://hook.svc", Error: "late"}}}},
+		ev{id: "alone", at: 3, typ: events.Denied, data: events.Data{Endpoints: []events.Endpoint{{URL: "http://hook.svc", Status: 200}}}})
+	l := get[listed](t, s, "/api/events?outcome=denied")
+	if l.ids() != "alone d" {
+		t.Fatalf("denied are %q", l.ids())
+	}
+	d := l.Items[1]
+	if d.Gist != denied("d", 1).data.Message {
+		t.Errorf("the list says %q", d.Gist)
+	}
+	for i, want := range []store.Call{{URL: "http://labels.batch.svc/validate", DurationMS: 1.5}, {URL: "http://images.platform.svc/require", DurationMS: 3.25, Denied: true}} {
+		if d.Endpoints[i] != want {
+			t.Errorf("call %d is %+v, want %+v", i, d.Endpoints[i], want)
+		}
+	}
+	if !l.Items[0].Endpoints[0].Denied {
+		t.Error("the only endpoint did not deny")
+	}
+	if r := get[listed](t, s, "/api/events?outcome=rejected").Items[0]; r.Endpoints[0].Denied || !r.Endpoints[0].Failed {
+		t.Errorf("a failure is %+v", r.Endpoints[0])
+	}
+	full := get[Detail](t, s, "/api/events/d")
+	if full.Diff.Reason != "amp answered no patch." || len(full.Changes) != 0 {
+		t.Errorf("the detail has %+v", full.Diff)
+	}
+	for q, want := range map[string]int64{"": 2, "&namespace=web": 1} {
+		st := get[store.Charts](t, s, "/api/stats?from=2h"+q)
+		if n := st.Buckets[0].Counts["denied"]; n != want {
+			t.Errorf("the charts count %d with %q", n, q)
+		}
+		for _, e := range st.Endpoints {
+			if e.URL == "http://images.platform.svc/require" && (e.Calls != 1 || e.Errors != 0) {
+				t.Errorf("a denial counts as a failed call: %+v", e)
+			}
+		}
+	}
+	if v := get[struct{ Outcomes []string }](t, s, "/api/values"); !slices.Contains(v.Outcomes, "denied") {
+		t.Errorf("one can filter by %q", v.Outcomes)
 	}
 }
 

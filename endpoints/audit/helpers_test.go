@@ -53,7 +53,10 @@ func (e ev) json(t testing.TB) []byte {
 	if d.Level == "" {
 		d.Level = events.LevelPatch
 	}
-	d.UID, d.Operation, d.FailurePolicy = e.id, "mutate", "Fail"
+	d.UID, d.FailurePolicy = e.id, "Fail"
+	if d.Operation == "" {
+		d.Operation = "mutate"
+	}
 	if d.Endpoints == nil {
 		d.Endpoints = []events.Endpoint{{URL: "http://hook.jhub.svc/mutate", Status: 200, DurationMS: 3, Ops: 1}}
 	}
@@ -72,17 +75,21 @@ func (e ev) json(t testing.TB) []byte {
 	return b
 }
 
-// newServer is one on its own, whose clock stands an hour behind the start.
+// newServer is a Server whose clock stands an hour behind the start.
 func newServer(t testing.TB, config Config) *Server {
+	t.Helper()
+	return newServerAt(t, config, func() time.Time { return start.Add(time.Hour) })
+}
+
+func newServerAt(t testing.TB, config Config, now func() time.Time) *Server {
 	t.Helper()
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	s, err := New(config)
+	s, err := open(config, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.now = func() time.Time { return start.Add(time.Hour) }
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)

@@ -86,11 +86,12 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request, at string) error {
 func (s *Server) page(w http.ResponseWriter, r *http.Request, at string) error {
 	_, file := path.Split(at)
 	switch {
-	case file == "app.js" || file == "charts.js" || file == "style.css":
-	case file == "" || file == "index.html":
+	case file == "":
 		file = "index.html"
 	case strings.Contains(file, "."):
-		return &badRequest{http.StatusNotFound, "there is no such file"}
+		if info, err := fs.Stat(pageFiles, file); err != nil || info.IsDir() {
+			return &badRequest{http.StatusNotFound, "there is no such file"}
+		}
 	default:
 		// The page's addresses are relative to a folder. So is this one: only a proxy in front may know the
 		// prefix.

@@ -1,14 +1,18 @@
 package audit
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/txn2/amp/endpoints/audit/internal/store"
 	"github.com/txn2/amp/endpoints/events"
 )
 
@@ -92,9 +96,10 @@ func TestExportCanBePostedAgain(t *testing.T) {
 
 func TestManyEventsOfOneMomentKeepApart(t *testing.T) {
 	t.Parallel()
+	const many = 300
 	s := newServer(t, Config{})
 	var all []ev
-	for i := range 700 { // more than a microsecond has room for
+	for i := range many { // more than a microsecond has room for
 		all = append(all, ev{id: fmt.Sprint(i), at: 1})
 	}
 	post(t, s, all...)
@@ -108,8 +113,8 @@ func TestManyEventsOfOneMomentKeepApart(t *testing.T) {
 			break
 		}
 	}
-	if len(seen) != 700 {
-		t.Errorf("%d of 700", len(seen))
+	if len(seen) != many {
+		t.Errorf("%d of %d", len(seen), many)
 	}
 }
 
@@ -121,6 +126,32 @@ func TestAClockThatIsAheadDoesNotHoldTheTop(t *testing.T) {
 	if l := get[listed](t, s, "/api/events"); l.Items[0].ID != "later" {
 		t.Errorf("the list is %q", l.ids())
 	}
+}
+
+// aging is a store that notes what is to be deleted.
+type aging struct {
+	store.Store
+	before []time.Time
+}
+
+func (a *aging) DeleteBefore(_ context.Context, t time.Time) error {
+	a.before = append(a.before, t)
+	return nil
+}
+func (*aging) Close() error { return nil }
+
+func TestOldEventsAreDeletedEveryMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began, a := time.Now(), &aging{}
+		s := newWithStore(Config{Retention: time.Hour, Log: slog.New(slog.DiscardHandler)}, a, time.Now)
+		time.Sleep(2*time.Minute + time.Second)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if len(a.before) != 2 || !a.before[1].Equal(began.Add(2*time.Minute-time.Hour)) {
+			t.Errorf("after two minutes it deleted what is before %v", a.before)
+		}
+	})
 }
 
 func TestRetention(t *testing.T) {

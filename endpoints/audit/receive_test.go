@@ -116,19 +116,18 @@ func TestWhatIsNoEventIsRefusedForGood(t *testing.T) {
 func TestWhatWasAnsweredWith2xxIsStillThere(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.db")
-	open := func() *Server {
-		s, err := New(Config{Path: path})
+	reopen := func() *Server {
+		s, err := open(Config{Path: path}, func() time.Time { return start.Add(time.Hour) })
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.now = func() time.Time { return start.Add(time.Hour) }
 		return s
 	}
-	first := open()
+	first := reopen()
 	cluster(t, first)
 	before := get[listed](t, first, "/api/events")
 	// Without Close: the process may be killed at any time.
-	second := open()
+	second := reopen()
 	after := get[listed](t, second, "/api/events")
 	if before.ids() != after.ids() || len(after.Items) != 8 || before.After != after.After {
 		t.Errorf("%q, at first %q", after.ids(), before.ids())
@@ -146,7 +145,7 @@ func TestWhatWasAnsweredWith2xxIsStillThere(t *testing.T) {
 func TestManyAtOnceAreGroupedAndNoneIsLost(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, Config{Path: filepath.Join(t.TempDir(), "events.db")})
-	const posters, each = 16, 25
+	const posters, each = 16, 8
 	var wg sync.WaitGroup
 	for p := range posters {
 		wg.Go(func() {

@@ -38,6 +38,16 @@ func notebook(t testing.TB, id string, at float64) ev {
 	}}
 }
 
+// denied is the event of a Pod that the second of two validation endpoints denied.
+func denied(id string, at float64) ev {
+	return ev{id: id, at: at, typ: events.Denied, data: events.Data{
+		Namespace: "web", Pod: events.Pod{GenerateName: "nightly-import-"}, User: "system:serviceaccount:kube-system:job-controller", Operation: "validate", DurationMS: 5.5,
+		Message: "the image docker.example.com/import:latest has no digest: name one, as in import@sha256:…",
+		Endpoints: []events.Endpoint{{URL: "http://labels.batch.svc/validate", Status: 200, DurationMS: 1.5},
+			{URL: "http://images.platform.svc/require", Status: 200, DurationMS: 3.25}},
+	}}
+}
+
 // worker is the mutated event of a Deployment's Pod, and seenWorker the validated one with its name.
 func worker(id string, at float64) ev {
 	return ev{id: id, at: at, data: events.Data{
@@ -60,9 +70,8 @@ func seenWorker(id, mutation, name string, at float64) ev {
 // TestThePageFits looks for what sticks out, on a phone, and takes the pictures that people look at.
 func TestThePageFits(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, Config{})
 	now := time.Now().UTC()
-	s.now = func() time.Time { return now }
+	s := newServerAt(t, Config{}, func() time.Time { return now })
 	fillForShow(t, s, now)
 	base := serve(t, s)
 	for _, v := range []struct {
@@ -115,8 +124,12 @@ func TestThePageFits(t *testing.T) {
 func fillForShow(t testing.TB, s *Server, now time.Time) {
 	users := []string{"alice", "bob", "chen", "dana", "emil", "fatima"}
 	offset := func(ago time.Duration) float64 { return now.Add(-ago).Sub(start).Seconds() }
+	n := 150
+	if os.Getenv("AMP_AUDIT_SHOTS") != "" {
+		n = 900 // charts that are worth looking at
+	}
 	var all []ev
-	for i := range 900 {
+	for i := range n {
 		ago := time.Duration(i)*24*time.Second + time.Duration(i*7919%5000)*time.Millisecond + 20*time.Second
 		if i%97 < 30 && i > 200 { // lulls
 			continue
@@ -133,6 +146,9 @@ func fillForShow(t testing.TB, s *Server, now time.Time) {
 			e.data = events.Data{Namespace: "web", Pod: events.Pod{GenerateName: "checkout-7f9c8d6b5-"}, User: "system:serviceaccount:kube-system:replicaset-controller",
 				Message:   `amp: endpoint http://sidecar.web.svc/mutate: op 3 (remove "/spec/containers/9"): the Pod has 2 containers`,
 				Endpoints: []events.Endpoint{{URL: "http://sidecar.web.svc/mutate", Status: 200, DurationMS: ms, Ops: 3, Error: `op 3 (remove "/spec/containers/9"): the Pod has 2 containers`}}}
+		case i%29 == 4:
+			e = denied(id, offset(ago))
+			e.data.Endpoints[1].DurationMS = ms
 		case i%31 == 7:
 			e.typ = events.FailedOpen
 			e.data = events.Data{Namespace: "batch", Pod: events.Pod{Name: fmt.Sprintf("nightly-report-%d", i)}, User: "system:serviceaccount:kube-system:job-controller",
@@ -160,7 +176,7 @@ func fillForShow(t testing.TB, s *Server, now time.Time) {
 		}
 		all = append(all, e)
 	}
-	all = append(all, notebook(t, "show-notebook", offset(12*time.Second)), worker("show-worker", offset(9*time.Second)),
+	all = append(all, notebook(t, "show-notebook", offset(12*time.Second)), worker("show-worker", offset(9*time.Second)), denied("show-denied", offset(7*time.Second)),
 		seenWorker("show-seen", "show-worker", "web-6d4cf56db6-x8k2p", offset(8*time.Second)))
 	post(t, s, all...)
 }
