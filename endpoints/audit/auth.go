@@ -21,8 +21,8 @@ const (
 	maxToken = 16 << 10
 )
 
-// readToken returns the token in file, "" if none is needed. An empty file is an error: it must not open
-// what somebody meant to close.
+// readToken returns the token in file, "" if none is needed. An empty file is an error: the operator who named
+// it wants a token to be needed.
 func readToken(file string) (string, error) {
 	if file == "" {
 		return "", nil
@@ -36,12 +36,12 @@ func readToken(file string) (string, error) {
 	case token == "":
 		return "", errors.New("the file is empty: put a token in it, or unset the variable")
 	case len(token) > maxToken:
-		return "", errors.New("the file is larger than 16 KiB, no token is")
+		return "", errors.New("the file is larger than 16 KiB, which is too large for a token")
 	}
 	return token, nil
 }
 
-// mayRead lets the bearer of the token pass, and a browser that logged in.
+// mayRead allows a request that carries the token, or the cookie of a browser that logged in.
 func (s *Server) mayRead(r *http.Request) error {
 	token, err := readToken(s.config.ReadTokenFile)
 	if err != nil {
@@ -53,7 +53,7 @@ func (s *Server) mayRead(r *http.Request) error {
 	if c, err := r.Cookie(cookieName); err == nil && s.validSession(c.Value, token) {
 		return nil
 	}
-	return &badRequest{http.StatusUnauthorized, "reading takes a token: send the header Authorization: Bearer <token>, or log in on the page"}
+	return &badRequest{http.StatusUnauthorized, "reading needs a token: send the header Authorization: Bearer <token>, or log in on the page"}
 }
 
 func (s *Server) mayWrite(r *http.Request) error {
@@ -64,7 +64,7 @@ func (s *Server) mayWrite(r *http.Request) error {
 	if token == "" || bears(r, token) {
 		return nil
 	}
-	return &badRequest{http.StatusUnauthorized, "posting events takes a token: send the header Authorization: Bearer <token>"}
+	return &badRequest{http.StatusUnauthorized, "posting events needs a token: send the header Authorization: Bearer <token>"}
 }
 
 func bears(r *http.Request, token string) bool {
@@ -79,7 +79,8 @@ func sameSecret(a, b string) bool {
 }
 
 // login takes the token from the page's form and sets a cookie: EventSource can send no header of its own.
-// The cookie is signed with the token instead of holding it, so it tells nothing and ends with it.
+// The cookie is signed with the token instead of holding it. So it does not reveal the token, and is not valid
+// after the token was replaced.
 func (s *Server) login(w http.ResponseWriter, r *http.Request) error {
 	if err := sameOrigin(r); err != nil {
 		return err
@@ -107,12 +108,12 @@ func (s *Server) logout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// setCookie names no path: by default a cookie is for the folder of the login's own address, which is
-// wherever the function is mounted.
+// setCookie sets no path: by default a cookie is for the folder of the login's address, which is where the
+// function is mounted.
 func (s *Server) setCookie(w http.ResponseWriter, r *http.Request, value string, maxAge int) {
 	http.SetCookie(w, &http.Cookie{
 		Name: cookieName, Value: value, MaxAge: maxAge, HttpOnly: true, SameSite: http.SameSiteStrictMode,
-		// Behind an ingress only this header knows. Without TLS anywhere a Secure cookie would not be kept.
+		// Behind an ingress only this header says so. Without TLS a browser would not keep a Secure cookie.
 		Secure: r.TLS != nil || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https"),
 	})
 }
@@ -131,7 +132,7 @@ func sign(expires, token string) string {
 
 func sameOrigin(r *http.Request) error {
 	if err := http.NewCrossOriginProtection().Check(r); err != nil {
-		return &badRequest{http.StatusForbidden, "that form belongs to another site"}
+		return &badRequest{http.StatusForbidden, "that form is of another site"}
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 // Package audit is the auditor's function: it stores the CloudEvents that amp emits and shows them, as a
-// page, as JSON and as a live stream. It does not ask the cluster anything, so it knows what amp answered
-// and never what the API server stored.
+// page, as JSON and as a live stream. It does not ask the cluster anything: it knows what amp answered, and not
+// what the API server stored.
+//
+// START HERE: audit.go has the server, http.go its routes. Below it, internal/store has what is needed of
+// storage, internal/store/sqlite all SQL, and internal/describe the words and the diff.
 package audit
 
 import (
@@ -22,11 +25,11 @@ func init() { functions.HTTP("audit", Handler) }
 //
 //	AMP_AUDIT_DB                path of the SQLite database; unset: in memory
 //	AMP_AUDIT_RETENTION         how long events are kept (default 720h)
-//	AMP_AUDIT_READ_TOKEN_FILE   file with the token that reading takes; unset: anyone may
-//	AMP_AUDIT_WRITE_TOKEN_FILE  file with the token that posting takes; unset: anyone may
+//	AMP_AUDIT_READ_TOKEN_FILE   file with the token that reading needs; unset: anyone may read
+//	AMP_AUDIT_WRITE_TOKEN_FILE  file with the token that posting needs; unset: anyone may post
 //
-// What is wrong with it is the answer to every request, since a function has no start that could fail: as
-// a 503, so that whoever delivers an event tries again. It is tried anew each time, for a volume may be late.
+// A function has no start that could fail. So an error in the configuration is the answer to every request, as
+// 503: senders then try again. Each request tries anew, because a volume may be mounted late.
 func Handler(w http.ResponseWriter, r *http.Request) {
 	server, err := fromEnvironment()
 	if err != nil {
@@ -58,7 +61,7 @@ func fromEnvironment() (*Server, error) {
 	return environment.server, nil
 }
 
-// configFrom reads the environment and reports all that is wrong with it together.
+// configFrom reads the environment and reports all errors in it together.
 func configFrom(getenv func(string) string) (Config, error) {
 	config := Config{
 		Path:           getenv("AMP_AUDIT_DB"),

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+	"github.com/txn2/amp/endpoints/audit/internal/store"
 	"github.com/txn2/amp/endpoints/events"
 )
 
@@ -37,7 +39,7 @@ func (e ev) json(t testing.TB) []byte {
 		e.source = source
 	}
 	if d.Outcome == "" {
-		d.Outcome = outcomeOf[e.typ]
+		d.Outcome, _ = outcome.Of(e.typ)
 	}
 	if d.Namespace == "" {
 		d.Namespace = "jhub"
@@ -51,7 +53,10 @@ func (e ev) json(t testing.TB) []byte {
 	if d.Level == "" {
 		d.Level = events.LevelPatch
 	}
-	d.UID, d.Operation, d.FailurePolicy = e.id, "mutate", "Fail"
+	d.UID, d.FailurePolicy = e.id, "Fail"
+	if d.Operation == "" {
+		d.Operation = "mutate"
+	}
 	if d.Endpoints == nil {
 		d.Endpoints = []events.Endpoint{{URL: "http://hook.jhub.svc/mutate", Status: 200, DurationMS: 3, Ops: 1}}
 	}
@@ -70,17 +75,21 @@ func (e ev) json(t testing.TB) []byte {
 	return b
 }
 
-// newServer is one on its own, whose clock stands an hour behind the start.
+// newServer is a Server whose clock stands an hour behind the start.
 func newServer(t testing.TB, config Config) *Server {
+	t.Helper()
+	return newServerAt(t, config, func() time.Time { return start.Add(time.Hour) })
+}
+
+func newServerAt(t testing.TB, config Config, now func() time.Time) *Server {
 	t.Helper()
 	if config.Log == nil {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
-	s, err := New(config)
+	s, err := open(config, now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.now = func() time.Time { return start.Add(time.Hour) }
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Error(err)
@@ -113,9 +122,11 @@ func post(t testing.TB, s http.Handler, all ...ev) {
 	}
 }
 
+// listed is a page of the list.
 type listed struct {
-	Items       []*Item
-	Next, After string
+	Items []*store.Item
+	Next  string
+	After store.Position
 }
 
 func (l listed) ids() string {
@@ -138,4 +149,20 @@ func get[T any](t testing.TB, s http.Handler, target string) T {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// cluster is what most of these tests read: newest last.
+func cluster(t testing.TB, s *Server) {
+	post(t, s,
+		ev{id: "a", at: 0, data: events.Data{Pod: events.Pod{Name: "jupyter-alice"}, User: "system:serviceaccount:jhub:hub"}},
+		ev{id: "b", at: 60, typ: events.Unchanged, data: events.Data{Pod: events.Pod{Name: "jupyter-bob"}, User: "system:serviceaccount:jhub:hub2"}},
+		ev{id: "c", at: 120, typ: events.Rejected, data: events.Data{Namespace: "web", Pod: events.Pod{Name: "jupyter-alice"}, User: "carol", Message: "no"}},
+		ev{id: "w1", at: 180, data: events.Data{Namespace: "web", Pod: events.Pod{GenerateName: "web-6d4cf56db6-"}, User: "rs",
+			Endpoints: []events.Endpoint{{URL: "http://a.svc/x", DurationMS: 1}, {URL: "http://b.svc/x", DurationMS: 2, Error: "late"}}}},
+		ev{id: "w2", at: 181, data: events.Data{Namespace: "web", Pod: events.Pod{GenerateName: "web-6d4cf56db6-"}, User: "rs"}},
+		ev{id: "v1", at: 182, typ: events.Validated, data: events.Data{Namespace: "web", Pod: events.Pod{Name: "web-6d4cf56db6-x8k2p", UID: "u1"}, User: "rs", Mutation: "w1", Endpoints: []events.Endpoint{}}},
+		// A forger's: the stamp of a Pod that it cannot be.
+		ev{id: "v2", at: 183, typ: events.Validated, data: events.Data{Namespace: "jhub", Pod: events.Pod{Name: "web-6d4cf56db6-zzzzz"}, Mutation: "w1", Endpoints: []events.Endpoint{}}},
+		ev{id: "v3", at: 184, typ: events.Validated, data: events.Data{Namespace: "web", Pod: events.Pod{Name: "other"}, Mutation: "w1", Endpoints: []events.Endpoint{}}},
+	)
 }

@@ -17,6 +17,7 @@ import (
 // TestAMutationMadeThroughTheProxyAppearsOnTheOpenPage has the real proxy in front: a review goes in, an
 // endpoint answers, and what the auditor sees on a page that was open before is that mutation.
 func TestAMutationMadeThroughTheProxyAppearsOnTheOpenPage(t *testing.T) {
+	t.Parallel()
 	s := newServer(t, Config{})
 	base := serve(t, s)
 	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -1,163 +1,159 @@
-'use strict';
-// The two charts, as SVG. Each has a table beside it that says the same (app.js), so the picture is one
-// image to a screen reader. Values reach the document as text nodes and numbers only.
-const charts = (() => {
-  const SVG = 'http://www.w3.org/2000/svg';
+// The two charts, as SVG. Each has a table beside it that says the same (stats.js), so to a screen reader the
+// picture is one image. Values reach the document as text nodes and numbers only.
 
-  function s(tag, attributes, ...children) {
-    const e = document.createElementNS(SVG, tag);
-    for (const [k, v] of Object.entries(attributes || {})) e.setAttribute(k, v);
-    e.append(...children);
-    return e;
+const SVG = 'http://www.w3.org/2000/svg';
+
+function s(tag, attributes, ...children) {
+  const e = document.createElementNS(SVG, tag);
+  for (const [k, v] of Object.entries(attributes || {})) e.setAttribute(k, v);
+  e.append(...children);
+  return e;
+}
+
+// nice returns a round number that is not smaller.
+function nice(n) {
+  if (!(n > 0)) return 1;
+  const p = 10 ** Math.floor(Math.log10(n));
+  return [1, 2, 3, 4, 6, 8, 10].map((m) => m * p).find((m) => m >= n * 0.999);
+}
+
+function compact(n) {
+  if (n >= 1e6) return +(n / 1e6).toPrecision(3) + 'M';
+  if (n >= 1e4) return +(n / 1e3).toPrecision(3) + 'k';
+  return String(+n.toPrecision(3));
+}
+
+export function duration(ms) {
+  if (ms >= 10000) return +(ms / 1000).toPrecision(3) + ' s';
+  if (ms >= 1000) return +(ms / 1000).toFixed(2) + ' s';
+  if (ms >= 100) return Math.round(ms) + ' ms';
+  return +ms.toPrecision(3) + ' ms';
+}
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const dayClock = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+
+// buckets returns the stats' buckets with the empty ones that the answer leaves out.
+export function buckets(stats) {
+  const width = stats.bucketSeconds * 1000, at = new Map(stats.buckets.map((b) => [Date.parse(b.start), b]));
+  const all = [];
+  for (let t = Math.floor(Date.parse(stats.from) / width) * width; t < Date.parse(stats.to); t += width) {
+    all.push(Object.assign({ counts: {}, calls: 0, p50: 0, p99: 0 }, at.get(t), { t, end: t + width }));
   }
+  return all;
+}
 
-  // nice returns a round number that is not smaller.
-  function nice(n) {
-    if (!(n > 0)) return 1;
-    const p = 10 ** Math.floor(Math.log10(n));
-    return [1, 2, 3, 4, 6, 8, 10].map((m) => m * p).find((m) => m >= n * 0.999);
+export function when(b) {
+  const long = b.end - b.t >= 86400e3;
+  return long ? day.format(b.t) : dayClock.format(b.t) + '–' + clock.format(b.end);
+}
+
+// frame draws axes, for values between ticks that y places from 0 to 1, and returns the scales.
+function frame(plot, all, ticks, scale, format, label) {
+  const W = Math.max(plot.clientWidth, 200), H = Math.max(plot.clientHeight, 100);
+  const left = Math.max(...ticks.map((v) => format(v).length)) * 7 + 12, bottom = 22, above = 10, right = 4;
+  const svg = s('svg', { viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': label, preserveAspectRatio: 'none' });
+  const x = (i) => left + (i * (W - left - right)) / all.length;
+  const y = (v) => H - bottom - scale(v) * (H - bottom - above);
+  ticks.forEach((v, i) => {
+    svg.append(s('line', { class: i ? 'grid' : 'axis', x1: left, x2: W - right, y1: y(v), y2: y(v) }));
+    svg.append(s('text', { x: left - 8, y: y(v) + 4, 'text-anchor': 'end' }, format(v)));
+  });
+  const span = all[all.length - 1].end - all[0].t;
+  const every = Math.max(1, Math.ceil(all.length / Math.max(2, Math.floor((W - left) / 84))));
+  for (let i = 0; i < all.length; i += every) {
+    if (x(i) + 40 > W && i) break;
+    const text = span > 3 * 86400e3 ? day.format(all[i].t) : span > 86400e3 && i === 0 ? day.format(all[i].t) : clock.format(all[i].t);
+    svg.append(s('text', { x: x(i), y: H - 5 }, text));
   }
+  return { svg, x, y, W, H, above, bottom, step: x(1) - x(0) };
+}
 
-  function compact(n) {
-    if (n >= 1e6) return +(n / 1e6).toPrecision(3) + 'M';
-    if (n >= 1e4) return +(n / 1e3).toPrecision(3) + 'k';
-    return String(+n.toPrecision(3));
-  }
-
-  function duration(ms) {
-    if (ms >= 10000) return +(ms / 1000).toPrecision(3) + ' s';
-    if (ms >= 1000) return +(ms / 1000).toFixed(2) + ' s';
-    if (ms >= 100) return Math.round(ms) + ' ms';
-    return +ms.toPrecision(3) + ' ms';
-  }
-
-  const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-  const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
-  const dayClock = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-
-  // buckets returns the stats' buckets with the empty ones that the answer leaves out.
-  function buckets(stats) {
-    const width = stats.bucketSeconds * 1000, at = new Map(stats.buckets.map((b) => [Date.parse(b.start), b]));
-    const all = [];
-    for (let t = Math.floor(Date.parse(stats.from) / width) * width; t < Date.parse(stats.to); t += width) {
-      all.push(Object.assign({ counts: {}, calls: 0, p50: 0, p99: 0 }, at.get(t), { t, end: t + width }));
-    }
-    return all;
-  }
-
-  function when(b) {
-    const long = b.end - b.t >= 86400e3;
-    return long ? day.format(b.t) : dayClock.format(b.t) + '–' + clock.format(b.end);
-  }
-
-  // frame draws axes, for values between ticks that y places from 0 to 1, and returns the scales.
-  function frame(plot, all, ticks, scale, format, label) {
-    const W = Math.max(plot.clientWidth, 200), H = Math.max(plot.clientHeight, 100);
-    const left = Math.max(...ticks.map((v) => format(v).length)) * 7 + 12, bottom = 22, above = 10, right = 4;
-    const svg = s('svg', { viewBox: `0 0 ${W} ${H}`, role: 'img', 'aria-label': label, preserveAspectRatio: 'none' });
-    const x = (i) => left + (i * (W - left - right)) / all.length;
-    const y = (v) => H - bottom - scale(v) * (H - bottom - above);
-    ticks.forEach((v, i) => {
-      svg.append(s('line', { class: i ? 'grid' : 'axis', x1: left, x2: W - right, y1: y(v), y2: y(v) }));
-      svg.append(s('text', { x: left - 8, y: y(v) + 4, 'text-anchor': 'end' }, format(v)));
-    });
-    const span = all[all.length - 1].end - all[0].t;
-    const every = Math.max(1, Math.ceil(all.length / Math.max(2, Math.floor((W - left) / 84))));
-    for (let i = 0; i < all.length; i += every) {
-      if (x(i) + 40 > W && i) break;
-      const text = span > 3 * 86400e3 ? day.format(all[i].t) : span > 86400e3 && i === 0 ? day.format(all[i].t) : clock.format(all[i].t);
-      svg.append(s('text', { x: x(i), y: H - 5 }, text));
-    }
-    return { svg, x, y, W, H, above, bottom, step: x(1) - x(0) };
-  }
-
-  // hover shows what a bucket holds, and lets a click narrow the time to it.
-  function hover(plot, f, all, lines, onPick) {
-    let tip = null;
-    const hide = () => { if (tip) tip.remove(); tip = null; };
-    all.forEach((b, i) => {
-      const hit = s('rect', { class: 'hit', x: f.x(i), y: f.above, width: f.step, height: f.H - f.bottom - f.above });
-      hit.addEventListener('pointerenter', () => {
-        hide();
-        tip = document.createElement('div');
-        tip.className = 'tip';
-        const title = document.createElement('b');
-        title.textContent = when(b);
-        tip.append(title);
-        for (const [text, cls] of lines(b)) {
-          const line = document.createElement('span');
-          line.textContent = text;
-          if (cls) line.className = cls;
-          tip.append(line);
-        }
-        plot.append(tip);
-        const at = f.x(i) + f.step / 2;
-        tip.style.left = Math.max(0, Math.min(plot.clientWidth - tip.offsetWidth, at < plot.clientWidth / 2 ? at + f.step : at - f.step - tip.offsetWidth)) + 'px';
-      });
-      hit.addEventListener('pointerleave', hide);
-      if (onPick) hit.addEventListener('click', () => onPick(b));
-      f.svg.append(hit);
-    });
-  }
-
-  function nothing(plot, text) {
-    const p = document.createElement('p');
-    p.className = 'nothing';
-    p.textContent = text;
-    plot.replaceChildren(p);
-  }
-
-  // outcomes draws stacked bars.
-  function outcomes(plot, stats, onPick) {
-    const all = buckets(stats), order = stats.outcomes;
-    const sum = (b) => order.reduce((n, o) => n + (b.counts[o] || 0), 0);
-    const most = Math.max(0, ...all.map(sum));
-    if (!most) return nothing(plot, 'Nothing was answered in this time.');
-    const totals = order.map((o) => [o, all.reduce((n, b) => n + (b.counts[o] || 0), 0)]).filter(([, n]) => n);
-    const top = most < 4 ? 4 : nice(most);
-    const f = frame(plot, all, [0, top / 2, top], (v) => v / top, compact, 'Stacked bars over time: ' + totals.map(([o, n]) => `${n} ${o}`).join(', ') + '. The table below has the numbers.');
-    const gap = f.step > 8 ? 2 : f.step > 4 ? 1 : 0;
-    all.forEach((b, i) => {
-      let base = 0;
-      for (const o of order) {
-        const n = b.counts[o] || 0;
-        if (!n) continue;
-        const y1 = f.y(base + n), y0 = f.y(base);
-        f.svg.append(s('rect', { class: 'stack o-' + o, x: f.x(i) + gap / 2, width: Math.max(f.step - gap, 1), y: y1, height: Math.max(y0 - y1, 0.75), rx: base + n === sum(b) && f.step > 6 ? 1.5 : 0 }));
-        base += n;
+// hover shows what a bucket holds, and lets a click narrow the time to it.
+function hover(plot, f, all, lines, onPick) {
+  let tip = null;
+  const hide = () => { if (tip) tip.remove(); tip = null; };
+  all.forEach((b, i) => {
+    const hit = s('rect', { class: 'hit', x: f.x(i), y: f.above, width: f.step, height: f.H - f.bottom - f.above });
+    hit.addEventListener('pointerenter', () => {
+      hide();
+      tip = document.createElement('div');
+      tip.className = 'tip';
+      const title = document.createElement('b');
+      title.textContent = when(b);
+      tip.append(title);
+      for (const [text, cls] of lines(b)) {
+        const line = document.createElement('span');
+        line.textContent = text;
+        if (cls) line.className = cls;
+        tip.append(line);
       }
+      plot.append(tip);
+      const at = f.x(i) + f.step / 2;
+      tip.style.left = Math.max(0, Math.min(plot.clientWidth - tip.offsetWidth, at < plot.clientWidth / 2 ? at + f.step : at - f.step - tip.offsetWidth)) + 'px';
     });
-    hover(plot, f, all, (b) => order.filter((o) => b.counts[o]).map((o) => [`${o} ${b.counts[o]}`, 'o-' + o]), onPick);
-    plot.replaceChildren(f.svg);
-  }
+    hit.addEventListener('pointerleave', hide);
+    if (onPick) hit.addEventListener('click', () => onPick(b));
+    f.svg.append(hit);
+  });
+}
 
-  // latency draws p50 and p99, with a gap where nothing was called. Its scale is logarithmic: one slow call
-  // in a hundred would press the others flat.
-  function latency(plot, stats) {
-    const all = buckets(stats), called = all.filter((b) => b.calls);
-    if (!called.length) return nothing(plot, 'No endpoint was called in this time.');
-    const last = called[called.length - 1];
-    const least = Math.min(...called.map((b) => b.p50)), most = Math.max(...called.map((b) => b.p99));
-    const low = Math.floor(Math.log10(least * 0.999)), high = Math.max(Math.ceil(Math.log10(most * 1.001)), low + 1);
-    const ticks = [];
-    for (let e = low; e <= high; e++) {
-      ticks.push(10 ** e);
-      if (high - low === 1 && e === low) ticks.push(3 * 10 ** e);
-    }
-    const f = frame(plot, all, ticks, (v) => (Math.log10(v) - low) / (high - low), duration, `Lines over time, latest p50 ${duration(last.p50)}, p99 ${duration(last.p99)}. The table below has the numbers.`);
-    for (const q of ['p99', 'p50']) {
-      let run = [];
-      const flush = () => {
-        if (run.length > 1) f.svg.append(s('polyline', { class: 'line ' + q, points: run.map((p) => p.join(',')).join(' ') }));
-        if (run.length === 1) f.svg.append(s('circle', { class: 'dot ' + q, cx: run[0][0], cy: run[0][1], r: 3.5 }));
-        run = [];
-      };
-      all.forEach((b, i) => (b.calls ? run.push([f.x(i) + f.step / 2, f.y(b[q])]) : flush()));
-      flush();
-    }
-    hover(plot, f, all, (b) => (b.calls ? [['p50 ' + duration(b.p50)], ['p99 ' + duration(b.p99)], [b.calls + (b.calls === 1 ? ' call' : ' calls')]] : [['no call']]));
-    plot.replaceChildren(f.svg);
-  }
+function nothing(plot, text) {
+  const p = document.createElement('p');
+  p.className = 'nothing';
+  p.textContent = text;
+  plot.replaceChildren(p);
+}
 
-  return { outcomes, latency, buckets, when, duration };
-})();
+// outcomes draws stacked bars.
+export function outcomes(plot, stats, onPick) {
+  const all = buckets(stats), order = stats.outcomes;
+  const sum = (b) => order.reduce((n, o) => n + (b.counts[o] || 0), 0);
+  const most = Math.max(0, ...all.map(sum));
+  if (!most) return nothing(plot, 'amp answered nothing in this time.');
+  const totals = order.map((o) => [o, all.reduce((n, b) => n + (b.counts[o] || 0), 0)]).filter(([, n]) => n);
+  const top = most < 4 ? 4 : nice(most);
+  const f = frame(plot, all, [0, top / 2, top], (v) => v / top, compact, 'Stacked bars over time: ' + totals.map(([o, n]) => `${n} ${o}`).join(', ') + '. The table below has the numbers.');
+  const gap = f.step > 8 ? 2 : f.step > 4 ? 1 : 0;
+  all.forEach((b, i) => {
+    let base = 0;
+    for (const o of order) {
+      const n = b.counts[o] || 0;
+      if (!n) continue;
+      const y1 = f.y(base + n), y0 = f.y(base);
+      f.svg.append(s('rect', { class: 'stack o-' + o, x: f.x(i) + gap / 2, width: Math.max(f.step - gap, 1), y: y1, height: Math.max(y0 - y1, 0.75), rx: base + n === sum(b) && f.step > 6 ? 1.5 : 0 }));
+      base += n;
+    }
+  });
+  hover(plot, f, all, (b) => order.filter((o) => b.counts[o]).map((o) => [`${o} ${b.counts[o]}`, 'o-' + o]), onPick);
+  plot.replaceChildren(f.svg);
+}
+
+// latency draws p50 and p99, with a gap where no endpoint was called. Its scale is logarithmic: with a linear one,
+// one slow call in a hundred would make the others flat.
+export function latency(plot, stats) {
+  const all = buckets(stats), called = all.filter((b) => b.calls);
+  if (!called.length) return nothing(plot, 'amp called no endpoint in this time.');
+  const last = called[called.length - 1];
+  const least = Math.min(...called.map((b) => b.p50)), most = Math.max(...called.map((b) => b.p99));
+  const low = Math.floor(Math.log10(least * 0.999)), high = Math.max(Math.ceil(Math.log10(most * 1.001)), low + 1);
+  const ticks = [];
+  for (let e = low; e <= high; e++) {
+    ticks.push(10 ** e);
+    if (high - low === 1 && e === low) ticks.push(3 * 10 ** e);
+  }
+  const f = frame(plot, all, ticks, (v) => (Math.log10(v) - low) / (high - low), duration, `Lines over time, latest p50 ${duration(last.p50)}, p99 ${duration(last.p99)}. The table below has the numbers.`);
+  for (const q of ['p99', 'p50']) {
+    let run = [];
+    const flush = () => {
+      if (run.length > 1) f.svg.append(s('polyline', { class: 'line ' + q, points: run.map((p) => p.join(',')).join(' ') }));
+      if (run.length === 1) f.svg.append(s('circle', { class: 'dot ' + q, cx: run[0][0], cy: run[0][1], r: 3.5 }));
+      run = [];
+    };
+    all.forEach((b, i) => (b.calls ? run.push([f.x(i) + f.step / 2, f.y(b[q])]) : flush()));
+    flush();
+  }
+  hover(plot, f, all, (b) => (b.calls ? [['p50 ' + duration(b.p50)], ['p99 ' + duration(b.p99)], [b.calls + (b.calls === 1 ? ' call' : ' calls')]] : [['no call']]));
+  plot.replaceChildren(f.svg);
+}

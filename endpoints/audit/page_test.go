@@ -1,106 +1,62 @@
 package audit
 
 import (
-	"bufio"
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
 
-// A browser is Chromium with one page, driven over the DevTools protocol through a pair of pipes
-// (--remote-debugging-pipe). That takes no port, no WebSocket and no library: chromedp's generated protocol
-// alone is larger than the rest of this repository.
+// A browser is a page of its own in the Chromium of all tests, with its own cookies and connections.
 type browser struct {
 	t       testing.TB
-	in      *os.File
+	c       *chromium
 	session string
 
-	mu       sync.Mutex
-	next     int
-	pending  map[int]chan reply
-	problems []string // what the console and the Content-Security-Policy had to say
-	failed   error
+	problems []string // what the console and the Content-Security-Policy had to say; c.mu guards it
 }
 
-type reply struct {
-	Result json.RawMessage
-	Error  *struct{ Message string }
-}
-
-// patience for everything that a test waits for. Nothing waits for it to pass.
-const browserPatience = 30 * time.Second
-
-// newBrowser starts Chromium with an empty page of the size given, or skips the test.
+// newBrowser opens an empty page of the size given, or skips the test.
 func newBrowser(t testing.TB, width, height int, media map[string]string) *browser {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	for _, name := range []string{"chromium-browser", "google-chrome"} {
-		if err != nil {
-			path, err = exec.LookPath(name)
-		}
-	}
-	if err != nil {
-		why := "there is no Chromium here (Debian: apt-get install chromium), so nobody looked at the page"
+	if _, err := findChromium(); err != nil {
 		if os.Getenv("AMP_REQUIRE_BROWSER") == "1" {
-			t.Fatal("AMP_REQUIRE_BROWSER=1, but " + why)
+			t.Fatalf("AMP_REQUIRE_BROWSER=1, but %v", err)
 		}
-		t.Skip(why)
+		t.Skip(err)
 	}
-	profile, err := os.MkdirTemp("", "amp-audit-chromium-")
+	c, err := shared()
 	if err != nil {
 		t.Fatal(err)
 	}
-	fromUs, in, err1 := os.Pipe()
-	out, fromIt, err2 := os.Pipe()
-	if err := errors.Join(err1, err2); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--remote-debugging-pipe", "--user-data-dir="+profile, "about:blank")
-	cmd.ExtraFiles = []*os.File{fromUs, fromIt} // descriptors 3 and 4
-	cmd.Env = append(os.Environ(), "HOME="+profile, "TZ=UTC", "LANGUAGE=en")
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	fromUs.Close()
-	fromIt.Close()
-	b := &browser{t: t, in: in, pending: map[int]chan reply{}}
-	read := make(chan struct{})
-	go func() { b.read(out); close(read) }()
+	b := &browser{t: t, c: c}
+	var own struct{ BrowserContextID string }
+	b.must("Target.createBrowserContext", nil, &own)
 	t.Cleanup(func() {
-		_, _ = b.send("", "Browser.close", nil) // its children end with it, which killing it would not do
-		stop := time.AfterFunc(browserPatience, func() { _ = cmd.Process.Kill() })
-		err := cmd.Wait()
-		stop.Stop()
-		in.Close()
-		out.Close()
-		<-read
-		if t.Failed() && err != nil {
-			t.Logf("Chromium: %v\n%s", err, stderr.String())
-		}
-		_ = os.RemoveAll(profile)
+		_, _ = c.send("", "Target.disposeBrowserContext", own)
+		c.mu.Lock()
+		delete(c.browsers, b.session)
+		c.mu.Unlock()
 	})
-
 	var target struct{ TargetID string }
-	b.must("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	b.must("Target.createTarget", map[string]any{"url": "about:blank", "browserContextId": own.BrowserContextID, "newWindow": true}, &target)
 	var attached struct{ SessionID string }
 	b.must("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
+	c.mu.Lock()
 	b.session = attached.SessionID
+	c.browsers[b.session] = b
+	c.mu.Unlock()
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network", "Audits"} {
 		b.must(domain+".enable", nil, nil)
 	}
+	// Each page behaves as if it were the only one.
+	b.must("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil)
 	b.must("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
 	features := []map[string]string{}
 	for k, v := range media {
@@ -108,40 +64,6 @@ func newBrowser(t testing.TB, width, height int, media map[string]string) *brows
 	}
 	b.must("Emulation.setEmulatedMedia", map[string]any{"features": features}, nil)
 	return b
-}
-
-// read takes what Chromium says until it ends.
-func (b *browser) read(out *os.File) {
-	r := bufio.NewReaderSize(out, 1<<20)
-	for {
-		text, err := r.ReadBytes(0)
-		if err != nil {
-			b.mu.Lock()
-			b.failed = fmt.Errorf("Chromium hung up: %w", err)
-			for id, c := range b.pending {
-				close(c)
-				delete(b.pending, id)
-			}
-			b.mu.Unlock()
-			return
-		}
-		var m struct {
-			ID     int
-			Method string
-			Params json.RawMessage
-			reply
-		}
-		if json.Unmarshal(text[:len(text)-1], &m) != nil {
-			continue
-		}
-		b.mu.Lock()
-		if c := b.pending[m.ID]; m.ID != 0 && c != nil {
-			c <- m.reply
-			delete(b.pending, m.ID)
-		}
-		b.note(m.Method, m.Params)
-		b.mu.Unlock()
-	}
 }
 
 // note keeps what no page should cause.
@@ -171,47 +93,9 @@ func (b *browser) note(method string, params json.RawMessage) {
 	}
 }
 
-func (b *browser) send(session, method string, params any) (json.RawMessage, error) {
-	b.mu.Lock()
-	if b.failed != nil {
-		defer b.mu.Unlock()
-		return nil, b.failed
-	}
-	b.next++
-	id, c := b.next, make(chan reply, 1)
-	b.pending[id] = c
-	b.mu.Unlock()
-	m := map[string]any{"id": id, "method": method}
-	if params != nil {
-		m["params"] = params
-	}
-	if session != "" {
-		m["sessionId"] = session
-	}
-	text, err := json.Marshal(m)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := b.in.Write(append(text, 0)); err != nil {
-		return nil, err
-	}
-	select {
-	case r, ok := <-c:
-		if !ok {
-			return nil, errors.New("Chromium hung up")
-		}
-		if r.Error != nil {
-			return nil, fmt.Errorf("%s: %s", method, r.Error.Message)
-		}
-		return r.Result, nil
-	case <-time.After(browserPatience):
-		return nil, fmt.Errorf("%s: no answer from Chromium in %s", method, browserPatience)
-	}
-}
-
 func (b *browser) must(method string, params, result any) {
 	b.t.Helper()
-	r, err := b.send(b.session, method, params)
+	r, err := b.c.send(b.session, method, params)
 	if err == nil && result != nil {
 		err = json.Unmarshal(r, result)
 	}
@@ -248,7 +132,7 @@ func (b *browser) wait(expression string) {
 	ctx, cancel := context.WithTimeout(b.t.Context(), browserPatience)
 	defer cancel()
 	for ctx.Err() == nil {
-		r, err := b.send(b.session, "Runtime.evaluate", map[string]any{"expression": script, "returnByValue": true, "awaitPromise": true})
+		r, err := b.c.send(b.session, "Runtime.evaluate", map[string]any{"expression": script, "returnByValue": true, "awaitPromise": true})
 		if err != nil && (strings.Contains(err.Error(), "context") || strings.Contains(err.Error(), "navigated")) {
 			continue // it was on its way to another page
 		} else if err != nil {
@@ -264,9 +148,17 @@ func (b *browser) wait(expression string) {
 }
 
 func (b *browser) seen() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.c.mu.Lock()
+	defer b.c.mu.Unlock()
 	return append([]string(nil), b.problems...)
+}
+
+// clean fails the test if the page caused anything that it should not have.
+func (b *browser) clean() {
+	b.t.Helper()
+	for _, p := range b.seen() {
+		b.t.Errorf("the browser reports %s", p)
+	}
 }
 
 // key presses a key, by its DOM name.

@@ -1,4 +1,4 @@
-package audit
+package describe
 
 import (
 	"encoding/json"
@@ -9,6 +9,7 @@ import (
 )
 
 func TestWhereNamesTheKeysAbove(t *testing.T) {
+	t.Parallel()
 	text := strings.Split(`apiVersion: v1
 metadata:
   labels:
@@ -43,6 +44,7 @@ spec:
 }
 
 func TestDiff(t *testing.T) {
+	t.Parallel()
 	pod := json.RawMessage(`{"kind":"Pod","spec":{"containers":[{"name":"a","image":"x"}]}}`)
 	for name, tc := range map[string]struct {
 		data   events.Data
@@ -54,7 +56,7 @@ func TestDiff(t *testing.T) {
 		"several ops in their order": {events.Data{Outcome: "shadowed", Object: pod, Patch: []events.Op{{Op: "add", Path: "/metadata", Value: json.RawMessage(`{}`)}, {Op: "add", Path: "/metadata/name", Value: json.RawMessage(`"n"`)}}},
 			"", "+metadata:\n+  name: \"n\""},
 		"a level without the Pod":           {events.Data{Outcome: "mutated", Level: "Patch"}, "An event of level Patch does not hold the Pod.", ""},
-		"nothing answered":                  {events.Data{Outcome: "rejected", Object: pod}, "No patch was answered.", ""},
+		"nothing answered":                  {events.Data{Outcome: "rejected", Object: pod}, "amp answered no patch.", ""},
 		"a validated Pod":                   {events.Data{Outcome: "validated", Object: pod}, "/validate changes nothing", ""},
 		"no difference":                     {events.Data{Outcome: "mutated", Object: pod, Patch: []events.Op{{Op: "test", Path: "/kind", Value: json.RawMessage(`"Pod"`)}}}, "The patch leaves the Pod as it was.", ""},
 		"a patch that does not apply":       {events.Data{Outcome: "mutated", Object: pod, Patch: []events.Op{{Op: "remove", Path: "/nowhere"}}}, "The patch does not apply to the Pod in this event: ", ""},
@@ -63,7 +65,7 @@ func TestDiff(t *testing.T) {
 		"a Pod that is none":                {events.Data{Outcome: "mutated", Object: json.RawMessage(`7`), Patch: []events.Op{{Op: "add", Path: "/a", Value: json.RawMessage(`1`)}}}, "The patch does not apply", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := diffOf(&tc.data)
+			d := DiffOf(&tc.data)
 			var lines []string
 			for _, h := range d.Hunks {
 				for _, l := range h.Lines {
@@ -75,8 +77,8 @@ func TestDiff(t *testing.T) {
 			if got := strings.Join(lines, "\n"); !strings.HasPrefix(d.Reason, tc.reason) || d.Reason != "" && tc.reason == "" || got != tc.lines {
 				t.Errorf("reason %q, lines\n%s", d.Reason, got)
 			}
-			describe(&tc.data) // must bear it
-			gist(&tc.data, 1)
+			Changes(&tc.data) // must bear it
+			Gist(&tc.data)
 		})
 	}
 }

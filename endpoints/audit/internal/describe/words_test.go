@@ -1,13 +1,15 @@
-package audit
+package describe_test
 
 import (
 	"encoding/json"
 	"testing"
 
+	"github.com/txn2/amp/endpoints/audit/internal/describe"
 	"github.com/txn2/amp/endpoints/events"
 )
 
 func TestOperationsInWords(t *testing.T) {
+	t.Parallel()
 	const pod = `{"metadata":{"name":"p","labels":{"app":"x"}},"spec":{"nodeName":"n","containers":[
 		{"name":"notebook","image":"a:1","env":[{"name":"OLD","value":"1"}],"resources":{"limits":{"cpu":"1"}}},{"name":"side"}],
 		"initContainers":[{"name":"wait"}],"volumes":[{"name":"tmp"}],"tolerations":[{"key":"gpu"}]}}`
@@ -43,7 +45,7 @@ func TestOperationsInWords(t *testing.T) {
 		`changes the whole Pod`:                                                           {Op: "replace", Path: "", Value: v(`{"a":1}`)},
 	} {
 		t.Run(want, func(t *testing.T) {
-			got := describe(&events.Data{Object: v(pod), Patch: []events.Op{op}})
+			got := describe.Changes(&events.Data{Object: v(pod), Patch: []events.Op{op}})
 			if got[0].Words != want {
 				t.Errorf("it is %q", got[0].Words)
 			}
@@ -52,26 +54,55 @@ func TestOperationsInWords(t *testing.T) {
 }
 
 func TestWordsWithoutThePod(t *testing.T) {
+	t.Parallel()
 	v := func(s string) json.RawMessage { return json.RawMessage(s) }
-	d := &events.Data{Outcome: "mutated", Patch: []events.Op{
+	d := &events.Data{Outcome: "mutated", Endpoints: []events.Endpoint{{Ops: 2}, {Ops: 1}}, Patch: []events.Op{
 		{Step: 1, Op: "add", Path: "/spec/containers/0/env/-", Value: v(`{"name":"X","value":"[redacted]"}`)},
 		{Step: 1, Op: "add", Path: "/spec/initContainers", Value: v(`[{"name":"a"}]`)},
 		// What the patch brought has a name from then on.
 		{Step: 2, Op: "add", Path: "/spec/initContainers/-", Value: v(`{"name":"b"}`)},
 		{Step: 0, Op: "add", Path: "/metadata/annotations/amp.txn2.com~1event", Value: v(`"u"`)},
 	}}
-	changes := describe(d)
+	changes := describe.Changes(d)
 	for i, want := range []string{"adds environment variable X to container number 1", "adds init container a", "adds init container b", `sets annotation amp.txn2.com/event to "u"`} {
 		if changes[i].Words != want || changes[i].Redacted != (i == 0) {
 			t.Errorf("%d: %q, redacted %v, want %q", i, changes[i].Words, changes[i].Redacted, want)
 		}
 	}
-	if got, want := gist(d, 3), "adds environment variable X to container number 1; adds init container a; adds init container b"; got != want {
+	if got, want := describe.Gist(d), "adds environment variable X to container number 1; adds init container a; adds init container b"; got != want {
 		t.Errorf("gist %q, want %q", got, want)
 	}
 	d.Patch = nil
-	if got := gist(d, 3); got != "3 operations" {
+	if got := describe.Gist(d); got != "3 operations" {
 		t.Errorf("at level Metadata: %q", got)
+	}
+}
+
+func TestTheGistSaysWhatDecided(t *testing.T) {
+	calls := []events.Endpoint{{URL: "http://a.svc/x", Ops: 1}, {URL: "http://b.svc/x"}}
+	for name, tc := range map[string]struct {
+		data events.Data
+		want string
+	}{
+		"a denial, in the endpoint's words":       {events.Data{Outcome: "denied", Message: "amp: is my name, too", Endpoints: calls}, "amp: is my name, too"},
+		"a failure of amp's own":                  {events.Data{Outcome: "rejected", Message: "amp: the sink did not answer", Endpoints: calls}, "amp: the sink did not answer"},
+		"a failure under Ignore":                  {events.Data{Outcome: "failedopen", Message: "amp: endpoint http://c.svc: late", Endpoints: append(calls, events.Endpoint{Error: "late"})}, "late"},
+		"shadow mode that would not have changed": {events.Data{Outcome: "shadowed", Message: "no GPUs on Sundays", Endpoints: calls}, "no GPUs on Sundays"},
+		"no change":                               {events.Data{Outcome: "unchanged"}, "no change"},
+		"validated":                               {events.Data{Outcome: "validated"}, "let it pass"},
+		"level Metadata":                          {events.Data{Outcome: "mutated", Endpoints: calls}, "1 operation"},
+	} {
+		if got := describe.Gist(&tc.data); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
+		}
+	}
+}
+
+func TestTheGistOfAFailureLeavesOutWhatStandsBesideIt(t *testing.T) {
+	t.Parallel()
+	d := &events.Data{Outcome: "rejected", Message: "amp: endpoint http://a.svc/x: op 3 (remove \"/a\"): no", Endpoints: []events.Endpoint{{URL: "http://a.svc/x", Error: "op 3 (remove \"/a\"): no"}}}
+	if got, want := describe.Gist(d), `op 3 (remove "/a"): no`; got != want {
+		t.Errorf("it is %q, want %q", got, want)
 	}
 }
 
@@ -83,16 +114,9 @@ func FuzzWords(f *testing.F) {
 		if json.Unmarshal(b, &d) != nil {
 			return
 		}
-		describe(&d)
+		describe.Changes(&d)
 		d.Outcome = "mutated"
-		gist(&d, 1)
-		diffOf(&d)
+		describe.Gist(&d)
+		describe.DiffOf(&d)
 	})
-}
-
-func TestTheGistOfAFailureLeavesOutWhatStandsBesideIt(t *testing.T) {
-	d := &events.Data{Outcome: "rejected", Message: "amp: endpoint http://a.svc/x: op 3 (remove \"/a\"): no", Endpoints: []events.Endpoint{{URL: "http://a.svc/x"}}}
-	if got, want := gist(d, 0), `op 3 (remove "/a"): no`; got != want {
-		t.Errorf("it is %q, want %q", got, want)
-	}
 }

@@ -1,0 +1,123 @@
+// Package describe says in words what an event holds: each operation of a patch, the answer in one line, and
+// how the Pod differs after the patch. It is pure, and it reads what others wrote: it bears any event.
+package describe
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+	"github.com/txn2/amp/endpoints/events"
+)
+
+// A Change is one operation of a patch.
+type Change struct {
+	events.Op
+	// Words says it as a person would: adds environment variable X to container notebook.
+	Words string `json:"words"`
+	// Redacted: the event's level hides something of the value.
+	Redacted bool `json:"redacted,omitempty"`
+}
+
+const (
+	maxDescribed = 1000 // operations that are put in words
+	maxGist      = 160  // characters of a Gist
+	maxNamed     = 3    // operations that a Gist names
+)
+
+// Changes puts the operations of an event in words. Each is about the Pod as the ones before it left it.
+func Changes(d *events.Data) []Change {
+	changes := []Change{}
+	pod := known(d)
+	for _, op := range d.Patch[:min(len(d.Patch), maxDescribed)] {
+		changes = append(changes, Change{Op: op, Words: pod.words(&op), Redacted: strings.Contains(string(op.Value), events.Redacted)})
+		pod.follow(&op)
+	}
+	return changes
+}
+
+// Gist says in one line what amp answered. Lists show it beside the endpoints, so it does not name them.
+func Gist(d *events.Data) string {
+	var text string
+	switch {
+	case d.Outcome == outcome.Denied:
+		text = d.Message
+	case d.Outcome == outcome.Rejected, d.Outcome == outcome.FailedOpen, d.Outcome == outcome.Shadowed && d.Message != "":
+		text = cmp.Or(failure(d), d.Message)
+	case d.Outcome == outcome.Unchanged:
+		text = "no change"
+	case d.Outcome == outcome.Validated:
+		text = "let it pass"
+	case len(d.Patch) == 0:
+		text = operations(answered(d))
+	default:
+		text = patch(d)
+	}
+	return clip(text, maxGist)
+}
+
+// failure is why an endpoint's call failed, empty if none did. A review ends with the first that fails.
+func failure(d *events.Data) string {
+	for _, e := range d.Endpoints {
+		if e.Error != "" {
+			return e.Error
+		}
+	}
+	return ""
+}
+
+// answered is how many operations the endpoints' patches have.
+func answered(d *events.Data) (n int) {
+	for _, e := range d.Endpoints {
+		n += e.Ops
+	}
+	return n
+}
+
+func operations(n int) string {
+	if n == 1 {
+		return "1 operation"
+	}
+	return strconv.Itoa(n) + " operations"
+}
+
+// patch names the first operations of the endpoints. amp's own (step 0) are the stamp and missing parents, which
+// tell little.
+func patch(d *events.Data) string {
+	pod := known(d)
+	var named []string
+	for i := range d.Patch {
+		op := &d.Patch[i]
+		if op.Step > 0 {
+			named = append(named, pod.words(op))
+		}
+		if len(named) == maxNamed {
+			break
+		}
+		pod.follow(op)
+	}
+	all := 0
+	for _, op := range d.Patch {
+		if op.Step > 0 {
+			all++
+		}
+	}
+	if all == 0 {
+		return fmt.Sprintf("%d operations of amp's own", len(d.Patch))
+	}
+	text := strings.Join(named, "; ")
+	if more := all - len(named); more > 0 {
+		text += fmt.Sprintf("; %d more", more)
+	}
+	return text
+}
+
+// clip bounds a text to a number of characters.
+func clip(text string, most int) string {
+	if r := []rune(text); len(r) > most {
+		return string(r[:most-1]) + "…"
+	}
+	return text
+}

@@ -1,0 +1,145 @@
+package store
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+)
+
+// Charts sums up events.
+type Charts struct {
+	From          time.Time `json:"from"`
+	To            time.Time `json:"to"`
+	BucketSeconds int64     `json:"bucketSeconds"`
+	Outcomes      []string  `json:"outcomes"` // all of them, in the order in which they are stacked
+	// Buckets holds the ones in which amp answered something, oldest first.
+	Buckets   []*Bucket         `json:"buckets"`
+	Endpoints []*EndpointCharts `json:"endpoints"` // the ones with the most calls first, MaxEndpoints at most
+	// Complete is false where so many events fit that only the newest are counted. There are no Buckets before
+	// those.
+	Complete bool `json:"complete"`
+}
+
+// Bucket holds what amp answered from Start on. The quantiles are of the calls of endpoints, in ms.
+type Bucket struct {
+	Start  time.Time        `json:"start"`
+	Counts map[string]int64 `json:"counts"` // by outcome
+	Calls  int64            `json:"calls"`
+	P50    float64          `json:"p50"`
+	P99    float64          `json:"p99"`
+}
+
+// EndpointCharts sums up the calls of one endpoint. The quantiles are in ms.
+type EndpointCharts struct {
+	URL    string  `json:"url"`
+	Calls  int64   `json:"calls"`
+	Errors int64   `json:"errors"` // calls without a valid answer
+	P50    float64 `json:"p50"`
+	P99    float64 `json:"p99"`
+}
+
+const (
+	// maxBuckets is how many buckets a chart can show.
+	maxBuckets = 60
+	// MaxEndpoints bounds the endpoints of Charts, which tenants choose.
+	MaxEndpoints = 50
+)
+
+const hour = 3600 // seconds
+
+// widths are the widths that buckets can have, in seconds.
+var widths = []int64{60, 2 * 60, 5 * 60, 10 * 60, 15 * 60, 30 * 60, hour, 2 * hour, 3 * hour, 6 * hour, 12 * hour, 24 * hour, 7 * 24 * hour, 30 * 24 * hour, 365 * 24 * hour}
+
+// widthFor returns the narrowest buckets of which not too many fill a range.
+func widthFor(span time.Duration) int64 {
+	for _, width := range widths {
+		if int64(span.Seconds()) <= width*(maxBuckets-1) {
+			return width
+		}
+	}
+	return widths[len(widths)-1]
+}
+
+// ChartsFrom returns where charts begin that nobody set a beginning for: as little before to as holds the
+// oldest event, a day at most. A zero oldest says that there is no event.
+func ChartsFrom(to, oldest time.Time) (from time.Time) {
+	for _, span := range []time.Duration{15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour} {
+		from = to.Add(-span)
+		if oldest.IsZero() || oldest.After(from) {
+			break
+		}
+	}
+	return from
+}
+
+// A Tally gathers what Charts show. Stores feed it, in any order.
+type Tally struct {
+	from, to  time.Time
+	width     int64
+	buckets   map[int64]*bucketTally // by their first second
+	endpoints map[string]*EndpointTally
+	order     []string // of endpoints, as they came
+}
+
+type bucketTally struct {
+	counts map[string]int64
+	calls  Histogram
+}
+
+// EndpointTally gathers the calls of one endpoint.
+type EndpointTally struct {
+	Calls  Histogram
+	Errors int64
+}
+
+// NewTally returns one for a range of time.
+func NewTally(from, to time.Time) *Tally {
+	return &Tally{from: from, to: to, width: widthFor(to.Sub(from)), buckets: map[int64]*bucketTally{}, endpoints: map[string]*EndpointTally{}}
+}
+
+func (t *Tally) bucket(second int64) *bucketTally {
+	start := second - second%t.width
+	b := t.buckets[start]
+	if b == nil {
+		b = &bucketTally{counts: map[string]int64{}}
+		t.buckets[start] = b
+	}
+	return b
+}
+
+// Count counts n events with an outcome, at a second since 1970.
+func (t *Tally) Count(second int64, outcome string, n int64) {
+	t.bucket(second).counts[outcome] += n
+}
+
+// Calls returns the histogram of the calls at a second since 1970, to add to.
+func (t *Tally) Calls(second int64) *Histogram { return &t.bucket(second).calls }
+
+// Endpoint returns what is gathered about an endpoint, to add to.
+func (t *Tally) Endpoint(url string) *EndpointTally {
+	e := t.endpoints[url]
+	if e == nil {
+		e = &EndpointTally{}
+		t.endpoints[url] = e
+		t.order = append(t.order, url)
+	}
+	return e
+}
+
+// Charts returns what was gathered.
+func (t *Tally) Charts(complete bool) *Charts {
+	c := &Charts{From: t.from.UTC(), To: t.to.UTC(), BucketSeconds: t.width, Outcomes: outcome.All, Buckets: []*Bucket{}, Endpoints: []*EndpointCharts{}, Complete: complete}
+	for start, b := range t.buckets {
+		c.Buckets = append(c.Buckets, &Bucket{Start: time.Unix(start, 0).UTC(), Counts: b.counts, Calls: b.calls.Count(), P50: b.calls.Quantile(.5), P99: b.calls.Quantile(.99)})
+	}
+	slices.SortFunc(c.Buckets, func(a, b *Bucket) int { return a.Start.Compare(b.Start) })
+	for _, url := range t.order {
+		e := t.endpoints[url]
+		c.Endpoints = append(c.Endpoints, &EndpointCharts{URL: url, Calls: e.Calls.Count(), Errors: e.Errors, P50: e.Calls.Quantile(.5), P99: e.Calls.Quantile(.99)})
+	}
+	slices.SortStableFunc(c.Endpoints, func(a, b *EndpointCharts) int { return cmp.Compare(b.Calls, a.Calls) })
+	c.Endpoints = c.Endpoints[:min(len(c.Endpoints), MaxEndpoints)]
+	return c
+}

@@ -1,0 +1,97 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"strconv"
+	"strings"
+
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+// position names a place in the order of arrival. The epoch tells it from another database's.
+func (s *Store) position(seq int64) store.Position {
+	return store.Position(s.epoch + "-" + strconv.FormatInt(seq, 10))
+}
+
+func newest(ctx context.Context, tx *sql.Tx) (seq int64, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT v FROM meta WHERE k = 'seq'").Scan(&seq)
+	return seq, err
+}
+
+// Arrived implements [store.Store].
+func (s *Store) Arrived(ctx context.Context, f store.Filter, after store.Position, limit int) (*store.Arrivals, error) {
+	arrivals := new(store.Arrivals)
+	err := s.read(ctx, func(tx *sql.Tx) error {
+		last, err := newest(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if after == "" {
+			arrivals.Next = s.position(last)
+			return nil
+		}
+		epoch, text, _ := strings.Cut(string(after), "-")
+		seq, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || epoch != s.epoch || seq < 0 || seq > last {
+			return store.ErrPosition
+		}
+		return s.arrivedAfter(ctx, tx, &f, seq, limit, arrivals)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return arrivals, nil
+}
+
+func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, seq int64, limit int, arrivals *store.Arrivals) error {
+	arrivals.Next = s.position(seq)
+	rows, err := tx.QueryContext(ctx, "SELECT e.seq, e.superseded, b.item FROM events e JOIN bodies b ON b.id = e.id WHERE e.seq > ? ORDER BY e.seq LIMIT ?", seq, limit)
+	if err != nil {
+		return err
+	}
+	type row struct {
+		seq        int64
+		superseded bool
+		text       []byte
+	}
+	all, err := collect(rows, func(scan func(...any) error) (r row, err error) {
+		err = scan(&r.seq, &r.superseded, &r.text)
+		return r, err
+	})
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	arrivals.Next, arrivals.More = s.position(all[len(all)-1].seq), len(all) == limit
+	wholeEndpoint, err := exists(ctx, tx, kindEndpoint, f.Endpoint)
+	if err != nil {
+		return err
+	}
+	wholeUser, err := exists(ctx, tx, kindUser, f.User)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		item, err := decodeItem(r.text)
+		if err != nil {
+			return err
+		}
+		if r.superseded || !f.Match(item, wholeEndpoint, wholeUser) {
+			continue
+		}
+		if err := addSeen(ctx, tx, []*store.Item{item}); err != nil {
+			return err
+		}
+		arrivals.Events = append(arrivals.Events, store.Arrival{Item: item, Position: s.position(r.seq)})
+	}
+	return nil
+}
+
+// exists reports whether there are events with exactly that value.
+func exists(ctx context.Context, tx *sql.Tx, kind, value string) (bool, error) {
+	if value == "" {
+		return false, nil
+	}
+	ids, err := lookUp(ctx, tx, kind, value)
+	return len(ids) > 0, err
+}

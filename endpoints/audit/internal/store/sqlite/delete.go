@@ -1,0 +1,95 @@
+package sqlite
+
+import (
+	"fmt"
+	"time"
+)
+
+const (
+	// deleteChunk is how many old events go in one transaction. Between two of them the writer stores what waits.
+	deleteChunk = 500
+	// shrinkChunk is how many events make room at once: each may be of megabytes.
+	shrinkChunk = 16
+)
+
+// deleteBefore deletes what is older than a time, in chunks.
+func (s *Store) deleteBefore(t time.Time) error {
+	cutoff := keyOf(t)
+	for {
+		n, err := s.deleteOldest(cutoff, deleteChunk)
+		if err != nil {
+			return fmt.Errorf("deleting old events: %w", err)
+		}
+		if n == 0 {
+			break
+		}
+		select {
+		case w := <-s.writes:
+			s.serve(w)
+		case <-s.closing:
+			return nil // the next process goes on
+		default:
+		}
+	}
+	err := s.inTransaction(func(tx *transaction) error {
+		for _, statement := range []string{
+			"DELETE FROM counts WHERE bucket < ?1 - res",
+			"DELETE FROM latencies WHERE bucket < ?1 - res",
+		} {
+			if err := tx.exec(statement, t.Unix()); err != nil {
+				return err
+			}
+		}
+		lapsed := keyOf(t.Add(-time.Hour)) // terms.last may lag behind by an hour
+		if err := tx.exec("DELETE FROM words WHERE term IN (SELECT id FROM terms WHERE last < ?)", lapsed); err != nil {
+			return err
+		}
+		return tx.exec("DELETE FROM terms WHERE last < ?", lapsed)
+	})
+	s.terms = map[termKey]termEntry{}
+	if err != nil {
+		return fmt.Errorf("deleting old sums: %w", err)
+	}
+	return nil
+}
+
+// deleteOldest deletes the oldest events below cutoff.
+func (s *Store) deleteOldest(cutoff int64, most int) (deleted int, err error) {
+	err = s.inTransaction(func(tx *transaction) error {
+		statement, err := tx.statement("SELECT id FROM events WHERE id < ? ORDER BY id LIMIT ?")
+		if err != nil {
+			return err
+		}
+		rows, err := statement.Query(cutoff, most)
+		if err != nil {
+			return err
+		}
+		ids, err := collect(rows, single[int64])
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			for _, table := range []string{"idx WHERE rowid", "bodies WHERE id", "events WHERE id"} {
+				if err := tx.exec("DELETE FROM "+table+" = ?", id); err != nil {
+					return err
+				}
+			}
+		}
+		deleted = len(ids)
+		return nil
+	})
+	return deleted, err
+}
+
+// shrink makes room in a database in memory.
+func (s *Store) shrink() error {
+	for {
+		used, _, err := s.tx.number("SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size")
+		if err != nil || used <= s.maxMemory {
+			return err
+		}
+		if n, err := s.deleteOldest(1<<62, shrinkChunk); err != nil || n == 0 {
+			return err
+		}
+	}
+}

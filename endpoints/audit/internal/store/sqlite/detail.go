@@ -1,0 +1,110 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+// maxSources bounds the sources that may use one id.
+const maxSources = 100
+
+// Detail implements [store.Store].
+func (s *Store) Detail(ctx context.Context, id, source string) (d *store.Detail, err error) {
+	err = s.read(ctx, func(tx *sql.Tx) error {
+		d, err = detail(ctx, tx, id, source)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, error) {
+	all, err := byID(ctx, tx, id)
+	if err != nil {
+		return nil, err
+	}
+	var found []keyed
+	var sources []string
+	for _, k := range all {
+		if source == "" || k.item.Source == source {
+			found = append(found, k)
+		}
+		sources = append(sources, k.item.Source)
+	}
+	switch {
+	case len(found) == 0:
+		return nil, store.ErrNotFound
+	case len(found) > 1:
+		return nil, &store.SeveralSourcesError{Sources: sources}
+	}
+	d := new(store.Detail)
+	if d.Event, err = whole(ctx, tx, found[0]); err != nil {
+		return nil, err
+	}
+	if err := tx.QueryRowContext(ctx, "SELECT superseded FROM events WHERE id = ?", found[0].key).Scan(&d.Superseded); err != nil {
+		return nil, err
+	}
+
+	other := id + store.Final
+	if base, ok := strings.CutSuffix(id, store.Final); ok {
+		other = base
+	}
+	others, err := byID(ctx, tx, other)
+	if err != nil {
+		return nil, err
+	}
+	for _, k := range others {
+		if k.item.Source == d.Item.Source {
+			d.Verdicts = append(d.Verdicts, k.item)
+		}
+	}
+
+	if d.Item.Outcome == outcome.Mutated {
+		validated, err := validationsOf(ctx, tx, d.Item)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range validated {
+			e, err := whole(ctx, tx, k)
+			if err != nil {
+				return nil, err
+			}
+			d.Seen = append(d.Seen, &e)
+			d.Item.Seen = append(d.Item.Seen, k.item.Name)
+		}
+	}
+	if d.Item.Mutation != "" {
+		stamped, err := byID(ctx, tx, d.Item.Mutation)
+		if err != nil {
+			return nil, err
+		}
+		for _, k := range stamped {
+			d.Stamped = append(d.Stamped, k.item)
+		}
+	}
+	return d, nil
+}
+
+// byID returns the events with an id, of whichever source.
+func byID(ctx context.Context, tx *sql.Tx, id string) ([]keyed, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT e.id, b.item FROM events e JOIN bodies b ON b.id = e.id WHERE e.eid = ? LIMIT ?", id, maxSources)
+	if err != nil {
+		return nil, err
+	}
+	return collect(rows, scanKeyed)
+}
+
+// whole adds to an item the event as it came.
+func whole(ctx context.Context, tx *sql.Tx, k keyed) (store.Event, error) {
+	e := store.Event{Item: k.item}
+	var body []byte
+	err := tx.QueryRowContext(ctx, "SELECT event FROM bodies WHERE id = ?", k.key).Scan(&body)
+	e.Raw = body
+	return e, err
+}

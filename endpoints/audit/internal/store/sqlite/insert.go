@@ -1,0 +1,196 @@
+package sqlite
+
+import (
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+// maxIndexedCalls bounds the calls of one event that filters and charts know of. Chains are short.
+const maxIndexedCalls = 32
+
+// insert stores one event, unless it is stored already.
+func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
+	item := e.Item
+	number, ok := outcomeNumbers[item.Outcome]
+	if !ok {
+		return fmt.Errorf("the outcome %q is unknown", item.Outcome)
+	}
+	source, err := s.term(tx, kindSource, 0, item.Source, keyOf(item.Time))
+	if err != nil {
+		return err
+	}
+	if _, found, err := tx.number("SELECT id FROM events WHERE eid = ? AND source = ?", item.ID, source); found || err != nil {
+		return err
+	}
+	id, err := newKey(tx, keyOf(item.Time))
+	if err != nil {
+		return err
+	}
+	words, calls, err := s.wordsOf(tx, item, id)
+	if err != nil {
+		return err
+	}
+
+	superseded := 0
+	if base, ok := strings.CutSuffix(item.ID, store.Final); ok {
+		if err := s.supersede(tx, base, source, sums); err != nil {
+			return err
+		}
+	} else if _, found, err := tx.number("SELECT id FROM events WHERE eid = ? AND source = ?", item.ID+store.Final, source); err != nil {
+		return err
+	} else if found {
+		superseded = 1 // they came in the other order
+	}
+
+	text, err := json.Marshal(item)
+	if err != nil {
+		return err
+	}
+	s.seq++
+	if err := tx.exec("INSERT INTO events VALUES (?,?,?,?,?,?,?,nullif(?,''),?)",
+		id, s.seq, source, item.ID, number, superseded, store.PodKey(item), item.Mutation, formatCalls(calls)); err != nil {
+		return err
+	}
+	if err := tx.exec("INSERT INTO bodies VALUES (?,?,?)", id, string(text), string(e.Raw)); err != nil {
+		return err
+	}
+	if superseded == 1 {
+		return nil
+	}
+	sums.add(item.Time, number, calls, +1)
+	return tx.exec("INSERT INTO idx (rowid, t) VALUES (?,?)", id, strings.Join(words, " "))
+}
+
+// wordsOf returns the words that the index knows an event by, and its calls with their endpoints' terms.
+func (s *Store) wordsOf(tx *transaction, item *store.Item, id int64) ([]string, []call, error) {
+	words := []string{outcomeWord(item.Outcome)}
+	term := func(kind string, ns int64, value string) (int64, error) {
+		t, err := s.term(tx, kind, ns, value, id)
+		if word := termWord(t); err == nil && !slices.Contains(words, word) {
+			words = append(words, word)
+		}
+		return t, err
+	}
+	ns, err := term(kindNamespace, 0, item.Namespace)
+	if err != nil {
+		return nil, nil, err
+	}
+	if _, err := term(kindUser, 0, item.User); err != nil {
+		return nil, nil, err
+	}
+	if item.Name != "" {
+		_, err = term(kindName, ns, item.Name)
+	} else {
+		_, err = term(kindGenerate, ns, store.GeneratedPrefix(item.GenerateName))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	words = append(words, beginnings(strings.TrimSuffix(store.PodKey(item), "*"))...)
+	if item.Outcome == outcome.Mutated {
+		words = append(words, mutatedWord(id))
+	}
+	var calls []call
+	for _, c := range item.Endpoints[:min(len(item.Endpoints), maxIndexedCalls)] {
+		endpoint, err := term(kindEndpoint, 0, c.URL)
+		if err != nil {
+			return nil, nil, err
+		}
+		calls = append(calls, call{endpoint, c.DurationMS, c.Failed})
+	}
+	return words, calls, nil
+}
+
+// supersede takes the event with that id out of lists and charts. It stays in the detail of the other.
+func (s *Store) supersede(tx *transaction, eid string, source int64, sums *sums) error {
+	var id int64
+	var number int
+	var calls string
+	err := tx.scan("SELECT id, outcome, calls FROM events WHERE eid = ? AND source = ? AND superseded = 0", []any{eid, source}, &id, &number, &calls)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := tx.exec("UPDATE events SET superseded = 1 WHERE id = ?", id); err != nil {
+		return err
+	}
+	sums.add(timeOf(id), number, parseCalls(calls), -1)
+	return tx.exec("DELETE FROM idx WHERE rowid = ?", id)
+}
+
+// newKey returns a key that is free: the one wanted, or one shortly behind it.
+func newKey(tx *transaction, want int64) (int64, error) {
+	// Most microseconds have one event. Where a coarse clock fills one, what follows may be two seconds off in
+	// the order, which is better than to look through one full microsecond after the other.
+	for span := int64(keyStep); ; span = 1 << 29 {
+		var last sql.NullInt64
+		if err := tx.scan("SELECT max(id) FROM events WHERE id >= ? AND id < ?", []any{want, want + span}, &last); err != nil {
+			return 0, err
+		}
+		if !last.Valid {
+			return want, nil
+		}
+		if last.Int64+1 < want+span {
+			return last.Int64 + 1, nil
+		}
+		if span > keyStep {
+			want += span
+		}
+	}
+}
+
+type termKey struct {
+	kind  string
+	ns    int64
+	value string
+}
+
+type termEntry struct{ id, last int64 }
+
+// maxTerms bounds the terms that the writer remembers.
+const maxTerms = 50_000
+
+// term returns the number of a value, a new one if need be, and notes when the value was last seen.
+func (s *Store) term(tx *transaction, kind string, ns int64, value string, key int64) (int64, error) {
+	const hour = 3600 * 1e6 * keyStep
+	k := termKey{kind, ns, value}
+	if e, ok := s.terms[k]; ok && key < e.last+hour {
+		return e.id, nil
+	}
+	var e termEntry
+	err := tx.scan("SELECT id, last FROM terms WHERE kind = ? AND ns = ? AND value = ?", []any{kind, ns, value}, &e.id, &e.last)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		if err := tx.scan("INSERT INTO terms (kind, ns, value, last) VALUES (?,?,?,?) RETURNING id", []any{kind, ns, value, key}, &e.id); err != nil {
+			return 0, err
+		}
+		e.last = key
+		if kind == kindName || kind == kindGenerate {
+			for _, word := range store.NameParts(value) {
+				if err := tx.exec("INSERT OR IGNORE INTO words VALUES (?,?,?)", word, ns, e.id); err != nil {
+					return 0, err
+				}
+			}
+		}
+	case err != nil:
+		return 0, err
+	case key >= e.last+hour:
+		if err := tx.exec("UPDATE terms SET last = ? WHERE id = ?", key, e.id); err != nil {
+			return 0, err
+		}
+		e.last = key
+	}
+	if len(s.terms) >= maxTerms {
+		s.terms = map[termKey]termEntry{}
+	}
+	s.terms[k] = e
+	return e.id, nil
+}

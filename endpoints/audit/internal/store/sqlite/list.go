@@ -1,0 +1,211 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+const (
+	// scanned is how many events are looked at in one go where the index only narrows them down (search.pod).
+	scanned = 2000
+	// patience is how long that goes on. The page is short then, and its cursor leads on from there.
+	patience = 50 * time.Millisecond
+)
+
+// List implements [store.Store].
+func (s *Store) List(ctx context.Context, q store.Query) (*store.Page, error) {
+	before, err := parseCursor(q.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	page := &store.Page{Items: []*store.Item{}}
+	err = s.read(ctx, func(tx *sql.Tx) error {
+		find, err := resolve(ctx, tx, &q.Filter)
+		if err != nil {
+			return err
+		}
+		seq, err := newest(ctx, tx)
+		if err != nil {
+			return err
+		}
+		page.After = s.position(seq)
+		keys, next, err := find.keys(ctx, tx, before, q.Limit)
+		if err != nil {
+			return err
+		}
+		if next != 0 {
+			page.Next = formatCursor(next)
+		}
+		if q.Raw {
+			page.Raw, err = rawOf(ctx, tx, keys)
+			return err
+		}
+		if page.Items, err = itemsOf(ctx, tx, keys); err != nil {
+			return err
+		}
+		return addSeen(ctx, tx, page.Items)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+// keys returns the newest events below before that fit, newest first, and from where to go on: 0 if there are
+// no more.
+func (s *search) keys(ctx context.Context, tx *sql.Tx, before int64, limit int) (keys []int64, next int64, err error) {
+	if s.nothing {
+		return nil, 0, nil
+	}
+	before = min(before, s.to)
+	if s.pod == "" {
+		// One more, to know whether there is more.
+		rows, err := s.candidates(ctx, tx, before, limit+1, "")
+		if err != nil {
+			return nil, 0, err
+		}
+		keys, err = collect(rows, single[int64])
+		if err == nil && len(keys) > limit {
+			keys = keys[:limit]
+			next = keys[limit-1]
+		}
+		return keys, next, err
+	}
+	type candidate struct {
+		key int64
+		pod string
+	}
+	for start := time.Now(); ; {
+		rows, err := s.candidates(ctx, tx, before, scanned, ", e.pod")
+		if err != nil {
+			return nil, 0, err
+		}
+		found, err := collect(rows, func(scan func(...any) error) (c candidate, err error) {
+			err = scan(&c.key, &c.pod)
+			return c, err
+		})
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, c := range found {
+			if store.MatchPod(c.pod, s.pod) {
+				if keys = append(keys, c.key); len(keys) == limit {
+					return keys, c.key, nil
+				}
+			}
+		}
+		if len(found) < scanned {
+			return keys, 0, nil
+		}
+		before = found[len(found)-1].key
+		if time.Since(start) > patience {
+			return keys, before, nil
+		}
+	}
+}
+
+// A cursor is the last key of a page.
+func formatCursor(key int64) store.Cursor {
+	return store.Cursor(base64.RawURLEncoding.EncodeToString(strconv.AppendInt(nil, key, 36)))
+}
+
+func parseCursor(c store.Cursor) (int64, error) {
+	if c == "" {
+		return 1<<63 - 1, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(string(c))
+	if err != nil {
+		return 0, store.ErrCursor
+	}
+	key, err := strconv.ParseInt(string(b), 36, 64)
+	if err != nil || key <= 0 {
+		return 0, store.ErrCursor
+	}
+	return key, nil
+}
+
+func decodeItem(text []byte) (*store.Item, error) {
+	item := new(store.Item)
+	return item, json.Unmarshal(text, item)
+}
+
+func itemsOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]*store.Item, error) {
+	items := make([]*store.Item, 0, len(keys))
+	for _, key := range keys {
+		var text []byte
+		if err := tx.QueryRowContext(ctx, "SELECT item FROM bodies WHERE id = ?", key).Scan(&text); err != nil {
+			return nil, err
+		}
+		item, err := decodeItem(text)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+func rawOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]json.RawMessage, error) {
+	var all []json.RawMessage
+	for _, key := range keys {
+		var body []byte
+		if err := tx.QueryRowContext(ctx, "SELECT event FROM bodies WHERE id = ?", key).Scan(&body); err != nil {
+			return nil, err
+		}
+		all = append(all, body)
+	}
+	return all, nil
+}
+
+// keyed is an item with its key.
+type keyed struct {
+	key  int64
+	item *store.Item
+}
+
+func scanKeyed(scan func(...any) error) (k keyed, err error) {
+	var text []byte
+	if err = scan(&k.key, &text); err == nil {
+		k.item, err = decodeItem(text)
+	}
+	return k, err
+}
+
+// addSeen notes at mutated events under which names /validate saw their Pods.
+func addSeen(ctx context.Context, tx *sql.Tx, items []*store.Item) error {
+	for _, item := range items {
+		if item.Outcome != outcome.Mutated {
+			continue
+		}
+		validated, err := validationsOf(ctx, tx, item)
+		if err != nil {
+			return err
+		}
+		for _, v := range validated {
+			item.Seen = append(item.Seen, v.item.Name)
+		}
+	}
+	return nil
+}
+
+// validationsOf returns the validated events of the Pod that a mutated one is about.
+func validationsOf(ctx context.Context, tx *sql.Tx, mutated *store.Item) ([]keyed, error) {
+	rows, err := tx.QueryContext(ctx, "SELECT e.id, b.item FROM events e JOIN bodies b ON b.id = e.id WHERE mutation = ? AND superseded = 0 ORDER BY e.id DESC LIMIT ?", mutated.ID, 4*store.MaxSeen)
+	if err != nil {
+		return nil, err
+	}
+	all, err := collect(rows, scanKeyed)
+	if err != nil {
+		return nil, err
+	}
+	all = slices.DeleteFunc(all, func(v keyed) bool { return !store.Joins(v.item, mutated) })
+	return all[:min(len(all), store.MaxSeen)], nil
+}

@@ -1,0 +1,52 @@
+// Asking the server, and logging in.
+import { $ } from './dom.js';
+
+export class Problem extends Error {
+  constructor(status, message, body) { super(message); this.status = status; this.body = body; }
+}
+
+let onLogin = () => {};
+
+// whenLoginIsNeeded sets what to do when the server wants a login.
+export const whenLoginIsNeeded = (f) => { onLogin = f; };
+
+// ask returns the JSON at a path, or throws a Problem.
+export async function ask(path, signal) {
+  let response;
+  try {
+    response = await fetch(path, { headers: { Accept: 'application/json' }, signal, credentials: 'same-origin' });
+  } catch (e) {
+    if (e.name === 'AbortError') throw e;
+    throw new Problem(0, 'The server cannot be reached.');
+  }
+  let body = {};
+  try { body = await response.json(); } catch { /* the status says it */ }
+  if (response.status === 401) {
+    onLogin();
+    if (!$('login').open) $('login').showModal();
+  }
+  if (!response.ok) throw new Problem(response.status, body.error || 'The server answered ' + response.status + '.', body);
+  return body;
+}
+
+// loginForm lets the form log in, then calls done.
+export function loginForm(done) {
+  $('loginform').addEventListener('submit', async (e) => {
+    e.preventDefault();
+    const field = e.target.elements.token;
+    try {
+      const response = await fetch('login', { method: 'POST', body: new URLSearchParams({ token: field.value }) });
+      if (!response.ok) throw new Problem(response.status, response.status === 401 ? 'That is not the token.' : 'The server answered ' + response.status + '.');
+      field.value = '';
+      $('loginproblem').hidden = true;
+      $('login').close();
+      done();
+    } catch (err) {
+      $('loginproblem').textContent = err instanceof Problem ? err.message : 'The server cannot be reached.';
+      $('loginproblem').hidden = false;
+      field.select();
+    }
+  });
+  $('login').addEventListener('cancel', (e) => e.preventDefault()); // without a login there is nothing to see
+  $('logout').addEventListener('click', async () => { await fetch('logout', { method: 'POST' }); location.reload(); });
+}

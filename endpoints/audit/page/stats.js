@@ -1,0 +1,58 @@
+// The charts' numbers: asked for, drawn, and as tables.
+import { $, h, num } from './dom.js';
+import * as charts from './charts.js';
+import { between, current } from './filters.js';
+import { ask } from './server.js';
+
+let asked = 0, charting = null, shown = null, soon = 0;
+let onPick = () => {};
+
+// whenPicked sets what to do after a click has put a bucket's range of time into the form.
+export const whenPicked = (f) => { onPick = f; };
+
+export async function stats() {
+  asked = Date.now();
+  if (charting) charting.abort();
+  charting = new AbortController();
+  try {
+    shown = await ask('api/stats?' + current(), charting.signal);
+    draw();
+  } catch { /* the list says what is wrong */ }
+}
+
+// statsSoon asks at most every two seconds.
+export function statsSoon() {
+  clearTimeout(soon);
+  soon = setTimeout(stats, Math.max(0, 2000 - (Date.now() - asked)));
+}
+
+const nothing = (text) => h('p', { text });
+
+function draw() {
+  if (!shown) return;
+  const span = (Date.parse(shown.to) - Date.parse(shown.from)) / 1000;
+  const text = span >= 2 * 86400 ? Math.round(span / 86400) + ' days' : span >= 5400 ? Math.round(span / 3600) + ' hours' : Math.round(span / 60) + ' minutes';
+  $('outcomechart').querySelector('.span').textContent = text + (shown.complete ? '' : ', only the newest are counted');
+  charts.outcomes($('outcomechart').querySelector('.plot'), shown, (b) => { between(b.t, b.end); onPick(); });
+  charts.latency($('latencychart').querySelector('.plot'), shown);
+  const used = shown.outcomes.filter((o) => shown.buckets.some((b) => b.counts[o]));
+  const busy = charts.buckets(shown).filter((b) => b.calls || Object.keys(b.counts).length);
+  $('outcomechart').querySelector('.data > div').replaceChildren(busy.length ? table('Answers by outcome', ['Time', ...used],
+    busy.map((b) => [charts.when(b), ...used.map((o) => num(b.counts[o] || 0))])) : nothing('amp answered nothing in this time.'));
+  $('latencychart').querySelector('.data > div').replaceChildren(...(shown.endpoints.length ? [
+    table('Latency by endpoint', ['Endpoint', 'Calls', 'Failed', 'p50', 'p99'],
+      shown.endpoints.map((e) => [e.url, num(e.calls), num(e.errors), charts.duration(e.p50), charts.duration(e.p99)])),
+    table('Latency over time', ['Time', 'Calls', 'p50', 'p99'],
+      busy.filter((b) => b.calls).map((b) => [charts.when(b), num(b.calls), charts.duration(b.p50), charts.duration(b.p99)]))]
+    : [nothing('amp called no endpoint in this time.')]));
+}
+
+function table(caption, head, body) {
+  const cls = (i) => (i === 0 && head[0] === 'Endpoint' ? 'url' : null);
+  return h('table', { class: 'plain' }, h('caption', { class: 'sr', text: caption }),
+    h('thead', {}, h('tr', {}, ...head.map((t, i) => h('th', { scope: 'col', class: cls(i), text: t })))),
+    h('tbody', {}, ...body.map((r) => h('tr', {}, ...r.map((t, i) => h('td', { class: cls(i), text: t }))))));
+}
+
+let resizing = 0;
+new ResizeObserver(() => { clearTimeout(resizing); resizing = setTimeout(draw, 80); }).observe($('outcomechart'));

@@ -1,0 +1,52 @@
+// How the page spells the values of an event.
+import { h } from './dom.js';
+
+// The outcomes, each with its mark and its meaning. The colours are in style.css, by the same names.
+export const OUTCOMES = {
+  mutated: ['±', 'amp answered with a patch'],
+  unchanged: ['=', 'the endpoints wanted no change'],
+  shadowed: ['○', 'shadow mode: what amp would have answered'],
+  denied: ['⊘', 'an endpoint denied the Pod: a policy decision, not a failure'],
+  rejected: ['×', 'something failed, under the failure policy Fail: the Pod was refused'],
+  failedopen: ['!', 'something failed, under the failure policy Ignore: the Pod was admitted unmutated'],
+  validated: ['✓', '/validate let the Pod pass'],
+};
+
+const today = new Intl.DateTimeFormat('en-CA', { dateStyle: 'short' });
+const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+const date = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const medium = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' });
+const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long', hourCycle: 'h23' });
+
+const millis = (t) => '.' + String(t.getMilliseconds()).padStart(3, '0');
+const fullTitle = (t, iso) => full.format(t) + '\n' + iso;
+
+// shortTime is a time in the list: of today, or with its day.
+export function shortTime(iso) {
+  const t = new Date(iso);
+  const sameDay = today.format(t) === today.format(new Date());
+  return h('time', { datetime: iso, title: fullTitle(t, iso) }, sameDay ? clock.format(t) + millis(t) : date.format(t) + ' ' + clock.format(t));
+}
+
+export const mediumTime = (iso) => medium.format(new Date(iso));
+
+export function exactTime(iso) {
+  const t = new Date(iso);
+  return h('time', { datetime: iso, title: fullTitle(t, iso), text: medium.format(t) + millis(t) });
+}
+
+export const podName = (item) => item.name || item.generateName + '*';
+export const shortURL = (url) => url.replace(/^https?:\/\//, '');
+
+// userOf shortens the name of a ServiceAccount.
+export function userOf(user) {
+  const m = /^system:serviceaccount:([^:]+):([^:]+)$/.exec(user);
+  return m ? { text: m[2], sub: 'of ' + m[1] } : { text: user, sub: '' };
+}
+
+export function badge(outcome) {
+  return h('span', { class: 'badge o-' + outcome, title: OUTCOMES[outcome] && OUTCOMES[outcome][1] }, h('i', { 'aria-hidden': 'true', text: (OUTCOMES[outcome] || ['?'])[0] }), outcome);
+}
+
+// keyOf tells one event from all others.
+export const keyOf = (item) => item.source + '\n' + item.id;

@@ -1,0 +1,140 @@
+package audit
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/events"
+)
+
+// reader reads server-sent events over a real connection.
+type reader struct {
+	t      testing.TB
+	lines  *bufio.Scanner
+	header http.Header
+	status int
+}
+
+func subscribe(t testing.TB, ctx context.Context, target string, header map[string]string) *reader {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, "GET", target, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k, v := range header {
+		req.Header.Set(k, v)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	return &reader{t, bufio.NewScanner(resp.Body), resp.Header, resp.StatusCode}
+}
+
+// next returns the next event's kind or id of an item, and its position; "" at the end.
+func (r *reader) next() (what, position string) {
+	kind := ""
+	for r.lines.Scan() {
+		line := r.lines.Text()
+		if v, ok := strings.CutPrefix(line, "event: "); ok {
+			kind = v
+		} else if v, ok := strings.CutPrefix(line, "id: "); ok {
+			position = v
+		} else if v, ok := strings.CutPrefix(line, "data: "); ok {
+			if kind != "" {
+				return kind, position
+			}
+			var item store.Item
+			if err := json.Unmarshal([]byte(v), &item); err != nil {
+				r.t.Fatal(err)
+			}
+			return item.ID, position
+		}
+	}
+	return "", ""
+}
+
+func TestStream(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	// As strict a host as there may be: a stream must outlive its limits.
+	host := httptest.NewUnstartedServer(s)
+	host.Config.ReadTimeout, host.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	host.Start()
+	defer host.Close()
+	defer s.Close()
+	post(t, s, ev{id: "before", at: 1})
+	list := get[listed](t, s, "/api/events")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+
+	all := subscribe(t, ctx, host.URL+"/x/api/events/stream?after="+string(list.After), nil)
+	web := subscribe(t, ctx, host.URL+"/api/events/stream?namespace=web&after="+string(list.After), nil)
+	if all.header.Get("Content-Type") != "text/event-stream" {
+		t.Errorf("it is %s", all.header.Get("Content-Type"))
+	}
+	post(t, s, ev{id: "a", at: 2}, ev{id: "b", at: 3, data: events.Data{Namespace: "web"}})
+	first, position := all.next()
+	if second, _ := all.next(); first != "a" || second != "b" {
+		t.Errorf("streamed %q, %q", first, second)
+	}
+	if got, _ := web.next(); got != "b" {
+		t.Errorf("the filtered one streamed %q", got)
+	}
+	// An event may be late by its own time; it has just arrived all the same.
+	post(t, s, ev{id: "late", at: 0})
+	if got, _ := all.next(); got != "late" {
+		t.Errorf("streamed %q", got)
+	}
+	// A reader that comes back goes on where it was.
+	again := subscribe(t, ctx, host.URL+"/api/events/stream?after="+string(list.After), map[string]string{"Last-Event-ID": position})
+	if got, _ := again.next(); got != "b" {
+		t.Errorf("after coming back: %q", got)
+	}
+	// Unless that was another database.
+	for _, position := range []string{"other-1", strings.Replace(string(list.After), "-1", "-999", 1), "x"} {
+		if got, _ := subscribe(t, ctx, host.URL+"/api/events/stream", map[string]string{"Last-Event-ID": position}).next(); got != "reset" {
+			t.Errorf("at %s: %q", position, got)
+		}
+	}
+	// Without a place it begins now.
+	now := subscribe(t, ctx, host.URL+"/api/events/stream", nil)
+	post(t, s, ev{id: "fresh", at: 5})
+	if got, _ := now.next(); got != "fresh" {
+		t.Errorf("it begins with %q", got)
+	}
+	// The stream is quiet for longer than the host's limits.
+	timer := time.NewTimer(250 * time.Millisecond)
+	<-timer.C
+	post(t, s, ev{id: "patient", at: 6})
+	if got, _ := now.next(); got != "patient" {
+		t.Errorf("after the host's limits: %q", got)
+	}
+	// The end of the host is the end of the streams, or it would wait for them.
+	if err := host.Config.Shutdown(ctx); err != nil {
+		t.Errorf("shutting down: %v", err)
+	}
+	if got, _ := now.next(); got != "" {
+		t.Errorf("after the end: %q", got)
+	}
+}
+
+func TestStreamsAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	for range maxStreams {
+		s.streams <- struct{}{}
+	}
+	w := do(t, s, "GET", "/api/events/stream", nil, nil)
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "64 streams are open") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
