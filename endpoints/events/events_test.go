@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/txn2/amp/endpoints/events"
-	"github.com/txn2/amp/endpoints/events/eventstest"
+	"github.com/txn2/amp/internal/eventstest"
 )
 
 type object = map[string]any
