@@ -70,7 +70,7 @@ func TestParse(t *testing.T) {
 		"a timeout":   {nil, keys{"amp.txn2.com/timeout": "800ms"}, func(p *review.Policy) bool { return p.Timeout == 800*time.Millisecond }},
 		"shadow":      {nil, keys{"amp.txn2.com/mode": "shadow"}, func(p *review.Policy) bool { return p.Shadow }},
 		"event level": {nil, keys{"amp.txn2.com/events": "Metadata"}, func(p *review.Policy) bool { return p.Events == review.LevelMetadata }},
-		"keys of others are none of amp's business": {keys{"team": "a", "kubernetes.io/metadata.name": "x"}, keys{"example.com/amp.txn2.com": "y", "other.amp.txn2.com/x": "y"},
+		"the keys of other programs are ignored": {keys{"team": "a", "kubernetes.io/metadata.name": "x"}, keys{"example.com/amp.txn2.com": "y", "other.amp.txn2.com/x": "y"},
 			func(p *review.Policy) bool { return p.Enabled }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestParseNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 		"validate":                          {keys{"amp.txn2.com/validate": "yes"}, nil, `label amp.txn2.com/validate "yes": allowed are "true" and "false"`},
 		"an endpoint without a scheme":      {nil, keys{"amp.txn2.com/ep": "hook.svc/mutate"}, `annotation amp.txn2.com/ep "hook.svc/mutate": allowed are http and https URLs separated by white space or commas`},
 		"an endpoint of another scheme":     {nil, keys{"amp.txn2.com/ep": "ftp://u:p@hook/x?y"}, `annotation amp.txn2.com/ep "ftp://hook/x": allowed are http and https URLs separated by white space or commas`},
-		"an endpoint that is no URL":        {nil, keys{"amp.txn2.com/ep": "http://u:p%zz@hook:x/?secret"}, `annotation amp.txn2.com/ep "http://hook:x/": allowed are http and https URLs separated by white space or commas`},
+		"an endpoint that is not a URL":     {nil, keys{"amp.txn2.com/ep": "http://u:p%zz@hook:x/?secret"}, `annotation amp.txn2.com/ep "http://hook:x/": allowed are http and https URLs separated by white space or commas`},
 		"an endpoint without a host":        {nil, keys{"amp.txn2.com/ep": "http:///x"}, `annotation amp.txn2.com/ep "http:///x": allowed are http and https URLs separated by white space or commas`},
 		"one bad endpoint of two":           {nil, keys{"validation.amp.txn2.com/ep": "http://a b"}, `annotation validation.amp.txn2.com/ep "b": allowed are http and https URLs separated by white space or commas`},
 		"the newer key is named":            {nil, keys{"mutation.amp.txn2.com/ep": "a"}, `annotation mutation.amp.txn2.com/ep "a": allowed are http and https URLs separated by white space or commas`},
@@ -122,8 +122,8 @@ func TestParseNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 		"an unknown annotation":             {nil, keys{"amp.txn2.com/endpoint": "http://u:p@a/x?y"}, `annotation amp.txn2.com/endpoint "http://a/x": the key is unknown, known are amp.txn2.com/creators, amp.txn2.com/ep, amp.txn2.com/events, amp.txn2.com/mode, amp.txn2.com/pods, amp.txn2.com/timeout, mutation.amp.txn2.com/ep, validation.amp.txn2.com/ep`},
 		"an unknown label":                  {keys{"amp.txn2.com/policy": "Fail"}, nil, `label amp.txn2.com/policy "Fail": the key is unknown, known are amp.txn2.com/enabled, amp.txn2.com/failure-policy, amp.txn2.com/validate`},
 		"an unknown key under validation":   {nil, keys{"validation.amp.txn2.com/endpoint": "x"}, `annotation validation.amp.txn2.com/endpoint "x": the key is unknown, known are amp.txn2.com/creators, amp.txn2.com/ep, amp.txn2.com/events, amp.txn2.com/mode, amp.txn2.com/pods, amp.txn2.com/timeout, mutation.amp.txn2.com/ep, validation.amp.txn2.com/ep`},
-		"a label's key as an annotation":    {nil, keys{"amp.txn2.com/failure-policy": "Ignore"}, `annotation amp.txn2.com/failure-policy "Ignore": amp.txn2.com/failure-policy is to be set as a label`},
-		"an annotation's key as a label":    {keys{"amp.txn2.com/mode": "shadow"}, nil, `label amp.txn2.com/mode "shadow": amp.txn2.com/mode is to be set as an annotation`},
+		"a label's key as an annotation":    {nil, keys{"amp.txn2.com/failure-policy": "Ignore"}, `annotation amp.txn2.com/failure-policy "Ignore": set amp.txn2.com/failure-policy as a label`},
+		"an annotation's key as a label":    {keys{"amp.txn2.com/mode": "shadow"}, nil, `label amp.txn2.com/mode "shadow": set amp.txn2.com/mode as an annotation`},
 		"several at once, all in one line":  {keys{"amp.txn2.com/validate": "1"}, keys{"amp.txn2.com/mode": "x"}, `label amp.txn2.com/validate "1": allowed are "true" and "false"; annotation amp.txn2.com/mode "x": allowed is shadow`},
 		"a value with a newline is quoted":  {nil, keys{"amp.txn2.com/mode": "a\nb"}, `annotation amp.txn2.com/mode "a\nb": allowed is shadow`},
 		"the empty string is no failure po": {keys{"amp.txn2.com/failure-policy": ""}, nil, `label amp.txn2.com/failure-policy "": allowed are Fail and Ignore`},
