@@ -91,7 +91,7 @@ func post(t *testing.T, h http.HandlerFunc, operation, pod string) (refusal, bod
 	var answer struct {
 		Status struct{ Message string }
 	}
-	_ = json.Unmarshal(w.Body.Bytes(), &answer) // a patch is no object, and no refusal
+	_ = json.Unmarshal(w.Body.Bytes(), &answer) // a patch is not an object, and so not a refusal
 	return answer.Status.Message, w.Body.String()
 }
 
