@@ -2,14 +2,11 @@ module github.com/txn2/amp
 
 go 1.26.0
 
+// The proxy: cmd/amp and the packages below it. The other groups use these modules too.
 require (
 	github.com/GoogleCloudPlatform/functions-framework-go v1.9.2
 	github.com/cloudevents/sdk-go/v2 v2.16.2
-	github.com/google/go-cmp v0.7.0
-	github.com/google/uuid v1.6.0
 	github.com/prometheus/client_golang v1.23.2
-	github.com/rogpeppe/go-internal v1.16.0
-	github.com/spf13/pflag v1.0.9
 	github.com/tidwall/gjson v1.20.1
 	golang.org/x/time v0.14.0
 	gopkg.in/evanphx/json-patch.v4 v4.13.0
@@ -17,12 +14,30 @@ require (
 	k8s.io/apimachinery v0.36.3
 	k8s.io/client-go v0.36.3
 	k8s.io/klog/v2 v2.140.0
-	k8s.io/streaming v0.36.3
-	modernc.org/sqlite v1.46.1
 	sigs.k8s.io/json v0.0.0-20260909141634-11ed52e25bc5
 	sigs.k8s.io/yaml v1.6.0
 )
 
+// The samples: the function endpoints/audit stores events and shows differences.
+require (
+	github.com/rogpeppe/go-internal v1.16.0
+	modernc.org/sqlite v1.46.1
+)
+
+// The tools: kubectl's plugin (flags, the connection of a port-forward) and the demo (a uid for each review).
+require (
+	github.com/google/uuid v1.6.0
+	github.com/spf13/pflag v1.0.9
+	k8s.io/streaming v0.36.3
+)
+
+// The tests only.
+require (
+	github.com/google/go-cmp v0.7.0
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3
+)
+
+// What the modules above require.
 require (
 	cloud.google.com/go/functions v1.19.3 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect

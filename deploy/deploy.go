@@ -3,8 +3,8 @@ package deploy
 
 import "embed"
 
-// Manifests are those that decide whether amp is called and what it may do, by their paths
-// in this folder.
+// Manifests are the manifests that decide whether the API server calls amp and what amp may do, by their
+// paths in this folder.
 //
 //go:embed base/mutating.yaml base/validating.yaml base/rbac.yaml self/rbac.yaml
 var Manifests embed.FS

@@ -9,13 +9,14 @@ import (
 	"strings"
 )
 
-// listKeys names, by a list's field name, what identifies an element: Kubernetes' own merge and list-map
-// keys, and the likes of them where Kubernetes treats the list as one value. Field names are unambiguous
-// within a Pod, which spares a walk along the types; a dot leads into a field of the element. A test holds
-// the table against corev1's struct tags.
+// listKeys says, by a list's field name, which fields identify an element. They are Kubernetes' own merge
+// and list-map keys. Where Kubernetes treats the list as one value, they are similar keys. A dot leads into
+// a field of the element. A field name means the same list type everywhere in a Pod, so the table needs no
+// paths. A test compares the table with corev1's struct tags.
 //
-// A library for JSON patches would not do here: they pair list elements by index, so that a container put
-// in front rewrites every field of those behind it, and their unknown fields end up in the wrong one.
+// The libraries for JSON patches cannot be used here: they pair list elements by index. With them, a
+// container that is inserted at the front rewrites every field of the containers after it, and the unknown
+// fields end up in the wrong container.
 var listKeys = map[string][]string{
 	"claims":                    {"name", "request"},
 	"conditions":                {"type"},
@@ -50,7 +51,7 @@ var listKeys = map[string][]string{
 	"volumes":                   {"name"},
 }
 
-// differ gathers the operations of a patch, in the order in which they apply.
+// differ collects the operations of a patch, in the order in which they apply.
 type differ struct{ ops []PatchOperation }
 
 func (d *differ) add(path []string, v any) {
@@ -65,8 +66,8 @@ func (d *differ) replace(path []string, v any) {
 	d.ops = append(d.ops, PatchOperation{Op: "replace", Path: Path(path...), Value: v})
 }
 
-// value turns before into after where the Pod holds raw, a value that is there. It goes down only as far as
-// raw has the shape of before; beyond that the Pod has nothing to keep.
+// value turns before into after at a path where the Pod holds raw. It descends only as far as raw has the
+// shape of before: below that the Pod holds nothing that must be kept.
 func (d *differ) value(path []string, field string, raw, before, after any) {
 	if reflect.DeepEqual(before, after) {
 		return
@@ -82,8 +83,8 @@ func (d *differ) value(path []string, field string, raw, before, after any) {
 	case []any:
 		before, ok1 := before.([]any)
 		raw, ok2 := raw.([]any)
-		// A list of plain values (args, command) is replaced as a whole: it has no fields to keep, and reads
-		// better in one piece.
+		// A list of plain values (args, command) is replaced as a whole: it has no unknown fields, and one
+		// operation is easier to read.
 		if ok1 && ok2 && len(raw) == len(before) && allObjects(raw) && allObjects(before) && allObjects(after) {
 			d.list(path, field, raw, before, after)
 			return
@@ -103,24 +104,27 @@ func (d *differ) object(path []string, raw, before, after map[string]any) {
 		switch {
 		case had && has && reflect.DeepEqual(was, is):
 		case has && !present:
-			// Also where before has it: then it was only made by decoding, like "resources": {}.
+			// Also if before has it: then decoding created it, like "resources": {}.
 			d.add(at, is)
 		case has:
-			d.value(at, k, there, was, is) // was is nil where the Pod has a null or something empty
+			d.value(at, k, there, was, is) // was is nil if the Pod has a null or an empty value
 		case present:
 			d.remove(at)
 		}
 	}
 }
 
-// list turns one list of objects into another: what has gone is removed from the end, what is new or
-// elsewhere is put behind its predecessor, and then what stayed is changed in its new place. An element
-// that changed places is moved, never removed and added again, so that it keeps its unknown fields.
+// list turns one list of objects into another:
+//
+//  1. It removes the elements that are gone, from the end.
+//  2. It adds new elements and moves others, each to the place behind its predecessor. An element that
+//     changed places is moved, not removed and added again, so that it keeps its unknown fields.
+//  3. It changes the elements that stayed, in their new places.
 func (d *differ) list(path []string, field string, raw, before, after []any) {
 	from := match(field, before, after)
 	stays := longestIncreasing(from)
 
-	// cur follows the list as it is after each operation, by indices into before; ^j stands for after[j].
+	// cur is the list as it is after each operation, as indices into before; ^j stands for after[j].
 	kept := map[int]bool{}
 	for _, i := range from {
 		kept[i] = true
@@ -170,10 +174,11 @@ func (d *differ) list(path []string, field string, raw, before, after []any) {
 	}
 }
 
-// match says for each element of after which one of before it is, -1 for none. Equal elements are the
-// same, then those with equal keys; where several would do (Kubernetes allows a variable twice), in their
-// order. In a list without a key an element that changed is told from one that was replaced by its place:
-// between two that stayed, as many as went are taken for those that came.
+// match returns for each element of after the index of the same element in before, or -1 if there is none.
+// Elements are the same if they are equal, or else if their keys are equal. If several match (Kubernetes
+// allows a variable twice), the first one that is not taken is used. In a list without a key, the place
+// decides whether an element was changed or replaced: if between two elements that stayed the same number of
+// elements is gone and new, the new ones are the old ones, changed.
 func match(field string, before, after []any) []int {
 	from := make([]int, len(after))
 	taken := make([]bool, len(before))
@@ -203,7 +208,7 @@ func match(field string, before, after []any) []int {
 			j++
 			continue
 		}
-		// after[j:end] came; the gap in before starts behind the element that after[j-1] is.
+		// after[j:end] is new. The gap in before starts after the element that is the same as after[j-1].
 		end := j
 		for end < len(after) && from[end] < 0 {
 			end++
@@ -229,7 +234,8 @@ func match(field string, before, after []any) []int {
 	return from
 }
 
-// identity spells an element's keys. A missing one counts: a toleration without key is one of its own.
+// identity returns an element's keys as one text. A missing key counts too: a toleration without a key is
+// not the same as one with a key.
 func identity(keys []string, element any) string {
 	var id string
 	for _, key := range keys {
@@ -243,8 +249,8 @@ func identity(keys []string, element any) string {
 	return id
 }
 
-// longestIncreasing returns the largest set of from's indices that keep their order, those that need not
-// be moved. Quadratic, which a Pod's lists can bear.
+// longestIncreasing returns the largest set of from's indices that keep their order. These elements need
+// not be moved. The function is quadratic; a Pod's lists are short enough.
 func longestIncreasing(from []int) map[int]bool {
 	length, previous := make([]int, len(from)), make([]int, len(from))
 	best := -1

@@ -1,15 +1,14 @@
-// Package endpoints is the contract between amp and the endpoints that decide about Pods, for whoever
-// writes one in Go. It knows nothing of Kubernetes' AdmissionReviews, webhooks or certificates: those are
-// amp's side.
+// Package endpoints is the contract between amp and the endpoints that decide about Pods, for authors of
+// endpoints in Go. It does not know AdmissionReviews, webhooks or certificates: amp handles those.
 //
-// amp sends each new Pod of a namespace to the endpoint that the Namespace names: one POST whose body is
-// exactly the Pod and whose headers, a CloudEvent in binary mode, say what the Pod does not. [Mutate] is
-// the short way to answer it: change the Pod, and the package works out the patch. [Handler] is the long
-// way: answer with [Patch], [Refuse] or [Warn]. Both are a http.HandlerFunc, so an endpoint runs under
-// net/http, under functions-framework-go (functions.HTTP) or under Knative alike. functions.Typed is not
-// for endpoints: it treats the answer as a format string.
+// amp sends each new Pod of a namespace to the endpoint that the Namespace names. It sends one POST. The
+// body is exactly the Pod. The headers are those of a CloudEvent in binary mode and say what the Pod does
+// not say. [Mutate] is the short way to answer: the function changes the Pod, and the package works out the
+// patch. [Handler] is the long way: the function answers with [Patch], [Refuse] or [Warn]. Both return a
+// http.HandlerFunc, so an endpoint runs under net/http, functions-framework-go (functions.HTTP) or Knative.
+// Do not use functions.Typed: it treats the answer as a format string.
 //
-// An endpoint should answer within about a second, change nothing in a Pod that it has already changed,
-// and, where [Review.DryRun] is set, leave no trace outside its answer: amp has promised that to
-// Kubernetes.
+// An endpoint should answer within about a second. It should change nothing in a Pod that it has already
+// changed. If [Review.DryRun] is set, it must not have any effect other than its answer: amp has promised
+// that to Kubernetes.
 package endpoints

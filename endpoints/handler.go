@@ -13,19 +13,21 @@ import (
 	"unicode"
 )
 
-// maxBytes bounds a request's body. No Pod is larger than the AdmissionReview it comes in, which amp, like
-// controller-runtime, cuts at 7 MiB: twice the API server's own 3 MiB for an object, since an update holds
-// the old one too, and some room for the envelope.
+// maxBytes bounds a request's body. A Pod is smaller than its AdmissionReview. amp, like controller-runtime,
+// accepts reviews of up to 7 MiB: twice the API server's own limit of 3 MiB for an object (an update holds
+// the old object too) and some room for the envelope.
 const maxBytes = 7 << 20
 
-// maxMessage bounds the text of an error answer, in runes. amp shows 120; a person with curl may read on.
+// maxMessage bounds the text of an error answer, in runes. amp shows 120; a person with curl sees all.
 const maxMessage = 500
 
-// Handler makes an endpoint of a function that answers reviews. It may be called by many at once.
+// Handler makes an endpoint of a function that answers reviews. The function must be safe for concurrent
+// calls.
 //
-// An error means that the function could not decide; then the namespace's failure policy does. Its text is
-// shown to whoever creates the Pod, so it must hold no secret and no value of the Pod. To decide against a
-// Pod is no error but the answer [Refuse], or a [*Refusal] where an error is at hand.
+// An error means that the function could not decide. Then the namespace's failure policy decides. amp shows
+// the text of the error to the Pod's creator, so it must not hold a secret or a value of the Pod. A decision
+// against a Pod is not an error: answer with [Refuse], or return a [*Refusal] where only an error can be
+// returned.
 //
 //	function returns         mutating        validating
 //	no operations            []              {"allowed":true}
@@ -48,17 +50,17 @@ func Handler(answer func(ctx context.Context, review *Review) (Answer, error)) h
 			return
 		}
 		w.Header().Set("Content-Type", "application/json")
-		// An error here is a caller that has gone; there is nobody left to tell.
+		// An error here means that the caller has closed the connection.
 		_, _ = w.Write(body)
 	}
 }
 
-// process reads a request, asks the author's function and returns the body of the answer.
+// process reads a request, calls the author's function and returns the body of the answer.
 func process(w http.ResponseWriter, r *http.Request, answer func(context.Context, *Review) (Answer, error)) (body []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
-				panic(p) // net/http's own way to hang up
+				panic(p) // net/http closes the connection on this panic
 			}
 			logPanic(r.Context(), p)
 			err = errors.New("answering the review: the endpoint panicked, its log says where")
@@ -86,8 +88,8 @@ func process(w http.ResponseWriter, r *http.Request, answer func(context.Context
 	return a.Warn(review.warnings...).encode(review.Operation)
 }
 
-// logPanic says where a panic came from, and of the panic's own words only the runtime's (an index, a nil
-// map): others may quote the Pod.
+// logPanic logs where a panic came from. It logs the text of a panic only if it is the runtime's (an index,
+// a nil map): any other text may quote the Pod.
 func logPanic(ctx context.Context, p any) {
 	what := fmt.Sprintf("%T", p)
 	if e, ok := p.(runtime.Error); ok {
@@ -96,7 +98,8 @@ func logPanic(ctx context.Context, p any) {
 	slog.ErrorContext(ctx, "endpoint panicked", "panic", what, "stack", string(debug.Stack()))
 }
 
-// oneLine is the first line of s that says anything, without what a terminal would obey, and bounded.
+// oneLine returns the first line of s that is not blank, cut at maxMessage, with spaces in the place of
+// control characters.
 func oneLine(s string) string {
 	for line := range strings.Lines(s) {
 		line = strings.TrimSpace(strings.Map(func(r rune) rune {

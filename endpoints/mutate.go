@@ -11,16 +11,16 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// Mutate makes an endpoint of a function that changes a Pod. The package works out the patch from what
-// the function changed and from nothing else: a field that this package's Kubernetes API does not know
-// keeps its value and its place, also inside a container that has moved in its list.
+// Mutate makes an endpoint of a function that changes a Pod. The patch holds only what the function changed.
+// A field that this package's Kubernetes API does not know keeps its value and its place, also inside a
+// container that has moved in its list.
 //
-// The Pod's Labels, Annotations and NodeSelector are never nil, so that they can be assigned to. The
-// function may refuse by returning a [*Refusal], warn with [Review.Warn], and fail with any other error;
-// then, and when validating, what it did to the Pod is dropped.
+// The Pod's Labels, Annotations and NodeSelector are never nil, so the function can assign to them. The
+// function refuses the Pod by returning a [*Refusal], warns with [Review.Warn], and fails with any other
+// error. If it returns an error, and in the validate phase, its changes to the Pod are dropped.
 //
-// What belongs to a list element is kept by the key that Kubernetes merges that list by (a container's
-// name, a mount's mountPath). A changed key is another element.
+// Elements of a list are recognized by the key that Kubernetes merges that list by (a container's name, a
+// mount's mountPath). If the function changes the key, it makes another element.
 func Mutate(change func(ctx context.Context, review *Review, pod *corev1.Pod) error) http.HandlerFunc {
 	return Handler(func(ctx context.Context, review *Review) (Answer, error) {
 		pod, err := review.Decode()
@@ -31,7 +31,7 @@ func Mutate(change func(ctx context.Context, review *Review, pod *corev1.Pod) er
 		if err != nil {
 			return Answer{}, fmt.Errorf("encoding the Pod: %w", err)
 		}
-		// Empty, they are encoded like nil ones: this changes nothing.
+		// An empty map is encoded like a nil map, so this does not change the patch.
 		for _, m := range []*map[string]string{&pod.Labels, &pod.Annotations, &pod.Spec.NodeSelector} {
 			if *m == nil {
 				*m = map[string]string{}
@@ -52,9 +52,9 @@ func Mutate(change func(ctx context.Context, review *Review, pod *corev1.Pod) er
 	})
 }
 
-// diff returns the patch that does to raw what turned before into after. The latter two are raw as one
-// Kubernetes API decodes and encodes it, so whatever that does to a Pod, fields it drops and those it adds
-// (creationTimestamp, resources: {}), is in both and hence in no patch.
+// diff returns the patch that makes the change from before to after in raw. Both before and after were
+// decoded and encoded by the same Kubernetes API. That drops fields and adds fields (creationTimestamp,
+// resources: {}) in both of them, so such fields are not in the patch.
 func diff(raw, before, after []byte) ([]PatchOperation, error) {
 	if bytes.Equal(before, after) {
 		return nil, nil
@@ -62,7 +62,7 @@ func diff(raw, before, after []byte) ([]PatchOperation, error) {
 	var trees [3]any
 	for i, b := range [][]byte{raw, before, after} {
 		if err := kjson.UnmarshalCaseSensitivePreserveInts(b, &trees[i]); err != nil {
-			return nil, fmt.Errorf("comparing the Pod with its changed self: %w", err)
+			return nil, fmt.Errorf("comparing the Pod with the changed Pod: %w", err)
 		}
 	}
 	var d differ

@@ -14,24 +14,24 @@ import (
 type PatchOperation struct {
 	// Op is add, remove, replace, move, copy or test.
 	Op string
-	// Path is a JSON pointer into the Pod; [Path] makes one, escapes included.
+	// Path is a JSON pointer into the Pod. [Path] makes one and escapes its segments.
 	Path string
 	// From is the JSON pointer that move and copy take the value from.
 	From string
-	// Value is what add, replace and test send, nil as null. The other operations send none.
+	// Value is sent by add, replace and test; nil is sent as null. The other operations do not send it.
 	Value any
 }
 
-// Path joins the names and indices on the way to a field into a JSON pointer:
+// Path joins field names and indices into a JSON pointer:
 //
 //	Path("metadata", "annotations", "example.com/team") == "/metadata/annotations/example.com~1team"
 func Path(segments ...string) string {
 	return jsonpointer.Format(segments...)
 }
 
-// MarshalJSON writes the members that the operation has and no others. By struct tags alone it could not
-// be done: omitempty would drop a value of "", 0 or false, which amp then rightly calls an add without a
-// value, and without omitempty a remove would carry a null.
+// MarshalJSON writes only the members that the operation has. Struct tags cannot do this: with omitempty,
+// a value of "", 0 or false would be dropped, and amp refuses an add without a value; without omitempty, a
+// remove would have a value of null.
 func (o PatchOperation) MarshalJSON() ([]byte, error) {
 	switch o.Op {
 	case "remove":
@@ -74,8 +74,8 @@ func (o *PatchOperation) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// encode is json.Marshal without the escaping of <, > and &, which is for HTML: a person with curl reads
-// the answer too.
+// encode is json.Marshal without the escaping of <, > and & for HTML, so that a person with curl can read
+// the answer.
 func encode(v any) ([]byte, error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)

@@ -17,61 +17,65 @@ import (
 // EventType is the CloudEvents type of the request that amp sends to an endpoint.
 const EventType = "com.txn2.amp.pod.review.v1"
 
-// Operation says what amp asks an endpoint for.
+// Operation is the phase of a review: mutate or validate. The CloudEvents attribute that carries it is
+// called "operation".
 type Operation string
 
-// The operations, as the CloudEvents attribute "operation" spells them.
+// The phases.
 const (
-	// Mutating asks for a patch. A refusal is an answer too.
+	// Mutating asks for a patch. The endpoint may also refuse the Pod.
 	Mutating Operation = "mutate"
-	// Validating asks whether the Pod may be created, as it stands after every mutation. A patch would
-	// come too late, and is left out of the answer.
+	// Validating asks whether the Pod may be created. The Pod is as it is after every mutation. It can no
+	// longer be patched, so the answer never holds a patch.
 	Validating Operation = "validate"
 )
 
-// Review is one Pod that amp asks about. Without amp's headers, as when a person sends a Pod with curl, it
-// is a mutating review, no dry run, with namespace and name from the Pod and the rest empty.
+// Review is one Pod that amp asks about. A request without amp's headers, for example from curl, is a
+// mutating review and not a dry run. Its namespace and name are those in the Pod. The other fields are empty.
 type Review struct {
-	// UID is the review's own, not the Pod's. Kubernetes may ask about one Pod more than once, each time
+	// UID is the review's uid, not the Pod's. Kubernetes may ask about one Pod more than once, each time
 	// with another UID.
 	UID string
-	// Step is this endpoint's place in the namespace's chain, from 1; 0 where nobody said.
-	Step      int
+	// Step is this endpoint's place in the namespace's chain, from 1; 0 if the request does not say.
+	Step int
+	// Operation is the phase: Mutating or Validating.
 	Operation Operation
-	// DryRun forbids the endpoint any side effect: no row written, no ticket opened. The answer is the
-	// same as otherwise.
+	// DryRun forbids any side effect of the endpoint: it must not write a row or open a ticket. The answer
+	// is the same as for a real review.
 	DryRun bool
 
-	// Namespace is the one the Pod will be created in; the Pod itself need not say.
+	// Namespace is the namespace that the Pod will be created in. The Pod itself may leave it out.
 	Namespace string
-	// Name is the Pod's name or, where Kubernetes has yet to make it, its generateName.
+	// Name is the Pod's name, or its generateName if Kubernetes has not made the name yet.
 	Name string
-	// User is who creates the Pod, as Kubernetes spells it: for a Deployment's Pods that is a controller.
+	// User is the username of the Pod's creator, as Kubernetes spells it. A Deployment's Pods are created by
+	// a controller.
 	User string
 	// AuthType is the kind of User, by CloudEvents' Auth Context extension: user, service_account, system, …
 	AuthType string
-	// Time is when amp asked.
+	// Time is when amp asked; zero if the request does not say.
 	Time time.Time
-	// TraceParent and TraceState are the W3C trace context, to be passed on by endpoints that call others.
+	// TraceParent and TraceState are the W3C trace context. An endpoint that calls other services passes
+	// them on.
 	TraceParent, TraceState string
 
-	// Pod is byte for byte what Kubernetes sent, fields that this package's API does not know included.
+	// Pod is byte for byte what Kubernetes sent. It may hold fields that this package's API does not know.
 	Pod json.RawMessage
 
 	warnings []string
 }
 
-// Warn adds warnings to whatever the answer will be; whoever creates the Pod sees them. It is for use
-// inside [Mutate], where there is no answer yet to call [Answer.Warn] on.
+// Warn adds warnings to the answer, for the Pod's creator. Use it inside [Mutate], where there is no [Answer]
+// yet.
 func (r *Review) Warn(warnings ...string) { r.warnings = append(r.warnings, warnings...) }
 
-// Decode returns the Pod by the Kubernetes API that this package is built with. It is for reading: to
-// change a Pod, use [Mutate] or answer with a [Patch], since a Pod that is decoded and encoded again has
-// lost the fields this API does not know.
+// Decode returns the Pod by the Kubernetes API that this package is built with. Use it for reading. To
+// change a Pod, use [Mutate] or answer with a [Patch]: if a Pod is decoded and encoded again, the fields
+// that this API does not know are lost.
 func (r *Review) Decode() (*corev1.Pod, error) {
 	pod := new(corev1.Pod)
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(r.Pod, pod); err != nil {
-		// The decoder's own words may quote the Pod, which must not reach a log.
+		// The decoder's own text may quote the Pod, and the Pod's values must not reach a log.
 		what := "it does not fit the Kubernetes API that this endpoint knows"
 		if e := (*json.UnmarshalTypeError)(nil); errors.As(err, &e) && e.Field != "" {
 			what = fmt.Sprintf("%s is not a %s", e.Field, e.Type)
@@ -81,7 +85,7 @@ func (r *Review) Decode() (*corev1.Pod, error) {
 	return pod, nil
 }
 
-// badRequest is a request that is not a review, for the caller's eyes.
+// badRequest is the error for a request that is not a review. The caller sees its message.
 type badRequest struct {
 	status  int
 	message string
@@ -126,7 +130,7 @@ func readReview(h http.Header, body []byte) (*Review, error) {
 	if r.Name == "" {
 		r.Name = pod.Metadata.GenerateName
 	}
-	// The id is <uid>/<step>; one that somebody made up by hand is taken whole.
+	// The id is <uid>/<step>. An id of another form is taken as a whole.
 	id := Attribute(h, "id")
 	r.UID = id
 	if uid, step, ok := cutLast(id, "/"); ok {
@@ -140,14 +144,14 @@ func readReview(h http.Header, body []byte) (*Review, error) {
 	if ns := Attribute(h, "namespace"); ns != "" {
 		r.Namespace = ns
 	}
-	switch op := Operation(Attribute(h, "operation")); op {
+	switch phase := Operation(Attribute(h, "operation")); phase {
 	case "":
 	case Mutating, Validating:
-		r.Operation = op
+		r.Operation = phase
 	default:
 		return bad(http.StatusBadRequest, "reading the header ce-operation: want mutate or validate")
 	}
-	// To take an unknown value for false would risk the side effect that a dry run forbids.
+	// If an unknown value counted as false, the endpoint could have a side effect in a dry run.
 	switch Attribute(h, "dryrun") {
 	case "", "false":
 	case "true":
@@ -165,7 +169,7 @@ func readReview(h http.Header, body []byte) (*Review, error) {
 	return r, nil
 }
 
-// isObject tells an object from null, which decodes into a struct as well.
+// isObject reports whether body is an object: null, too, decodes into a struct without an error.
 func isObject(body []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n"), []byte("{"))
 }
@@ -177,10 +181,10 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s, "", false
 }
 
-// Attribute returns a CloudEvents attribute of a request in binary mode, empty if it is not there. It reads the
-// header as the HTTP binding (3.1.3.2) says: double quotes, which older versions of it allowed, are taken off,
-// then one round of percent-decoding. A percent sign that starts no escape stands for itself: some SDKs (sdk-go
-// among them) send attributes as they are.
+// Attribute returns a CloudEvents attribute of a request in binary mode, "" if the request does not have it.
+// It reads the header as the HTTP binding (3.1.3.2) says: it removes double quotes, which older versions of
+// the binding allowed, and percent-decodes once. A percent sign that does not start an escape stays: some
+// SDKs (for example sdk-go) do not encode attributes.
 func Attribute(h http.Header, name string) string {
 	v := h.Get("ce-" + name)
 	if len(v) >= 2 && v[0] == '"' && v[len(v)-1] == '"' {

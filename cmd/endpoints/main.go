@@ -24,8 +24,8 @@ import (
 	"github.com/txn2/amp/endpoints/require"
 )
 
-// samples are the functions by their FUNCTION_TARGET. Their packages have registered them with the
-// functions framework too, under the same names, for hosts that bring a main of their own.
+// samples are the functions by their FUNCTION_TARGET. Their packages also register them with the functions
+// framework, under the same names, for hosts that have a main of their own.
 var samples = map[string]http.HandlerFunc{
 	"audit":      audit.Handler,
 	"example":    example.Handler,
@@ -34,31 +34,31 @@ var samples = map[string]http.HandlerFunc{
 }
 
 const usage = `Command endpoints hosts amp's sample endpoints and the auditor's function. It takes no
-arguments; the environment says:
+arguments. It reads these environment variables:
 
 FUNCTION_TARGET          audit, example, jupyterhub or require: that function, at every path.
                          Unset: all of them, each at its name and below it (/example, /audit/).
 PORT                     port to serve plain HTTP on (default 8080)
 AMP_EXAMPLE_IMAGE        image of the example's init containers, any with a shell
                          (default docker.io/library/busybox:1.37)
-AMP_JUPYTERHUB_PROFILES  file that says which user gets what (default: a built-in sample)
+AMP_JUPYTERHUB_PROFILES  file with what each user gets (default: a built-in sample)
 AMP_REQUIRE_REGISTRIES   registries that images may come from, separated by spaces or commas
                          (default docker.io/library quay.io/jupyter registry.k8s.io)
 AMP_AUDIT_DB             SQLite database of audit (default: in memory, 256 MiB at most)
 AMP_AUDIT_RETENTION      how long audit keeps events (default 720h)
 AMP_AUDIT_READ_TOKEN_FILE, AMP_AUDIT_WRITE_TOKEN_FILE
-                         files with the bearer tokens that reading from audit and posting to it
-                         take (default: none is needed)
+                         files with the bearer tokens for reading from audit and for posting to it
+                         (default: no token is needed)
 
-GET /healthz answers 200. On SIGTERM, requests in flight are finished.
+GET /healthz answers 200. On SIGTERM, the program answers the requests in flight and ends.
 `
 
-// How long the host goes on for.
+// How long the program runs on after SIGTERM.
 const (
-	// lull is how long new requests are still taken after SIGTERM: it takes kube-proxy about as long to
-	// learn that this Pod no longer serves.
+	// lull is how long it still accepts new requests. It takes kube-proxy about as long to stop sending
+	// requests to this Pod.
 	lull = 2 * time.Second
-	// patience is how long requests in flight then have. amp waits 1.5 s for an endpoint.
+	// patience is how long it then waits for the requests in flight. amp waits 1.5 s for an endpoint.
 	patience = 10 * time.Second
 )
 
@@ -76,7 +76,7 @@ func run(args []string, getenv func(string) string, stdout io.Writer) error {
 			_, err := io.WriteString(stdout, usage)
 			return err
 		}
-		return fmt.Errorf("reading arguments: there are none, not %q: see --help", args[0])
+		return fmt.Errorf("reading arguments: unexpected %q: the program takes none, see --help", args[0])
 	}
 	handler, err := host(getenv("FUNCTION_TARGET"))
 	if err != nil {
@@ -91,15 +91,15 @@ func run(args []string, getenv func(string) string, stdout io.Writer) error {
 		return fmt.Errorf("listening on PORT %q: %w", port, err)
 	}
 	slog.Info("serving", "address", listener.Addr().String(), "target", getenv("FUNCTION_TARGET"))
-	// Who presses ^C is not a cluster and need not wait.
+	// ^C comes from a person and not from a cluster, so the program does not wait for the lull.
 	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	context.AfterFunc(interrupted, stop) // and a second time means it
+	context.AfterFunc(interrupted, stop) // a second ^C ends the program at once
 	terminated, stop := signal.NotifyContext(interrupted, syscall.SIGTERM)
 	defer stop()
 	return serve(terminated, interrupted, listener, handler)
 }
 
-// host returns what serves one function, or all of them.
+// host returns the handler for one function, or for all of them if target is empty.
 func host(target string) (http.Handler, error) {
 	names := slices.Sorted(maps.Keys(samples))
 	mux := http.NewServeMux()
@@ -116,17 +116,17 @@ func host(target string) (http.Handler, error) {
 	}
 	fn, ok := samples[target]
 	if !ok {
-		return nil, fmt.Errorf("reading FUNCTION_TARGET: there is no function %q: want %s, or unset it for all", target, strings.Join(names, ", "))
+		return nil, fmt.Errorf("reading FUNCTION_TARGET: there is no function %q: want %s; or unset it to serve all", target, strings.Join(names, ", "))
 	}
 	mux.Handle("/", fn)
 	return mux, nil
 }
 
-// serve answers until terminated is done, takes no new connections after a lull, which interrupted cuts
-// short, and returns when the requests in flight are answered.
+// serve answers requests until terminated is done. Then it accepts new ones for the lull, which interrupted
+// cuts short, and returns when the requests in flight are answered.
 //
-// The framework's own Start would serve the same functions, but has neither timeouts nor an end: a SIGTERM
-// cuts off whatever is in flight, and each cut review is a failed mutation.
+// The framework's own Start could serve the same functions, but it has no timeouts and does not drain: a
+// SIGTERM breaks off the requests in flight, and each of them is a failed mutation.
 func serve(terminated, interrupted context.Context, listener net.Listener, handler http.Handler) error {
 	var draining atomic.Bool
 	server := &http.Server{

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// Started with AMP_TEST_MAIN the test binary is the command itself.
+// With AMP_TEST_MAIN set, the test binary runs the command itself.
 func TestMain(m *testing.M) {
 	if os.Getenv("AMP_TEST_MAIN") != "" {
 		main()
@@ -62,7 +62,7 @@ func TestHost(t *testing.T) {
 			}
 		})
 	}
-	want := `reading FUNCTION_TARGET: there is no function "exmaple": want audit, example, jupyterhub, require, or unset it for all`
+	want := `reading FUNCTION_TARGET: there is no function "exmaple": want audit, example, jupyterhub, require; or unset it to serve all`
 	if _, err := host("exmaple"); err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
 	}
@@ -74,7 +74,7 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"an argument":         {[]string{"example"}, nil, `reading arguments: there are none, not "example": see --help`},
+		"an argument":         {[]string{"example"}, nil, `reading arguments: unexpected "example": the program takes none, see --help`},
 		"an unknown function": {nil, map[string]string{"FUNCTION_TARGET": "x"}, `reading FUNCTION_TARGET: there is no function "x"`},
 		"a bad port":          {nil, map[string]string{"PORT": "http!"}, `listening on PORT "http!"`},
 	} {
@@ -99,7 +99,7 @@ func TestHelpNamesEveryFunction(t *testing.T) {
 	}
 }
 
-// In the bubble time passes at once, so the lull costs nothing and is still seen to be kept.
+// In the synctest bubble the lull takes no real time.
 func TestServeFinishesWhatIsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		listener := newPipes()
@@ -179,7 +179,7 @@ func errText(err error) string {
 	return ""
 }
 
-// pipes is a listener in memory: the network is outside the bubble.
+// pipes is a listener in memory, because synctest does not control the network.
 type pipes struct {
 	conns  chan net.Conn
 	closed chan struct{}
@@ -211,11 +211,12 @@ func (p *pipes) Accept() (net.Conn, error) {
 func (p *pipes) Close() error   { close(p.closed); return nil }
 func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// The contract of a container under Knative: plain HTTP on PORT, JSON lines and nothing else in the log, and
-// at SIGTERM what is in flight is answered before the program ends.
+// TestTheProgramServesUntilItIsTold checks the contract of a container under Knative: plain HTTP on PORT,
+// only JSON lines in the log, and on SIGTERM the request in flight is answered before the program ends.
 func TestTheProgramServesUntilItIsTold(t *testing.T) {
 	for _, target := range []string{"example", "audit"} {
 		t.Run(target, func(t *testing.T) {
+			t.Parallel() // each waits for a real lull
 			patience, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(patience, os.Args[0])
@@ -236,7 +237,7 @@ func TestTheProgramServesUntilItIsTold(t *testing.T) {
 					return l, false
 				}
 				if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
-					t.Fatalf("a log line that is no JSON: %q", lines.Bytes())
+					t.Fatalf("a log line is not JSON: %q", lines.Bytes())
 				}
 				return l, true
 			}
@@ -260,7 +261,7 @@ func TestTheProgramServesUntilItIsTold(t *testing.T) {
 				t.Fatalf("the probe: %v, %v", resp, err)
 			}
 
-			// The answer 100 is sent when the function reads the body: from then on its request is in flight.
+			// The server answers 100 when the function reads the body. From then on the request is in flight.
 			conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 			if err != nil {
 				t.Fatal(err)
@@ -297,7 +298,7 @@ func TestTheProgramServesUntilItIsTold(t *testing.T) {
 	}
 }
 
-// requests are what each function is asked, and what it answers.
+// requests holds a request for each function and the answer that is expected.
 var requests = map[string]struct {
 	header, body string
 	status       int

@@ -1,13 +1,13 @@
-// Package events holds the data of the CloudEvents that amp emits: one for each review that reached a
-// decision in an opted-in namespace with an endpoint. It is a leaf, for auditors: it neither sends nor
-// receives anything, and imports nothing of amp.
+// Package events holds the data types of the CloudEvents that amp emits, for auditors. amp emits one event
+// for each review that reached a decision in an opted-in namespace with an endpoint. The package does not
+// send or receive anything, and it imports nothing of amp.
 //
-// An event says what amp answered, which is not what the API server stored: quota or another webhook may
-// still have refused the Pod.
+// An event says what amp answered. It does not say that the Pod was stored: quota or another webhook may
+// still have rejected it.
 //
-// Events may come twice and in any order: those with the same source and id are the same. A verdict that
-// supersedes one already sent has an id that ends in /final. Later releases may add fields, so that a reader
-// ignores what it does not know; [Schema] is of this release and does not.
+// Events may come twice and in any order. Events with the same source and id are the same event. A verdict
+// that supersedes one already sent has an id that ends in /final. Later releases may add fields, so a reader
+// must ignore fields that it does not know. [Schema] is for this release and does not allow other fields.
 package events
 
 import (
@@ -15,15 +15,15 @@ import (
 	"encoding/json"
 )
 
-// The types of the events. They change only when the data changes so that a reader breaks.
+// The types of the events. A type gets a new version only if the data changes in a way that breaks readers.
 const (
 	Mutated    = "com.txn2.amp.pod.mutated.v1"    // a patch was answered
 	Unchanged  = "com.txn2.amp.pod.unchanged.v1"  // the endpoints wanted no change
-	Shadowed   = "com.txn2.amp.pod.shadowed.v1"   // shadow mode: what would have been
+	Shadowed   = "com.txn2.amp.pod.shadowed.v1"   // shadow mode: what would have happened
 	Denied     = "com.txn2.amp.pod.denied.v1"     // an endpoint denied the Pod: a policy decision, not a failure
 	Rejected   = "com.txn2.amp.pod.rejected.v1"   // something failed, under Fail
-	FailedOpen = "com.txn2.amp.pod.failedopen.v1" // failed under Ignore: admitted unmutated
-	Validated  = "com.txn2.amp.pod.validated.v1"  // /validate let it pass
+	FailedOpen = "com.txn2.amp.pod.failedopen.v1" // something failed, under Ignore: the Pod was admitted unmutated
+	Validated  = "com.txn2.amp.pod.validated.v1"  // /validate let the Pod pass
 )
 
 // Types lists every type.
@@ -57,65 +57,66 @@ func TypeOf(outcome string) (eventType string, ok bool) {
 	return "", false
 }
 
-// Schema is the JSON Schema (draft 2020-12) of [Data]. It says which parts go with which level, operation
-// and outcome, and allows no others.
+// Schema is the JSON Schema (draft 2020-12) of [Data]. It says which fields belong to which level, operation
+// and outcome, and does not allow others.
 //
 //go:embed schema.json
 var Schema []byte
 
-// SchemaURL is the schema's $id and the events' attribute dataschema. It is a name: nothing is served there.
+// SchemaURL is the schema's $id and the events' attribute dataschema. It is only a name; the schema cannot
+// be downloaded there.
 const SchemaURL = "https://amp.txn2.com/schemas/events.v1.json"
 
-// Redacted stands for a value that the level Patch does not show.
+// Redacted replaces a value that the level Patch does not show.
 const Redacted = "[redacted]"
 
-// Annotation on a Pod that amp mutated: the id of the event that records it.
+// Annotation is the annotation that amp sets on a Pod that it mutated: the id of the event that records it.
 const Annotation = "amp.txn2.com/event"
 
-// Level says how much an event tells. Each level holds what the one before holds.
+// Level says how much an event holds. Each level also holds what the level before it holds.
 type Level string
 
 // The levels.
 const (
 	LevelNone     Level = "None"     // no event
 	LevelMetadata Level = "Metadata" // who, where, which endpoints, how it ended
-	LevelPatch    Level = "Patch"    // each operation, values by an allow-list
-	LevelFull     Level = "Full"     // the Pod as it came, and the operations in clear
+	LevelPatch    Level = "Patch"    // each op of the patch, its values by an allow-list
+	LevelFull     Level = "Full"     // the Pod as amp received it, and the ops without redaction
 )
 
 // Data is the data of every event, as JSON.
 type Data struct {
-	UID       string      `json:"uid"`   // of the review; the event's id, but for a verdict that supersedes another
-	Level     Level       `json:"level"` // how much of the rest is there; never None
+	UID       string      `json:"uid"`   // of the review; the event's id, except if the verdict supersedes another
+	Level     Level       `json:"level"` // how much of the rest is set; never None
 	Namespace string      `json:"namespace"`
 	Pod       Pod         `json:"pod"`
 	Owner     *Controller `json:"controller,omitempty"` // the Pod's controlling ownerReference
-	User      string      `json:"user"`                 // who created the Pod, as Kubernetes spells it
+	User      string      `json:"user"`                 // the username of the Pod's creator
 
-	Operation     string     `json:"operation"`          // mutate or validate
+	Operation     string     `json:"operation"`          // the phase: mutate or validate
 	Outcome       string     `json:"outcome"`            // mutated, unchanged, shadowed, denied, rejected, failedopen or validated
-	Message       string     `json:"message,omitempty"`  // why it was denied or failed, one line; under shadow: would have been
-	Warnings      []string   `json:"warnings,omitempty"` // amp's own about the review as a whole; an endpoint's are at the endpoint
+	Message       string     `json:"message,omitempty"`  // why it was denied or failed, one line; in shadow mode: why it would have been
+	Warnings      []string   `json:"warnings,omitempty"` // amp's own about the whole review; those of an endpoint are in Endpoints
 	FailurePolicy string     `json:"failurePolicy"`      // Fail or Ignore
 	Endpoints     []Endpoint `json:"endpoints"`          // in the order of their calls; empty if none was called
-	DurationMS    float64    `json:"durationMs"`         // of the whole review, endpoints included
+	DurationMS    float64    `json:"durationMs"`         // milliseconds for the whole review, including the endpoints
 
-	// Mutation is the id of the mutation's event as the Pod's stamp says, for Validated. Anyone can write
-	// the stamp: join it to a Mutated event of the same namespace and name prefix only.
+	// Mutation is set for Validated: the id of the mutation's event, by the Pod's stamp. Any user can write
+	// the stamp, so join it only to a Mutated event of the same namespace and name prefix.
 	Mutation string `json:"mutation,omitempty"`
 
-	// Patch is what was answered or, for Shadowed, would have been. From LevelPatch on.
+	// Patch is the patch that amp answered, or, for Shadowed, would have answered. LevelPatch and LevelFull.
 	Patch []Op `json:"patch,omitempty"`
-	// Object is the Pod as it came. LevelFull only.
+	// Object is the Pod as amp received it. LevelFull only.
 	Object json.RawMessage `json:"object,omitempty"`
 }
 
-// Pod names the Pod. The API server makes the name of many Pods (a Deployment's, a Job's) of generateName,
-// and only after their mutation: then there is no name yet.
+// Pod names the Pod. The API server makes the names of many Pods (for example a Deployment's) from
+// generateName, after their mutation. Before that there is no name.
 type Pod struct {
 	Name         string `json:"name,omitempty"`
 	GenerateName string `json:"generateName,omitempty"`
-	UID          string `json:"uid,omitempty"` // for Validated: before, the Pod has none
+	UID          string `json:"uid,omitempty"` // for Validated; during the mutation the Pod has no uid yet
 }
 
 // Controller is the ownerReference of a Pod's controller.
@@ -129,20 +130,20 @@ type Controller struct {
 // Endpoint is one call of a chain.
 type Endpoint struct {
 	URL        string   `json:"url"`              // without userinfo, query and fragment
-	Status     int      `json:"status,omitempty"` // of HTTP; absent where no answer came
+	Status     int      `json:"status,omitempty"` // of HTTP; absent if there was no answer
 	DurationMS float64  `json:"durationMs"`
-	Ops        int      `json:"ops"`                // operations of its patch, those that make missing parents included
+	Ops        int      `json:"ops"`                // ops of its patch, including those that amp adds to create missing parents
 	Error      string   `json:"error,omitempty"`    // why the call failed, one line
-	Warnings   []string `json:"warnings,omitempty"` // for the user: the endpoint's, and amp's about its patch ("amp: …")
+	Warnings   []string `json:"warnings,omitempty"` // for the user: the endpoint's own, and amp's about its patch ("amp: …")
 }
 
 // Op is one operation of a JSON patch (RFC 6902).
 type Op struct {
-	Step int    `json:"step"` // the endpoint it came from, counted from 1; 0: amp itself
+	Step int    `json:"step"` // the endpoint that it came from, counted from 1; 0 is amp itself
 	Op   string `json:"op"`
 	Path string `json:"path"`
 	From string `json:"from,omitempty"` // of move and copy
-	// Value is that of add, replace and test; at LevelPatch with Redacted in the place of what is not shown.
-	// It may be null.
+	// Value is the value of add, replace and test. At LevelPatch, Redacted replaces the parts that are not
+	// shown. It may be null.
 	Value json.RawMessage `json:"value,omitempty"`
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/txn2/amp/endpoints/events"
-	"github.com/txn2/amp/endpoints/events/eventstest"
+	"github.com/txn2/amp/internal/eventstest"
 )
 
 type object = map[string]any
@@ -44,7 +44,7 @@ func TestTypesAndOutcomes(t *testing.T) {
 	}
 }
 
-// TestSchemaAndTypesSayTheSame holds every field of the Go types against the schema, and back.
+// TestSchemaAndTypesSayTheSame compares every field of the Go types with the schema, and the reverse.
 func TestSchemaAndTypesSayTheSame(t *testing.T) {
 	s := schema(t)
 	if s["$id"] != events.SchemaURL {
@@ -55,7 +55,7 @@ func TestSchemaAndTypesSayTheSame(t *testing.T) {
 	same(t, s, defs, seen, reflect.TypeFor[events.Data](), "Data")
 	for name := range defs {
 		if !seen[name] {
-			t.Errorf("$defs/%s is that of no type", name)
+			t.Errorf("$defs/%s does not belong to a type", name)
 		}
 	}
 
@@ -108,7 +108,7 @@ func same(t *testing.T, s, defs object, seen map[string]bool, typ reflect.Type, 
 		}
 	case reflect.Struct:
 		if s["additionalProperties"] != false {
-			t.Errorf("%s allows what it does not know", at)
+			t.Errorf("%s allows unknown properties", at)
 		}
 		required, _ := s["required"].([]any)
 		var names []string
@@ -117,7 +117,7 @@ func same(t *testing.T, s, defs object, seen map[string]bool, typ reflect.Type, 
 			names = append(names, name)
 			member, ok := s["properties"].(object)[name].(object)
 			if !ok {
-				t.Errorf("the schema knows no %s.%s", at, name)
+				t.Errorf("the schema does not have %s.%s", at, name)
 				continue
 			}
 			if slices.Contains(required, any(name)) == (options == "omitempty") {
@@ -127,13 +127,13 @@ func same(t *testing.T, s, defs object, seen map[string]bool, typ reflect.Type, 
 		}
 		for name := range s["properties"].(object) {
 			if !slices.Contains(names, name) {
-				t.Errorf("no field of %s is %s", at, name)
+				t.Errorf("%s has no field %s", at, name)
 			}
 		}
 	}
 }
 
-// full is the data of a mutation that tells all there is.
+// full is the data of a mutation with every field that it may have.
 const full = `{
 	"uid": "6dd84eb1", "level": "Full", "namespace": "jhub", "user": "hub", "operation": "mutate", "outcome": "mutated",
 	"pod": {"name": "jupyter-alice", "generateName": "jupyter-"},
@@ -154,7 +154,7 @@ func TestSchema(t *testing.T) {
 		want bool
 		edit func(object)
 	}{
-		"all there is":                         {good, func(d object) {}},
+		"every field":                          {good, func(d object) {}},
 		"a typo":                               {bad, func(d object) { d["usr"] = "x" }},
 		"a typo in the Pod":                    {bad, func(d object) { d["pod"].(object)["nmae"] = "x" }},
 		"a typo in an endpoint":                {bad, func(d object) { first(d, "endpoints")["Url"] = "x" }},
@@ -176,7 +176,7 @@ func TestSchema(t *testing.T) {
 		"level Metadata with a patch":          {bad, func(d object) { d["level"] = "Metadata"; delete(d, "object") }},
 		"level Full without the Pod":           {bad, func(d object) { delete(d, "object") }},
 		"an unknown op":                        {bad, func(d object) { first(d, "patch")["op"] = "merge" }},
-		"a path that is none":                  {bad, func(d object) { first(d, "patch")["path"] = "spec" }},
+		"a bad path":                           {bad, func(d object) { first(d, "patch")["path"] = "spec" }},
 		"an add with from":                     {bad, func(d object) { first(d, "patch")["from"] = "/a" }},
 		"a copy without from":                  {bad, func(d object) { first(d, "patch")["op"] = "copy"; delete(first(d, "patch"), "value") }},
 		"a remove with a value":                {bad, func(d object) { first(d, "patch")["op"] = "remove" }},
@@ -187,10 +187,26 @@ func TestSchema(t *testing.T) {
 		"shadowed, with what would have been":  {good, func(d object) { d["outcome"] = "shadowed" }},
 		"shadowed, a failure":                  {good, func(d object) { d["outcome"] = "shadowed"; d["message"] = "x"; delete(d, "patch") }},
 		"shadowed, by /validate, with a patch": {bad, func(d object) { d["outcome"] = "shadowed"; d["operation"] = "validate" }},
-		"rejected":                             {good, func(d object) { d["outcome"] = "rejected"; d["message"] = "x"; delete(d, "patch") }},
-		"rejected, without the Pod":            {good, func(d object) { d["outcome"] = "rejected"; d["message"] = "x"; delete(d, "patch"); delete(d, "object") }},
-		"rejected with a patch":                {bad, func(d object) { d["outcome"] = "rejected"; d["message"] = "x" }},
-		"rejected without a word":              {bad, func(d object) { d["outcome"] = "rejected"; delete(d, "patch") }},
+		"denied, under Fail":                   {good, func(d object) { d["outcome"] = "denied"; d["message"] = "x"; delete(d, "patch") }},
+		"denied, under Ignore": {good, func(d object) {
+			d["outcome"] = "denied"
+			d["failurePolicy"] = "Ignore"
+			d["message"] = "x"
+			delete(d, "patch")
+		}},
+		"denied, without the Pod":  {good, func(d object) { d["outcome"] = "denied"; d["message"] = "x"; delete(d, "patch"); delete(d, "object") }},
+		"denied with a patch":      {bad, func(d object) { d["outcome"] = "denied"; d["message"] = "x" }},
+		"denied without a message": {bad, func(d object) { d["outcome"] = "denied"; delete(d, "patch") }},
+		"rejected under Ignore": {bad, func(d object) {
+			d["outcome"] = "rejected"
+			d["failurePolicy"] = "Ignore"
+			d["message"] = "x"
+			delete(d, "patch")
+		}},
+		"rejected":                   {good, func(d object) { d["outcome"] = "rejected"; d["message"] = "x"; delete(d, "patch") }},
+		"rejected, without the Pod":  {good, func(d object) { d["outcome"] = "rejected"; d["message"] = "x"; delete(d, "patch"); delete(d, "object") }},
+		"rejected with a patch":      {bad, func(d object) { d["outcome"] = "rejected"; d["message"] = "x" }},
+		"rejected without a message": {bad, func(d object) { d["outcome"] = "rejected"; delete(d, "patch") }},
 		"failed open": {good, func(d object) {
 			d["outcome"] = "failedopen"
 			d["failurePolicy"] = "Ignore"
@@ -203,7 +219,7 @@ func TestSchema(t *testing.T) {
 		"validated, with stamp and uid":   {good, func(d object) { validated(d); d["mutation"] = "x"; d["pod"].(object)["uid"] = "x" }},
 		"validated, without a stamp":      {good, validated},
 		"validated by /mutate":            {bad, func(d object) { validated(d); d["operation"] = "mutate" }},
-		"a Pod that nobody gave a name":   {good, func(d object) { d["pod"] = object{} }},
+		"a Pod without a name":            {good, func(d object) { d["pod"] = object{} }},
 		"an endpoint that did not answer": {good, func(d object) { delete(first(d, "endpoints"), "status") }},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -230,7 +246,7 @@ func validated(d object) {
 	delete(d, "patch")
 }
 
-// TestDataRoundTrips shows that what the schema allows is what Data holds: nothing is lost on the way.
+// TestDataRoundTrips shows that Data holds every field that the schema allows.
 func TestDataRoundTrips(t *testing.T) {
 	var d events.Data
 	if err := json.Unmarshal([]byte(full), &d); err != nil {

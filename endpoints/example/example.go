@@ -11,13 +11,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What a Pod that asks for it comes to hold, and how it asks.
+// How a Pod asks for the mutation, and what it gets.
 const (
-	// Annotation asks for the mutation with the value "mutate" and records it with "mutated".
+	// Annotation asks for the mutation with the value "mutate". Afterwards its value is "mutated".
 	Annotation = "amp.txn2.com/example"
-	// AddedAnnotation is added.
+	// AddedAnnotation is an annotation that the mutation adds.
 	AddedAnnotation = "example.amp.txn2.com/added"
-	// RemovedAnnotation is removed.
+	// RemovedAnnotation is an annotation that the mutation removes.
 	RemovedAnnotation = "example.amp.txn2.com/remove-me"
 	// Label is added to Pods without a controller.
 	Label = "example.amp.txn2.com/mutated"
@@ -28,7 +28,7 @@ const (
 	// MountPath is where every container finds Volume.
 	MountPath = "/amp-example"
 
-	// DefaultImage is what the init containers run by default; any image with a shell will do.
+	// DefaultImage is the default image of the init containers. Any image with a shell can replace it.
 	DefaultImage = "docker.io/library/busybox:1.37"
 )
 
@@ -40,8 +40,8 @@ func New(image string) http.HandlerFunc {
 	})
 }
 
-// mutate changes a Pod that asks for it. What the Pod already has, it keeps: on its own result mutate
-// changes nothing, and so it does where a user chose one of its names.
+// mutate changes a Pod that asks for it. It does not change what the Pod already has: a Pod that was mutated
+// before stays as it is, and so does a volume or a variable that a user gave one of these names.
 func mutate(pod *corev1.Pod, image string) {
 	if pod.Annotations[Annotation] != "mutate" {
 		return
@@ -49,8 +49,8 @@ func mutate(pod *corev1.Pod, image string) {
 	pod.Annotations[Annotation] = "mutated"
 	pod.Annotations[AddedAnnotation] = "by endpoints/example"
 	delete(pod.Annotations, RemovedAnnotation)
-	// A ReplicaSet that no longer recognises its Pods makes new ones without end, so amp lets nobody touch
-	// the labels of a controller's Pod.
+	// A ReplicaSet that does not recognize its Pods creates new ones without end. So amp does not let an
+	// endpoint change the labels of a controller's Pod.
 	if metav1.GetControllerOf(pod) == nil {
 		if _, ok := pod.Labels[Label]; !ok {
 			pod.Labels[Label] = "true"
@@ -89,8 +89,8 @@ func complete(c *corev1.Container) {
 	if !slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.MountPath == MountPath }) {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: Volume, MountPath: MountPath})
 	}
-	// A container that has some resources of its own is left alone: a request beside somebody else's limit
-	// can be too large for it, and then Kubernetes refuses the Pod.
+	// A container that has resources keeps them: an added request could be larger than the container's
+	// limit, and then Kubernetes refuses the Pod.
 	if len(c.Resources.Requests) == 0 && len(c.Resources.Limits) == 0 {
 		c.Resources.Requests = corev1.ResourceList{
 			corev1.ResourceCPU:    resource.MustParse("10m"),
@@ -100,8 +100,8 @@ func complete(c *corev1.Container) {
 	}
 }
 
-// restricted lets the init containers into namespaces under Pod Security's level of that name. The user is
-// nobody: the image's own may be root.
+// restricted returns a security context that Pod Security's level "restricted" accepts. The user is 65534
+// (nobody), because the image's own user may be root.
 func restricted() *corev1.SecurityContext {
 	return &corev1.SecurityContext{
 		AllowPrivilegeEscalation: new(bool),

@@ -14,7 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// answer posts a Pod to the function and returns the patch and, by the API server's library, the result.
+// answer posts a Pod to the function. It returns the patch and what the API server's library makes of it.
 func answer(t *testing.T, pod string) (ops []endpoints.PatchOperation, patched string) {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -110,7 +110,7 @@ func TestHandlerMutatesAnyPodThatAsks(t *testing.T) {
 			if ops, _ := answer(t, patched); len(ops) > 0 {
 				t.Errorf("on its own result it wants %v", ops)
 			}
-			// Nor would it if something else asked again.
+			// It changes nothing either if the annotation asks again.
 			again, _ := answer(t, strings.Replace(patched, `"amp.txn2.com/example":"mutated"`, `"amp.txn2.com/example":"mutate"`, 1))
 			want := []endpoints.PatchOperation{{Op: "replace", Path: "/metadata/annotations/amp.txn2.com~1example", Value: "mutated"}}
 			if d := cmp.Diff(want, again); d != "" {

@@ -1,5 +1,5 @@
-// Package example is an endpoint that does a little of everything a patch can do, to Pods that ask for it.
-// It is for reading and for trying amp out, not for production.
+// Package example is an endpoint that shows what a patch can do. It mutates the Pods that ask for it. Use it
+// to learn from and to try amp out, not in production.
 package example
 
 import (
@@ -12,7 +12,8 @@ import (
 
 func init() { functions.HTTP("example", Handler) }
 
-// Handler is the function "example". The init containers' image is that of AMP_EXAMPLE_IMAGE, read once.
+// Handler is the function "example". AMP_EXAMPLE_IMAGE names the image of the init containers. It is read
+// once.
 func Handler(w http.ResponseWriter, r *http.Request) { once()(w, r) }
 
 var once = sync.OnceValue(fromEnvironment)

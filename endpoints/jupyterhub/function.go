@@ -1,7 +1,8 @@
 // Package jupyterhub is an endpoint that gives each user of a JupyterHub what a profiles file holds for
-// them and their groups: environment, volumes and mounts. It adds, and never changes what a Pod has.
+// them and their groups: environment, volumes and mounts. It only adds and does not change what a Pod has.
 //
-// It believes the Pod's annotations: let amp forward only what the hub creates (amp.txn2.com/creators).
+// It trusts the Pod's annotations. So let amp forward only the Pods that the hub creates
+// (amp.txn2.com/creators).
 package jupyterhub
 
 import (
@@ -14,7 +15,7 @@ import (
 
 func init() { functions.HTTP("jupyterhub", Handler) }
 
-// Handler is the function "jupyterhub". The profiles are those of the file AMP_JUPYTERHUB_PROFILES.
+// Handler is the function "jupyterhub". AMP_JUPYTERHUB_PROFILES names the profiles file.
 func Handler(w http.ResponseWriter, r *http.Request) { once()(w, r) }
 
 var once = sync.OnceValue(fromEnvironment)

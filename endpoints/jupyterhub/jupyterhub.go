@@ -13,12 +13,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Annotation holds the user's name as JupyterHub knows it, unescaped. KubeSpawner sets it on users' Pods and
-// on no others: those of the hub and the proxy pass as they are.
+// Annotation holds the user's name as JupyterHub knows it, unescaped. KubeSpawner sets it only on users'
+// Pods. The Pods of the hub and of the proxy do not have it and pass unchanged.
 const Annotation = "hub.jupyter.org/username"
 
-// New returns the endpoint for a profiles file, which it reads again when it changes. With an empty name it
-// uses the built-in sample, with profiles for alice and bob.
+// New returns the endpoint for a profiles file. The endpoint reads the file again when it changes. If file is
+// empty, it uses the built-in sample, which has profiles for alice and bob.
 func New(file string) http.HandlerFunc {
 	s := &source{file: file}
 	return endpoints.Mutate(func(_ context.Context, review *endpoints.Review, pod *corev1.Pod) error {
@@ -36,7 +36,7 @@ func New(file string) http.HandlerFunc {
 		added, listed := p.of(name)
 		if !listed {
 			if p.UnknownUsers == "refuse" {
-				return endpoints.NewRefusal(fmt.Sprintf("user %.64q has no profile: have them added under users in the profiles file, or unknownUsers set to defaults", name))
+				return endpoints.NewRefusal(fmt.Sprintf("user %.64q has no profile: ask the operator to add it under users in the profiles file, or to set unknownUsers to defaults", name))
 			}
 			review.Warn(fmt.Sprintf("user %.64q has no profile: the defaults apply", name))
 		}
@@ -44,7 +44,7 @@ func New(file string) http.HandlerFunc {
 	})
 }
 
-// apply adds a profile to a Pod, for the user of that safe name.
+// apply adds a profile to a Pod. The profile's user has the given safe name.
 func apply(pod *corev1.Pod, p profile, safe string) error {
 	p, err := fill(p, safe)
 	if err != nil {
@@ -63,8 +63,8 @@ func apply(pod *corev1.Pod, p profile, safe string) error {
 	return nil
 }
 
-// notebook is the container of the user's server. KubeSpawner calls it so and puts it first; a hub that
-// renames it still keeps the order.
+// notebook returns the container of the user's server: the one with KubeSpawner's name for it, or else the
+// first. KubeSpawner puts it first, also if the hub renames it.
 func notebook(spec *corev1.PodSpec) *corev1.Container {
 	i := slices.IndexFunc(spec.Containers, func(c corev1.Container) bool { return c.Name == "notebook" })
 	if i < 0 && len(spec.Containers) > 0 {
@@ -99,9 +99,9 @@ func extend[T any](have, more []T, key func(T) string) []T {
 	return have
 }
 
-// fill puts the safe name in the placeholder's place, wherever it stands. To do so in the profile's JSON
-// reaches every field of every kind of volume, those of later Kubernetes versions included, and is sound
-// because a safe name holds nothing that JSON would have to escape.
+// fill replaces every placeholder with the safe name. It does so in the profile's JSON, which reaches every
+// field of every kind of volume, in later Kubernetes versions too. This is safe because a safe name holds
+// nothing that JSON escapes.
 func fill(p profile, safe string) (filled profile, err error) {
 	b, err := json.Marshal(p)
 	if err == nil {
@@ -113,15 +113,20 @@ func fill(p profile, safe string) (filled profile, err error) {
 	return filled, nil
 }
 
-// maxSafeName leaves room in a file name (255 bytes) and in a Kubernetes name (253) for what a profile puts
-// around it.
+// maxSafeName is the maximum length of a safe name in bytes. A file name (255 bytes) and a Kubernetes name
+// (253) so have room for the text that a profile puts around it.
 const maxSafeName = 128
 
-// safeName spells a user's name in lower-case letters, digits and dashes, no two names alike: every other
-// byte becomes a dash and its two hexadecimal digits. A name that would be too long is cut and gets its
-// SHA-256 behind two dashes, which nothing else has. Upper case is escaped too, for volumes that do not
-// tell it from lower; and "..", "/" and "\" are no more. KubeSpawner's template {username} was spelt the
-// same up to version 6, so directories made then are found again.
+// safeName spells a user's name in lower-case letters, digits and dashes. Different names stay different:
+//
+//   - A lower-case letter or a digit stays. Every other byte becomes a dash and its two hexadecimal digits.
+//     So "..", "/" and "\" do not occur, and names that differ only in case are different on a volume that
+//     ignores case.
+//   - A name that would be too long is cut and ends with two dashes and its SHA-256. Two dashes do not occur
+//     in other names.
+//
+// KubeSpawner spelt its template {username} in the same way up to version 6, so the directories of that time
+// are found again.
 func safeName(name string) string {
 	var b strings.Builder
 	for i := range len(name) {

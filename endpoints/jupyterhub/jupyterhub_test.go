@@ -158,7 +158,7 @@ func TestTheSample(t *testing.T) {
 		"the notebook is found by its name": {pod: podOf("bob", `"containers":[{"name":"sidecar"},{"name":"notebook"}]`), notebook: []string{}, volumes: []string{"workspaces"}},
 		"or is the first container": {pod: podOf("bob", `"containers":[{"name":"main"},{"name":"sidecar"}]`),
 			notebook: []string{"WORKSPACE=/home/jovyan", "POD_NAMESPACE<-metadata.namespace", "/home/jovyan/workspace<-workspaces/users/bob"}, volumes: []string{"workspaces"}},
-		"a Pod of nobody is left alone": {pod: recorded(t, "worker-generate-name.pod.json"), unchanged: true},
+		"a Pod without a user is left alone": {pod: recorded(t, "worker-generate-name.pod.json"), unchanged: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := send(t, New(""), tc.pod)
@@ -262,7 +262,7 @@ func TestLongNamesAreCutAndStayApart(t *testing.T) {
 		t.Error("two users share a name")
 	}
 	if safeName(a) == a {
-		t.Error("somebody can be called what another's long name becomes")
+		t.Error("a user's name can equal what another user's long name becomes")
 	}
 }
 
@@ -287,7 +287,7 @@ func FuzzSafeName(f *testing.F) {
 func TestWhatCannotBeDecidedIsSaid(t *testing.T) {
 	const notebook = `"containers":[{"name":"notebook"}]`
 	for name, tc := range map[string]struct{ profiles, user, refusal, text string }{
-		"an unknown user is refused":    {"unknownUsers: refuse", "mallory", `user "mallory" has no profile: have them added`, ""},
+		"an unknown user is refused":    {"unknownUsers: refuse", "mallory", `user "mallory" has no profile: ask the operator to add it`, ""},
 		"an empty name is refused":      {"unknownUsers: defaults", "", "annotation hub.jupyter.org/username is empty", ""},
 		"an unknown policy":             {"unknownUsers: hunter2", "alice", "", "unknownUsers: want defaults or refuse"},
 		"an unknown key":                {"users: {alice: {volumeMount: [hunter2]}}", "bob", "", `unknown field "users.alice.volumeMount"`},
@@ -323,7 +323,7 @@ func TestWhatCannotBeDecidedIsSaid(t *testing.T) {
 			t.Errorf("error %q", got.text)
 		}
 	})
-	t.Run("which does not matter to Pods of nobody", func(t *testing.T) {
+	t.Run("which does not matter to a Pod without a user", func(t *testing.T) {
 		if got := send(t, New("/none"), `{"kind":"Pod","spec":{`+notebook+`}}`); got.status != http.StatusOK || got.ops > 0 {
 			t.Errorf("status %d, %d operations", got.status, got.ops)
 		}

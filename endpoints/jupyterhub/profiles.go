@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// maxBytes bounds the profiles file. A ConfigMap holds 1 MiB; a file from elsewhere may be somewhat larger.
+// maxBytes bounds the profiles file. A ConfigMap holds at most 1 MiB; another file may be larger.
 const maxBytes = 8 << 20
 
 // placeholder stands for the user's safe name.
@@ -53,7 +53,7 @@ type additions struct {
 	VolumeMounts []corev1.VolumeMount `json:"volumeMounts"`
 }
 
-// parse reads a profiles file. Its errors name keys, never values, which may be secrets.
+// parse reads a profiles file. Its errors name keys and not values, because a value may be a secret.
 func parse(text []byte) (*profiles, error) {
 	j, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
@@ -65,7 +65,7 @@ func parse(text []byte) (*profiles, error) {
 		return nil, err
 	}
 	if len(strict) > 0 {
-		return nil, strict[0] // the others on the next attempt: an answer is one line
+		return nil, strict[0] // only the first: an answer is one line
 	}
 	return p, p.validate()
 }
@@ -117,7 +117,7 @@ func (a *additions) validate(where string) error {
 		return err
 	}
 	for _, m := range a.VolumeMounts {
-		// Misspelt, the placeholder would be a directory of that name, the same for all users.
+		// A misspelt placeholder would stay as it is and name one directory for all users.
 		if strings.ContainsAny(strings.ReplaceAll(m.SubPath, placeholder, ""), "{}") {
 			return fmt.Errorf("%s.volumeMounts: subPath of %q: the only placeholder is %s", where, m.MountPath, placeholder)
 		}
@@ -125,7 +125,7 @@ func (a *additions) validate(where string) error {
 	return nil
 }
 
-// unique checks that each element of a list says what it is called, and no two the same.
+// unique checks that each element of a list has a key, and that no two have the same.
 func unique[T any](where, field string, list []T, key func(T) string) error {
 	seen := map[string]bool{}
 	for i, v := range list {
@@ -141,7 +141,7 @@ func unique[T any](where, field string, list []T, key func(T) string) error {
 	return nil
 }
 
-// What tells the elements of a list apart, in a profile and in a Pod.
+// The keys of list elements, in a profile and in a Pod.
 func envName(e corev1.EnvVar) string    { return e.Name }
 func volumeName(v corev1.Volume) string { return v.Name }
 func mountPath(m corev1.VolumeMount) string {
@@ -151,8 +151,8 @@ func mountPath(m corev1.VolumeMount) string {
 	return path.Clean(m.MountPath) // /data/ is /data
 }
 
-// of returns a user's profile: defaults, groups and the user's own, merged. It reports whether the user is
-// listed.
+// of returns a user's profile, merged from the defaults, the user's groups and the user's own entry. It
+// reports whether the user is listed.
 func (p *profiles) of(name string) (merged profile, listed bool) {
 	u, listed := p.Users[name]
 	layers := []profile{p.Defaults}
@@ -169,8 +169,8 @@ func (p *profiles) of(name string) (merged profile, listed bool) {
 	return merged, listed
 }
 
-// overlay returns base with the elements of top, which replace those of the same key in their place. What
-// comes later may so refer to what came before, as $(VAR) in a variable does.
+// overlay returns base with the elements of top. An element replaces the one with the same key, in its
+// place. So the order stays, and a later variable can refer to an earlier one with $(VAR).
 func overlay[T any](base, top []T, key func(T) string) []T {
 	for _, v := range top {
 		i := slices.IndexFunc(base, func(b T) bool { return key(b) == key(v) })
@@ -183,7 +183,7 @@ func overlay[T any](base, top []T, key func(T) string) []T {
 	return base
 }
 
-// source gives the profiles as they are now. Its zero value gives the built-in sample.
+// source returns the current profiles. Its zero value returns the built-in sample.
 type source struct {
 	file string
 
@@ -193,8 +193,8 @@ type source struct {
 	err    error
 }
 
-// profiles reads the file each time and parses it when it has changed. To look at its time and size alone
-// would be a little cheaper, and miss a change within a tick of the clock; a read is microseconds.
+// profiles reads the file each time and parses it if it has changed. To look only at its time and size would
+// miss a change within one tick of the clock. Reading takes microseconds.
 func (s *source) profiles() (*profiles, error) {
 	name, text := "(the built-in sample)", sample
 	if s.file != "" {

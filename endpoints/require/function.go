@@ -1,5 +1,6 @@
-// Package require is a validating endpoint: it refuses Pods with an image from a registry that is not on a
-// list. It looks at references only; whether an image is what its name says is for signatures to prove.
+// Package require is a validating endpoint. It refuses a Pod that uses an image from a registry that is not
+// on a list. It checks only the references: signatures are needed to prove that an image is what its name
+// says.
 package require
 
 import (
@@ -14,9 +15,9 @@ import (
 
 func init() { functions.HTTP("require", Handler) }
 
-// Handler is the function "require". The list is that of AMP_REQUIRE_REGISTRIES, separated by white space
-// or commas and read once; unset or empty, it is [DefaultRegistries]. A bad list is the answer to every
-// request, since a function has no start that could fail.
+// Handler is the function "require". AMP_REQUIRE_REGISTRIES holds the list, separated by white space or
+// commas. It is read once. If it is unset or empty, the list is [DefaultRegistries]. If it is bad, every
+// request is answered with the error, because a function has no start that could fail.
 func Handler(w http.ResponseWriter, r *http.Request) { once()(w, r) }
 
 var once = sync.OnceValue(fromEnvironment)

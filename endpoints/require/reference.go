@@ -6,20 +6,20 @@ import (
 	"strings"
 )
 
-// The grammar of image references, as the distribution project and the container runtimes have it.
+// The grammar of image references, by the distribution project and the container runtimes.
 var (
 	hostname  = regexp.MustCompile(`^(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?$`)
 	component = regexp.MustCompile(`^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$`)
 	tag       = regexp.MustCompile(`^\w[\w.-]{0,127}$`)
 	digest    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,}$`)
 
-	// By its grammar sha256:… is a tag of docker.io/library/sha256, but containerd takes it for an ID.
+	// By the grammar, sha256:… is a tag of docker.io/library/sha256, but containerd takes it for an ID.
 	imageID = regexp.MustCompile(`^(?:sha256:)?[0-9A-Fa-f]{64}$`)
 )
 
-// repository returns what an image reference names, registry included and tag and digest left off, as the
-// container runtime will understand it: busybox:1 is docker.io/library/busybox. What follows no grammar is
-// an error, lest amp and the runtime read it differently.
+// repository returns the registry and path that an image reference names, as the container runtime reads it:
+// busybox:1 is docker.io/library/busybox. It leaves out the tag and the digest. A reference that does not
+// follow the grammar is an error, because the runtime could read it differently.
 func repository(image string) (string, error) {
 	if imageID.MatchString(image) {
 		return "", fmt.Errorf("it is the ID of an image that a node may hold from anywhere")
@@ -28,7 +28,7 @@ func repository(image string) (string, error) {
 	if hasDigest && !digest.MatchString(d) {
 		return "", fmt.Errorf("its digest is malformed")
 	}
-	// A colon behind the last slash is a tag's, one before it a port's.
+	// A colon after the last slash begins a tag; a colon before it begins a port.
 	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
 		if !tag.MatchString(name[i+1:]) {
 			return "", fmt.Errorf("its tag is malformed")
@@ -57,8 +57,9 @@ func repository(image string) (string, error) {
 	return host + "/" + path, nil
 }
 
-// isHost tells a registry from the first part of a path on Docker Hub, as the runtimes do, except that some
-// of them also take upper case for the sign of a host: here that is a malformed path.
+// isHost reports whether the first part of a reference is a registry, and not part of a path on Docker Hub.
+// It decides as the runtimes do, with one exception: some runtimes take a part with upper case for a host.
+// Here it is a malformed path.
 func isHost(s string) bool {
 	return strings.ContainsAny(s, ".:") || s == "localhost"
 }
@@ -87,8 +88,8 @@ func parseRegistry(entry string) (string, error) {
 	return host + "/" + path, nil
 }
 
-// within reports whether a repository lies in a registry or below a path, whole names only: quay.io/jupyter
-// does not let quay.io/jupyterhub in.
+// within reports whether a repository is in a registry or below a path. It compares whole names:
+// quay.io/jupyter does not allow quay.io/jupyterhub.
 func within(repository, registry string) bool {
 	return repository == registry || strings.HasPrefix(repository, registry+"/")
 }

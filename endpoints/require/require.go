@@ -11,15 +11,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// DefaultRegistries is the list where none is given: Docker's official images, Jupyter's, and those of
-// Kubernetes itself.
+// DefaultRegistries is the default list: the images of Docker's official library, of Jupyter and of
+// Kubernetes.
 var DefaultRegistries = []string{"docker.io/library", "quay.io/jupyter", "registry.k8s.io"}
 
-// maxNamed bounds how many images a refusal names: enough to see the pattern, on one line.
+// maxNamed bounds how many images a refusal names, so that it stays one readable line.
 const maxNamed = 3
 
-// New returns the endpoint for a list of registries: hosts (quay.io, registry.example:5000), each with the
-// beginning of a path if only part of it will do (docker.io/library).
+// New returns the endpoint for a list of registries. An entry is a host (quay.io, registry.example:5000), or
+// a host and the beginning of a path (docker.io/library) to allow only a part of the registry. A bad entry
+// and an empty list are errors.
 func New(registries ...string) (http.HandlerFunc, error) {
 	var allowed []string
 	for _, entry := range registries {
@@ -30,7 +31,7 @@ func New(registries ...string) (http.HandlerFunc, error) {
 		allowed = append(allowed, r)
 	}
 	if len(allowed) == 0 {
-		return nil, fmt.Errorf("the list of registries is empty, which would refuse every Pod: name one")
+		return nil, fmt.Errorf("the list of registries is empty, so every Pod would be refused: name a registry")
 	}
 	return endpoints.Handler(func(_ context.Context, review *endpoints.Review) (endpoints.Answer, error) {
 		pod, err := review.Decode()
@@ -44,7 +45,7 @@ func New(registries ...string) (http.HandlerFunc, error) {
 	}), nil
 }
 
-// check returns why a Pod is refused, empty if it is not.
+// check returns why a Pod is refused, or "" if it is allowed.
 func check(pod *corev1.Pod, allowed []string) string {
 	var faults []string
 	for _, i := range images(&pod.Spec) {
@@ -53,7 +54,7 @@ func check(pod *corev1.Pod, allowed []string) string {
 		case i.image == "":
 			faults = append(faults, fmt.Sprintf("%s has no image", i.user))
 		case err != nil:
-			faults = append(faults, fmt.Sprintf("%s uses image %.200q, which is no image reference (%v)", i.user, i.image, err))
+			faults = append(faults, fmt.Sprintf("%s uses image %.200q, which is not an image reference (%v)", i.user, i.image, err))
 		case !slices.ContainsFunc(allowed, func(r string) bool { return within(repo, r) }):
 			faults = append(faults, fmt.Sprintf("%s uses image %.200q", i.user, i.image))
 		}
@@ -62,16 +63,16 @@ func check(pod *corev1.Pod, allowed []string) string {
 		return ""
 	}
 	if more := len(faults) - maxNamed; more > 0 {
-		faults = append(faults[:maxNamed], fmt.Sprintf("%d more likewise", more))
+		faults = append(faults[:maxNamed], fmt.Sprintf("and %d more", more))
 	}
-	return fmt.Sprintf("%s; images may come from %s only: use one from there, or have the registry added to AMP_REQUIRE_REGISTRIES of this check",
+	return fmt.Sprintf("%s; images may come from %s only: use one from there, or ask the operator to add the registry to AMP_REQUIRE_REGISTRIES of this check",
 		strings.Join(faults, ", "), strings.Join(allowed, ", "))
 }
 
-// used is an image and who in the Pod uses it.
+// used is an image and the part of the Pod that uses it.
 type used struct{ user, image string }
 
-// images lists every image that a Pod brings to a node, those mounted as volumes included.
+// images returns every image that a node pulls for a Pod, including those that are mounted as volumes.
 func images(spec *corev1.PodSpec) []used {
 	var list []used
 	for _, c := range spec.InitContainers {

@@ -91,13 +91,13 @@ func post(t *testing.T, h http.HandlerFunc, operation, pod string) (refusal, bod
 	var answer struct {
 		Status struct{ Message string }
 	}
-	_ = json.Unmarshal(w.Body.Bytes(), &answer) // a patch is no object, and no refusal
+	_ = json.Unmarshal(w.Body.Bytes(), &answer) // a patch is not an object, and so not a refusal
 	return answer.Status.Message, w.Body.String()
 }
 
 func TestEndpoint(t *testing.T) {
 	pod := func(spec string) string { return `{"kind":"Pod","spec":{` + spec + `}}` }
-	const remedy = "; images may come from registry.example:5000, quay.io/jupyter only: use one from there, or have the registry added to AMP_REQUIRE_REGISTRIES of this check"
+	const remedy = "; images may come from registry.example:5000, quay.io/jupyter only: use one from there, or ask the operator to add the registry to AMP_REQUIRE_REGISTRIES of this check"
 	for name, tc := range map[string]struct{ pod, refusal string }{
 		"an image from the list":              {pod(`"containers":[{"name":"a","image":"quay.io/jupyter/x:1"}]`), ""},
 		"an image from the list, by digest":   {pod(`"containers":[{"name":"a","image":"registry.example:5000/x` + sha + `"}]`), ""},
@@ -110,8 +110,8 @@ func TestEndpoint(t *testing.T) {
 		"an image as a volume":                {pod(`"volumes":[{"name":"v","image":{"reference":"x/y"}}]`), `volume "v" uses image "x/y"` + remedy},
 		"a volume whose image is yet to come": {pod(`"volumes":[{"name":"v","image":{}}]`), ""},
 		"no image":                            {pod(`"containers":[{"name":"a"}]`), `container "a" has no image` + remedy},
-		"no reference":                        {pod(`"containers":[{"name":"a","image":"100%s of\nit"}]`), `container "a" uses image "100%s of\nit", which is no image reference (its path is malformed)` + remedy},
-		"many":                                {pod(`"containers":[{"name":"a","image":"a"},{"name":"b","image":"b"},{"name":"c","image":"c"},{"name":"d","image":"d"},{"name":"e","image":"e"}]`), `container "a" uses image "a", container "b" uses image "b", container "c" uses image "c", 2 more likewise` + remedy},
+		"no reference":                        {pod(`"containers":[{"name":"a","image":"100%s of\nit"}]`), `container "a" uses image "100%s of\nit", which is not an image reference (its path is malformed)` + remedy},
+		"many":                                {pod(`"containers":[{"name":"a","image":"a"},{"name":"b","image":"b"},{"name":"c","image":"c"},{"name":"d","image":"d"},{"name":"e","image":"e"}]`), `container "a" uses image "a", container "b" uses image "b", container "c" uses image "c", and 2 more` + remedy},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h, err := New("Registry.example:5000/", "quay.io/jupyter")

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/txn2/amp/endpoints/events"
-	"github.com/txn2/amp/endpoints/events/eventstest"
+	"github.com/txn2/amp/internal/eventstest"
 	"github.com/txn2/amp/internal/review"
 )
 

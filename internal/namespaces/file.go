@@ -17,19 +17,20 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// File is a file of Namespace manifests that takes a cluster's place.
+// File is a file of Namespace manifests that replaces the cluster.
 type File struct {
 	path     string
 	policies *reload.Files[map[string]*review.Policy]
 }
 
-// OpenFile reads the YAML file of Namespaces at path, and again whenever it changes. Its error says which
-// document is no Namespace. A later change that does not parse is logged and leaves what was read before.
+// OpenFile reads the YAML file of Namespaces at path, and again when it changes. Its error says which
+// document is not a Namespace. If a later version does not parse, File logs that and keeps what it read
+// before.
 func OpenFile(path string, log *slog.Logger) (*File, error) {
 	policies, err := reload.New(func(contents [][]byte) (map[string]*review.Policy, error) {
 		return parseFile(contents[0])
 	}, func(err error) {
-		log.Error("the file of namespaces changed and does not parse; amp goes by what it read before", "file", path, "error", err)
+		log.Error("the file of namespaces changed and does not parse; amp keeps what it read before", "file", path, "error", err)
 	}, path)
 	if err != nil {
 		return nil, fmt.Errorf("reading namespaces from %s: %w", path, err)
@@ -37,8 +38,8 @@ func OpenFile(path string, log *slog.Logger) (*File, error) {
 	return &File{path, policies}, nil
 }
 
-// Policy returns what the Namespace called name says. A Namespace that the file does not hold cannot be
-// read, as one that a cluster does not have.
+// Policy returns what the Namespace called name says. If the file does not hold the Namespace, that is an
+// error, as it is for a Namespace that a cluster does not have.
 func (f *File) Policy(_ context.Context, name string) (*review.Policy, error) {
 	p := f.policies.Get()[name]
 	if p == nil {
@@ -63,7 +64,7 @@ func parseFile(content []byte) (map[string]*review.Policy, error) {
 			return nil, fmt.Errorf("document %d: %w", n, err)
 		}
 		switch {
-		case ns == nil: // nothing but comments, which nobody counts
+		case ns == nil: // a document that holds only comments is not counted
 			continue
 		case ns.APIVersion != "v1" || ns.Kind != "Namespace" || ns.Name == "":
 			return nil, fmt.Errorf("document %d: expected apiVersion v1, kind Namespace and a metadata.name; this is apiVersion %q, kind %q, name %q", n, ns.APIVersion, ns.Kind, ns.Name)

@@ -27,7 +27,7 @@ metadata: {name: other}
 
 func write(t *testing.T, path, content string) {
 	t.Helper()
-	// As an editor does, and a Kubernetes volume: a new file takes the old one's name.
+	// Editors and Kubernetes volumes do the same: a new file takes the name of the old one.
 	if err := os.WriteFile(path+".new", []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestFileThatHoldsSomethingElse(t *testing.T) {
 	}
 }
 
-// The README's file is as good as what it stands for.
+// The file of Namespaces in the README parses.
 func TestReadmeNamespaces(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package namespaces tells what a Namespace says about its Pods: its labels and annotations as a
-// [review.Policy], from a file here, from the cluster in the package below. It does not decide anything.
+// Package namespaces reads the labels and annotations of a Namespace into a [review.Policy]. The Namespaces
+// come from a file; package cluster gets them from the API server. It does not decide anything.
 package namespaces
 
 import (
@@ -15,15 +15,15 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// The keys on a Namespace. Labels are what the API server selects its webhooks by, annotations what amp
-// reads once it is called.
+// The keys on a Namespace. The API server selects its webhooks by the labels. amp reads the annotations when
+// it is called.
 const (
 	LabelEnabled       = "amp.txn2.com/enabled"
 	LabelFailurePolicy = "amp.txn2.com/failure-policy"
 	LabelValidate      = "amp.txn2.com/validate"
 
 	AnnotationEndpoint         = "amp.txn2.com/ep"
-	AnnotationMutationEndpoint = "mutation.amp.txn2.com/ep" // as newer releases of the original amp spell it
+	AnnotationMutationEndpoint = "mutation.amp.txn2.com/ep" // the name in newer releases of the original amp
 	AnnotationValidation       = "validation.amp.txn2.com/ep"
 	AnnotationPods             = "amp.txn2.com/pods"
 	AnnotationCreators         = "amp.txn2.com/creators"
@@ -40,9 +40,9 @@ var (
 	}
 )
 
-// Parse reads the labels and annotations of the Namespace called name. What does not parse ends up in the
-// policy's Err, each with its key, its value and what is allowed; the rest is set all the same. A Namespace
-// that has not opted in has an empty policy, whatever else it holds.
+// Parse reads the labels and annotations of the Namespace called name. Each value that does not parse is
+// named in the policy's Err, with its key and what is allowed; the other values are set. A Namespace that has
+// not opted in has an empty policy.
 func Parse(name string, nsLabels, annotations map[string]string) *review.Policy {
 	p := &review.Policy{Enabled: nsLabels[LabelEnabled] == "true"}
 	if !p.Enabled {
@@ -59,7 +59,7 @@ func Parse(name string, nsLabels, annotations map[string]string) *review.Policy 
 	case v == string(review.Fail), v == string(review.Ignore):
 		p.FailurePolicy = review.FailurePolicy(v)
 	default:
-		p.FailurePolicy = review.Fail // as the API server's selectors have it
+		p.FailurePolicy = review.Fail // the API server's selectors take any other value for Fail
 		bad("label", LabelFailurePolicy, v, "allowed are Fail and Ignore")
 	}
 	if v, ok := nsLabels[LabelValidate]; ok && v != "true" && v != "false" {
@@ -123,7 +123,7 @@ func join(errs []error) error {
 	return errors.New(strings.Join(texts, "; "))
 }
 
-// endpoints reads a list of URLs. What it says of a bad one holds neither its userinfo nor its query.
+// endpoints reads a list of URLs. Its error about a bad URL leaves out the userinfo and the query.
 func endpoints(key, list string, bad func(key, value, allowed string)) []review.Endpoint {
 	var all []review.Endpoint
 	for _, text := range fields(list) {
@@ -157,8 +157,8 @@ func fields(s string) []string {
 	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
 }
 
-// unknownKeys finds the keys that look like amp's and are not. They would otherwise be without effect and
-// nobody would know why.
+// unknownKeys returns an error for each key that looks like amp's and is not. Without the error, a misspelt
+// key would have no effect, and its author would not see why.
 func unknownKeys(kind string, have map[string]string, known []string, otherKind string, otherKnown []string) []error {
 	var errs []error
 	for key := range have {
@@ -169,7 +169,7 @@ func unknownKeys(kind string, have map[string]string, known []string, otherKind 
 		switch {
 		case slices.Contains(known, key):
 		case slices.Contains(otherKnown, key):
-			errs = append(errs, fmt.Errorf("%s %s %q: %s is to be set as %s", kind, key, review.Clip(withoutSecrets(have[key]), 100), key, article(otherKind)))
+			errs = append(errs, fmt.Errorf("%s %s %q: set %s as %s", kind, key, review.Clip(withoutSecrets(have[key]), 100), key, article(otherKind)))
 		default:
 			errs = append(errs, fmt.Errorf("%s %s %q: the key is unknown, known are %s", kind, key, review.Clip(withoutSecrets(have[key]), 100), strings.Join(known, ", ")))
 		}

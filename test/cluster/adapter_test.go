@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// cluster is a real Kubernetes, reached through the executable that AMP_CLUSTER names:
+// cluster is a real Kubernetes cluster, reached through the executable that AMP_CLUSTER names:
 //
-//	up [knative]        makes a fresh cluster with DNS, and with Knative Serving and an ingress; down ends it
-//	kubectl ARGS...     kubectl as cluster admin, standard input and files included
+//	up [knative]        starts a new cluster with DNS, and with Knative Serving and an ingress; down ends it
+//	kubectl ARGS...     runs kubectl as cluster admin, with standard input and files
 //	image NAME BINARY   makes an image of a static binary (entry point /BINARY's name) and loads it on the nodes
 //	in CMD...           runs a command where Pods and Services can be reached
 type cluster struct{ adapter string }
 
-// up makes a cluster that goes when the test ends. with may be "knative".
+// up starts a cluster that ends with the test. with may be "knative".
 func up(t *testing.T, with ...string) *cluster {
 	t.Helper()
 	adapter := os.Getenv("AMP_CLUSTER")
@@ -82,8 +82,8 @@ func (c *cluster) apply(t *testing.T, manifests string) {
 	}
 }
 
-// image builds a program of the repository, static as an image of nothing else needs it, and loads it as
-// dev.local/NAME:e2e.
+// image builds a program of the repository and loads it as dev.local/NAME:e2e. The program is static, because the
+// image holds nothing else.
 func (c *cluster) image(t *testing.T, name, dir, pkg string) {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), name)
@@ -97,8 +97,8 @@ func (c *cluster) image(t *testing.T, name, dir, pkg string) {
 	}
 }
 
-// applyOverlay applies a kustomization as a user would write theirs; in it, REPO is the path to the repository.
-// It returns the overlay's folder.
+// applyOverlay applies a kustomization as a user would write it. In its text, REPO is the path of the repository. It
+// returns the overlay's folder.
 func (c *cluster) applyOverlay(t *testing.T, kustomization string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -114,7 +114,7 @@ func (c *cluster) applyOverlay(t *testing.T, kustomization string) (dir string) 
 	return dir
 }
 
-// root is the repository.
+// root is the folder of the repository.
 func root(t *testing.T) string {
 	t.Helper()
 	dir, err := filepath.Abs("../..")
@@ -124,7 +124,7 @@ func root(t *testing.T) string {
 	return dir
 }
 
-// diagnose prints, of a test that failed, what a person would look at first.
+// diagnose prints, if a test failed, what a person would look at first.
 func (c *cluster) diagnose(t *testing.T) {
 	if !t.Failed() {
 		return

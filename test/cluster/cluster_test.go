@@ -1,5 +1,5 @@
-// Package cluster shows amp in a real cluster, where Pods run: installed from deploy/, called through its
-// Service, calling endpoints that are Pods, by the address rule that it has by default.
+// Package cluster tests amp in a real cluster, where Pods run: installed from deploy/, called through its Service,
+// with endpoints that are Pods, and with the default address rule.
 package cluster
 
 import (
@@ -39,7 +39,7 @@ func TestInARealCluster(t *testing.T) {
 			"kubectl -n amp-audit rollout status deployment/audit",
 			"kubectl -n amp-system set env deployment/amp K_SINK=http://audit.amp-audit.svc")
 		c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
-		// Who installs a newer version does not think of it again.
+		// A user who installs a newer version does not repeat this step.
 		readme.do(t, "kubectl apply -k deploy", "kubectl -n amp-system rollout status deployment/amp")
 		if sink := c.kubectl(t, "get", "--namespace", "amp-system", "deployment/amp", "-o", "jsonpath={.spec.template.spec.containers[0].env[?(@.name=='K_SINK')].value}"); sink != "http://audit.amp-audit.svc" {
 			t.Errorf("K_SINK is %q once deploy is applied again", sink)
@@ -102,7 +102,7 @@ spec:
 		token := `kubectl -n amp-audit get secret audit-read -o go-template='{{.data.token | base64decode}}'`
 		readme.do(t, `kubectl -n amp-audit create secret generic audit-read --from-literal=token="$(openssl rand -hex 24)"`,
 			"kubectl -n amp-audit patch deployment audit --patch-file deploy/audit/read-token.yaml")
-		// As one who upgrades does.
+		// As a user does who upgrades.
 		readme.do(t, "kubectl apply -k deploy/audit", "kubectl -n amp-audit rollout status deployment/audit")
 		eventually(t, func() error {
 			if _, err := c.run("kubectl", "get", "--raw", audit+"/api/events"); err == nil || !strings.Contains(err.Error(), "must be logged in") {
@@ -147,7 +147,7 @@ spec:
 	})
 
 	t.Run("a Pod in the samples' own namespace comes out changed", func(t *testing.T) {
-		// A dry run: the image of the sample's init containers cannot be had here.
+		// A dry run, because the image of the sample's init containers is not available here.
 		out := c.kubectl(t, "run", "web", "--namespace", "amp-example", "--image", "dev.local/probe:e2e", "--dry-run=server",
 			"--annotations", "amp.txn2.com/example=mutate", "-o", "jsonpath={.spec.initContainers[*].name}")
 		if !strings.Contains(out, "amp-example") {
@@ -183,13 +183,13 @@ spec:
 		}
 	})
 
-	t.Run("a namespace opts in as written, and under Ignore waits for nobody", func(t *testing.T) {
+	t.Run("a namespace opts in as written, and under Ignore does not wait for amp", func(t *testing.T) {
 		c.kubectl(t, "create", "namespace", "team-a")
 		readme.do(t, "kubectl annotate namespace team-a amp.txn2.com/ep=http://hook.team-hooks.svc.cluster.local/mutate",
 			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore",
 			"kubectl label namespace team-a amp.txn2.com/enabled=true",
 			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore --overwrite")
-		// There is no such endpoint.
+		// This endpoint does not exist.
 		explain := "kubectl -n team-a run web --image=nginx --annotations=amp.txn2.com/explain=true --dry-run=server"
 		if said := readme.do(t, explain); !strings.Contains(said, "Warning: amp: not mutated: http://hook.team-hooks") {
 			t.Errorf("of a dry run amp says %q", said)
@@ -238,7 +238,7 @@ spec:
 	})
 
 	t.Run("nor while certificates are renewed every few seconds, and the Secret is deleted", func(t *testing.T) {
-		// Another name makes amp renew at once, instead of in 60 days.
+		// Another name makes amp renew at once, and not in 60 days.
 		c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TLS_LIFETIME=12s",
 			"AMP_TLS_DNS_NAMES=amp.amp-system.svc amp.amp-system.svc.cluster.local")
 		c.ampIsUp(t)
@@ -280,7 +280,7 @@ spec:
 		}
 		report, _ := c.doctor(t)
 		for _, check := range report.Checks {
-			if check.Namespace == "" && check.Status == "failed" { // what is wrong with namespaces is this test's doing
+			if check.Namespace == "" && check.Status == "failed" { // this test itself makes the namespaces that are wrong
 				t.Errorf("the doctor says of %s: %s", check.Subject, check.Message)
 			}
 		}
@@ -290,14 +290,14 @@ spec:
 		s.unharmed(t)
 	})
 
-	// all that there may be of amp outside of its namespaces
+	// the objects of amp outside of its namespaces
 	const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,mutatingwebhookconfigurations,validatingwebhookconfigurations"
 
 	t.Run("two commands uninstall amp, and meanwhile no create fails either", func(t *testing.T) {
 		readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp", "kubectl delete --ignore-not-found -k deploy")
 		s.beyond(t, 20)
 		for _, f := range s.ask(t, "stop").Failed {
-			if !strings.Contains(f, "HTTP 201") { // created, and not mutated any more
+			if !strings.Contains(f, "HTTP 201") { // created, and no longer mutated
 				t.Error(f)
 			}
 		}
@@ -327,15 +327,15 @@ spec:
 	})
 
 	t.Run("every command of the READMEs was run", func(t *testing.T) {
-		// This one does not end, and takes a fixed port.
+		// This command does not end, and it uses a fixed port.
 		for _, command := range readme.left("kubectl -n amp-audit port-forward service/audit 8080:80") {
 			t.Errorf("not run: %s", command)
 		}
 	})
 }
 
-// untilReached waits until a namespace that opts in sees amp: that Pods are ready, kube-proxy hears a moment later,
-// and until then it refuses connections to their Service.
+// untilReached waits until amp reviews the Pods of a new namespace. kube-proxy learns only a moment after the Pods
+// are ready, and until then it refuses connections to their Service.
 func (c *cluster) untilReached(t *testing.T) {
 	t.Helper()
 	c.apply(t, namespace("first"))
@@ -349,10 +349,10 @@ func (c *cluster) untilReached(t *testing.T) {
 	})
 }
 
-// audit is the audit function, through the API server.
+// audit calls the audit function, through the API server.
 const audit = "/api/v1/namespaces/amp-audit/services/audit:80/proxy"
 
-// audited reports whether the audit function knows the event of a Pod's mutation.
+// audited reports whether the audit function has the event of a Pod's mutation.
 func (c *cluster) audited(namespace, pod, id string) error {
 	out, err := c.run("kubectl", "get", "--raw", audit+"/api/events?outcome=mutated&namespace="+namespace+"&pod="+pod)
 	if err != nil {
@@ -381,7 +381,8 @@ func (c *cluster) onThePage(t *testing.T, pod string) {
 	}
 	address := c.kubectl(t, "get", "--namespace", "amp-audit", "service/audit", "-o", "jsonpath={.spec.clusterIP}")
 	eventually(t, func() error {
-		// The page keeps a stream open and so is never loaded: after the timeout it is dumped as it is.
+		// The page keeps a stream open, so it never finishes loading. After the timeout, its state at that time is
+		// printed.
 		page, err := c.run("in", browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 			"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 			"--user-data-dir="+t.TempDir(), "--timeout=2000", "--dump-dom", "http://"+address+"/")
@@ -392,8 +393,8 @@ func (c *cluster) onThePage(t *testing.T, pod string) {
 	})
 }
 
-// volume is one for the audit function, of a kind to which the kubelet gives the group that the Pod asks for. A Pod
-// makes its folder.
+// volume is a volume for the audit function, of a kind whose group the kubelet sets as the Pod asks. A Pod creates
+// its folder.
 func (c *cluster) volume(t *testing.T) {
 	t.Helper()
 	const path = "/var/lib/kubelet/amp-audit"
@@ -419,14 +420,14 @@ spec:
 	c.kubectl(t, "wait", "pod/folder", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
 }
 
-// prometheusOperator defines the kinds of prometheus-operator's that deploy/alerts has.
+// prometheusOperator defines the kinds of prometheus-operator that deploy/alerts uses.
 func (c *cluster) prometheusOperator(t *testing.T) {
 	t.Helper()
 	c.fromModule(t, "prometheus-operator", "github.com/prometheus-operator/prometheus-operator",
 		"example/prometheus-operator-crd/*_podmonitors.yaml", "example/prometheus-operator-crd/*_prometheusrules.yaml")
 }
 
-// certManager installs cert-manager, as far as testdata/cert-manager has it.
+// certManager installs the parts of cert-manager that testdata/cert-manager has.
 func (c *cluster) certManager(t *testing.T) {
 	t.Helper()
 	c.fromModule(t, "cert-manager", "github.com/cert-manager/cert-manager", "deploy/crds/*.yaml")
@@ -463,7 +464,7 @@ func (c *cluster) ampIsUp(t *testing.T) {
 	c.kubectl(t, "rollout", "status", "--namespace", "amp-system", "deployment/amp", "--timeout=90s")
 }
 
-// namespace is one whose users' Pods the sample for JupyterHub mutates.
+// namespace returns the manifest of a namespace in which the sample for JupyterHub mutates the users' Pods.
 func namespace(name string) string {
 	return `apiVersion: v1
 kind: Namespace
@@ -482,10 +483,10 @@ func (c *cluster) pods(t *testing.T, namespace, selector string) []string {
 	return strings.Fields(c.kubectl(t, "get", "pods", "--namespace", namespace, "--selector", selector, "-o", "jsonpath={.items[*].metadata.name}"))
 }
 
-// seen is what a Pod's process says that it sees.
+// seen is what a Pod's process sees.
 type seen struct {
 	Env    map[string]string
-	Mounts map[string]bool // by path, whether it can write there
+	Mounts map[string]bool // by path, whether the process can write there
 }
 
 func (c *cluster) seen(t *testing.T, namespace, pod string) (s seen) {
@@ -501,9 +502,9 @@ func (c *cluster) seen(t *testing.T, namespace, pod string) (s seen) {
 func isAlices(t *testing.T, s seen) {
 	t.Helper()
 	for name, want := range map[string]string{
-		"WORKSPACE": "/home/jovyan/workspace", // of everybody
-		"CATALOGUE": "/data/astronomy",        // of her group
-		"S3_PREFIX": "home/alice",             // her own
+		"WORKSPACE": "/home/jovyan/workspace", // from the defaults
+		"CATALOGUE": "/data/astronomy",        // from her group
+		"S3_PREFIX": "home/alice",             // from her own entry
 	} {
 		if s.Env[name] != want {
 			t.Errorf("the environment has %s=%q, not %q", name, s.Env[name], want)
@@ -519,7 +520,7 @@ func isAlices(t *testing.T, s seen) {
 // stream is a Pod that creates Pods.
 type stream struct {
 	c    *cluster
-	told int // of its failures
+	told int // how many of its failures were reported
 }
 
 func (c *cluster) startStream(t *testing.T) *stream {
@@ -575,12 +576,12 @@ func (s *stream) ask(t *testing.T, what string) (r report) {
 	return r
 }
 
-// beyond waits until another n Pods have been created, or not.
+// beyond waits until another n Pods have been created, or have failed.
 func (s *stream) beyond(t *testing.T, n int) {
 	t.Helper()
 	goal, patience := s.ask(t, "report").Done+n, time.Now().Add(60*time.Second)
 	for {
-		is := s.ask(t, "report").Done // each question takes a tenth of a second, which is pause enough
+		is := s.ask(t, "report").Done // each question takes a tenth of a second, so no pause is needed
 		if is >= goal {
 			return
 		}
@@ -590,7 +591,7 @@ func (s *stream) beyond(t *testing.T, n int) {
 	}
 }
 
-// unharmed checks that no create has failed since it was last asked.
+// unharmed checks that no creation has failed since the last question.
 func (s *stream) unharmed(t *testing.T) {
 	t.Helper()
 	r := s.ask(t, "report")
@@ -601,7 +602,7 @@ func (s *stream) unharmed(t *testing.T) {
 	s.told = len(r.Failed)
 }
 
-// untilDrained waits until those of amp's Pods that were replaced have gone.
+// untilDrained waits until amp's replaced Pods are gone.
 func (s *stream) untilDrained(t *testing.T) {
 	t.Helper()
 	for len(s.c.pods(t, "amp-system", "app.kubernetes.io/name=amp")) > 2 {

@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// TestDoctor breaks an installation in one way after the other, and holds what `kubectl amp doctor` says of it
-// against that: what is broken, the remedy, and nothing else. Where the remedy is a command, it is what mends.
+// TestDoctor breaks an installation in one way after the other, and checks what `kubectl amp doctor` reports: only
+// what is broken, and the remedy. If the remedy is a command, the test runs it to repair the installation.
 func TestDoctor(t *testing.T) {
 	c := up(t)
 	defer c.diagnose(t)
@@ -52,8 +52,8 @@ func TestDoctor(t *testing.T) {
 		name   string
 		harm   func(t *testing.T)
 		want   []finding
-		remedy string             // of the first of them: its beginning
-		mend   func(t *testing.T) // nil: what is broken stays, for the next to come
+		remedy string             // the beginning of the first check's remedy
+		mend   func(t *testing.T) // nil: what is broken stays for the next case
 	}{
 		{"the mutating webhooks are gone",
 			func(t *testing.T) { c.kubectl(t, "delete", "mutatingwebhookconfiguration", "amp") },
@@ -71,14 +71,14 @@ func TestDoctor(t *testing.T) {
 			},
 			[]finding{{"warning", "webhooks", "", "ValidatingWebhookConfiguration amp is not as deployed: validate.fail.amp.txn2.com: timeoutSeconds is 10, deployed is 1"}},
 			"if it is not meant:\nkubectl edit validatingwebhookconfiguration amp", redeploy},
-		{"somebody's webhook stands among amp's",
+		{"amp's configuration holds a webhook of another program",
 			func(t *testing.T) {
 				hooks(t, "mutating", `[{"op": "add", "path": "/webhooks/-", "value": {"name": "x.example.com", "admissionReviewVersions": ["v1"],
 					"sideEffects": "None", "failurePolicy": "Ignore", "clientConfig": {"url": "https://x.example.com"}}}]`)
 			},
 			[]finding{{"warning", "webhooks", "", "x.example.com is none of amp's webhooks"}}, "if it is not meant:\nkubectl edit mutatingwebhookconfiguration amp",
 			func(t *testing.T) { hooks(t, "mutating", `[{"op": "remove", "path": "/webhooks/2"}]`) }},
-		{"the Service selects nobody",
+		{"the Service selects no Pod",
 			func(t *testing.T) {
 				c.kubectl(t, "patch", "service", "--namespace", "amp-system", "amp", "--patch", `{"spec": {"selector": {"app.kubernetes.io/component": "none"}}}`)
 			},
@@ -120,7 +120,7 @@ func TestDoctor(t *testing.T) {
 		{"amp is scaled to 0",
 			func(t *testing.T) {
 				c.kubectl(t, "scale", "--namespace", "amp-system", "deployment/amp", "--replicas", "0")
-				// While it drains it still keeps its Secret.
+				// While it drains, it still keeps its Secret.
 				c.kubectl(t, "wait", "--namespace", "amp-system", "--for=delete", "pods", "--selector", "app.kubernetes.io/name=amp", "--timeout=60s")
 			},
 			[]finding{{"failed", "replicas", "", "Deployment amp is scaled to 0"}}, "kubectl -n amp-system scale deployment/amp --replicas 2", nil},
@@ -160,7 +160,7 @@ func TestDoctor(t *testing.T) {
 			}
 		})
 		if !ok {
-			return // what comes next starts from an installation that is well
+			return // the next test needs an installation that works
 		}
 	}
 	t.Logf("amp broken and mended in %v", time.Since(started).Round(time.Second))
@@ -197,18 +197,18 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: looks}]
 			}
 		}
 		if _, code := c.doctor(t, "--as", "nobody"); code != 2 {
-			t.Errorf("for somebody who may look at nothing the exit code is %d", code)
+			t.Errorf("for a user without rights the exit code is %d", code)
 		}
 	})
 }
 
-// badNamespaces makes namespaces that are wrong each in a way of its own.
+// badNamespaces creates namespaces, each of which is wrong in another way.
 func (c *cluster) badNamespaces(t *testing.T) {
 	const good = "http://endpoints.amp-samples.svc/example"
 	type ways struct {
 		labels, annotations map[string]string
 		want                []finding
-		remedy              string // of the first; a whole command, which is run, if it holds no placeholder
+		remedy              string // of the first check; a whole command if it holds no placeholder, and then the test runs it
 	}
 	all := map[string]ways{
 		"bad-value": {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/timeout": "soon"},
@@ -243,7 +243,7 @@ func (c *cluster) badNamespaces(t *testing.T) {
 			[]finding{{"warning", "timeout", "", "of which amp gives 1.5s"}}, "kubectl annotate namespace too-slow --overwrite amp.txn2.com/timeout=1.5s"},
 		"no-endpoint": {nil, nil,
 			[]finding{{"warning", "endpoint", "", "opted in without an endpoint"}}, "kubectl annotate namespace no-endpoint --overwrite amp.txn2.com/ep=http://SERVICE"},
-		// These are well.
+		// These are correct.
 		"picky":        {map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/pods": "app in (a, b), !other"}, nil, ""},
 		"hubs":         {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/creators": "system:serviceaccount:hubs:hub"}, nil, ""},
 		"hubs-ignored": {map[string]string{"amp.txn2.com/failure-policy": "Ignore"}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/creators": "system:serviceaccount:hubs:hub"}, nil, ""},
@@ -276,7 +276,7 @@ func (c *cluster) badNamespaces(t *testing.T) {
 {apiVersion: v1, kind: ResourceQuota, metadata: {name: none, namespace: quota}, spec: {hard: {pods: "0"}}}
 `)
 	c.apply(t, manifests.String())
-	// Two that are there already: the one whose Pods are the endpoint, and the one that the webhooks leave out.
+	// Two that exist already: the one of the endpoint's Pods, and the one that the webhooks exclude.
 	for _, name := range []string{"amp-samples", "kube-system"} {
 		c.kubectl(t, "annotate", "namespace", name, "amp.txn2.com/ep="+good)
 		c.kubectl(t, "label", "namespace", name, "amp.txn2.com/enabled=true")
@@ -297,13 +297,13 @@ func (c *cluster) badNamespaces(t *testing.T) {
 		}
 	}
 
-	// The remedies that are whole commands, as they stand.
+	// The remedies that are whole commands, as they are printed.
 	for _, check := range checks {
 		command, _, _ := strings.Cut(check.Remedy, "\n")
 		switch check.Namespace {
 		case "another-port", "never-validated", "by-annotation", "too-slow", "kube-system":
 			c.kubectl(t, strings.Fields(command)[1:]...)
-		case "amp-samples": // the first line is prose
+		case "amp-samples": // the first line is not a command
 			c.kubectl(t, strings.Fields(strings.Split(check.Remedy, "\n")[1])[1:]...)
 		default:
 			c.kubectl(t, "delete", "namespace", check.Namespace, "--wait=false")
@@ -311,13 +311,13 @@ func (c *cluster) badNamespaces(t *testing.T) {
 	}
 	c.kubectl(t, "annotate", "namespace", "by-annotation", "amp.txn2.com/enabled-")
 	c.kubectl(t, "annotate", "namespace", "kube-system", "amp.txn2.com/ep-")
-	// Now it is asked, and has a say about images.
+	// Now the sample is called and can refuse an image.
 	c.expect(t, []finding{{"warning", "dry-run", "never-validated", "the endpoint answers, and refuses a plain Pod: "}})
 	c.kubectl(t, "delete", "namespace", "never-validated", "--wait=false")
 	c.expect(t, nil)
 }
 
-// finding is a check that went ill, with what its message holds.
+// finding is a check that failed, with a part of its message.
 type finding struct{ status, id, namespace, text string }
 
 type check struct{ ID, Namespace, Subject, Status, Message, Remedy string }
@@ -327,14 +327,14 @@ type doctorReport struct {
 	Summary struct{ OK, Warning, Failed, Skipped int }
 }
 
-// ill are the checks that went so, in the order of namespaces and ids.
+// ill are the checks that failed, in the order of namespaces and ids.
 func (r doctorReport) ill() []check {
 	some := slices.DeleteFunc(slices.Clone(r.Checks), func(c check) bool { return c.Status != "failed" && c.Status != "warning" })
 	slices.SortFunc(some, func(a, b check) int { return strings.Compare(a.Namespace+" "+a.ID, b.Namespace+" "+b.ID) })
 	return some
 }
 
-// doctor runs the plugin as its user does, and returns what scripts read.
+// doctor runs the plugin as a user does, and returns what scripts read.
 func (c *cluster) doctor(t *testing.T, args ...string) (r doctorReport, code int) {
 	t.Helper()
 	out, err := c.run(append([]string{"kubectl", "amp", "doctor", "-o", "json"}, args...)...)
@@ -363,8 +363,8 @@ func exitCode(t *testing.T, err error) int {
 	return 0
 }
 
-// expect waits until the doctor finds exactly what is wanted, and returns those checks in the same order. What is
-// done to a cluster takes a moment to be seen everywhere.
+// expect waits until the doctor finds exactly the given findings, and returns those checks in the same order. It
+// takes a moment until a change is seen everywhere in a cluster.
 func (c *cluster) expect(t *testing.T, want []finding) []check {
 	t.Helper()
 	slices.SortFunc(want, func(a, b finding) int { return strings.Compare(a.namespace+" "+a.id, b.namespace+" "+b.id) })
@@ -382,7 +382,7 @@ func (c *cluster) expect(t *testing.T, want []finding) []check {
 	}
 }
 
-// healthy waits until the doctor finds nothing wrong, with a Pod tried.
+// healthy waits until the doctor finds nothing wrong, with a dry run of a Pod.
 func (c *cluster) healthy(t *testing.T) {
 	t.Helper()
 	c.expect(t, nil)
@@ -392,7 +392,7 @@ func (c *cluster) healthy(t *testing.T) {
 	}
 }
 
-// plugin builds the plugin and puts it where kubectl looks for it.
+// plugin builds the plugin and puts it into PATH for kubectl.
 func plugin(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -404,8 +404,8 @@ func plugin(t *testing.T) {
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-// pair makes a certificate as amp does, good from so long ago until so long from now: its CA, base64, and what the
-// Secret holds of it.
+// pair makes a certificate as amp does, valid from so long ago until so long from now: its CA, in base64, and the
+// data of the Secret.
 func pair(t *testing.T, ago, until time.Duration) (ca, secret string) {
 	t.Helper()
 	must := func(err error) {
@@ -417,7 +417,7 @@ func pair(t *testing.T, ago, until time.Duration) (ca, secret string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
 	now := time.Now()
-	// It is its own CA: nothing here depends on who signed.
+	// It is its own CA: nothing here depends on which CA signed it.
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-ago), NotAfter: now.Add(until), DNSNames: []string{"amp.amp-system.svc"},
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}

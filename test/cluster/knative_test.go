@@ -11,12 +11,12 @@ import (
 	"time"
 )
 
-// TestOnKnative shows amp and the functions as Knative Services, as knative/ has them. Knative Eventing is not
-// here: the test sets on amp what a SinkBinding would set.
+// TestOnKnative tests amp and the functions as Knative Services, as in knative/. Knative Eventing is not installed:
+// the test sets on amp what a SinkBinding would set.
 func TestOnKnative(t *testing.T) {
 	c := up(t, "knative")
 	defer c.diagnose(t)
-	// An idle function is let go of after seconds instead of a minute and a half.
+	// An idle function ends after seconds, and not after a minute and a half.
 	c.kubectl(t, "patch", "configmap", "config-autoscaler", "--namespace", "knative-serving", "--type", "merge",
 		"--patch", `{"data":{"stable-window":"6s","scale-to-zero-grace-period":"6s"}}`)
 	c.image(t, "amp", root(t), "./cmd/amp")
@@ -54,7 +54,7 @@ func TestOnKnative(t *testing.T) {
 		t.Logf("\n%s", text)
 	})
 
-	t.Run("amp answers a review through the ingress, to the cluster alone unless somebody lets the outside in", func(t *testing.T) {
+	t.Run("amp answers a review through the ingress, reachable only in the cluster, unless the operator opens it", func(t *testing.T) {
 		c.apply(t, onKnative("ingress", "jupyterhub", "Fail", ""))
 		mutates := func(ingress, host string) func() error {
 			return func() error { return c.mutatesAlices(t, ingress, host) }
@@ -73,7 +73,7 @@ func TestOnKnative(t *testing.T) {
 		c.kubectl(t, "create", "namespace", "team-a")
 		readme.do(t, "kubectl annotate namespace team-a amp.txn2.com/ep=http://jupyterhub.amp-functions.svc.cluster.local",
 			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore", "kubectl label namespace team-a amp.txn2.com/enabled=true")
-		// Under Fail, so that nothing passes by for a reason that the test does not see.
+		// Under Fail, so that no Pod passes for another reason.
 		c.kubectl(t, "label", "namespace", "team-a", "amp.txn2.com/failure-policy=Fail", "--overwrite")
 		eventually(t, func() error { _, _, err := c.create("team-a", "jupyter-alice"); return err })
 		c.isMutated(t, "team-a", "jupyter-alice")
@@ -88,7 +88,7 @@ func TestOnKnative(t *testing.T) {
 		if err == nil {
 			t.Logf("within the budget: the Pod was created after %v", took)
 		} else {
-			// Where the machine is too slow for that, the policy says what happens.
+			// If the machine is too slow for that, the policy decides.
 			t.Logf("not within the budget, refused after %v: %v", took, err)
 			if !strings.Contains(err.Error(), "no answer within") {
 				t.Fatal("another refusal than that of a late endpoint")
@@ -98,7 +98,7 @@ func TestOnKnative(t *testing.T) {
 		c.isMutated(t, "cold", "jupyter-alice")
 	})
 
-	// A tenth of a second is too little to start a Pod, anywhere.
+	// A tenth of a second is always too short to start a Pod.
 	t.Run("one that wakes too late: under Ignore the Pod is created as it is, with a warning, under Fail refused", func(t *testing.T) {
 		c.apply(t, onKnative("late-ignore", "jupyterhub", "Ignore", "100ms")+"---\n"+onKnative("late-fail", "jupyterhub", "Fail", "100ms"))
 		c.isAtZero(t, "jupyterhub")
@@ -106,11 +106,12 @@ func TestOnKnative(t *testing.T) {
 		if err != nil || strings.Contains(pod, "S3_PREFIX") {
 			t.Errorf("under Ignore: %v, mutated: %v", err, strings.Contains(pod, "S3_PREFIX"))
 		}
-		// A warning is short: the host's name is clipped.
+		// A warning is short: the host's name is cut.
 		if !strings.Contains(warnings, "Warning: amp: not mutated: http://jupyterh") || !strings.Contains(warnings, ": no answer within 100ms") {
 			t.Errorf("the warning is %q", warnings)
 		}
-		// It has woken nevertheless: whoever comes later, as a controller that tries again, finds it up.
+		// It has started nevertheless: a later request, for example of a controller that tries again, finds it
+		// running.
 		eventually(t, func() error {
 			pod, _, err := c.create("late-ignore", "jupyter-alice-again", "--dry-run=server")
 			if err == nil && !strings.Contains(pod, "S3_PREFIX") {
@@ -131,7 +132,7 @@ func TestOnKnative(t *testing.T) {
 	t.Run("a new revision, such as a SinkBinding makes, fails no create", func(t *testing.T) {
 		c.applyOverlay(t, "resources: [REPO/deploy/samples]\nimages:\n- {name: ghcr.io/txn2/amp-endpoints, newName: dev.local/endpoints, newTag: e2e}\n")
 		c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
-		s := c.startStream(t) // whose endpoint is none of Knative's: this is about amp alone
+		s := c.startStream(t) // with an endpoint outside of Knative: this tests only amp
 		s.beyond(t, 40)
 		start, old := time.Now(), c.pods(t, "amp-system", "serving.knative.dev/service=amp")
 		c.kubectl(t, "patch", "ksvc", "amp", "--namespace", "amp-system", "--type", "json", "--patch",
@@ -169,7 +170,7 @@ func TestOnKnative(t *testing.T) {
 		})
 	})
 
-	t.Run("two Pods serve, though Knative sees nobody call them", func(t *testing.T) {
+	t.Run("two Pods serve, though Knative does not see the calls", func(t *testing.T) {
 		if n := len(c.pods(t, "amp-system", "serving.knative.dev/service=amp")); n != 2 {
 			t.Errorf("there are %d", n)
 		}
@@ -183,7 +184,7 @@ func TestOnKnative(t *testing.T) {
 		readme.do(t, "kubectl apply -k knative/alerts")
 	})
 
-	t.Run("once uninstalled, amp is gone and blocks nobody", func(t *testing.T) {
+	t.Run("once uninstalled, amp is gone and does not block Pods", func(t *testing.T) {
 		readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp",
 			"kubectl delete --ignore-not-found -k knative", "kubectl delete --ignore-not-found -k knative/functions")
 		if pod, _, err := c.create("team-a", "jupyter-alice-again"); err != nil || strings.Contains(pod, "S3_PREFIX") {
@@ -195,14 +196,14 @@ func TestOnKnative(t *testing.T) {
 		}
 	})
 
-	// Eventing is not here, and a forwarded port stays until somebody ends it.
+	// Eventing is not installed here, and a port-forward does not end by itself.
 	if left := readme.left("kubectl apply -k knative/eventing", "kubectl -n amp-functions port-forward "+
 		"$(kubectl -n amp-functions get pods -l serving.knative.dev/service=audit -o name) 8081:8080"); len(left) > 0 {
 		t.Errorf("knative/README.md has commands that no test ran: %q", left)
 	}
 }
 
-// onKnative is a namespace whose endpoint is a Knative Service.
+// onKnative returns the manifest of a namespace whose endpoint is a Knative Service.
 func onKnative(name, function, policy, timeout string) string {
 	if timeout != "" {
 		timeout = "\n    amp.txn2.com/timeout: " + timeout
@@ -218,7 +219,7 @@ metadata:
     amp.txn2.com/ep: http://` + function + `.amp-functions.svc.cluster.local` + timeout + "\n"
 }
 
-// isAtZero waits until nothing runs of a function.
+// isAtZero waits until no Pod of a function runs.
 func (c *cluster) isAtZero(t *testing.T, function string) {
 	t.Helper()
 	start := time.Now()
@@ -233,7 +234,7 @@ func (c *cluster) isAtZero(t *testing.T, function string) {
 	t.Logf("%s is at zero after %v", function, time.Since(start).Round(100*time.Millisecond))
 }
 
-// create creates a user's Pod and returns what was stored and what the API server warned of.
+// create creates a user's Pod and returns what was stored and the API server's warnings.
 func (c *cluster) create(namespace, name string, more ...string) (pod, warnings string, err error) {
 	args := []string{"kubectl", "run", name, "--namespace", namespace, "--image", "dev.local/probe:e2e", "--restart", "Never",
 		"--annotations", "hub.jupyter.org/username=alice", "-o", "json"}
@@ -253,8 +254,8 @@ func (c *cluster) isMutated(t *testing.T, namespace, pod string) {
 	isAlices(t, c.seen(t, namespace, pod))
 }
 
-// ingress is the Service, as name.namespace, through which Knative Services are reached from within: Knative says
-// it in the Service of type ExternalName that it makes for each.
+// ingress is the Service, as name.namespace, through which Knative Services are reached from within the cluster.
+// Knative names it in the Service of type ExternalName that it creates for each.
 func (c *cluster) ingress(t *testing.T) string {
 	t.Helper()
 	name := c.kubectl(t, "get", "service", "amp", "--namespace", "amp-system", "-o", "jsonpath={.spec.externalName}")
@@ -265,7 +266,7 @@ func (c *cluster) ingress(t *testing.T) string {
 	return service
 }
 
-// ask makes a request to an ingress under a host's name; with a body it is a POST.
+// ask sends a request to an ingress for a host's name. With a body it is a POST.
 func (c *cluster) ask(t *testing.T, ingress, host, path, body string) (string, error) {
 	t.Helper()
 	name, namespace, _ := strings.Cut(ingress, ".")
@@ -277,7 +278,7 @@ func (c *cluster) ask(t *testing.T, ingress, host, path, body string) (string, e
 	return c.runWith(body, args...)
 }
 
-// mutatesAlices posts a review of alice's Pod to amp through an ingress and says what is wrong with the answer.
+// mutatesAlices posts a review of alice's Pod to amp through an ingress and returns what is wrong with the answer.
 func (c *cluster) mutatesAlices(t *testing.T, ingress, host string) error {
 	t.Helper()
 	answer, err := c.ask(t, ingress, host, "/mutate/fail", `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
@@ -303,12 +304,12 @@ func (c *cluster) mutatesAlices(t *testing.T, ingress, host string) error {
 	return nil
 }
 
-// eventually asks until there is no error: when Pods are ready, kube-proxy and the ingress hear a moment later.
+// eventually asks until there is no error: kube-proxy and the ingress learn only a moment after the Pods are ready.
 func eventually(t *testing.T, ask func() error) {
 	t.Helper()
 	patience := time.Now().Add(60 * time.Second)
 	for {
-		err := ask() // it takes a tenth of a second at least, which is pause enough
+		err := ask() // it takes at least a tenth of a second, so no pause is needed
 		if err == nil {
 			return
 		}

@@ -11,12 +11,12 @@ import (
 	"testing"
 )
 
-// written runs commands as READMEs have them, letter by letter, in a clone of the repository whose images alone are
-// the test's.
+// written runs commands of READMEs exactly as they are written, in a clone of the repository. Only the images are the
+// test's.
 type written struct {
 	c        *cluster
 	dir      string
-	commands []string // that it has, in its order
+	commands []string // the commands that the READMEs have, in order
 	done     map[string]bool
 }
 
@@ -62,7 +62,7 @@ func (c *cluster) asWritten(t *testing.T, readmes ...string) *written {
 	return w
 }
 
-// do runs commands that must be there and succeed. It returns what the last one printed.
+// do runs commands that must be in the README and must succeed. It returns the output of the last one.
 func (w *written) do(t *testing.T, commands ...string) (out string) {
 	t.Helper()
 	for _, command := range commands {
@@ -75,7 +75,7 @@ func (w *written) do(t *testing.T, commands ...string) (out string) {
 	return out
 }
 
-// sh runs a command in the clone as who reads it there would, and returns what it printed.
+// sh runs a command in the clone, as a reader of the README would, and returns its output.
 func (w *written) sh(t *testing.T, command string) string {
 	t.Helper()
 	cmd := exec.Command("sh", "-c", `kubectl() { "`+w.c.adapter+`" kubectl "$@"; }`+"\n"+command)
@@ -87,7 +87,7 @@ func (w *written) sh(t *testing.T, command string) string {
 	return string(out)
 }
 
-// left are the commands that were not run, but for some.
+// left are the commands that were not run, with exceptions.
 func (w *written) left(but ...string) (commands []string) {
 	for _, command := range w.commands {
 		if !w.done[command] && !slices.Contains(but, command) {
@@ -97,8 +97,8 @@ func (w *written) left(but ...string) (commands []string) {
 	return commands
 }
 
-// fromModule makes objects of files that come with a Go module which testdata/NAME requires, such as CRDs: those
-// are too large to be applied.
+// fromModule creates objects from files of a Go module that testdata/NAME requires, for example CRDs. It creates and
+// does not apply them: they are too large for apply.
 func (c *cluster) fromModule(t *testing.T, name, module string, patterns ...string) {
 	t.Helper()
 	cmd := exec.Command("go", "mod", "download", "-json", module)

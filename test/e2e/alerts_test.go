@@ -13,7 +13,7 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// TestAlerts holds the alerts of deploy/alerts to what they say, with Prometheus' own promtool.
+// TestAlerts checks when the alerts of deploy/alerts fire, with Prometheus' own promtool.
 func TestAlerts(t *testing.T) {
 	readme, err := harness.Document("deploy/README.md")
 	if err != nil {
@@ -62,7 +62,7 @@ func TestAlerts(t *testing.T) {
 			t.Errorf("%s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-	// The way from the operator's object to a rules file is the README's.
+	// The README's command turns the operator's object into a rules file.
 	sed := regexp.MustCompile(`(?m)^(sed .*) deploy/alerts/prometheusrule.yaml > amp.rules.yaml$`).FindStringSubmatch(readme)
 	if sed == nil {
 		t.Fatal("deploy/README.md does not say how to make a rules file")

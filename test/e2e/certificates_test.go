@@ -30,14 +30,15 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// brief is a lifetime of seconds: a renewal every eleven, and 0.8 s for the API server to learn of a new CA.
+// brief is a lifetime of seconds. The certificate is renewed every eleven, and the API server has 0.8 s to learn of a
+// new CA.
 const brief = "AMP_TLS_LIFETIME=15s"
 
 func secrets(w *harness.World) typedcore.SecretInterface {
 	return kubernetes.NewForConfigOrDie(w.API.Config()).CoreV1().Secrets("amp-system")
 }
 
-// forget makes amp's Secret and CA as before the first start: no replica runs, and there are none.
+// forget removes amp's Secret and CA, so that the state is as before the first start. No replica may run.
 func forget(t *testing.T, w *harness.World) {
 	t.Helper()
 	if err := w.StopReplicas(); err != nil {
@@ -51,7 +52,7 @@ func forget(t *testing.T, w *harness.World) {
 	}
 }
 
-// start starts replicas at once and waits until they are ready.
+// start starts the replicas at the same time and waits until they are ready.
 func start(t *testing.T, w *harness.World, n int, environment ...string) []*harness.Replica {
 	t.Helper()
 	var all []*harness.Replica
@@ -89,7 +90,7 @@ func kept(t *testing.T, w *harness.World) *x509.Certificate {
 	return c
 }
 
-// served waits until each of the replicas serves the certificate in the Secret, and returns that.
+// served waits until each of the replicas serves the certificate in the Secret, and returns the certificate.
 func served(t *testing.T, w *harness.World, replicas ...*harness.Replica) *x509.Certificate {
 	t.Helper()
 	var c *x509.Certificate
@@ -105,7 +106,7 @@ func served(t *testing.T, w *harness.World, replicas ...*harness.Replica) *x509.
 	return c
 }
 
-// renewed waits until the Secret holds another certificate than c.
+// renewed waits until the Secret holds a certificate other than c.
 func renewed(t *testing.T, w *harness.World, c *x509.Certificate) *x509.Certificate {
 	t.Helper()
 	now := c
@@ -118,16 +119,17 @@ func renewed(t *testing.T, w *harness.World, c *x509.Certificate) *x509.Certific
 	return now
 }
 
-// calls makes a connection for each call, to any replica that is ready, and trusts whom the configurations
-// say, as an API server does that hears of every change at once.
+// calls makes one connection for each call, to any replica that is ready. It trusts what the configurations say, like
+// an API server that learns of every change at once.
 func calls(t *testing.T, w *harness.World, namespace string) *harness.Stream {
 	return harness.NewStream(func(int) error {
-		// A replica that the front found ready may have been asked to end since: it answers for two seconds.
+		// The front may lead to a replica that is about to end. Such a replica answers for two seconds.
 		ready := w.Front.Ready()
 		if len(ready) == 0 {
 			return errors.New("no replica is ready")
 		}
-		// The bundle before the certificate is shown: one that is older than the certificate must hold.
+		// The bundle is read before the certificate is shown: a bundle that is older than the certificate must be
+		// enough.
 		bundle, err := w.Bundle(t.Context())
 		if err != nil {
 			return err
@@ -136,13 +138,13 @@ func calls(t *testing.T, w *harness.World, namespace string) *harness.Stream {
 	})
 }
 
-// TestCertificatesOfItsOwn has amp renew its certificate every few seconds, and people interfere, while Pods
-// are created: none fails.
+// TestCertificatesOfItsOwn lets amp renew its certificate every few seconds while other programs interfere and Pods
+// are created. No creation may fail.
 func TestCertificatesOfItsOwn(t *testing.T) {
 	w := anyWorld(t)
 	w.With(t, brief)
 	forget(t, w)
-	defer forget(t, w) // a certificate of seconds is no start for other stories
+	defer forget(t, w) // a certificate that lives seconds must not stay for other tests
 	replicas := start(t, w, 2, brief)
 	if err := w.UntilCalled(); err != nil {
 		t.Fatal(err)
@@ -160,7 +162,7 @@ func TestCertificatesOfItsOwn(t *testing.T) {
 			c = renewed(t, w, c)
 			renewals++
 		}
-		served(t, w, replicas...) // who has not seen the last one restores the one before, which is as good
+		served(t, w, replicas...) // a replica that has not seen the last certificate restores the one before, which is as good
 	}
 	through(2)
 
@@ -191,7 +193,7 @@ func TestCertificatesOfItsOwn(t *testing.T) {
 	for _, s := range streams {
 		none(t, s)
 	}
-	// A changed bundle is a changed webhook, to which the API server connects anew.
+	// After a change of its bundle, the API server makes a new connection to a webhook.
 	t.Logf("%d renewals in %v; the API server and the calls made %d connections", renewals, time.Since(began).Round(time.Second), w.Front.Connections()-connections)
 	if n := w.Front.Connections() - connections; n < renewals {
 		t.Errorf("the API server made %d connections through %d renewals: it has not seen every certificate", n, renewals)
@@ -202,7 +204,7 @@ func TestCertificatesOfItsOwn(t *testing.T) {
 		t.Fatal(err)
 	}
 	if s.Type != corev1.SecretTypeTLS || string(s.Data["mine"]) != "keep" {
-		t.Errorf("the Secret is of type %s, and what somebody else wrote into it is %q", s.Type, s.Data["mine"])
+		t.Errorf("the Secret is of type %s, and what another program wrote into it is %q", s.Type, s.Data["mine"])
 	}
 	if n := bytes.Count(s.Data["ca.crt"], []byte("BEGIN")); n > 3 {
 		t.Errorf("%d CAs are trusted", n)
@@ -219,8 +221,8 @@ func TestCertificatesOfItsOwn(t *testing.T) {
 	}
 }
 
-// TestBundleOverwritten tells how long creates fail that amp cannot help: from the moment that somebody takes
-// the CA out of the webhooks until it is back.
+// TestBundleOverwritten measures how long creations fail when amp cannot prevent it: from the moment when another
+// program removes the CA from the webhooks until it is back.
 func TestBundleOverwritten(t *testing.T) {
 	w := world(t)
 	second := start(t, w, 1)
@@ -279,7 +281,7 @@ func TestBundleOverwritten(t *testing.T) {
 			stream.Stop()
 			failed := 0
 			for _, o := range outcomes {
-				// The API server needs a moment to hear of the one change as of the other.
+				// The API server needs a moment to see each of the two changes.
 				if o.err == nil {
 					continue
 				}
@@ -327,8 +329,8 @@ func TestReplicasThatStartTogetherAgree(t *testing.T) {
 	}
 }
 
-// TestTakingOverFromAnotherAuthority replaces amp with a certificate from files by amp that makes its own, as
-// in a rollout from cert-manager's overlay to the default.
+// TestTakingOverFromAnotherAuthority replaces amp with a certificate from files by amp that makes its own, as in a
+// rollout from cert-manager's overlay to the default.
 func TestTakingOverFromAnotherAuthority(t *testing.T) {
 	w := anyWorld(t)
 	files := w.WithFiles(t)
@@ -390,7 +392,8 @@ func TestManifestsAppliedAgain(t *testing.T) {
 	})
 
 	t.Run("by the client", func(t *testing.T) {
-		// What kubectl sends without --server-side, from what it applied before, what it applies now and what is.
+		// The patch that kubectl sends without --server-side: from what it applied before, what it applies now, and
+		// what is stored.
 		applied, err := json.Marshal(deployed.Kind("MutatingWebhookConfiguration")[0])
 		if err != nil {
 			t.Fatal(err)

@@ -16,11 +16,11 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// anyway takes whatever comes of a create: while amp is killed, many fail.
+// anyway accepts any result of a creation: while amp is killed, many fail.
 func anyway(harness.Created) error { return nil }
 
-// TestRequiredThroughKills is the promise of AMP_EVENTS=required: no mutated Pod is stored whose event the
-// sink does not have, whenever amp dies.
+// TestRequiredThroughKills checks the promise of AMP_EVENTS=required: no mutated Pod is stored without its event in
+// the sink, whenever amp is killed.
 func TestRequiredThroughKills(t *testing.T) {
 	w := anyWorld(t)
 	sink := harness.NewSink(t)
@@ -29,8 +29,9 @@ func TestRequiredThroughKills(t *testing.T) {
 	endpoint := harness.Serve(t, harness.Labels("changed", "yes")).URL
 	strict, lenient := w.Namespace(t, harness.Enabled(endpoint)), w.Namespace(t, harness.Enabled(endpoint, harness.Ignore))
 
-	// The sink takes its time to note an event, and does not note that of a sender who is gone by then. Every
-	// fifth event is noted and the connection cut, so that amp cannot know and sends it again.
+	// The sink takes some time to note an event. It does not note the event of a sender that is gone by then. For
+	// every fifth event it notes the event and breaks the connection, so that amp cannot know and sends the event
+	// again.
 	var before, after atomic.Pointer[func()]
 	var count atomic.Int64
 	sink.Notes(func(r *http.Request) bool {
@@ -62,8 +63,8 @@ func TestRequiredThroughKills(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		// At the worst of moments: an event has reached the sink, which has yet to note it; or has noted it, and
-		// amp has yet to hear of that; or at any.
+		// The worst moments to kill amp: an event has reached the sink, which has not noted it yet; the sink has
+		// noted it, and amp does not know that yet; or any other moment.
 		killed, victim := make(chan struct{}), amp
 		kill := func() { victim.Kill(); close(killed) }
 		switch n % 3 {
@@ -171,7 +172,7 @@ func TestRequired(t *testing.T) {
 		if len(c.Warnings) != 1 || utf8.RuneCountInString(c.Warnings[0]) > 120 {
 			t.Errorf("under Ignore the user was warned: %q", c.Warnings)
 		} else {
-			told(t, c.Warnings[0], "cannot be") // what more there is may be cut
+			told(t, c.Warnings[0], "cannot be") // the rest may be cut
 		}
 		w.Namespace(t, harness.Enabled(harness.Serve(t, harness.Answers("[]")).URL)).MustCreate(harness.Pod("unchanged"))
 
@@ -327,7 +328,7 @@ func TestAsyncLosesNothingOnSIGTERM(t *testing.T) {
 	sink := harness.NewSink(t)
 	amp := w.With(t, "K_SINK="+sink.URL)
 	ns := w.Namespace(t, harness.Enabled(harness.Serve(t, harness.Labels("changed", "yes")).URL))
-	// Asked for a minute's peace amp keeps all that comes, until it must end.
+	// The sink asks for a minute without requests. amp keeps all events until it must end.
 	sink.Answers(func(_ harness.Event, w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Retry-After", "60")
 		w.WriteHeader(http.StatusServiceUnavailable)
@@ -355,8 +356,7 @@ func TestAsyncLosesNothingOnSIGTERM(t *testing.T) {
 	}
 }
 
-// TestSinkThatIsBusy counts what amp does on a sink that asks to be left alone, and on events that it will
-// never take.
+// TestSinkThatIsBusy checks what amp counts if a sink asks it to wait, and if a sink will never accept an event.
 func TestSinkThatIsBusy(t *testing.T) {
 	w := anyWorld(t)
 	sink := harness.NewSink(t)

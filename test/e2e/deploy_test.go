@@ -43,7 +43,7 @@ func decode[T any](t *testing.T, m harness.Manifests, kind, name string) *T {
 	return into
 }
 
-// mentions are the objects in which a word stands.
+// mentions are the objects that contain a word.
 func mentions(t *testing.T, m harness.Manifests, word string) []string {
 	t.Helper()
 	var in []string
@@ -66,7 +66,7 @@ func TestDeployIntoAnotherNamespace(t *testing.T) {
 			t.Errorf("amp-system still stands in %q", in)
 		}
 		for _, kind := range []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} {
-			// Both kinds have alike what is looked at here.
+			// Both kinds have the fields that are checked here.
 			webhooks := decode[admissionv1.MutatingWebhookConfiguration](t, lenient(m, kind), "MutatingWebhookConfiguration", "amp").Webhooks
 			if len(webhooks) != 2 {
 				t.Fatalf("%s has %d webhooks", kind, len(webhooks))
@@ -111,14 +111,15 @@ func TestDeployIntoAnotherNamespace(t *testing.T) {
 	})
 }
 
-// lenient is the configuration of the other kind as one of this, less what only the one kind has.
+// lenient returns the configuration of the other kind as one of this kind, without the fields that only that kind
+// has.
 func lenient(m harness.Manifests, kind string) harness.Manifests {
 	u := m.Kind(kind)[0].DeepCopy()
 	u.SetKind("MutatingWebhookConfiguration")
 	return harness.Manifests{u}
 }
 
-// leftOut are the namespaces that a selector leaves out by name.
+// leftOut are the namespaces that a selector excludes by name.
 func leftOut(s *metav1.LabelSelector) []string {
 	for _, e := range s.MatchExpressions {
 		if e.Key == corev1.LabelMetadataName && e.Operator == metav1.LabelSelectorOpNotIn {

@@ -21,7 +21,7 @@ func blocks(text, language string) []string {
 	return found
 }
 
-// TestEventsReference holds docs/events.md to what it says.
+// TestEventsReference checks what docs/events.md says.
 func TestEventsReference(t *testing.T) {
 	text, err := harness.Document("docs/events.md")
 	if err != nil {

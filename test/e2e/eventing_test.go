@@ -14,8 +14,8 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// Knative Eventing cannot be had here, only the definitions of its kinds: what of knative/eventing a schema can
-// say is held against those. What K_SINK, which a SinkBinding sets, does to amp, cmd/amp's scripts show.
+// Knative Eventing is not installed here, only its CRDs. The manifests of knative/eventing are checked against them.
+// The scripts of cmd/amp show what K_SINK, which a SinkBinding sets, does to amp.
 
 // definitions installs Eventing's CRDs from the folder that AMP_EVENTING_CRDS names.
 func definitions(t *testing.T, w *harness.World) {
@@ -39,14 +39,14 @@ func definitions(t *testing.T, w *harness.World) {
 	}
 	for _, crd := range crds {
 		closeSchema(crd.Object)
-		// Who would convert between versions is not here, nor is there more than one.
+		// There is no webhook here to convert between versions, and only one version is used.
 		unstructured.RemoveNestedField(crd.Object, "spec", "conversion")
 	}
 	w.Define(t, crds)
 }
 
-// closeSchema makes a schema refuse what it does not know: Eventing keeps unknown fields in places, for the
-// sake of experimental ones, and leaves them to a webhook of its own.
+// closeSchema makes a schema refuse unknown fields. Eventing keeps unknown fields in some places, for experimental
+// features, and its own webhook checks them.
 func closeSchema(in any) {
 	switch in := in.(type) {
 	case map[string]any:
@@ -73,7 +73,7 @@ func object(t *testing.T, text string) *unstructured.Unstructured {
 	return u
 }
 
-// triggers are those in docs/events.md.
+// triggers are the Triggers in docs/events.md.
 func triggers(t *testing.T) harness.Manifests {
 	t.Helper()
 	text, err := harness.Document("docs/events.md")
@@ -143,7 +143,7 @@ func TestEventing(t *testing.T) {
 			t.Errorf("docs/events.md: %v", err)
 		}
 
-		// That it took them says something only if it would not take this.
+		// That the API server accepted them means something only if it refuses this.
 		for _, typo := range []struct {
 			kind        string
 			right, made []string

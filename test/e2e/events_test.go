@@ -23,10 +23,10 @@ const (
 	replicaSets = "system:serviceaccount:kube-system:replicaset-controller"
 )
 
-// team answers with a patch that a ReplicaSet's Pod may have, too.
+// team answers with a patch that is also allowed for a ReplicaSet's Pod.
 var team = harness.Answers(`[{"op":"add","path":"/metadata/annotations/team","value":"data"}]`)
 
-// A Deployment's Pod has no name yet when it is mutated. Its stamp leads to all there is of it.
+// A Deployment's Pod has no name yet when it is mutated. Its stamp leads to all records of the mutation.
 func TestOfADeploymentsPodAllIsFound(t *testing.T) {
 	w := anyWorld(t)
 	sink := harness.NewSink(t)
@@ -102,9 +102,8 @@ func TestOfADeploymentsPodAllIsFound(t *testing.T) {
 	})
 }
 
-// kinds has, for each way in which a review that matters may end, what the namespace says and what its event
-// is to say. That type, outcome, id, subject and namespace agree, and that all is as the schema says, the sink
-// checks of each event.
+// kinds holds the ways in which a review can end: what the namespace says, and what the event must say. The sink
+// checks for each event that type, outcome, id, subject and namespace agree and that all is valid by the schema.
 var kinds = map[string]struct {
 	answer  http.HandlerFunc
 	on      harness.On
@@ -185,7 +184,7 @@ func TestEvents(t *testing.T) {
 
 	t.Run("carry the trace of the request, and any name", func(t *testing.T) {
 		ns := w.Namespace(t, harness.Enabled(harness.Serve(t, harness.Answers("[]")).URL))
-		// No API server lets such a Pod pass, but it asks its webhooks first.
+		// The API server would refuse such a Pod, but it calls its webhooks first.
 		name, trace := `jörg's "pod" 100% 日本`, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 		w.Review(t, amp, "/mutate/fail", http.Header{"Traceparent": {trace}}, review(t, ns.Name, "2f0cfa42-0000-4000-8000-00000000e001", name))
 		e := sink.AwaitID("2f0cfa42-0000-4000-8000-00000000e001")
@@ -237,7 +236,7 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-// review is an AdmissionReview as the API server sends it.
+// review returns an AdmissionReview as the API server sends it.
 func review(t *testing.T, namespace, uid, name string) string {
 	t.Helper()
 	pod := map[string]any{
@@ -261,7 +260,7 @@ func review(t *testing.T, namespace, uid, name string) string {
 	return string(b)
 }
 
-// TestEventLevels has each level that amp may be given, and each that a namespace lowers it to.
+// TestEventLevels checks each level that amp can have, with each level that a namespace lowers it to.
 func TestEventLevels(t *testing.T) {
 	w := anyWorld(t)
 	sink := harness.NewSink(t)
@@ -326,7 +325,7 @@ func TestEventLevels(t *testing.T) {
 	}
 }
 
-// TestEventsWithoutASink reads what the amp that served all the other stories printed, too.
+// TestEventsWithoutASink also reads what amp printed in all the other tests.
 func TestEventsWithoutASink(t *testing.T) {
 	w := anyWorld(t)
 	amp := w.With(t)

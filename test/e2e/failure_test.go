@@ -16,9 +16,9 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// failures are the ways in which an endpoint fails, each with what the user must be told beside its name.
+// failures are the ways in which an endpoint fails, each with what the user must be told in addition to its name.
 var failures = map[string]struct {
-	answer http.HandlerFunc // nil: nobody serves it
+	answer http.HandlerFunc // nil: there is no endpoint
 	pod    func(*corev1.Pod)
 	cause  string
 }{
@@ -86,7 +86,7 @@ func TestFailures(t *testing.T) {
 				if len(c.Warnings) != 1 {
 					t.Fatalf("the user was warned %d times: %q", len(c.Warnings), c.Warnings)
 				}
-				// A warning that would be too long is cut; the event that it names has all of the cause.
+				// A warning that would be too long is cut. The event that it names has the whole cause.
 				warning, all := c.Warnings[0], c.Warnings[0]
 				if _, id, cut := strings.Cut(warning, "… (event "); cut {
 					all = printedEvent(t, strings.TrimSuffix(id, ")")).Data.Message
@@ -138,7 +138,7 @@ func TestFailures(t *testing.T) {
 	})
 }
 
-// TestAmpIsDown ends with a new replica, which the stories after it find.
+// TestAmpIsDown ends with a new replica, for the tests after it.
 func TestAmpIsDown(t *testing.T) {
 	w := world(t)
 	endpoint := harness.Serve(t, harness.Labels("changed", "yes"))
@@ -192,7 +192,7 @@ func TestAmpIsDown(t *testing.T) {
 	})
 }
 
-// printedEvent waits for an event among those that amp printed, since it has no sink.
+// printedEvent waits for an event among those that amp printed, because it has no sink.
 func printedEvent(t *testing.T, id string) (found harness.Event) {
 	t.Helper()
 	harness.Eventually(t, "event "+id+" is printed", func(context.Context) error {
@@ -211,7 +211,7 @@ func printedEvent(t *testing.T, id string) (found harness.Event) {
 	return found
 }
 
-// asGiven checks that a Pod is stored as it was given: with the label app and nothing more.
+// asGiven checks that a Pod is stored unchanged: with the label app and nothing more.
 func asGiven(t *testing.T, ns *harness.Namespace, name string) {
 	t.Helper()
 	pod := ns.Stored(name)

@@ -1,8 +1,8 @@
-// The end-to-end tests. A module of its own, so that Kubernetes stays out of what amp's users download.
+// The end-to-end tests. They are a module of their own, so that amp's users do not download Kubernetes.
 //
-// It does not require github.com/txn2/amp: the tests know amp by its binary alone, and amp's newer
-// dependencies would otherwise become the API server's, which then is not the one that Kubernetes released
-// (and is compiled anew for four minutes).
+// The module does not require github.com/txn2/amp: the tests know amp only by its binary. Otherwise amp's newer
+// dependencies would become those of the API server. It would not be the API server that Kubernetes released, and
+// compiling it again would take four minutes.
 module github.com/txn2/amp/test/e2e
 
 go 1.26.0

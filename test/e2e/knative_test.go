@@ -16,7 +16,7 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// What knative/ says can be read here; what Knative makes of it, test/cluster shows.
+// These tests read the manifests of knative/. test/cluster shows what Knative makes of them.
 
 // ofKnative is the container of a Knative Service and the labels of its Pods.
 func ofKnative(t *testing.T, m harness.Manifests, name string) (c corev1.Container, labels map[string]string) {
@@ -60,7 +60,7 @@ func TestKnative(t *testing.T) {
 			"liveness": {container.LivenessProbe, plain.LivenessProbe}, "readiness": {container.ReadinessProbe, plain.ReadinessProbe},
 		} {
 			is, want := probes[0].DeepCopy(), probes[1].DeepCopy()
-			is.HTTPGet, want.HTTPGet = nil, nil // it goes to another port
+			is.HTTPGet, want.HTTPGet = nil, nil // it uses another port
 			if probes[0].HTTPGet.Path != probes[1].HTTPGet.Path || !equality.Semantic.DeepEqual(is, want) {
 				t.Errorf("the %s probe is %v, not %v", name, probes[0], probes[1])
 			}
@@ -155,7 +155,7 @@ func TestKnative(t *testing.T) {
 		for ip, want := range map[string]string{"10.244.0.9": "10.244.0.9:2112", "fd00::9": "[fd00::9]:2112"} {
 			address := ""
 			for _, r := range end.Relabelings {
-				// As Prometheus does it: the whole value has to match.
+				// As in Prometheus, the whole value must match.
 				if re := regexp.MustCompile("^(?:" + r.Regex + ")$"); r.TargetLabel == "__address__" && re.MatchString(ip) {
 					address = re.ReplaceAllString(ip, r.Replacement)
 				}

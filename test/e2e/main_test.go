@@ -1,6 +1,6 @@
-// Package e2e tells what amp does on a real API server, as stories. START HERE: mutation_test.go; then
-// failure_test.go, validation_test.go, restart_test.go, and deploy_test.go for what is installed. What amp
-// leaves behind of each mutation: events_test.go, then delivery_test.go, secrets_test.go, receiver_test.go.
+// Package e2e tests what amp does with a real API server. START HERE: mutation_test.go; then failure_test.go,
+// validation_test.go, restart_test.go, and deploy_test.go for what is installed. The tests of what amp records about
+// each mutation: events_test.go, then delivery_test.go, secrets_test.go, receiver_test.go.
 package e2e
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// One world serves all stories, since it takes some seconds to make; each story has its own namespaces.
+// All tests share one world, because it takes some seconds to start. Each test has its own namespaces.
 var shared struct {
 	world *harness.World
 	err   error
@@ -27,7 +27,7 @@ func world(t *testing.T) *harness.World {
 	return w
 }
 
-// anyWorld is the world for a story that gives amp an environment of its own.
+// anyWorld is the world for a test that gives amp an environment of its own.
 func anyWorld(t *testing.T) *harness.World {
 	t.Helper()
 	if shared.world == nil && shared.err == nil {
@@ -42,9 +42,9 @@ func anyWorld(t *testing.T) *harness.World {
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if shared.world != nil && shared.err == nil {
-		// Without a sink events go to stdout: so did those of all stories that are not about events.
+		// Without a sink, events go to stdout. So this checks the events of all tests that do not set a sink.
 		if _, err := shared.world.Printed(); err != nil {
-			fmt.Fprintln(os.Stderr, "amp printed what is no event as it should be:", err)
+			fmt.Fprintln(os.Stderr, "amp printed something that is not a valid event:", err)
 			code = 1
 		}
 		if err := shared.world.Stop(); err != nil {

@@ -148,12 +148,18 @@ func TestPodsAreMutated(t *testing.T) {
 			t.Fatalf("labels are %v", pod.Labels)
 		}
 		ns.Annotate("amp.txn2.com/ep", after.URL)
-		harness.Eventually(t, "the new endpoint is asked", func(context.Context) error {
-			if pod := ns.MustCreate(harness.Pod("later-")); pod.Labels["by"] != "after" {
-				return fmt.Errorf("labels are %v", pod.Labels)
-			}
-			return nil
-		})
+		untilMutatedBy(t, ns, "after")
+	})
+}
+
+// untilMutatedBy waits until a new Pod has this value of the label "by".
+func untilMutatedBy(t *testing.T, ns *harness.Namespace, value string) {
+	t.Helper()
+	harness.Eventually(t, "the Pods are mutated by the endpoint "+value, func(context.Context) error {
+		if pod := ns.MustCreate(harness.Pod("later-")); pod.Labels["by"] != value {
+			return fmt.Errorf("labels are %v", pod.Labels)
+		}
+		return nil
 	})
 }
 

@@ -24,7 +24,7 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// overlays are the folders of deploy/ that can be applied, and those that each is applied after.
+// overlays are the folders of deploy/ that can be applied, each with the folders that it is applied after.
 var overlays = map[string][]string{
 	"deploy":                        nil,
 	"deploy/cert-manager":           nil,
@@ -45,7 +45,7 @@ func TestOverlays(t *testing.T) {
 		"../cluster/testdata/prometheus-operator github.com/prometheus-operator/prometheus-operator example/prometheus-operator-crd/monitoring.coreos.com_p*m*.yaml")
 
 	t.Run("are all that deploy/ has", func(t *testing.T) {
-		parts := []string{"deploy/base", "deploy/self", "deploy/cert-manager/renamed"} // of others
+		parts := []string{"deploy/base", "deploy/self", "deploy/cert-manager/renamed"} // parts of other folders
 		var found []string
 		err := filepath.WalkDir("../../deploy", func(path string, d fs.DirEntry, err error) error {
 			if d.Name() == "kustomization.yaml" {
@@ -129,8 +129,8 @@ func TestOverlays(t *testing.T) {
 	})
 }
 
-// TestNetworkPolicies checks that what the policies select and name is there: a label that nothing has would shut
-// off, or leave open, without a word. No network plugin that enforces them can be had here.
+// TestNetworkPolicies checks that the labels and ports of the policies exist: a label that no Pod has would block or
+// allow traffic without an error. There is no network plugin here that enforces policies.
 func TestNetworkPolicies(t *testing.T) {
 	for folder, of := range map[string]string{
 		"deploy/network-policy": "deploy", "deploy/network-policy/samples": "deploy/samples", "deploy/network-policy/audit": "deploy/audit",
@@ -149,7 +149,7 @@ func TestNetworkPolicies(t *testing.T) {
 				for _, in := range p.Spec.Ingress {
 					for _, port := range in.Ports {
 						if !slices.ContainsFunc(pod.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == port.Port.StrVal }) {
-							t.Errorf("%s lets in to %s, which is no port", p.Name, port.Port)
+							t.Errorf("%s lets in to %s, which is not a port", p.Name, port.Port)
 						}
 					}
 					for _, from := range in.From {
@@ -163,7 +163,7 @@ func TestNetworkPolicies(t *testing.T) {
 	}
 }
 
-// template is what the one Deployment makes its Pods of, and in which namespace.
+// template is the Pod template of the one Deployment, with its namespace.
 func template(t *testing.T, m harness.Manifests) (corev1.PodTemplateSpec, string) {
 	t.Helper()
 	all := m.Kind("Deployment")
@@ -183,8 +183,8 @@ func selects(t *testing.T, s *metav1.LabelSelector, l map[string]string) bool {
 	return selector.Matches(labels.Set(l))
 }
 
-// define installs the CRDs that come with Go modules: each is said as the folder of a go.mod, the module there
-// and the files in it.
+// define installs CRDs that come with Go modules. Each entry is the folder of a go.mod, the module there and the
+// files in the module.
 func define(t *testing.T, w *harness.World, from ...string) {
 	t.Helper()
 	var crds harness.Manifests

@@ -13,12 +13,11 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// TestAnotherSDKReadsEveryEvent has the CloudEvents SDK for JavaScript read each kind of event at the level
-// that holds most.
+// TestAnotherSDKReadsEveryEvent makes the CloudEvents SDK for JavaScript read each kind of event, at level Full.
 func TestAnotherSDKReadsEveryEvent(t *testing.T) {
 	w := anyWorld(t)
 	receiver := w.NewReceiver(t)
-	// A URI has no space and no ö; it has the encoding of these, whose % the binding encodes again.
+	// A URI cannot hold a space or an ö, only their encoding, whose % the binding encodes again.
 	const source, cluster, user = "https://amp.txn2.com/clusters/Z%C3%BCrich%20Nord", `Zürich "Nord" 100% 日本`, `jörg "the hub" müller`
 	amp := w.With(t, "K_SINK="+receiver.URL, "AMP_EVENTS_LEVEL=Full", "AMP_EVENTS_SOURCE="+source,
 		"K_CE_OVERRIDES="+fmt.Sprintf(`{"extensions":{"cluster":%q}}`, cluster))
@@ -37,12 +36,12 @@ func TestAnotherSDKReadsEveryEvent(t *testing.T) {
 	create("rejected", harness.Fails(500, "broken"), nil)
 	create("failedopen", harness.Fails(500, "broken"), harness.Ignore)
 	create("validated", harness.Answers("[]"), harness.On{"amp.txn2.com/validate": "true", "validation.amp.txn2.com/ep": harness.Serve(t, harness.Answers(`{"allowed":true}`)).URL})
-	// Names that no API server lets pass, but asks its webhooks of first.
+	// The API server would refuse such names, but it calls its webhooks first.
 	ns, name, trace := w.Namespace(t, harness.Enabled(harness.Serve(t, harness.Answers("[]")).URL)), `jörg's "pod" 100% 日本`, "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 	const uid = "2f0cfa42-0000-4000-8000-00000000e002"
 	w.Review(t, amp, "/mutate/fail", http.Header{"Traceparent": {trace}}, review(t, ns.Name, uid, name))
 
-	const sent = 9 // with the mutation's side of the one that is validated
+	const sent = 9 // with the mutated event of the Pod that is validated
 	var all []harness.Received
 	harness.Eventually(t, "the receiver has all events", func(context.Context) (err error) {
 		if all, err = receiver.Received(); err == nil && len(all) < sent {

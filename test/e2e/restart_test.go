@@ -21,7 +21,7 @@ func changed(c harness.Created) error {
 	return nil
 }
 
-// none fails the test if any of a stream's creates failed.
+// none fails the test if any of a stream's calls failed.
 func none(t *testing.T, s *harness.Stream) {
 	t.Helper()
 	done, failed := s.Stop()
@@ -51,7 +51,7 @@ func TestRollingRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Under Ignore too, where a review that is lost shows only in a Pod that comes out unmutated.
+	// Also under Ignore, where a lost review shows only as a Pod that is not mutated.
 	streams := []*harness.Stream{strict.Stream(changed), lenient.Stream(changed)}
 	beyond := func() {
 		for _, s := range streams {
@@ -62,7 +62,7 @@ func TestRollingRestart(t *testing.T) {
 	}
 	beyond()
 	for _, old := range []*harness.Replica{a, b} {
-		start() // as deploy/ says: never fewer than two
+		start() // as in deploy/: never fewer than two
 		if err := old.Stop(); err != nil {
 			t.Errorf("amp did not end as it should on SIGTERM: %v", err)
 		}
@@ -73,7 +73,7 @@ func TestRollingRestart(t *testing.T) {
 	}
 }
 
-// mutated asks amp for the review of a Pod in the namespace, as the API server would, and wants a patch.
+// mutated sends amp a review of a Pod in the namespace, as the API server would, and expects a patch.
 func mutated(client *http.Client, address, namespace string) error {
 	resp, err := client.Post("https://"+address+"/mutate/fail", "application/json", strings.NewReader(`{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{
 		"uid":"2f0cfa42-0000-4000-8000-000000000001","operation":"CREATE","namespace":"`+namespace+`",
@@ -96,7 +96,7 @@ func TestCertificateReplacedUnderLoad(t *testing.T) {
 	endpoint := harness.Serve(t, harness.Labels("changed", "yes"))
 	ns := w.Namespace(t, harness.Enabled(endpoint.URL))
 
-	// The API server keeps its connection and so hardly notices; a second caller makes a new one each time.
+	// The API server keeps its connection and so hardly notices. A second caller makes a new connection each time.
 	creates := ns.Stream(changed)
 	client := w.Client(t)
 	calls := harness.NewStream(func(int) error { return mutated(client, w.Front.Address, ns.Name) })
@@ -123,7 +123,7 @@ func TestCertificateReplacedUnderLoad(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := calls.Beyond(100); err != nil { // two seconds in which amp looks at the files
+		if err := calls.Beyond(100); err != nil { // two seconds in which amp reads the files
 			t.Error(err)
 		}
 		if serial := servedBy(client, w.Front.Address); serial == nil || serial.Cmp(before) != 0 {
@@ -137,7 +137,7 @@ func TestCertificateReplacedUnderLoad(t *testing.T) {
 	none(t, creates)
 }
 
-// servedBy is the serial number of the certificate that a new connection is shown.
+// servedBy is the serial number of the certificate that a new connection gets.
 func servedBy(client *http.Client, address string) *big.Int {
 	conn, err := tls.Dial("tcp", address, client.Transport.(*http.Transport).TLSClientConfig)
 	if err != nil {
@@ -176,10 +176,5 @@ func TestAPIServerRestarts(t *testing.T) {
 		t.Errorf("in a new namespace labels are %v", pod.Labels)
 	}
 	ns.Annotate("amp.txn2.com/ep", after.URL)
-	harness.Eventually(t, "a change made after the restart is seen", func(context.Context) error {
-		if pod := ns.MustCreate(harness.Pod("later-")); pod.Labels["by"] != "after" {
-			return fmt.Errorf("labels are %v", pod.Labels)
-		}
-		return nil
-	})
+	untilMutatedBy(t, ns, "after")
 }

@@ -19,7 +19,7 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// right is what amp's ServiceAccount may do.
+// right is something that amp's ServiceAccount may do.
 type right struct {
 	in       string // the namespace; empty: anywhere
 	resource string // with its API group
@@ -27,19 +27,19 @@ type right struct {
 	verbs    string
 }
 
-// amp reads Namespaces. That this is enough, and for AMP_TLS=self what is added below, every story shows: there
-// amp runs with its own ServiceAccount's token.
+// The rights of amp: it reads Namespaces. withOwnCertificate adds the rights for AMP_TLS=self. All other tests show
+// that these are enough: there, amp runs with its own ServiceAccount's token.
 var reading = []right{{"", "namespaces", "", "get list watch"}}
 
-// withOwnCertificate are its rights where it makes its certificate itself.
+// withOwnCertificate are amp's rights if it makes its own certificate.
 var withOwnCertificate = append([]right{
 	{"", "mutatingwebhookconfigurations.admissionregistration.k8s.io", "amp", "get watch update"},
 	{"", "validatingwebhookconfigurations.admissionregistration.k8s.io", "amp", "get watch update"},
 	{"amp-system", "secrets", "amp-tls", "get watch update"},
-	{"amp-system", "secrets", "", "create"}, // by any name, since RBAC is not told one
+	{"amp-system", "secrets", "", "create"}, // with any name, because RBAC cannot limit a create to a name
 }, reading...)
 
-// rights are amp's rights by the overlay that gives them.
+// rights are amp's rights by the overlay that grants them.
 var rights = map[string][]right{"deploy": withOwnCertificate, "deploy/cert-manager": reading, "knative": withOwnCertificate}
 
 func TestRights(t *testing.T) {
@@ -63,7 +63,7 @@ func TestRights(t *testing.T) {
 
 	t.Run("amp uses each of them", func(t *testing.T) {
 		w := world(t)
-		// Otherwise only a renewal would write into the Secret, in two months.
+		// Without this, only a renewal would write into the Secret, in two months.
 		if _, err := secrets(w).Patch(t.Context(), "amp-tls", types.MergePatchType, []byte(`{"data":{"ca.crt":""}}`), metav1.PatchOptions{}); err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestRights(t *testing.T) {
 			for _, r := range rights["deploy"] {
 				for _, verb := range strings.Fields(r.verbs) {
 					if verb == "list" {
-						continue // an API server that streams lists, as this one, is asked to; those before 1.34 are not
+						continue // an API server that streams lists, such as this one, gets no list; those before 1.34 do
 					}
 					if !slices.ContainsFunc(did, func(a harness.Audited) bool {
 						return a.Verb == verb && strings.TrimSuffix(a.ObjectRef.Resource+"."+a.ObjectRef.APIGroup, ".") == r.resource &&
@@ -115,7 +115,7 @@ func TestRights(t *testing.T) {
 	})
 }
 
-// given are the rights that a binding gives, which must be to amp's ServiceAccount.
+// given are the rights that a binding grants. The binding must be for amp's ServiceAccount.
 func given(t *testing.T, m harness.Manifests, in string, ref rbacv1.RoleRef, subjects []rbacv1.Subject) (all []right) {
 	t.Helper()
 	if want := []rbacv1.Subject{{Kind: "ServiceAccount", Name: "amp", Namespace: "amp-system"}}; !slices.Equal(subjects, want) {
@@ -155,14 +155,15 @@ func lines(rights []right) string {
 	return strings.Join(all, "\n")
 }
 
-// listed reports whether the installed overlay gives amp that right.
+// listed reports whether the installed overlay grants amp that right.
 func listed(verb, resource, in, name string) bool {
 	return slices.ContainsFunc(rights["deploy"], func(r right) bool {
 		return r.resource == resource && (r.in == "" || r.in == in) && (r.name == "" || r.name == name) && slices.Contains(strings.Fields(r.verbs), verb)
 	})
 }
 
-// resources are all resources and subresources, but for those by which everybody may ask who and what they are.
+// resources are all resources and subresources, except those by which every user may ask who they are and what they
+// may do.
 func resources(t *testing.T, d discovery.DiscoveryInterface) (all []string) {
 	t.Helper()
 	_, lists, err := d.ServerGroupsAndResources()

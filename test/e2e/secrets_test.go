@@ -13,11 +13,11 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// secret is a value that is to be seen nowhere. All begin alike, so that what is looked for is one word, and
-// also as it would be within JSON within JSON or in base64.
+// secret returns a value that must not be shown anywhere. All secrets begin with the same word, so that one search
+// finds them, also within JSON in JSON and in base64.
 func secret(place string) string { return "hunter2-" + place }
 
-// secretive gives a Pod secrets in every place where people put them.
+// secretive puts secrets into every place of a Pod where users put them.
 func secretive(who string) func(*corev1.Pod) {
 	s := func(place string) string { return secret(who + "-" + place) }
 	return func(p *corev1.Pod) {
@@ -46,7 +46,7 @@ func secretive(who string) func(*corev1.Pod) {
 	}
 }
 
-// of is a part of a Pod as JSON, to be the value of an op.
+// of is a part of a Pod as JSON, for use as the value of an op.
 func of(t *testing.T, part any) string {
 	t.Helper()
 	b, err := json.Marshal(part)
@@ -67,8 +67,8 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 	single.Name = "single"
 	single.VolumeMounts = []corev1.VolumeMount{{Name: "volume-patch", MountPath: "/mnt/mount-patch"}}
 
-	// Each patch says the same in ways that meet the allow-list at another depth; the later ones fail, where
-	// an error is tempted to quote the value.
+	// Each patch sets the same things at another depth of the Pod. The later patches fail, and their errors must not
+	// quote the value.
 	patches := map[string]string{
 		"whole containers": fmt.Sprintf(`[{"op":"add","path":"/spec/volumes/-","value":%s},{"op":"add","path":"/spec/containers/-","value":%s},
 			{"op":"add","path":"/metadata/annotations/example.com~1more","value":%q},{"op":"add","path":"/metadata/labels/more","value":"label-patch"}]`,
@@ -81,17 +81,17 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 			{"op":"replace","path":"/spec/containers/1/livenessProbe/httpGet/httpHeaders/0/value","value":%[1]q},
 			{"op":"replace","path":"/spec/volumes/0/csi/volumeAttributes/password","value":%[1]q},
 			{"op":"test","path":"/spec/containers/1/env/0/value","value":%[2]q}]`, secret("single"), secret("pod-env")),
-		"a test that fails":          fmt.Sprintf(`[{"op":"test","path":"/spec/containers/1/env/0/value","value":%q}]`, secret("tested")),
-		"a string that is no number": fmt.Sprintf(`[{"op":"add","path":"/spec/terminationGracePeriodSeconds","value":%q}]`, secret("number")),
-		"a string that is no list":   fmt.Sprintf(`[{"op":"replace","path":"/spec/containers/1/env","value":%q}]`, secret("list")),
-		"a string that is no object": fmt.Sprintf(`[{"op":"replace","path":"/metadata/annotations","value":%q}]`, secret("object")),
-		"a value of no field":        fmt.Sprintf(`[{"op":"add","path":"/spec/containers/1/env/0/valeu","value":%q}]`, secret("unknown")),
-		"an element of no list":      fmt.Sprintf(`[{"op":"add","path":"/spec/containers/7/env/-","value":{"name":"A","value":%q}}]`, secret("nowhere")),
-		"an op that is none":         fmt.Sprintf(`[{"op":%q,"path":"/metadata/labels/a","value":"b"}]`, "upsert"),
-		"no JSON":                    fmt.Sprintf(`[{"op":"add","path":"/metadata/annotations/a","value":%q`, secret("garbage")),
-		"garbage":                    secret("garbage") + ": not found",
-		"an object with other keys":  fmt.Sprintf(`{"password":%q}`, secret("object")),
-		"no change":                  `[]`,
+		"a test that fails":         fmt.Sprintf(`[{"op":"test","path":"/spec/containers/1/env/0/value","value":%q}]`, secret("tested")),
+		"a string for a number":     fmt.Sprintf(`[{"op":"add","path":"/spec/terminationGracePeriodSeconds","value":%q}]`, secret("number")),
+		"a string for a list":       fmt.Sprintf(`[{"op":"replace","path":"/spec/containers/1/env","value":%q}]`, secret("list")),
+		"a string for an object":    fmt.Sprintf(`[{"op":"replace","path":"/metadata/annotations","value":%q}]`, secret("object")),
+		"a value of no field":       fmt.Sprintf(`[{"op":"add","path":"/spec/containers/1/env/0/valeu","value":%q}]`, secret("unknown")),
+		"an element of no list":     fmt.Sprintf(`[{"op":"add","path":"/spec/containers/7/env/-","value":{"name":"A","value":%q}}]`, secret("nowhere")),
+		"an op that is none":        fmt.Sprintf(`[{"op":%q,"path":"/metadata/labels/a","value":"b"}]`, "upsert"),
+		"no JSON":                   fmt.Sprintf(`[{"op":"add","path":"/metadata/annotations/a","value":%q`, secret("garbage")),
+		"garbage":                   secret("garbage") + ": not found",
+		"an object with other keys": fmt.Sprintf(`{"password":%q}`, secret("object")),
+		"no change":                 `[]`,
 	}
 	applies := map[string]bool{"whole containers": true, "a whole spec": true, "single values": true, "a value of no field": true}
 	for what, patch := range patches {
@@ -106,7 +106,7 @@ func TestSecretsAreSeenNowhere(t *testing.T) {
 			}
 		}
 	}
-	// A page of HTML that a proxy in front of the endpoint made is no text for the user.
+	// amp must not show the user an HTML page that a proxy before the endpoint made.
 	endpoint := harness.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusBadGateway)

@@ -10,7 +10,7 @@ import (
 	"github.com/txn2/amp/test/e2e/harness"
 )
 
-// validating is what a namespace says whose Pods are also reviewed by an endpoint as they will be stored.
+// validating is what a namespace says whose Pods are also reviewed in the validate phase.
 func validating(endpoint string) harness.On {
 	return harness.On{"amp.txn2.com/enabled": "true", "amp.txn2.com/validate": "true", "validation.amp.txn2.com/ep": endpoint}
 }
@@ -77,8 +77,8 @@ func TestPodsAreValidated(t *testing.T) {
 	})
 }
 
-// JupyterHub's spawner gives a Pod three seconds, of which it tells the API server nothing. A Pod that is
-// stored later than that is one that it does not know of, and kills.
+// JupyterHub's spawner waits three seconds for a Pod, and does not tell the API server so. A Pod that is stored later
+// is unknown to it and gets deleted.
 func TestCallerThatWaitsThreeSeconds(t *testing.T) {
 	w := world(t)
 	hanging := harness.Serve(t, harness.Hangs).URL

@@ -1,13 +1,13 @@
-// An event sink made with the CloudEvents SDK for JavaScript, which shares no code with amp. It prints one
-// line of JSON for each request: the event as the SDK read it, or why the SDK did not take it; before these,
-// the port that it listens on.
+// An event sink made with the CloudEvents SDK for JavaScript, which shares no code with amp. It first prints the
+// port that it listens on. Then it prints one line of JSON for each request: the event as the SDK read it, or why
+// the SDK did not accept it.
 const http = require("http");
 const { HTTP } = require("cloudevents");
 
 const say = (what) => process.stdout.write(JSON.stringify(what) + "\n");
 
-// The HTTP binding (1.0.2, 3.1.3.2) has receivers undo the percent-encoding of header values. The SDK leaves
-// that to its caller.
+// By the HTTP binding (1.0.2, 3.1.3.2), a receiver undoes the percent-encoding of header values. The SDK leaves that
+// to its caller.
 const decoded = (headers) =>
   Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, name.startsWith("ce-") ? decodeURIComponent(value) : value]));
 
@@ -24,7 +24,7 @@ const server = http.createServer((request, response) => {
   request.on("end", () => {
     const body = Buffer.concat(chunks).toString("utf8");
     try {
-      accept(request.headers, body); // as it came, too
+      accept(request.headers, body); // the SDK must also accept it without decoding
       say({ event: accept(decoded(request.headers), body) });
       response.writeHead(202).end();
     } catch (error) {

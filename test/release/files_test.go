@@ -24,7 +24,7 @@ func TestConfiguration(t *testing.T) {
 	}
 }
 
-// archives are those of a release, by name less version and platform, with what each holds.
+// archives are the archives of a release, by name without version and platform, with the contents of each.
 var archives = map[string][]string{
 	"amp_%s_linux_amd64.tar.gz":          {"LICENSE", "amp", "amp-endpoints"},
 	"amp_%s_linux_arm64.tar.gz":          {"LICENSE", "amp", "amp-endpoints"},
@@ -241,13 +241,13 @@ func TestSBOMsOfArchives(t *testing.T) {
 	}
 }
 
-// TestSnapshotOfAnyClone is what a developer or a pipeline has: no tag, no history, no one to sign.
+// TestSnapshotOfAnyClone makes a snapshot as a developer or a pipeline does: without a tag, a history or a signature.
 func TestSnapshotOfAnyClone(t *testing.T) {
 	clone := filepath.Join(t.TempDir(), "clone")
 	if _, err := command(".", "git", "clone", "--quiet", "--depth=1", "--no-tags", "file://"+it.dir, clone); err != nil {
 		t.Fatal(err)
 	}
-	// One target of the eight: which there are, TestArchives knows.
+	// One of the eight targets. TestArchives checks that there are eight.
 	if out, err := goreleaser(clone, "build", "--snapshot", "--clean", "--single-target", "--id=amp"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

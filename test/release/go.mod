@@ -1,5 +1,5 @@
-// The tests of a release and, as tools, the programs that make one: of a weight that amp itself and its other tests
-// are to have nothing to do with.
+// The tests of a release and, as tools, the programs that make one. They are a module of their own because the tools
+// are large, and neither amp nor its other tests need them.
 module github.com/txn2/amp/test/release
 
 go 1.26.3

@@ -48,7 +48,7 @@ func pull(t *testing.T, image string) (name.Digest, v1.ImageIndex) {
 	return tag.Context().Digest(digest.String()), index
 }
 
-// platforms are the images of an index.
+// platforms are the images in an index.
 func platforms(t *testing.T, index v1.ImageIndex) map[string]v1.Image {
 	t.Helper()
 	manifest, err := index.IndexManifest()
@@ -87,7 +87,7 @@ func TestImages(t *testing.T) {
 					t.Fatal(err)
 				}
 				c := config.Config
-				// A number: runAsNonRoot cannot tell of a name whether it is root.
+				// A number: for a name, runAsNonRoot cannot know whether it is root.
 				if c.User != "65532:65532" {
 					t.Errorf("%s runs as %q", platform, c.User)
 				}
@@ -137,7 +137,7 @@ func TestImages(t *testing.T) {
 	t.Log("NOT CHECKED: the real base image. The stand-in has its shape, not its content.")
 }
 
-// checkProgram looks at what a program says of itself.
+// checkProgram checks what a program says about itself.
 func checkProgram(t *testing.T, platform, revision string, program []byte) {
 	t.Helper()
 	f, err := elf.NewFile(bytes.NewReader(program))
@@ -165,7 +165,7 @@ func checkProgram(t *testing.T, platform, revision string, program []byte) {
 	}
 }
 
-// checkSBOM looks at the list of contents that hangs on an image.
+// checkSBOM checks the SBOM that is attached to an image.
 func checkSBOM(t *testing.T, tag name.Tag) {
 	t.Helper()
 	attached, err := remote.Image(tag)
@@ -220,12 +220,12 @@ func content(t *testing.T, img v1.Image) map[string][]byte {
 }
 
 func TestImagesAreTheSameAgain(t *testing.T) {
-	// As someone who checks a release would: another clone, in another place, of the tag alone.
+	// As a person does who checks a release: another clone, in another place, of only the tag.
 	again := filepath.Join(t.TempDir(), "elsewhere")
 	if _, err := command(".", "git", "-c", "advice.detachedHead=false", "clone", "--quiet", "--depth=1", "--branch="+it.version, "file://"+it.dir, again); err != nil {
 		t.Fatal(err)
 	}
-	// On the base that the image names, though its tag leads elsewhere by now.
+	// On the base that the image names, although its tag has moved since.
 	_, index := pull(t, "amp")
 	manifest, err := index.IndexManifest()
 	if err != nil {
@@ -261,7 +261,7 @@ func TestImagesAreTheSameAgain(t *testing.T) {
 	})
 }
 
-// move makes a tag lead to something else until the test ends.
+// move makes a tag point to something else until the test ends.
 func move(t *testing.T, ref string) {
 	t.Helper()
 	tag, err := name.ParseReference(ref)
@@ -300,7 +300,7 @@ func released(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-// TestKoAlone is .ko.yaml as a developer uses it: no tag, no script.
+// TestKoAlone uses .ko.yaml as a developer does: without a tag and a script.
 func TestKoAlone(t *testing.T) {
 	clone := filepath.Join(t.TempDir(), "clone")
 	if _, err := command(".", "git", "clone", "--quiet", "--depth=1", "--no-tags", "file://"+it.dir, clone); err != nil {
@@ -333,8 +333,8 @@ func TestKoAlone(t *testing.T) {
 	}
 }
 
-// container runs an image of this machine's platform as a cluster would: its content, its entry point, its user
-// and environment, on a root that is read only. It ends with the test.
+// container runs an image for this machine's platform as a cluster would: its content, entry point, user and
+// environment, on a read-only root. It ends with the test.
 func container(t *testing.T, image string, mounted map[string]string, env ...string) (stop func() error) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -392,7 +392,7 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 	}
 }
 
-// freePort is one on which nobody listens.
+// freePort is a port on which no program listens.
 func freePort(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -407,7 +407,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// ask returns the answer to a request, for which it waits until somebody listens.
+// ask returns the answer to a request. It waits until a program listens.
 func ask(t *testing.T, method, url, body string) string {
 	t.Helper()
 	deadline := time.Now().Add(20 * time.Second)

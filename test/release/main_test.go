@@ -1,5 +1,5 @@
-// Package release tests what a release ships: it makes one, of this working tree, up to the point where it would
-// be published. The images go to a registry in this process, on a stand-in for the base image.
+// Package release tests what a release ships. It makes a release of this working tree, up to the point where it would
+// be published. The images go to a registry in this process, and a stand-in replaces the base image.
 package release
 
 import (
@@ -34,13 +34,13 @@ import (
 type made struct {
 	registry string           // host:port
 	endpoint *httptest.Server // speaks TLS; its certificate is the only one that the base image trusts
-	dir      string           // a clone of the working tree, and in its bin what came out
+	dir      string           // a clone of the working tree; the results are in its bin
 	version  string           // v1.2.3
 	signed   string           // the file with cosign's command lines
-	sbom     bool             // whether syft could be had
+	sbom     bool             // whether syft was available
 }
 
-// it is what TestMain made.
+// it is the release that TestMain made.
 var it made
 
 func TestMain(m *testing.M) {
@@ -82,8 +82,8 @@ func run(m *testing.M) (code int, err error) {
 		"PATH":                filepath.Join(scratch, "path") + ":" + os.Getenv("PATH"),
 		"AMP_REGISTRY":        it.registry + "/txn2",
 		"KO_DEFAULTBASEIMAGE": it.registry + "/base:nonroot",
-		"GOFLAGS":             os.Getenv("GOFLAGS") + " -buildvcs=false", // must make no difference
-		"SOURCE_DATE_EPOCH":   "1",                                       // nor this
+		"GOFLAGS":             os.Getenv("GOFLAGS") + " -buildvcs=false", // must not make a difference
+		"SOURCE_DATE_EPOCH":   "1",                                       // must not make a difference
 	} {
 		if err := os.Setenv(key, value); err != nil {
 			return 0, err
@@ -103,7 +103,7 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// goreleaser runs the release program that go.mod pins, and returns what it said.
+// goreleaser runs the version of goreleaser that go.mod pins, and returns its output.
 func goreleaser(dir string, args ...string) (string, error) {
 	program, err := command(".", "go", "tool", "-n", "goreleaser")
 	if err != nil {
@@ -112,7 +112,7 @@ func goreleaser(dir string, args ...string) (string, error) {
 	return command(dir, strings.TrimSpace(program), args...)
 }
 
-// command returns the standard output of a program that must succeed, and its complaints where it does not.
+// command returns the standard output of a program that must succeed. If it fails, the error holds its stderr.
 func command(dir, program string, args ...string) (string, error) {
 	cmd := exec.Command(program, args...)
 	var out, said bytes.Buffer
@@ -123,12 +123,11 @@ func command(dir, program string, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// commitTree makes dir a repository of one commit: what git would take of the working tree, under the tag whose
-// images deploy names. So nothing depends on what the clone under test has of history, tags, or strangers'
-// files.
+// commitTree makes dir a repository of one commit, under the tag whose images deploy names: what git would commit of
+// the working tree. So nothing depends on the history, the tags or the untracked files of the clone under test.
 func commitTree(dir string) (version string, err error) {
 	const root = "../.."
-	// The clone may be another user's.
+	// The clone may belong to another user.
 	files, err := command(root, "git", "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
 	if err != nil {
 		return "", err
@@ -165,7 +164,7 @@ func commitTree(dir string) (version string, err error) {
 		{"add", "--all"},
 		{"-c", "user.name=amp", "-c", "user.email=amp@example.com", "commit", "--quiet", "--message=all"},
 		{"tag", string(tag[1])},
-		{"remote", "add", "origin", "https://github.com/txn2/amp.git"}, // which goreleaser wants to know of, and does not ask
+		{"remote", "add", "origin", "https://github.com/txn2/amp.git"}, // goreleaser needs it and does not connect to it
 	} {
 		if _, err := command(dir, "git", args...); err != nil {
 			return "", err
@@ -174,8 +173,8 @@ func commitTree(dir string) (version string, err error) {
 	return string(tag[1]), nil
 }
 
-// stubCosign puts a cosign into dir that signs nothing and writes down how it was called: to sign takes an
-// identity, which only the release itself has.
+// stubCosign puts a cosign into dir that signs nothing and records its arguments. Only the release itself has the
+// identity that signing needs.
 func stubCosign(dir, calls string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -187,13 +186,14 @@ for a; do case $a in --bundle=*) echo unsigned > "${a#*=}" ;; esac; done
 	return os.WriteFile(filepath.Join(dir, "cosign"), []byte(script), 0o755)
 }
 
-// baseFiles is what the stand-in for the base image holds, as distroless' static does: no shell, no library.
+// baseFiles is the content of the stand-in for the base image. As in distroless' static, there is no shell and no
+// library.
 var baseFiles = map[string]string{
 	"etc/passwd":                        "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
-	"etc/ssl/certs/ca-certificates.crt": "", // filled in
+	"etc/ssl/certs/ca-certificates.crt": "", // set by pushBase
 }
 
-// pushBase makes the stand-in. It says another user than the images must have.
+// pushBase makes the stand-in. Its user differs from the one that the images must have.
 func pushBase(ref string) error {
 	baseFiles["etc/ssl/certs/ca-certificates.crt"] = string(pem.EncodeToMemory(
 		&pem.Block{Type: "CERTIFICATE", Bytes: it.endpoint.Certificate().Raw}))
@@ -241,7 +241,7 @@ func pushBase(ref string) error {
 func diffIDs(layer v1.Layer) []v1.Hash {
 	id, err := layer.DiffID()
 	if err != nil {
-		panic(err) // it was made of bytes in memory
+		panic(err) // it is made of bytes in memory
 	}
 	return []v1.Hash{id}
 }

@@ -1,10 +1,10 @@
-// Package cluster tells the policies of the Namespaces of a Kubernetes cluster. It stands apart from
-// package namespaces so that what needs no cluster links no client-go.
+// Package cluster gets the policies of the Namespaces of a Kubernetes cluster. It is not part of package
+// namespaces, so that a program that needs no cluster does not link client-go.
 //
-// It watches only the metadata of Namespaces that have opted in, and reads a Namespace live where the watch
-// does not know it: a review that arrives before the watch has synced, or right after the Namespace was
-// made, is answered rightly. Plain metadata.Client and Reflector do what an informer would, without the
-// clientset's 12 MB and with policies parsed once per change instead of once per review.
+// It watches only the metadata of Namespaces that have opted in. If the watch does not know a Namespace, it
+// reads the Namespace live. So amp answers correctly if a review arrives before the watch has synced, or
+// right after the Namespace was created. metadata.Client and Reflector do the work of an informer, without
+// the clientset's 12 MB. Policies are parsed once per change and not once per review.
 package cluster
 
 import (
@@ -29,23 +29,23 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// probed is the Namespace whose reading shows that amp can read Namespaces: every cluster has it, and
-// whether it is found does not matter.
+// probed is the Namespace that amp reads at the start, to show that it can read Namespaces. Every cluster has
+// it. An answer of "not found" is good enough, too.
 const probed = metav1.NamespaceDefault
 
-// rewatch is how long the watch pauses when it broke. The reflector's own backoff grows to a minute: after
-// a restart of the API server amp would go by old policies that long. One request a second from each
-// replica hurts nobody.
+// rewatch is how long the reflector waits after its watch broke. Its own backoff grows to a minute, and for
+// so long amp would use old policies after a restart of the API server. One request a second from each
+// replica is a small load.
 var rewatch = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 5, Cap: time.Second, Jitter: 0.5}
 
-// Config is how to reach the cluster: by the file kubeconfig or, where that is empty, as a Pod in it.
+// Config returns how to reach the cluster: by the file kubeconfig, or, if that is empty, as a Pod in it.
 func Config(kubeconfig, userAgent string) (*rest.Config, error) {
 	var config *rest.Config
 	var err error
 	if kubeconfig == "" {
 		config, err = rest.InClusterConfig()
 		if errors.Is(err, rest.ErrNotInCluster) {
-			return nil, errors.New("finding the cluster: this is no Pod in a cluster; set KUBECONFIG, or AMP_NAMESPACES_FILE to do without a cluster")
+			return nil, errors.New("finding the cluster: this is not a Pod in a cluster; set KUBECONFIG, or AMP_NAMESPACES_FILE to use a file instead of a cluster")
 		}
 	} else {
 		config, err = clientcmd.BuildConfigFromFlags("", kubeconfig)
@@ -54,13 +54,13 @@ func Config(kubeconfig, userAgent string) (*rest.Config, error) {
 		return nil, fmt.Errorf("finding the cluster: %w", err)
 	}
 	config.UserAgent = userAgent
-	// client-go's own limit of 5 requests a second would make reviews wait for one another; the API server
-	// protects itself.
+	// With client-go's own limit of 5 requests a second, reviews would wait for one another. The API server
+	// protects itself from too many requests.
 	config.QPS = -1
 	return config, nil
 }
 
-// Namespaces are the Namespaces of a cluster.
+// Namespaces knows the policies of a cluster's Namespaces.
 type Namespaces struct {
 	client   metadata.Getter
 	policies store
@@ -94,10 +94,10 @@ func (n *Namespaces) Run(ctx context.Context) {
 		cache.ReflectorOptions{Name: "namespaces", TypeDescription: "Namespace", Backoff: &backoff}).RunWithContext(ctx)
 }
 
-// probe reads one Namespace as soon as that is possible. It makes amp ready without waiting for the watch,
-// which has to list first.
+// probe reads one Namespace as soon as that is possible. So amp is ready before the first list of the watch
+// is complete.
 func (n *Namespaces) probe(ctx context.Context) {
-	// Only the end of ctx ends this without success, and then nobody asks any more.
+	// Without success this ends only when ctx ends, and then the result is not used.
 	_ = wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		_, err := n.get(ctx, probed)
 		return err == nil || apierrors.IsNotFound(err), nil
@@ -108,15 +108,15 @@ func (n *Namespaces) probe(ctx context.Context) {
 }
 
 // Ready reports whether a Namespace could be read since the start. It stays true while the API server is
-// away: what amp knows by then still holds.
+// away: the policies that amp has read are still valid.
 func (n *Namespaces) Ready() bool { return n.ready.Load() }
 
-// Policy returns what the Namespace called name says. Its error means that the Namespace could not be read.
+// Policy returns what the Namespace called name says. An error means that the Namespace could not be read.
 func (n *Namespaces) Policy(ctx context.Context, name string) (*review.Policy, error) {
 	if p := n.policies.get(name); p != nil {
 		return p, nil
 	}
-	// What is read here is not kept: nothing would tell amp of its next change. The watch brings it soon.
+	// The policy is not stored here: amp would not see its next change. The watch stores it soon.
 	meta, err := n.get(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("reading namespace %s: %w", name, err)

@@ -10,8 +10,8 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// store is what the reflector writes to. It keeps policies, not Namespaces: each is parsed when it changes,
-// and the rest of its metadata is dropped.
+// store is what the reflector writes to. It holds policies, not Namespaces: a Namespace is parsed when it
+// changes, and the rest of its metadata is dropped.
 type store struct {
 	mu       sync.RWMutex
 	policies map[string]*review.Policy
@@ -19,14 +19,14 @@ type store struct {
 
 var _ cache.ReflectorStore = (*store)(nil)
 
-// get returns the policy of the Namespace called name, nil if the watch does not know it.
+// get returns the policy of the Namespace called name, or nil if the watch does not know it.
 func (s *store) get(name string) *review.Policy {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.policies[name]
 }
 
-// Add stores a Namespace that was made or has opted in.
+// Add stores a Namespace that was created or has opted in.
 func (s *store) Add(obj any) error {
 	meta, err := metaOf(obj)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *store) Add(obj any) error {
 // Update stores a Namespace that has changed.
 func (s *store) Update(obj any) error { return s.Add(obj) }
 
-// Delete forgets a Namespace that is gone or has opted out.
+// Delete removes a Namespace that was deleted or has opted out.
 func (s *store) Delete(obj any) error {
 	meta, err := metaOf(obj)
 	if err != nil {
@@ -57,7 +57,7 @@ func (s *store) Delete(obj any) error {
 	return nil
 }
 
-// Replace forgets everything and stores the given Namespaces.
+// Replace removes every Namespace and stores the given ones.
 func (s *store) Replace(list []any, _ string) error {
 	policies := make(map[string]*review.Policy, len(list))
 	for _, obj := range list {
@@ -73,7 +73,7 @@ func (s *store) Replace(list []any, _ string) error {
 	return nil
 }
 
-// Resync has nothing to do: nothing hangs on the store.
+// Resync does nothing: no handler waits for the store's contents.
 func (s *store) Resync() error { return nil }
 
 func metaOf(obj any) (*metav1.PartialObjectMetadata, error) {

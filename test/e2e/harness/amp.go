@@ -25,10 +25,10 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// ampService is the Service's name, on which the API server would insist in a cluster.
+// ampService is the name of amp's Service. In a cluster the API server requires it in the certificate.
 const ampService = "amp.amp-system.svc"
 
-// Replica is one running amp.
+// Replica is one running process of amp.
 type Replica struct {
 	Address string
 	metrics string // the address of its metrics
@@ -36,8 +36,8 @@ type Replica struct {
 	front   *Front
 }
 
-// StartReplica starts another amp behind the front and waits until it is ready. More of its environment may
-// be given, as NAME=value.
+// StartReplica starts another replica of amp behind the front and waits until it is ready. more is added to its
+// environment, as NAME=value.
 func (w *World) StartReplica(more ...string) (*Replica, error) {
 	r, err := w.Launch(more...)
 	if err != nil {
@@ -46,19 +46,19 @@ func (w *World) StartReplica(more ...string) (*Replica, error) {
 	return r, r.UntilReady()
 }
 
-// Launch is StartReplica for who does not wait.
+// Launch is StartReplica without waiting.
 func (w *World) Launch(more ...string) (*Replica, error) {
 	port, metrics := strconv.Itoa(freePort()), "127.0.0.1:"+strconv.Itoa(freePort())
 	env := append(slices.Clone(w.environment),
 		"KUBECONFIG="+w.path("amp.kubeconfig"),
 		"AMP_TLS_PORT="+port,
-		// The API server calls the front by its address; in a cluster it would insist on the name.
+		// The API server calls the front by its address. In a cluster it would check the certificate for the name.
 		"AMP_TLS_DNS_NAMES="+ampService+" 127.0.0.1",
-		// The tests' endpoints are on loopback, which amp does not call unless a CIDR lists it.
+		// The tests' endpoints are on loopback, which amp calls only if a CIDR lists it.
 		"AMP_ENDPOINT_ALLOW=127.0.0.0/8",
 		"AMP_METRICS_ADDR="+metrics,
 	)
-	env = append(env, more...) // of two that are the same, the last holds
+	env = append(env, more...) // if a name is there twice, the last one counts
 	w.replicas++
 	p, err := start(w.dir, fmt.Sprintf("amp-%d", w.replicas), w.programs.amp, env)
 	if err != nil {
@@ -83,21 +83,21 @@ func (r *Replica) UntilReady() error {
 	})
 }
 
-// Stop ends amp as a Pod's deletion does and waits until it has. It must end by itself within the 30 s that
-// deploy/ grants, with status 0.
+// Stop ends amp as the deletion of a Pod does, and waits until it has ended. It must end by itself within the 30 s
+// that deploy/ gives it, with status 0.
 func (r *Replica) Stop() error {
 	defer r.front.remove(r.Address)
 	return r.process.stop(30 * time.Second)
 }
 
-// Kill ends amp without a word to it.
+// Kill ends amp with SIGKILL.
 func (r *Replica) Kill() {
 	defer r.front.remove(r.Address)
 	r.process.kill()
 }
 
-// writeKubeconfig makes amp's way to the API server: its ServiceAccount's token, and so the rights that
-// deploy/ grants and no others.
+// writeKubeconfig writes how amp reaches the API server: with its ServiceAccount's token, and so with only the rights
+// that deploy/ grants.
 func (w *World) writeKubeconfig(ctx context.Context) error {
 	return w.WriteKubeconfig(ctx, "amp-system", "amp", w.path("amp.kubeconfig"))
 }
@@ -119,15 +119,15 @@ func (w *World) WriteKubeconfig(ctx context.Context, namespace, account, path st
 	return clientcmd.WriteToFile(*config, path)
 }
 
-// WithFiles has one amp with a certificate from files (AMP_TLS=files), as another authority makes them, in the
-// place of all that run; see With.
+// WithFiles replaces all replicas with one that has a certificate from files (AMP_TLS=files), as another authority
+// makes them; see With.
 func (w *World) WithFiles(t *testing.T) *Replica {
 	t.Helper()
 	if _, err := w.RenewCertificate(); err != nil {
 		t.Fatal(err)
 	}
 	r := w.With(t, "AMP_TLS=files", "AMP_TLS_CERT="+w.path("tls", "tls.crt"), "AMP_TLS_KEY="+w.path("tls", "tls.key"))
-	// To those that are trusted, so that whoever serves the others may come back.
+	// The CA is added to those that are trusted, so that replicas with the other certificates can come back.
 	bundle, err := w.Bundle(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -144,8 +144,8 @@ func (w *World) WithFiles(t *testing.T) *Replica {
 // FilesCA is the CA of the certificate in WithFiles.
 func (w *World) FilesCA() []byte { return w.ca.PEM }
 
-// RenewCertificate gives amp in WithFiles a new certificate as the kubelet brings an updated Secret into a volume: a new
-// folder, to which a symbolic link is turned in one step. It returns what to recognise it by.
+// RenewCertificate gives amp in WithFiles a new certificate, in the way in which the kubelet updates a Secret in a
+// volume: a new folder, to which a symbolic link is moved in one step. It returns the new certificate.
 func (w *World) RenewCertificate() (Pair, error) {
 	pair := w.ca.Issue(pkix.Name{CommonName: "amp"}, ampService)
 	w.renewals++
@@ -168,8 +168,8 @@ func (w *World) RenewCertificate() (Pair, error) {
 	return pair, err
 }
 
-// BreakCertificate writes there a key that is not the certificate's, as a renewal that writes one file after the
-// other does for a moment. The returned function ends that state.
+// BreakCertificate writes a key that does not belong to the certificate. A renewal that writes the two files one
+// after the other has that state for a moment. The returned function ends it.
 func (w *World) BreakCertificate() (restore func() error, err error) {
 	path := w.path("tls", "..data", "tls.key")
 	key, err := os.ReadFile(path)
@@ -179,7 +179,7 @@ func (w *World) BreakCertificate() (restore func() error, err error) {
 	return func() error { return os.WriteFile(path, key, 0o600) }, os.WriteFile(path, encodeKey(newKey()), 0o600)
 }
 
-// Bundle is the CA bundle in the first mutating webhook: whom the API server is to trust.
+// Bundle is the CA bundle in the first mutating webhook: the CAs that the API server trusts.
 func (w *World) Bundle(ctx context.Context) ([]byte, error) {
 	client := kubernetes.NewForConfigOrDie(w.API.Config()).AdmissionregistrationV1().MutatingWebhookConfigurations()
 	c, err := client.Get(ctx, "amp", metav1.GetOptions{})
@@ -205,8 +205,8 @@ func (w *World) SetBundle(ctx context.Context, bundle []byte) error {
 	return errors.Join(first, second)
 }
 
-// Client is an HTTPS client that trusts whom the API server is told to trust now, and nobody else; each
-// request has its own connection, and so its own handshake.
+// Client is an HTTPS client that trusts only what the API server is told to trust now. Each request has a connection,
+// and so a handshake, of its own.
 func (w *World) Client(t *testing.T) *http.Client {
 	t.Helper()
 	bundle, err := w.Bundle(t.Context())

@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// APIServer is a kube-apiserver with its etcd, alone on loopback.
+// APIServer is a kube-apiserver with its etcd, on loopback.
 type APIServer struct {
 	URL string
 
@@ -45,10 +45,10 @@ func startAPIServer(dir string, p programs) (*APIServer, error) {
 	a.args = []string{
 		"--etcd-servers=" + client,
 		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port=" + port,
-		"--endpoint-reconciler-type=none", // loopback may not be the address of the kubernetes Service
+		"--endpoint-reconciler-type=none", // loopback is not allowed as the address of the kubernetes Service
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--authorization-mode=Node,RBAC",
-		// Nothing here makes the default ServiceAccount that this plugin would have every Pod wait for.
+		// Nothing here creates the default ServiceAccount, for which this plugin would make every Pod wait.
 		"--disable-admission-plugins=ServiceAccount",
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 	}
@@ -84,28 +84,28 @@ func (a *APIServer) start() (err error) {
 	})
 }
 
-// Restart ends the API server as when it crashes, and starts it again at the same address. Asked politely
-// it waits a minute for amp's watch, and goes on serving it.
+// Restart ends the API server as a crash does, and starts it again at the same address. On SIGTERM it would wait a
+// minute for amp's watch and go on serving it.
 func (a *APIServer) Restart() error {
 	a.server.kill()
 	return a.start()
 }
 
-// stop ends the API server before etcd, since it waits minutes on one that is gone.
+// stop ends the API server before etcd, because the API server waits minutes for an etcd that is gone.
 func (a *APIServer) stop() error {
 	if a.etcd == nil || a.server == nil {
 		return nil
 	}
 	err := a.server.stop(90 * time.Second)
-	a.etcd.kill() // there is nothing to keep, and its own end is a signal too
+	a.etcd.kill() // there is nothing to keep
 	return err
 }
 
-// Config is a client's configuration that may do everything.
+// Config is the configuration of a client with all rights.
 func (a *APIServer) Config() *rest.Config {
 	return &rest.Config{
 		Host:            a.URL,
-		QPS:             -1, // the tests set their own pace
+		QPS:             -1, // the tests limit their own rate
 		TLSClientConfig: rest.TLSClientConfig{CAData: a.ca.PEM, CertData: a.admin.Certificate, KeyData: a.admin.Key},
 	}
 }

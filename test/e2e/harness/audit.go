@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 )
 
-// auditPolicy records all that amp does, and who created which Pod and what the webhooks noted of it, and no Pod:
-// the level at which clusters commonly run.
+// auditPolicy records everything that amp does, who created which Pod, and what the webhooks noted about it. It does
+// not record Pods. Clusters commonly use this level.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -25,7 +25,7 @@ rules:
 // ampUser is amp's ServiceAccount.
 const ampUser = "system:serviceaccount:amp-system:amp"
 
-// Audited is one entry of the API server's audit log, as far as the stories read it.
+// Audited is one entry of the API server's audit log, with the fields that the tests read.
 type Audited struct {
 	AuditID string `json:"auditID"`
 	Verb    string `json:"verb"`
@@ -44,11 +44,11 @@ type Audited struct {
 	ResponseStatus struct {
 		Code int `json:"code"`
 	} `json:"responseStatus"`
-	// Annotations are the API server's own and the webhooks', these as <webhook>/<key>.
+	// Annotations are the API server's own and those of the webhooks; the latter have keys <webhook>/<key>.
 	Annotations map[string]string `json:"annotations"`
 }
 
-// keepAudit has the API server write its audit log, each entry before it answers.
+// keepAudit makes the API server write its audit log. It writes each entry before it answers.
 func (a *APIServer) keepAudit() error {
 	path := filepath.Join(a.dir, "audit-policy.yaml")
 	a.args = append(a.args, "--audit-policy-file="+path, "--audit-log-path="+a.auditLog())
@@ -57,7 +57,7 @@ func (a *APIServer) keepAudit() error {
 
 func (a *APIServer) auditLog() string { return filepath.Join(a.dir, "audit.log") }
 
-// AuditLog is the audit log as it is written.
+// AuditLog is the audit log as it was written.
 func (a *APIServer) AuditLog() ([]byte, error) { return os.ReadFile(a.auditLog()) }
 
 // Audited are the entries of the audit log for a namespace's Pods.
@@ -65,7 +65,7 @@ func (a *APIServer) Audited(namespace string) ([]Audited, error) {
 	return a.audited(func(e *Audited) bool { return e.ObjectRef.Resource == "pods" && e.ObjectRef.Namespace == namespace })
 }
 
-// AuditedOfAmp are the entries of the audit log for what amp did.
+// AuditedOfAmp are the entries of the audit log for amp's own requests.
 func (a *APIServer) AuditedOfAmp() ([]Audited, error) {
 	return a.audited(func(e *Audited) bool { return e.User.Username == ampUser })
 }
@@ -78,7 +78,7 @@ func (a *APIServer) audited(wanted func(*Audited) bool) ([]Audited, error) {
 	var entries []Audited
 	for line := range bytes.Lines(log) {
 		if !bytes.HasSuffix(line, []byte("\n")) {
-			break // it is being written
+			break // the line is still being written
 		}
 		var entry Audited
 		if err := json.Unmarshal(line, &entry); err != nil {

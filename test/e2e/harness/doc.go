@@ -1,7 +1,7 @@
-// Package harness is the ground that the end-to-end stories stand on: a real kube-apiserver and etcd, amp
-// installed on it from what deploy/ renders and running as the real binary with its own ServiceAccount's
-// rights, the sample endpoints, and endpoints that misbehave.
+// Package harness is what the end-to-end tests stand on: a real kube-apiserver and etcd; amp, installed from what
+// deploy/ renders, as the real binary with its own ServiceAccount's rights; the sample endpoints; and endpoints that
+// misbehave.
 //
-// It has no controller-manager, scheduler or kubelet: Pods are created and stored, never run (that is
-// test/cluster's part), and a Service does not lead anywhere, for which [Front] stands in.
+// There is no controller-manager, scheduler or kubelet: Pods are created and stored, but never run (test/cluster runs
+// them). A Service does not lead anywhere; [Front] takes its place.
 package harness

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Endpoint is an endpoint of the test's own, and what it was asked.
+// Endpoint is an endpoint of the test, with the requests that it got.
 type Endpoint struct {
 	URL string
 
@@ -37,7 +37,7 @@ func Serve(t *testing.T, answer http.HandlerFunc) *Endpoint {
 		answer(w, r)
 	}))
 	t.Cleanup(func() {
-		server.CloseClientConnections() // an answer that hangs must not hold up the test's end
+		server.CloseClientConnections() // an answer that hangs must not delay the end of the test
 		server.Close()
 	})
 	e.URL = server.URL
@@ -72,7 +72,7 @@ func Fails(status int, reason string) http.HandlerFunc {
 // Hangs never answers.
 func Hangs(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
-// Down is the URL of an endpoint that nobody serves.
+// Down is the URL of an endpoint that does not exist.
 func Down() string { return fmt.Sprintf("http://127.0.0.1:%d/down", freePort()) }
 
 func dial(address string) error {

@@ -21,19 +21,19 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// Event is one CloudEvent as it was received, its attributes decoded.
+// Event is one CloudEvent as it was received, with its attributes decoded.
 type Event struct {
 	ID, Source, Type, Subject, DataSchema, DataContentType string
 
 	Time       time.Time
 	Extensions map[string]string
 	Data       EventData
-	Raw        string // the data's JSON, and for one that came by HTTP its headers as they came, to be searched
-	Faults     error  // what of it is not as CloudEvents 1.0, docs/events.md and the schema say
+	Raw        string // the data's JSON, and for an event by HTTP its headers as they came; to search in
+	Faults     error  // what is not valid by CloudEvents 1.0, docs/events.md or the schema
 }
 
-// EventData is what the stories read of an event's data. The harness knows amp by its binary alone; all of
-// the data is held against the schema.
+// EventData holds the fields of an event's data that the tests read. The harness knows amp only by its binary. All of
+// the data is checked against the schema.
 type EventData struct {
 	UID       string `json:"uid"`
 	Level     string `json:"level"`
@@ -103,8 +103,8 @@ func ParseBinary(header http.Header, body []byte) Event {
 	return e
 }
 
-// decodeAttribute undoes section 3.1.3.2: what is not printable ASCII, and space, quotation mark and per cent,
-// came as %XX of its UTF-8.
+// decodeAttribute undoes the encoding of section 3.1.3.2: characters other than printable ASCII, and space, quotation
+// mark and percent sign, came as %XX of their UTF-8.
 func decodeAttribute(value string) (string, error) {
 	for i := range len(value) {
 		if c := value[i]; c <= ' ' || c > '~' || c == '"' {
@@ -129,7 +129,7 @@ func ParseStructured(text []byte) Event {
 	for name, raw := range all {
 		var value string
 		if err := json.Unmarshal(raw, &value); err != nil {
-			faults = append(faults, fmt.Errorf("attribute %s is no string: %s", name, raw))
+			faults = append(faults, fmt.Errorf("attribute %s is not a string: %s", name, raw))
 		}
 		attributes[name] = value
 	}
@@ -173,7 +173,7 @@ func newEvent(attributes map[string]string, data []byte, faults []error) Event {
 		fault("source: %w", err)
 	}
 	if u, err := url.Parse(e.DataSchema); err != nil || !u.IsAbs() {
-		fault("dataschema %q is no absolute URI", e.DataSchema)
+		fault("dataschema %q is not an absolute URI", e.DataSchema)
 	}
 	if media, _, err := mime.ParseMediaType(e.DataContentType); err != nil || media != "application/json" {
 		fault("datacontenttype is %q", e.DataContentType)
@@ -188,7 +188,7 @@ func newEvent(attributes map[string]string, data []byte, faults []error) Event {
 		fault("data: %w", err)
 	}
 
-	// What attributes and data say of the same thing.
+	// What the attributes and the data say about the same thing.
 	d := e.Data
 	for what, pair := range map[string][2]string{
 		"type":      {e.Type, "com.txn2.amp.pod." + d.Outcome + ".v1"},
@@ -212,7 +212,7 @@ func subject(d EventData) string {
 	return d.Namespace + "/" + d.Pod.Name
 }
 
-// eventSchema is endpoints/events/schema.json, compiled; its $id is what events name as their dataschema.
+// eventSchema is endpoints/events/schema.json, compiled. Its $id is the dataschema of events.
 var eventSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	text, err := Document("endpoints/events/schema.json")
 	if err != nil {
@@ -224,14 +224,14 @@ var eventSchema = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	}
 	id, _ := doc.(map[string]any)["$id"].(string)
 	c := jsonschema.NewCompiler()
-	c.UseLoader(jsonschema.SchemeURLLoader{}) // nothing is fetched
+	c.UseLoader(jsonschema.SchemeURLLoader{}) // loads nothing
 	if err := c.AddResource(id, doc); err != nil {
 		return nil, err
 	}
 	return c.Compile(id)
 })
 
-// Document is a file of the repository.
+// Document returns the text of a file of the repository.
 func Document(path string) (string, error) {
 	root, _, err := folders()
 	if err != nil {
@@ -241,7 +241,7 @@ func Document(path string) (string, error) {
 	return string(text), err
 }
 
-// validData holds an event's data against the schema that the event names.
+// validData checks an event's data against the schema that the event names.
 func validData(name string, data []byte) error {
 	s, err := eventSchema()
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// Front stands where a cluster has amp's Service: the one address that the API server knows. A new
-// connection goes to any replica that is ready; an existing one stays where it is, whatever becomes
-// of its replica. Without a ready replica a connection is closed at once.
+// Front takes the place of amp's Service: it is the one address that the API server knows. It leads a new connection
+// to any replica that is ready. An existing connection stays with its replica, whatever happens to that. If no
+// replica is ready, it closes a connection at once.
 //
-// As in a cluster, it hears of a replica's end a little late: from /readyz, asked every 50 ms.
+// As in a cluster, it learns a little late of the end of a replica: it asks /readyz every 50 ms.
 type Front struct {
 	Address string
 
@@ -42,7 +42,7 @@ func newFront() (*Front, error) {
 	return f, nil
 }
 
-// add makes a replica known; it gets connections once it is ready.
+// add adds a replica. It gets connections when it is ready.
 func (f *Front) add(address string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &replica{address: address, stop: cancel}
@@ -52,7 +52,7 @@ func (f *Front) add(address string) {
 	go f.watch(ctx, r)
 }
 
-// remove forgets a replica. Its connections stay.
+// remove removes a replica. Its connections stay.
 func (f *Front) remove(address string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -62,7 +62,7 @@ func (f *Front) remove(address string) {
 	}
 }
 
-// watch is the kubelet's readiness probe: a connection each time, and any certificate will do.
+// watch is the kubelet's readiness probe: it makes a connection each time and accepts any certificate.
 func (f *Front) watch(ctx context.Context, r *replica) {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
@@ -146,7 +146,7 @@ func (f *Front) track(c net.Conn, open bool) {
 	}
 }
 
-// Connections is how many connections were ever led to a replica.
+// Connections is how many connections were led to a replica so far.
 func (f *Front) Connections() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -35,8 +35,8 @@ func Render(folder string) (Manifests, error) {
 	return render(filepath.Join(root, folder))
 }
 
-// RenderOverlay renders a kustomization written as a user would write theirs, in dir; in it, REPO is the
-// path to the repository.
+// RenderOverlay renders a kustomization in dir, as a user would write it. In its text, REPO is the path of the
+// repository.
 func RenderOverlay(dir, kustomization string) (Manifests, error) {
 	root, _, err := folders()
 	if err != nil {
@@ -73,7 +73,7 @@ func render(dir string) (Manifests, error) {
 	return all, nil
 }
 
-// Without leaves out the objects of an API group, e.g. those for which this API server has no CRD.
+// Without leaves out the objects of an API group, for example because this API server has no CRD for them.
 func (m Manifests) Without(group string) Manifests {
 	var rest Manifests
 	for _, u := range m {
@@ -105,8 +105,8 @@ func (m Manifests) Decode(kind, name string, into any) error {
 	return fmt.Errorf("no %s named %s was rendered", kind, name)
 }
 
-// through leads the webhooks to an address on loopback: there is no cluster network in which
-// amp.amp-system.svc would be found. It is all that differs from what is rendered.
+// through makes the webhooks call an address on loopback, because there is no cluster network in which
+// amp.amp-system.svc has an address. Everything else is as it is rendered.
 func (m Manifests) through(address string) error {
 	for _, u := range m {
 		if u.GroupVersionKind().Group != "admissionregistration.k8s.io" {
@@ -131,15 +131,14 @@ func (m Manifests) through(address string) error {
 	return nil
 }
 
-// Apply applies the objects as `kubectl apply --server-side --validate=strict` does: an unknown or doubled
-// field is an error.
+// Apply applies the objects as `kubectl apply --server-side --validate=strict` does: an unknown or repeated field is
+// an error.
 func Apply(ctx context.Context, config *rest.Config, all Manifests) error {
 	return apply(ctx, config, all, metav1.PatchOptions{})
 }
 
-// TryApply is a dry run of Apply. The objects get names of their own, lest they be merged with those that
-// were applied. The namespaces are made in earnest: without them the API server would not look at what is to
-// lie there.
+// TryApply is a dry run of Apply. The objects get names of their own, so that they are not merged with objects that
+// were applied. The namespaces are really created: without them the API server would not check the objects in them.
 func TryApply(ctx context.Context, config *rest.Config, all Manifests) error {
 	if err := Apply(ctx, config, all.Kind("Namespace")); err != nil {
 		return err
@@ -167,7 +166,7 @@ func apply(ctx context.Context, config *rest.Config, all Manifests, options meta
 	})
 }
 
-// Define installs definitions of kinds, and waits until the kinds are served.
+// Define installs CRDs, and waits until their kinds are served.
 func (w *World) Define(t *testing.T, crds Manifests) {
 	t.Helper()
 	if err := Apply(t.Context(), w.API.Config(), crds); err != nil {
@@ -198,7 +197,7 @@ func remove(ctx context.Context, config *rest.Config, all Manifests) error {
 	})
 }
 
-// each does something to each object by the client for its kind, which the API server is asked for.
+// each calls a function for each object, with the client for its kind. It asks the API server which client that is.
 func each(config *rest.Config, all Manifests, do func(dynamic.ResourceInterface, *unstructured.Unstructured) error) error {
 	disco, err := discovery.NewDiscoveryClientForConfig(config)
 	if err != nil {
@@ -219,7 +218,7 @@ func each(config *rest.Config, all Manifests, do func(dynamic.ResourceInterface,
 		if err != nil {
 			return err
 		}
-		// An empty namespace is how the dynamic client reads "of the cluster".
+		// For the dynamic client, an empty namespace means "not in a namespace".
 		if err := do(client.Resource(mapping.Resource).Namespace(u.GetNamespace()), u); err != nil {
 			return fmt.Errorf("%s %s: %w", u.GetKind(), u.GetName(), err)
 		}
@@ -227,7 +226,7 @@ func each(config *rest.Config, all Manifests, do func(dynamic.ResourceInterface,
 	return nil
 }
 
-// environment is what the rendered Deployment gives amp, so that the stories run with what is shipped.
+// environment is the environment that the rendered Deployment gives amp, so that the tests run with what is shipped.
 func (m Manifests) environment() ([]string, error) {
 	var d appsv1.Deployment
 	if err := m.Decode("Deployment", "amp", &d); err != nil {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Authority is a certificate authority of the test's own.
+// Authority is a certificate authority of the test.
 type Authority struct {
 	certificate *x509.Certificate
 	key         *ecdsa.PrivateKey
@@ -40,7 +40,7 @@ func NewAuthority(name string) *Authority {
 	return &Authority{certificate: certificate, key: key, PEM: encode("CERTIFICATE", der)}
 }
 
-// Issue signs a certificate for the subject, good for servers on loopback and for clients.
+// Issue signs a certificate for the subject. It is valid for servers on loopback and for clients.
 func (a *Authority) Issue(subject pkix.Name, names ...string) Pair {
 	key := newKey()
 	template := &x509.Certificate{
@@ -86,7 +86,7 @@ func encode(kind string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
-// must is for what fails only if this package is wrong.
+// must panics on an error. It is for calls that fail only if this package is wrong.
 func must(err error) {
 	if err != nil {
 		panic(err)

@@ -14,7 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// Namespace is a namespace of a story, and who creates Pods in it.
+// Namespace is a namespace of a test, and the user who creates Pods in it.
 type Namespace struct {
 	Name string
 
@@ -23,10 +23,10 @@ type Namespace struct {
 	as    rest.ImpersonationConfig
 }
 
-// On is a namespace's labels and annotations, by key; the keys that are labels are known.
+// On is a namespace's labels and annotations, by key. The keys of labels are known.
 type On map[string]string
 
-// Enabled is what a namespace says that is opted in and names an endpoint, and what else is given.
+// Enabled returns what a namespace says that has opted in and names an endpoint, with what more says in addition.
 func Enabled(endpoint string, more ...On) On {
 	on := On{"amp.txn2.com/enabled": "true", "amp.txn2.com/ep": endpoint}
 	for _, m := range more {
@@ -37,11 +37,11 @@ func Enabled(endpoint string, more ...On) On {
 	return on
 }
 
-// Ignore is the failure policy that lets a Pod pass unmutated.
+// Ignore is the failure policy under which a Pod passes unmutated.
 var Ignore = On{"amp.txn2.com/failure-policy": "Ignore"}
 
-// Namespace creates a namespace of its own for a story. It stays when the story ends: nothing here could
-// empty it, and the whole API server goes with the last story.
+// Namespace creates a namespace of its own for a test. It stays when the test ends: nothing here could empty it, and
+// the whole API server ends with the last test.
 func (w *World) Namespace(t *testing.T, says On) *Namespace {
 	t.Helper()
 	w.namespaces++
@@ -63,7 +63,7 @@ func (w *World) Namespace(t *testing.T, says On) *Namespace {
 	return &Namespace{Name: n.Name, world: w, t: t}
 }
 
-// Existing is a namespace that the story did not make.
+// Existing is a namespace that the test did not create.
 func (w *World) Existing(t *testing.T, name string) *Namespace {
 	return &Namespace{Name: name, world: w, t: t}
 }
@@ -89,16 +89,16 @@ func (n *Namespace) patch(field, key, value string) {
 	}
 }
 
-// As is the same namespace to another user, who may do everything there.
+// As returns the same namespace for another user, who has all rights there.
 func (n *Namespace) As(user string, groups ...string) *Namespace {
 	other := *n
 	other.as = rest.ImpersonationConfig{UserName: user, Groups: append(groups, "system:masters")}
 	return &other
 }
 
-// Created is what came of creating a Pod.
+// Created is the result of creating a Pod.
 type Created struct {
-	*corev1.Pod // as the API server answered; nil where it refused
+	*corev1.Pod // as the API server answered; nil if it refused
 	Err         error
 	Warnings    []string // that the client was shown
 	Took        time.Duration
@@ -109,8 +109,8 @@ func (n *Namespace) Create(pod *corev1.Pod, options ...metav1.CreateOptions) Cre
 	return n.CreateWithin(20*time.Second, pod, options...)
 }
 
-// CreateWithin creates a Pod as a client that waits so long and not longer, of which, like JupyterHub's, it
-// tells the API server nothing.
+// CreateWithin creates a Pod as a client that waits only so long. Like JupyterHub, it does not tell the API server
+// how long.
 func (n *Namespace) CreateWithin(patience time.Duration, pod *corev1.Pod, options ...metav1.CreateOptions) Created {
 	var warnings collector
 	config := n.world.API.Config()
@@ -127,7 +127,7 @@ func (n *Namespace) CreateWithin(patience time.Duration, pod *corev1.Pod, option
 	return c
 }
 
-// MustCreate creates a Pod that nothing stands against.
+// MustCreate creates a Pod. It fails the test if the API server refuses.
 func (n *Namespace) MustCreate(pod *corev1.Pod, options ...metav1.CreateOptions) Created {
 	n.t.Helper()
 	c := n.Create(pod, options...)
@@ -137,7 +137,7 @@ func (n *Namespace) MustCreate(pod *corev1.Pod, options ...metav1.CreateOptions)
 	return c
 }
 
-// Stored is the Pod as it is stored, nil if it is not.
+// Stored is the Pod as it is stored, nil if it is not stored.
 func (n *Namespace) Stored(name string) *corev1.Pod {
 	n.t.Helper()
 	pod, err := kubernetes.NewForConfigOrDie(n.world.API.Config()).CoreV1().Pods(n.Name).Get(n.t.Context(), name, metav1.GetOptions{})
@@ -160,7 +160,7 @@ func (n *Namespace) All() []corev1.Pod {
 	return pods.Items
 }
 
-// Pod is a Pod like any, changed by the options. A name that ends with a hyphen is a generateName.
+// Pod is an ordinary Pod, changed by the options. A name that ends with a hyphen is a generateName.
 func Pod(name string, options ...func(*corev1.Pod)) *corev1.Pod {
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
@@ -185,7 +185,7 @@ func Annotated(key, value string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { metav1.SetMetaDataAnnotation(&p.ObjectMeta, key, value) }
 }
 
-// Restricted makes the Pod one that Pod Security's level of that name admits.
+// Restricted makes the Pod one that Pod Security's level "restricted" admits.
 func Restricted(p *corev1.Pod) {
 	yes, no := true, false
 	p.Spec.SecurityContext = &corev1.PodSecurityContext{
@@ -196,7 +196,7 @@ func Restricted(p *corev1.Pod) {
 	}
 }
 
-// Controlled makes the Pod a ReplicaSet's.
+// Controlled makes a ReplicaSet the controller of the Pod.
 func Controlled(p *corev1.Pod) {
 	yes := true
 	p.OwnerReferences = []metav1.OwnerReference{{

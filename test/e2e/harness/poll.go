@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// permanent marks an error that waiting does not mend.
+// permanent marks an error that does not go away by waiting.
 func permanent(err error) error { return permanentError{err} }
 
 type permanentError struct{ error }
 
-// poll asks until there is no error; the last one is returned when the patience ends.
+// poll calls a function until it returns no error, or until the time is up. Then it returns the last error.
 func poll(patience time.Duration, ask func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
@@ -32,7 +32,7 @@ func poll(patience time.Duration, ask func(context.Context) error) error {
 	}
 }
 
-// Eventually fails the test if what it waits for has not come to be in 20 s.
+// Eventually fails the test if the function still returns an error after 20 s.
 func Eventually(t *testing.T, what string, ask func(context.Context) error) {
 	t.Helper()
 	if err := poll(20*time.Second, ask); err != nil {

@@ -13,17 +13,17 @@ import (
 	"time"
 )
 
-// process is a program that a test started and stops.
+// process is a program that a test starts and stops.
 type process struct {
 	name string
-	log  string // the path of what it said on stderr
-	out  string // and on stdout
+	log  string // the path of its stderr
+	out  string // the path of its stdout
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
-	err  error         // how; to be read once done is closed
+	err  error         // how it ended; read it only after done is closed
 }
 
-// start runs a program; what it says goes to files in dir: stderr to name.log, stdout to name.out.
+// start runs a program. Its output goes to files in dir: stderr to name.log, stdout to name.out.
 func start(dir, name, program string, env []string, args ...string) (*process, error) {
 	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -37,7 +37,7 @@ func start(dir, name, program string, env []string, args ...string) (*process, e
 	defer out.Close()
 	cmd := exec.Command(program, args...)
 	cmd.Env, cmd.Stdout, cmd.Stderr = env, out, log
-	// Not even a killed test leaves anything running.
+	// The program must not stay when the test is killed.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", name, err)
@@ -50,8 +50,8 @@ func start(dir, name, program string, env []string, args ...string) (*process, e
 	return p, nil
 }
 
-// stop asks the program to end and waits until it has. An error says that it did not end well: by another
-// status than 0, or only by force.
+// stop asks the program to end and waits until it has. The error says that it did not end well: with a status other
+// than 0, or only by SIGKILL.
 func (p *process) stop(patience time.Duration) error {
 	p.cmd.Process.Signal(syscall.SIGTERM) // fails only if it has ended already
 	select {
@@ -92,9 +92,9 @@ func (p *process) lastWords() string {
 	return string(bytes.Join(lines, []byte("\n")))
 }
 
-// freePort is a TCP port on loopback that nobody listens on. The programs want to be told theirs, so it must
-// be named before it is taken; below the range from which the kernel gives ports to connections, where
-// only another program that looks for one like this could come between.
+// freePort returns a TCP port on loopback on which no program listens. The programs must be told their port, so the
+// port is chosen before it is used. It is below the range from which the kernel gives ports to connections, so only
+// another program that searches in the same way could take it first.
 func freePort() int {
 	for range 1000 {
 		port := 15000 + rand.IntN(15000)

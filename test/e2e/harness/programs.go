@@ -13,15 +13,15 @@ import (
 	"strings"
 )
 
-// released finds in go.mod which Kubernetes is built.
+// released finds in go.mod which version of Kubernetes is built.
 var released = regexp.MustCompile(`\sk8s\.io/kubernetes (v(\d+)\.(\d+)\S*)`)
 
 // programs are the binaries of one test run, by path.
 type programs struct{ etcd, apiserver, amp, endpoints string }
 
-// build compiles what the tests run. The API server and etcd are kept in the user's cache folder from run to
-// run: their code is in the module cache and cannot change, and linking them takes half a minute. amp is
-// built anew each time, into dir.
+// build compiles what the tests run. It keeps the API server and etcd in the user's cache folder between runs: their
+// code is in the module cache and cannot change, and linking them takes half a minute. It compiles amp each time,
+// into dir.
 func build(dir string) (programs, error) {
 	var p programs
 	root, module, err := folders()
@@ -59,7 +59,7 @@ func build(dir string) (programs, error) {
 	)
 }
 
-// folders are amp's root and this module's.
+// folders are the root of the repository and the folder of this module.
 func folders() (root, module string, err error) {
 	_, file, _, ok := runtime.Caller(0)
 	if !ok || !filepath.IsAbs(file) {
@@ -69,7 +69,7 @@ func folders() (root, module string, err error) {
 	return filepath.Dir(filepath.Dir(module)), module, nil
 }
 
-// kept is the folder for the programs that go.mod and this compiler make.
+// kept is the folder for the programs that this go.mod and this compiler make.
 func kept(mod []byte) (string, error) {
 	user, err := os.UserCacheDir()
 	if err != nil {
@@ -85,7 +85,7 @@ func compileOnce(dir, out, pkg, ldflags string) error {
 		return nil
 	}
 	fmt.Fprintf(os.Stderr, "building %s: a minute, or several where none of it was ever compiled here\n", filepath.Base(out))
-	// Under another name first: a build that is interrupted, or runs twice, must not leave half a program.
+	// First under another name: a build that is interrupted, or runs twice, must not leave half a program.
 	half := fmt.Sprintf("%s.%d", out, os.Getpid())
 	defer os.Remove(half)
 	if err := compile(dir, half, pkg, ldflags); err != nil {

@@ -16,13 +16,14 @@ import (
 	"time"
 )
 
-// Receiver is an event sink that is not ours: test/receiver, made with the CloudEvents SDK for JavaScript.
+// Receiver is an event sink that shares no code with amp: test/receiver, made with the CloudEvents SDK for
+// JavaScript.
 type Receiver struct {
 	URL     string
 	process *process
 }
 
-// Received is what the receiver says of one request: the event as the SDK read it, or why it did not.
+// Received is what the receiver says about one request: the event as the SDK read it, or why the SDK did not read it.
 type Received struct {
 	Event   map[string]any  `json:"event"`
 	Refused string          `json:"refused"`
@@ -31,13 +32,13 @@ type Received struct {
 }
 
 // NewReceiver runs the receiver until the test ends. The SDK is installed from npm once, into the user's cache
-// folder. Without Node.js and npm the test is skipped.
+// folder. Without Node.js and npm, the test is skipped.
 func (w *World) NewReceiver(t *testing.T) *Receiver {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	npm, err2 := exec.LookPath("npm")
 	if err = errors.Join(err, err2); err != nil {
-		t.Skipf("SKIPPED, and so nobody but amp's own tests has read its events: test/receiver needs Node.js and npm (in Debian the packages nodejs and npm): %v", err)
+		t.Skipf("SKIPPED, so only amp's own tests have read its events: test/receiver needs Node.js and npm (in Debian the packages nodejs and npm): %v", err)
 	}
 	root, _, err := folders()
 	if err != nil {
@@ -67,7 +68,7 @@ func (w *World) NewReceiver(t *testing.T) *Receiver {
 	return r
 }
 
-// installed is the folder node_modules of what a package.json requires.
+// installed is the folder node_modules for a package.json.
 func installed(ctx context.Context, npm, manifest string) (string, error) {
 	text, err := os.ReadFile(manifest)
 	if err != nil {
@@ -83,7 +84,7 @@ func installed(ctx context.Context, npm, manifest string) (string, error) {
 	if _, err := os.Stat(modules); err == nil {
 		return modules, nil
 	}
-	// Elsewhere first, as the programs are built.
+	// First in another folder, as with the programs.
 	half := fmt.Sprintf("%s.%d", dir, os.Getpid())
 	defer os.RemoveAll(half)
 	if err := os.MkdirAll(half, 0o755); err != nil {
@@ -102,12 +103,12 @@ func installed(ctx context.Context, npm, manifest string) (string, error) {
 	return modules, os.Rename(half, dir)
 }
 
-// Received is what came so far.
+// Received are the requests so far.
 func (r *Receiver) Received() ([]Received, error) {
 	var all []Received
 	for line := range bytes.Lines([]byte(content(r.process.out))) {
 		if !bytes.HasSuffix(line, []byte("\n")) {
-			break // it is being written
+			break // the line is still being written
 		}
 		var received Received
 		if err := json.Unmarshal(line, &received); err != nil {
@@ -120,8 +121,7 @@ func (r *Receiver) Received() ([]Received, error) {
 	return all, nil
 }
 
-// Program builds a Go program of one file and runs it until the test ends, as a receiver of events that listens
-// on PORT.
+// Program builds a Go program of one file and runs it until the test ends. It receives events on PORT.
 func (w *World) Program(t *testing.T, file string) *Receiver {
 	t.Helper()
 	w.receivers++

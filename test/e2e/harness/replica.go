@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// With has one amp with more of an environment in the place of all that run. It stays when the test ends, which
-// waits for its events to be delivered: the next test that calls With or AsDeployed ends it.
+// With replaces all replicas with one that has more variables in its environment. The replica stays when the test
+// ends; the test waits until its events are delivered. The next test that calls With or AsDeployed ends it.
 func (w *World) With(t *testing.T, environment ...string) *Replica {
 	t.Helper()
 	r, err := w.only(environment...)
@@ -33,7 +33,7 @@ func (w *World) With(t *testing.T, environment ...string) *Replica {
 	return r
 }
 
-// AsDeployed undoes what With did.
+// AsDeployed undoes With.
 func (w *World) AsDeployed() error {
 	if !w.altered {
 		return nil
@@ -42,7 +42,7 @@ func (w *World) AsDeployed() error {
 	if _, err := w.only(); err != nil {
 		return err
 	}
-	return w.UntilCalled() // it may have been another's certificate that the API server trusted
+	return w.UntilCalled() // the API server may have trusted another certificate
 }
 
 func (w *World) only(environment ...string) (*Replica, error) {
@@ -70,12 +70,12 @@ func content(path string) string {
 // LogLine is one line of amp's log.
 type LogLine map[string]any
 
-// Logged are the log's lines with an attribute of that value.
+// Logged are the lines of the log that have an attribute with that value.
 func (r *Replica) Logged(attribute, value string) ([]LogLine, error) {
 	var some []LogLine
 	for line := range bytes.Lines([]byte(r.Log())) {
 		if !bytes.HasSuffix(line, []byte("\n")) {
-			break // it is being written
+			break // the line is still being written
 		}
 		var l LogLine
 		if err := json.Unmarshal(line, &l); err != nil {
@@ -88,7 +88,7 @@ func (r *Replica) Logged(attribute, value string) ([]LogLine, error) {
 	return some, nil
 }
 
-// Metrics is what the replica's /metrics says.
+// Metrics is the text of the replica's /metrics.
 func (r *Replica) Metrics() (string, error) {
 	client := http.Client{Timeout: 5 * time.Second}
 	resp, err := client.Get("http://" + r.metrics + "/metrics")
@@ -114,7 +114,7 @@ func (r *Replica) Metric(series string) (float64, error) {
 	return 0, fmt.Errorf("there is no metric %s", series)
 }
 
-// Counts waits until a metric has come to a value.
+// Counts waits until a metric has a value.
 func (r *Replica) Counts(t *testing.T, series string, want float64) {
 	t.Helper()
 	Eventually(t, series, func(context.Context) error {
@@ -125,7 +125,7 @@ func (r *Replica) Counts(t *testing.T, series string, want float64) {
 	})
 }
 
-// Review asks the replica as the API server would, which is not asked: for what no API server here says.
+// Review posts a review to the replica, as the API server would. It is for reviews that this API server never sends.
 func (w *World) Review(t *testing.T, r *Replica, path string, header http.Header, review string) string {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+r.Address+path, strings.NewReader(review))

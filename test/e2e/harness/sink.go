@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// Sink is an event sink of the test's own. It may go down, and come back at the same address.
+// Sink is an event sink of the test. It can go down and come back at the same address.
 type Sink struct {
 	URL string
 
@@ -28,8 +28,8 @@ type Sink struct {
 	events []Event
 }
 
-// NewSink serves a sink until the test ends. By then every event that it was sent must have been as
-// CloudEvents, docs/events.md and the schema say.
+// NewSink serves a sink until the test ends. Then the test fails if an event was not valid by CloudEvents,
+// docs/events.md or the schema.
 func NewSink(t *testing.T) *Sink {
 	t.Helper()
 	s := &Sink{t: t, address: "127.0.0.1:" + strconv.Itoa(freePort())}
@@ -46,7 +46,7 @@ func NewSink(t *testing.T) *Sink {
 	return s
 }
 
-// Up has the sink listen again.
+// Up makes the sink listen again.
 func (s *Sink) Up() {
 	s.t.Helper()
 	l, err := net.Listen("tcp", s.address)
@@ -57,18 +57,18 @@ func (s *Sink) Up() {
 	go s.server.Serve(l)
 }
 
-// Down ends the sink, and every request to it.
+// Down ends the sink and every request to it.
 func (s *Sink) Down() { s.server.Close() }
 
-// Answers sets what the sink answers to the events from now on, once they are noted; nil: that it took them.
+// Answers sets what the sink answers to events from now on, after it has noted them. nil means that it accepts them.
 func (s *Sink) Answers(answer func(Event, http.ResponseWriter, *http.Request)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answer = answer
 }
 
-// Notes sets what is done before an event is noted, e.g. nothing for a while; where it returns false, the event
-// is lost: the sink neither notes nor answers it.
+// Notes sets a function that is called before an event is noted, for example to wait. If it returns false, the event
+// is lost: the sink does not note it and does not answer.
 func (s *Sink) Notes(notes func(*http.Request) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -78,7 +78,7 @@ func (s *Sink) Notes(notes func(*http.Request) bool) {
 func (s *Sink) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the sender is gone
+		return // the sender has closed the connection
 	}
 	e := ParseBinary(r.Header, body)
 	s.mu.Lock()
@@ -98,7 +98,7 @@ func (s *Sink) serve(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// Events are all that came so far, duplicates too.
+// Events are all events so far, duplicates included.
 func (s *Sink) Events() []Event {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,7 +116,7 @@ func (s *Sink) Of(namespace string) []Event {
 	return some
 }
 
-// Await waits for an event, and fails the test where none comes.
+// Await waits for an event, and fails the test if none comes.
 func (s *Sink) Await(what string, is func(Event) bool) Event {
 	s.t.Helper()
 	var found Event
@@ -142,8 +142,8 @@ func (s *Sink) AwaitID(id string) Event {
 	return s.Await("event "+id, func(e Event) bool { return e.ID == id })
 }
 
-// Printed are the events that the replica wrote to stdout, each of which is to be a line. The error says what
-// of them is not as it should be.
+// Printed are the events that the replica wrote to stdout. Each must be one line. The error says what is wrong with
+// them.
 func (r *Replica) Printed() ([]Event, error) { return printed(r.process.out) }
 
 // Printed are the events that all replicas so far wrote to stdout.
@@ -162,7 +162,7 @@ func printed(path string) ([]Event, error) {
 	var faults []error
 	for line := range strings.Lines(content(path)) {
 		if !strings.HasSuffix(line, "\n") {
-			break // it is being written, or was when amp was killed
+			break // the line is still being written, or amp was killed while it wrote it
 		}
 		e := ParseStructured([]byte(line))
 		if e.Faults != nil {

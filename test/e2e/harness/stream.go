@@ -11,7 +11,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// Stream does the same thing at a steady pace, whatever becomes of it, until it is stopped.
+// Stream repeats a function at a steady rate until it is stopped, also if the function fails.
 type Stream struct {
 	stop chan struct{}
 	wg   sync.WaitGroup
@@ -21,8 +21,8 @@ type Stream struct {
 	failed []error
 }
 
-// The pace: a thing every 20 ms, at most 16 at a time, 10,000 in all. Some hundred reviews per second are
-// what amp must bear, but two cores are shared with an API server.
+// The rate: one call every 20 ms, at most 16 at a time, 10,000 in all. amp must bear some hundred reviews a second,
+// but the two cores are shared with an API server.
 const (
 	pace    = 20 * time.Millisecond
 	abreast = 16
@@ -65,8 +65,7 @@ func (s *Stream) Done() int {
 	return s.done
 }
 
-// Beyond waits until another n are done: the stream must go through what the story does, and see some of
-// the time after.
+// Beyond waits until n more calls are done, so that the stream covers what the test does and some time after it.
 func (s *Stream) Beyond(n int) error {
 	goal := s.Done() + n
 	return poll(30*time.Second, func(context.Context) error {
@@ -77,14 +76,14 @@ func (s *Stream) Beyond(n int) error {
 	})
 }
 
-// Stop ends the stream, waits for what is under way and returns how many were done and which failed.
+// Stop ends the stream, waits for the calls in flight and returns how many were done and which failed.
 func (s *Stream) Stop() (done int, failed []error) {
 	close(s.stop)
 	s.wg.Wait()
 	return s.done, s.failed
 }
 
-// Stream creates Pods, one after the other, each of which must come out as want says.
+// Stream creates Pods, one after the other. Each must come out as want says.
 func (n *Namespace) Stream(want func(Created) error) *Stream {
 	client := kubernetes.NewForConfigOrDie(n.world.API.Config()).CoreV1().Pods(n.Name)
 	return NewStream(func(i int) error {
@@ -96,7 +95,7 @@ func (n *Namespace) Stream(want func(Created) error) *Stream {
 	})
 }
 
-// Many creates n Pods as fast as it can be done, and returns their stamps; none may fail.
+// Many creates n Pods as fast as possible and returns their stamps. None may fail.
 func (n *Namespace) Many(count int) []string {
 	n.t.Helper()
 	client := kubernetes.NewForConfigOrDie(n.world.API.Config()).CoreV1().Pods(n.Name)

@@ -18,12 +18,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// World is amp installed: the API server with what deploy/ renders, one replica of amp behind the front,
-// and the sample endpoints.
+// World is an installation of amp: the API server with what deploy/ renders, one replica of amp behind the front, and
+// the sample endpoints.
 type World struct {
 	API     *APIServer
 	Front   *Front
-	Samples string // the URL of the sample endpoints, e.g. to be followed by /example
+	Samples string // the URL of the sample endpoints, to which a sample's name is added, e.g. /example
 
 	dir         string
 	programs    programs
@@ -38,7 +38,7 @@ type World struct {
 	altered     bool // by With
 }
 
-// Start builds all programs and brings the world up. Where that fails, what had been started is stopped.
+// Start builds all programs and starts the world. If that fails, it stops what it had started.
 func Start() (w *World, err error) {
 	w = &World{ca: NewAuthority("amp-ca")}
 	defer func() {
@@ -89,7 +89,7 @@ func (w *World) install() error {
 	return w.writeKubeconfig(ctx)
 }
 
-// Deployed is what deploy/ renders, the webhooks led to the front.
+// Deployed is what deploy/ renders, with the webhooks led to the front.
 func (w *World) Deployed() (Manifests, error) {
 	m, err := Render("deploy")
 	if err != nil {
@@ -127,8 +127,8 @@ func (w *World) startSamples() (err error) {
 	})
 }
 
-// UntilCalled waits until the API server has taken notice of both webhook configurations as they are now,
-// which it does a moment after they were stored: until a Pod is refused that only the one, or only the other, would refuse.
+// UntilCalled waits until the API server uses both webhook configurations as they are now. It does so a moment after
+// they were stored. Each of the two must refuse a Pod that the other would let pass.
 func (w *World) UntilCalled() error {
 	client, ctx := kubernetes.NewForConfigOrDie(w.API.Config()).CoreV1(), context.Background()
 	dryRun := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
@@ -136,12 +136,12 @@ func (w *World) UntilCalled() error {
 		{
 			Name:        "until-mutating",
 			Labels:      map[string]string{"amp.txn2.com/enabled": "true"},
-			Annotations: map[string]string{"amp.txn2.com/ep": "http://127.0.0.1:1/nobody-is-here"},
+			Annotations: map[string]string{"amp.txn2.com/ep": "http://127.0.0.1:1/nothing-is-here"},
 		},
 		{
 			Name:        "until-validating",
 			Labels:      map[string]string{"amp.txn2.com/enabled": "true", "amp.txn2.com/validate": "true"},
-			Annotations: map[string]string{"validation.amp.txn2.com/ep": "http://127.0.0.1:1/nobody-is-here"},
+			Annotations: map[string]string{"validation.amp.txn2.com/ep": "http://127.0.0.1:1/nothing-is-here"},
 		},
 	} {
 		if _, err := client.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: ns}, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
@@ -164,7 +164,7 @@ func (w *World) UntilCalled() error {
 // StopReplicas ends every replica of amp that runs.
 func (w *World) StopReplicas() error { return w.StopAllBut() }
 
-// StopAllBut ends every replica of amp that runs but some.
+// StopAllBut ends every running replica of amp, with exceptions.
 func (w *World) StopAllBut(some ...*Replica) (err error) {
 	for _, r := range w.running {
 		if !slices.Contains(some, r) && !r.process.ended() {
@@ -175,12 +175,12 @@ func (w *World) StopAllBut(some ...*Replica) (err error) {
 	return err
 }
 
-// Stop ends all that runs. It is the last of the world, whose folder goes too unless something did not end
-// as it should.
+// Stop ends all programs. It is the last call to the world. It removes the world's folder, unless a program did not
+// end well.
 func (w *World) Stop() error {
 	err := w.StopReplicas()
 	if w.samples != nil {
-		w.samples.kill() // how they drain is not told here, and takes time
+		w.samples.kill() // no test is about how they drain, and that takes time
 	}
 	if w.API != nil {
 		err = errors.Join(err, w.API.stop())

@@ -1,6 +1,6 @@
-// Command cert-manager is cert-manager as far as deploy/cert-manager needs it: its own controllers for
-// Certificates and for Issuers of the types selfSigned and ca, and its own CA injector. cert-manager's commands
-// are modules that cannot be had as such, and link every cloud's DNS besides.
+// Command cert-manager is the part of cert-manager that deploy/cert-manager needs: its own controllers for
+// Certificates and for Issuers of the types selfSigned and ca, and its own CA injector. cert-manager's own commands
+// cannot be built as a dependency, and they link the DNS clients of every cloud.
 package main
 
 import (
@@ -79,7 +79,7 @@ func inject(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config = util.RestConfigWithUserAgent(config, "cainjector") // which is also what it writes as
+	config = util.RestConfigWithUserAgent(config, "cainjector") // it writes under this name
 	manager, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:  known,
 		Cache:   cache.Options{ReaderFailOnMissingInformer: true},

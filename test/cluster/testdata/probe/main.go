@@ -1,9 +1,9 @@
 // Command probe runs in the test's Pods, as image and as process:
 //
 //	probe show      prints as JSON what the process sees: its environment, what is mounted
-//	probe serve     the same, and stays
-//	probe stream    creates Pods in namespace STREAM, one every 50 ms, and answers GET /report and /stop
-//	                with how many there were and which failed
+//	probe serve     the same, and does not end
+//	probe stream    creates Pods in namespace STREAM, one every 50 ms. GET /report and /stop answer how many
+//	                there were and which failed
 package main
 
 import (
@@ -68,7 +68,7 @@ func show() {
 	}
 }
 
-// report is what has come of the stream so far.
+// report is the state of the stream.
 type report struct {
 	mu     sync.Mutex
 	Done   int
@@ -115,11 +115,11 @@ func stream() error {
 	return http.ListenAndServe(":8080", nil)
 }
 
-// create creates a Pod that amp must mutate. No scheduler knows it: its creation is all that matters.
+// create creates a Pod that amp must mutate. It names a scheduler that does not exist, because the Pod need not run.
 func create(client *http.Client, url, token string) error {
 	const pod = `{"apiVersion":"v1","kind":"Pod",
 		"metadata":{"generateName":"stream-","annotations":{"hub.jupyter.org/username":"alice"}},
-		"spec":{"schedulerName":"nobody","containers":[{"name":"notebook","image":"dev.local/probe:e2e"}]}}`
+		"spec":{"schedulerName":"none","containers":[{"name":"notebook","image":"dev.local/probe:e2e"}]}}`
 	req, err := http.NewRequest(http.MethodPost, url, bytes.NewReader([]byte(pod)))
 	if err != nil {
 		return err
