@@ -1,4 +1,4 @@
-// Command kubectl-amp is a plugin of kubectl's: installed in PATH, it is called as `kubectl amp`.
+// Command kubectl-amp is a plugin of kubectl. If it is in PATH, `kubectl amp` runs it.
 package main
 
 import (
@@ -19,35 +19,34 @@ import (
 	"github.com/txn2/amp/internal/serve"
 )
 
-const usage = `kubectl amp: what an operator of amp, the Kubernetes Admission Mutation Proxy,
-needs besides kubectl.
+const usage = `kubectl amp: commands for operators of amp, the Kubernetes Admission Mutation
+Proxy.
 
-usage: kubectl amp doctor [flags]   says what is wrong with an installation, and
-                                    the remedy
-       kubectl amp version
+usage: kubectl amp doctor [flags]   finds what is wrong with an installation,
+                                    and says how to fix it
+       kubectl amp version          prints the version of this program
 
 kubectl amp doctor --help lists its flags and exit codes.
 `
 
-const doctorUsage = `kubectl amp doctor looks at an installation of amp and at each namespace that
-has opted in, says what is wrong and how to put it right. It changes nothing:
-the Pods that it creates are dry runs, for which amp asks the namespaces'
-endpoints.
+const doctorUsage = `kubectl amp doctor finds what is wrong with an installation of amp and with each
+namespace that has opted in, and says how to fix it. It changes nothing: the
+Pods that it creates are dry runs. amp calls the namespaces' endpoints for them.
 
 usage: kubectl amp doctor [flags]
 
 It reads webhook configurations, Namespaces (their metadata), Services,
-EndpointSlices, Deployments, Pods, and ConfigMaps that amp's environment comes
-from. To see each replica's certificate it forwards a port (or reads tls.crt of
-amp's Secret); to know what amp may do it creates SubjectAccessReviews, and a
-SelfSubjectReview to know who it is itself. What you may not do is skipped, and
-said to be.
+EndpointSlices, Deployments, Pods, and the ConfigMaps that amp's environment
+comes from. It forwards a port to each replica to see its certificate; if it
+cannot, it reads tls.crt of amp's Secret. It creates SubjectAccessReviews, which
+say what amp may do, and a SelfSubjectReview, which says who you are. What you
+have no right to read is skipped, and the report says so.
 
 exit codes:
-  0  nothing has failed; there may be warnings, and checks that were skipped
-  1  something has failed: a check that says so, with its remedy
-  2  nothing could be looked at: a wrong flag, no cluster, no right to read
-     webhook configurations; or it was interrupted
+  0  no check failed; there may be warnings, and checks that were skipped
+  1  a check failed; the report says how to fix it
+  2  nothing could be checked: a wrong flag, no cluster, or no right to read
+     webhook configurations; or the doctor was interrupted
 
 flags:
 `
@@ -66,7 +65,7 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
-	// client-go logs what goes wrong with a forwarded port; the report says it.
+	// client-go logs the errors of a forwarded port, which the report contains.
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
 
@@ -95,14 +94,14 @@ func runDoctor(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	flags := pflag.NewFlagSet("doctor", pflag.ContinueOnError)
 	flags.SetOutput(io.Discard)
-	output := flags.StringP("output", "o", "text", "text, for people, or json, for scripts")
-	timeout := flags.Duration("timeout", 10*time.Second, "for each thing that is asked")
-	verbose := flags.BoolP("verbose", "v", false, "say what is well in each namespace, too")
+	output := flags.StringP("output", "o", "text", "text (for people) or json (for scripts)")
+	timeout := flags.Duration("timeout", 10*time.Second, "time for each request")
+	verbose := flags.BoolP("verbose", "v", false, "also print the message of each check that is ok in a namespace")
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	flags.StringVar(&rules.ExplicitPath, "kubeconfig", "", "path to the kubeconfig file")
 	var overrides clientcmd.ConfigOverrides
 	clientcmd.BindOverrideFlags(&overrides, flags, clientcmd.RecommendedConfigOverrideFlags(""))
-	flags.Lookup(clientcmd.FlagNamespace).Usage = "where amp is installed; by default where its webhooks lead"
+	flags.Lookup(clientcmd.FlagNamespace).Usage = "where amp is installed; by default the namespace of the Service that its webhooks call"
 	flags.SortFlags = true
 
 	switch err := flags.Parse(args); {

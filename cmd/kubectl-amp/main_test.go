@@ -12,7 +12,7 @@ func TestUsage(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	for args, test := range map[string]struct {
 		code      int
-		out, errs string // what either must hold
+		out, errs string // what each must contain
 	}{
 		"":                          {2, "", "usage: kubectl amp doctor"},
 		"help":                      {0, "usage: kubectl amp doctor", ""},

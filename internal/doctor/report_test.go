@@ -9,7 +9,7 @@ import (
 
 var report = &Report{
 	Version: "v1.0.0", Kubernetes: "v1.36.3", Namespace: "amp-system",
-	Checks: []Check{
+	Checks: []Finding{
 		{"replicas", "", "deployment/amp", OK, "2 of 2 ready", ""},
 		{"events-source", "", "deployment/amp", Warning, "AMP_EVENTS_SOURCE is still the default: events do not say which cluster they are from", "set it, to something that tells your clusters apart\nkubectl set env " + strings.Repeat("x", 60)},
 		{"keys", "team-a", "namespace/team-a", OK, "labels and annotations are good", ""},
@@ -46,16 +46,16 @@ Namespace team-b
 	}
 }
 
-// Messages hold what others say, be it to a terminal.
+// Messages quote others, who must not control the reader's terminal.
 func TestTextHoldsNoControlCharacters(t *testing.T) {
 	var b bytes.Buffer
-	r := Report{Checks: []Check{{"dry-run", "team-a", "namespace/team-a", Failed, "the endpoint says \x1b[2J\u009b1m\rall is well", "look\nat\x1b[2J it"}}}
+	r := Report{Checks: []Finding{{"dry-run", "team-a", "namespace/team-a", Failed, "the endpoint says \x1b[2J\u009b1m\rall is well", "look\nat\x1b[2J it"}}}
 	if err := r.WriteText(&b, false); err != nil || strings.ContainsAny(b.String(), "\x1b\u009b\r") {
 		t.Errorf("%v\n%q", err, b.String())
 	}
 }
 
-// Scripts go by these names.
+// Scripts read these names.
 func TestJSON(t *testing.T) {
 	var b bytes.Buffer
 	if err := (&Report{Version: "v", Kubernetes: "k", Namespace: "n", Checks: report.Checks[3:4], Summary: Summary{0, 0, 1, 0}}).WriteJSON(&b); err != nil {

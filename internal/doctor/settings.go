@@ -2,87 +2,82 @@ package doctor
 
 import (
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/serve"
 )
 
-// settings are amp's environment variables as its Deployment sets them.
+// settings are amp's environment variables, as its Deployment sets them.
 type settings struct {
 	vars map[string]string
-	// unseen are those that are set and whose value nobody looks at or can: from a Secret, from what cannot be
-	// read, or put together with others ($(NAME)).
+	// unseen are variables that are set to a value which cannot be seen: it is from a Secret, from a ConfigMap that
+	// could not be read, or put together with other variables ($(NAME)).
 	unseen map[string]bool
-	// opaque: what cannot be seen may set any variable.
-	opaque bool
-	// config is what amp makes of them, without those that are bad, which err names.
+	opaque bool    // something that cannot be seen may set any variable
+	errs   []error // why ConfigMaps could not be read
+	// config is what amp makes of vars, without the bad ones, which err names.
 	config *serve.Config
 	err    error
 }
 
-// doubt says why the configuration does not tell what a variable is to amp; empty if it does.
-func (s *settings) doubt(name string) string {
-	var bad *serve.Bad
-	_, set := s.vars[name]
-	switch {
-	case errors.As(s.err, &bad) && slices.Contains(bad.Variables, name):
-		return "is bad"
-	case set:
-		return ""
-	case s.unseen[name]:
-		return "is set where it cannot be seen"
-	case s.opaque:
-		return "may be set where it cannot be seen"
-	}
-	return ""
-}
-
-// read makes settings of a container's environment, nil where that cannot be seen. The ConfigMaps are those that
-// could be read.
-func read(c *corev1.Container, configMaps map[string]map[string]string) settings {
+// readSettings makes settings of a container's environment. The container is nil if it is unknown.
+func readSettings(c *corev1.Container, configMaps map[string]seen[*corev1.ConfigMap]) settings {
 	s := settings{vars: map[string]string{}, unseen: map[string]bool{}, opaque: c == nil}
 	if c == nil {
 		c = &corev1.Container{}
 	}
-	for _, from := range c.EnvFrom {
-		var data map[string]string
-		found := false
-		if from.ConfigMapRef != nil {
-			data, found = configMaps[from.ConfigMapRef.Name]
+	for _, name := range references(c) {
+		if err := configMaps[name].err; err != nil && !apierrors.IsNotFound(err) {
+			s.errs = append(s.errs, err)
 		}
-		s.opaque = s.opaque || !found
+	}
+	for _, from := range c.EnvFrom {
+		if from.ConfigMapRef == nil {
+			s.opaque = true
+			continue
+		}
+		data, known := dataOf(configMaps, from.ConfigMapRef.Name)
+		s.opaque = s.opaque || !known
 		for k, v := range data {
 			s.vars[from.Prefix+k] = v
 		}
 	}
 	for _, e := range c.Env {
-		value, found := e.Value, e.ValueFrom == nil
-		if !found && e.ValueFrom.ConfigMapKeyRef != nil {
-			value, found = configMaps[e.ValueFrom.ConfigMapKeyRef.Name][e.ValueFrom.ConfigMapKeyRef.Key]
-		} else if found {
-			found = !strings.Contains(value, "$(")
+		value, known := e.Value, false
+		switch {
+		case e.ValueFrom == nil:
+			known = !strings.Contains(value, "$(")
+		case e.ValueFrom.ConfigMapKeyRef != nil:
+			var data map[string]string
+			data, _ = dataOf(configMaps, e.ValueFrom.ConfigMapKeyRef.Name)
+			value, known = data[e.ValueFrom.ConfigMapKeyRef.Key]
 		}
-		if delete(s.vars, e.Name); found {
+		if delete(s.vars, e.Name); known {
 			s.vars[e.Name] = value
 		}
-		s.unseen[e.Name] = !found
+		s.unseen[e.Name] = !known
 	}
 	s.config, s.err = serve.Load(func(name string) string { return s.vars[name] })
 	return s
 }
 
-// byDefault is what amp goes by where nothing is set.
-func byDefault() *serve.Config {
-	c, _ := serve.Load(func(string) string { return "" }) // which a test of serve's knows to be good
-	return c
+// dataOf is what a ConfigMap holds, and whether that is known. One that does not exist holds nothing.
+func dataOf(all map[string]seen[*corev1.ConfigMap], name string) (data map[string]string, known bool) {
+	m, found := all[name]
+	switch {
+	case !found:
+		return nil, false
+	case m.err == nil:
+		return m.value.Data, true
+	}
+	return nil, apierrors.IsNotFound(m.err)
 }
 
-// references are the ConfigMaps that a container's environment comes from.
+// references are the names of the ConfigMaps that a container's environment comes from, each once.
 func references(c *corev1.Container) []string {
 	if c == nil {
 		return nil
@@ -98,65 +93,29 @@ func references(c *corev1.Container) []string {
 			all = append(all, e.ValueFrom.ConfigMapKeyRef.Name)
 		}
 	}
-	return all
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
-// checkSettings tells whether amp starts with its variables. Its error may quote a value, but none that came
-// from a Secret.
-func checkSettings(s settings, fix remedies) Check {
-	c := Check{ID: "settings", Subject: "deployment/" + fix.deployment, Status: OK, Message: "amp's environment variables are good"}
-	if s.opaque || slices.Contains(slices.Collect(maps.Values(s.unseen)), true) {
-		c.Message += ", as far as they can be seen"
-	}
+// defaults are amp's settings where no variable is set.
+func defaults() *serve.Config {
+	c, _ := serve.Load(func(string) string { return "" }) // a test of serve shows that it is valid
+	return c
+}
+
+// doubt says why config does not tell what amp makes of a variable, empty if it does.
+func (s *settings) doubt(name string) string {
 	var bad *serve.Bad
-	if !errors.As(s.err, &bad) {
-		return c
-	}
-	text := strings.ReplaceAll(strings.TrimPrefix(s.err.Error(), "reading the configuration:\n"), "\n", "; ")
-	// Two variables may go together of which one cannot be seen.
-	for _, name := range bad.Variables {
-		if _, set := s.vars[name]; !set && (s.unseen[name] || s.opaque) {
-			c.Status, c.Message = Skipped, name+" may be set where it cannot be seen, so that nobody can tell: "+text
-			return c
-		}
-	}
-	c.Status, c.Message = Failed, "amp does not start with its environment variables: "+text
-	c.Remedy = fix.set(strings.Join(bad.Variables, "=VALUE ") + "=VALUE")
-	return c
-}
-
-// checkEventsSource warns where events do not say from which cluster they are: in a store that more than one
-// cluster fills they are told apart by their source alone.
-func checkEventsSource(s settings, fix remedies) Check {
-	const name = "AMP_EVENTS_SOURCE"
-	c := Check{ID: "events-source", Subject: "deployment/" + fix.deployment, Status: OK}
+	_, set := s.vars[name]
 	switch {
-	case s.config.Events == serve.EventsOff:
-		c.Message = "AMP_EVENTS is off: there are no events"
-	case s.doubt(name) != "":
-		c.Status, c.Message = Skipped, "not looked at: "+name+" "+s.doubt(name)
-	case s.config.EventsSource == byDefault().EventsSource:
-		c.Status, c.Message = Warning, name+" is still the default: events do not say which cluster they are from"
-		c.Remedy = fix.set(name + "=https://CLUSTER.example.com/amp")
-	default:
-		c.Message = "events say that they are from " + s.config.EventsSource.String()
+	case errors.As(s.err, &bad) && slices.Contains(bad.Variables, name):
+		return "is bad"
+	case set:
+		return ""
+	case s.unseen[name]:
+		return "is set where it cannot be seen"
+	case s.opaque:
+		return "may be set where it cannot be seen"
 	}
-	return c
-}
-
-// checkEventsSink says where events go. Stdout is a place like another.
-func checkEventsSink(s settings, fix remedies) Check {
-	const name = "K_SINK"
-	c := Check{ID: "events-sink", Subject: "deployment/" + fix.deployment, Status: OK}
-	switch {
-	case s.config.Events == serve.EventsOff:
-		c.Message = "AMP_EVENTS is off: there are no events"
-	case s.doubt(name) != "":
-		c.Status, c.Message = Skipped, "not looked at: "+name+" "+s.doubt(name)
-	case s.config.Sink != nil:
-		c.Message = "events go to " + review.NewEndpoint(s.config.Sink).Name
-	default:
-		c.Message = name + " is not set: events go to stdout only, one JSON line each"
-	}
-	return c
+	return ""
 }

@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// TestDoctor breaks an installation in one way after the other, and checks what `kubectl amp doctor` reports: only
-// what is broken, and the remedy. If the remedy is a command, the test runs it to repair the installation.
+// TestDoctor breaks an installation in one way after the other. Each time, `kubectl amp doctor` must report what is
+// broken, with the remedy, and nothing else. If the remedy is a command, the test runs it to repair the installation.
 func TestDoctor(t *testing.T) {
 	c := up(t)
 	defer c.diagnose(t)
@@ -35,7 +35,7 @@ func TestDoctor(t *testing.T) {
 	c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
 	c.healthy(t)
 	text, _ := c.run("kubectl", "amp", "doctor")
-	t.Logf("of an installation that is well:\n%s", text)
+	t.Logf("of an installation without faults:\n%s", text)
 
 	redeploy := func(t *testing.T) { w.sh(t, "kubectl apply -k deploy") }
 	var remedy string
@@ -52,8 +52,8 @@ func TestDoctor(t *testing.T) {
 		name   string
 		harm   func(t *testing.T)
 		want   []finding
-		remedy string             // the beginning of the first check's remedy
-		mend   func(t *testing.T) // nil: what is broken stays for the next case
+		remedy string             // of the first of them: its beginning
+		mend   func(t *testing.T) // nil: the next case goes on with what is broken
 	}{
 		{"the mutating webhooks are gone",
 			func(t *testing.T) { c.kubectl(t, "delete", "mutatingwebhookconfiguration", "amp") },
@@ -63,20 +63,20 @@ func TestDoctor(t *testing.T) {
 				hooks(t, "mutating", `[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"},
 					{"op": "remove", "path": "/webhooks/1/namespaceSelector/matchLabels"}]`)
 			},
-			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is not as deployed: fail.amp.txn2.com: failurePolicy is Ignore, deployed is Fail. " +
+			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is not as deployed: fail.amp.txn2.com: failurePolicy is Ignore instead of Fail. " +
 				`ignore.amp.txn2.com: namespaceSelector lacks "amp.txn2.com/enabled=true"`}}, "kubectl apply -k deploy\n", byRemedy},
 		{"a webhook's timeout is another",
 			func(t *testing.T) {
 				hooks(t, "validating", `[{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 10}]`)
 			},
-			[]finding{{"warning", "webhooks", "", "ValidatingWebhookConfiguration amp is not as deployed: validate.fail.amp.txn2.com: timeoutSeconds is 10, deployed is 1"}},
-			"if it is not meant:\nkubectl edit validatingwebhookconfiguration amp", redeploy},
-		{"amp's configuration holds a webhook of another program",
+			[]finding{{"warning", "webhooks", "", "ValidatingWebhookConfiguration amp is not as deployed: validate.fail.amp.txn2.com: timeoutSeconds is 10 instead of 1"}},
+			"if this is not intended:\nkubectl edit validatingwebhookconfiguration amp", redeploy},
+		{"a foreign webhook is among amp's",
 			func(t *testing.T) {
 				hooks(t, "mutating", `[{"op": "add", "path": "/webhooks/-", "value": {"name": "x.example.com", "admissionReviewVersions": ["v1"],
 					"sideEffects": "None", "failurePolicy": "Ignore", "clientConfig": {"url": "https://x.example.com"}}}]`)
 			},
-			[]finding{{"warning", "webhooks", "", "x.example.com is none of amp's webhooks"}}, "if it is not meant:\nkubectl edit mutatingwebhookconfiguration amp",
+			[]finding{{"warning", "webhooks", "", "x.example.com is not one of amp's webhooks"}}, "if this is not intended:\nkubectl edit mutatingwebhookconfiguration amp",
 			func(t *testing.T) { hooks(t, "mutating", `[{"op": "remove", "path": "/webhooks/2"}]`) }},
 		{"the Service selects no Pod",
 			func(t *testing.T) {
@@ -96,13 +96,13 @@ func TestDoctor(t *testing.T) {
 				{"failed", "certificate", "", "holds another CA"},
 				{"failed", "rbac", "", "mutatingwebhookconfigurations amp"},
 			}, "amp writes the right CA within seconds", redeploy},
-		{"the API server may not call amp, in a cluster that opts in under Ignore alone",
+		{"the API server cannot call amp, in a cluster with Ignore in every namespace",
 			func(t *testing.T) {
 				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TLS_CLIENT_CA=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
 				c.ampIsUp(t)
 			},
-			[]finding{{"failed", "calls", "", "Pods go through as if there were no amp, as the failure policy Ignore has it"}}, "AMP_TLS_CLIENT_CA lets in only who presents a certificate", byRemedy},
-		{"events do not say where they are from",
+			[]finding{{"failed", "calls", "", "Pods are admitted without it, because the failure policy is Ignore"}}, "AMP_TLS_CLIENT_CA demands a client certificate", byRemedy},
+		{"events do not say which cluster they are from",
 			func(t *testing.T) {
 				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_EVENTS_SOURCE-")
 			},
@@ -120,7 +120,7 @@ func TestDoctor(t *testing.T) {
 		{"amp is scaled to 0",
 			func(t *testing.T) {
 				c.kubectl(t, "scale", "--namespace", "amp-system", "deployment/amp", "--replicas", "0")
-				// While it drains, it still keeps its Secret.
+				// While it drains it still keeps its Secret.
 				c.kubectl(t, "wait", "--namespace", "amp-system", "--for=delete", "pods", "--selector", "app.kubernetes.io/name=amp", "--timeout=60s")
 			},
 			[]finding{{"failed", "replicas", "", "Deployment amp is scaled to 0"}}, "kubectl -n amp-system scale deployment/amp --replicas 2", nil},
@@ -130,14 +130,14 @@ func TestDoctor(t *testing.T) {
 				c.secret(t, secret)
 				c.bundle(t, ca)
 			},
-			[]finding{{"warning", "certificate", "", "its renewal is overdue"}, {"failed", "replicas", "", ""}}, "amp renews it at two thirds of its life", nil},
+			[]finding{{"warning", "certificate", "", "its renewal is overdue"}, {"failed", "replicas", "", ""}}, "amp renews it after two thirds of its lifetime", nil},
 		{"and has expired",
 			func(t *testing.T) {
 				ca, secret := pair(t, 90*24*time.Hour, -time.Hour)
 				c.secret(t, secret)
 				c.bundle(t, ca)
 			},
-			[]finding{{"failed", "certificate", "", "the certificate is not valid now"}, {"failed", "replicas", "", ""}}, "amp renews it at two thirds of its life",
+			[]finding{{"failed", "certificate", "", "the certificate is not valid now"}, {"failed", "replicas", "", ""}}, "amp renews it after two thirds of its lifetime",
 			func(t *testing.T) {
 				c.kubectl(t, "scale", "--namespace", "amp-system", "deployment/amp", "--replicas", "2")
 				c.ampIsUp(t)
@@ -160,14 +160,14 @@ func TestDoctor(t *testing.T) {
 			}
 		})
 		if !ok {
-			return // the next test needs an installation that works
+			return // the next case needs an installation without faults
 		}
 	}
 	t.Logf("amp broken and mended in %v", time.Since(started).Round(time.Second))
 
 	t.Run("namespaces go wrong in every way at once", func(t *testing.T) { c.badNamespaces(t) })
 
-	t.Run("who may do little is told what was not looked at", func(t *testing.T) {
+	t.Run("a user with few rights is told what was not checked", func(t *testing.T) {
 		c.apply(t, `apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: looks}
@@ -197,18 +197,18 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: looks}]
 			}
 		}
 		if _, code := c.doctor(t, "--as", "nobody"); code != 2 {
-			t.Errorf("for a user without rights the exit code is %d", code)
+			t.Errorf("for a user who may read nothing the exit code is %d", code)
 		}
 	})
 }
 
-// badNamespaces creates namespaces, each of which is wrong in another way.
+// badNamespaces makes namespaces that are wrong each in a way of its own.
 func (c *cluster) badNamespaces(t *testing.T) {
 	const good = "http://endpoints.amp-samples.svc/example"
 	type ways struct {
 		labels, annotations map[string]string
 		want                []finding
-		remedy              string // of the first check; a whole command if it holds no placeholder, and then the test runs it
+		remedy              string // of the first finding: its beginning; a whole command without a placeholder is run
 	}
 	all := map[string]ways{
 		"bad-value": {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/timeout": "soon"},
@@ -228,22 +228,22 @@ func (c *cluster) badNamespaces(t *testing.T) {
 		"loopback": {nil, map[string]string{"amp.txn2.com/ep": "http://127.0.0.1:8080/"},
 			[]finding{{"failed", "endpoint", "", "amp may not call 127.0.0.1 (loopback)"}}, "kubectl annotate namespace loopback --overwrite amp.txn2.com/ep=http://SERVICE"},
 		"never-validated": {nil, map[string]string{"validation.amp.txn2.com/ep": "http://endpoints.amp-samples.svc/require"},
-			[]finding{{"failed", "validate", "", "names an endpoint that is never asked"}}, "kubectl label namespace never-validated --overwrite amp.txn2.com/validate=true"},
+			[]finding{{"failed", "validate", "", "names an endpoint that is never called"}}, "kubectl label namespace never-validated --overwrite amp.txn2.com/validate=true"},
 		"nonsense": {nil, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/nowhere"},
-			[]finding{{"failed", "dry-run", "", "answered 404 Not Found"}}, "the endpoint has to answer"},
+			[]finding{{"failed", "dry-run", "", "answered 404 Not Found"}}, "the endpoint must answer"},
 		"nonsense-ignored": {map[string]string{"amp.txn2.com/failure-policy": "Ignore"}, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/nowhere"},
-			[]finding{{"failed", "dry-run", "", "amp: not mutated: "}}, "the endpoint has to answer"},
+			[]finding{{"failed", "dry-run", "", "amp: not mutated: "}}, "the endpoint must answer"},
 		"nonsense-shadowed": {nil, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/nowhere", "amp.txn2.com/mode": "shadow"},
-			[]finding{{"failed", "dry-run", "", "shadow mode, else failed: endpoint http://endpoints.amp-samples.svc/nowhere: answered 404"}}, "the endpoint has to answer"},
+			[]finding{{"failed", "dry-run", "", "shadow mode, else failed: endpoint http://endpoints.amp-samples.svc/nowhere: answered 404"}}, "the endpoint must answer"},
 		"second-of-two": {nil, map[string]string{"amp.txn2.com/ep": good + "?profile=secret, http://endpoints.amp-samples.svc:8080/example"},
 			[]finding{{"failed", "endpoint", "", "Service endpoints in namespace amp-samples has port 80, not 8080"}}, "kubectl edit namespace second-of-two\n"},
 		"by-annotation": {map[string]string{"amp.txn2.com/enabled": ""}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/enabled": "true"},
 			[]finding{{"warning", "opt-in", "", "amp.txn2.com/enabled is an annotation and has to be a label"}}, "kubectl label namespace by-annotation --overwrite amp.txn2.com/enabled=true"},
 		"too-slow": {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/timeout": "5s"},
-			[]finding{{"warning", "timeout", "", "of which amp gives 1.5s"}}, "kubectl annotate namespace too-slow --overwrite amp.txn2.com/timeout=1.5s"},
+			[]finding{{"warning", "timeout", "", "but amp's limit is 1.5s"}}, "kubectl annotate namespace too-slow --overwrite amp.txn2.com/timeout=1.5s"},
 		"no-endpoint": {nil, nil,
 			[]finding{{"warning", "endpoint", "", "opted in without an endpoint"}}, "kubectl annotate namespace no-endpoint --overwrite amp.txn2.com/ep=http://SERVICE"},
-		// These are correct.
+		// There is nothing wrong with these.
 		"picky":        {map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/pods": "app in (a, b), !other"}, nil, ""},
 		"hubs":         {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/creators": "system:serviceaccount:hubs:hub"}, nil, ""},
 		"hubs-ignored": {map[string]string{"amp.txn2.com/failure-policy": "Ignore"}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/creators": "system:serviceaccount:hubs:hub"}, nil, ""},
@@ -276,13 +276,13 @@ func (c *cluster) badNamespaces(t *testing.T) {
 {apiVersion: v1, kind: ResourceQuota, metadata: {name: none, namespace: quota}, spec: {hard: {pods: "0"}}}
 `)
 	c.apply(t, manifests.String())
-	// Two that exist already: the one of the endpoint's Pods, and the one that the webhooks exclude.
+	// Two that exist already: the one whose Pods are the endpoint, and the one that the webhooks exclude.
 	for _, name := range []string{"amp-samples", "kube-system"} {
 		c.kubectl(t, "annotate", "namespace", name, "amp.txn2.com/ep="+good)
 		c.kubectl(t, "label", "namespace", name, "amp.txn2.com/enabled=true")
 	}
 	want = append(want, finding{"failed", "deadlock", "amp-samples", "is served by Pods of this namespace, which under Fail cannot start"},
-		finding{"failed", "selected", "kube-system", "the webhooks leave this namespace out"})
+		finding{"failed", "selected", "kube-system", "the webhooks exclude this namespace"})
 
 	checks := c.expect(t, want)
 	text, _ := c.run("kubectl", "amp", "doctor")
@@ -297,13 +297,13 @@ func (c *cluster) badNamespaces(t *testing.T) {
 		}
 	}
 
-	// The remedies that are whole commands, as they are printed.
+	// Run the remedies that are whole commands.
 	for _, check := range checks {
 		command, _, _ := strings.Cut(check.Remedy, "\n")
 		switch check.Namespace {
 		case "another-port", "never-validated", "by-annotation", "too-slow", "kube-system":
 			c.kubectl(t, strings.Fields(command)[1:]...)
-		case "amp-samples": // the first line is not a command
+		case "amp-samples": // the first line is prose
 			c.kubectl(t, strings.Fields(strings.Split(check.Remedy, "\n")[1])[1:]...)
 		default:
 			c.kubectl(t, "delete", "namespace", check.Namespace, "--wait=false")
@@ -311,13 +311,13 @@ func (c *cluster) badNamespaces(t *testing.T) {
 	}
 	c.kubectl(t, "annotate", "namespace", "by-annotation", "amp.txn2.com/enabled-")
 	c.kubectl(t, "annotate", "namespace", "kube-system", "amp.txn2.com/ep-")
-	// Now the sample is called and can refuse an image.
-	c.expect(t, []finding{{"warning", "dry-run", "never-validated", "the endpoint answers, and refuses a plain Pod: "}})
+	// Now it is called, and denies the image.
+	c.expect(t, []finding{{"warning", "dry-run", "never-validated", "the endpoint answers, and denies a plain Pod: "}})
 	c.kubectl(t, "delete", "namespace", "never-validated", "--wait=false")
 	c.expect(t, nil)
 }
 
-// finding is a check that failed, with a part of its message.
+// finding is a check that failed or warns, with a part of its message.
 type finding struct{ status, id, namespace, text string }
 
 type check struct{ ID, Namespace, Subject, Status, Message, Remedy string }
@@ -327,8 +327,8 @@ type doctorReport struct {
 	Summary struct{ OK, Warning, Failed, Skipped int }
 }
 
-// ill are the checks that failed, in the order of namespaces and ids.
-func (r doctorReport) ill() []check {
+// faults are the checks that failed or warn, in the order of namespaces and ids.
+func (r doctorReport) faults() []check {
 	some := slices.DeleteFunc(slices.Clone(r.Checks), func(c check) bool { return c.Status != "failed" && c.Status != "warning" })
 	slices.SortFunc(some, func(a, b check) int { return strings.Compare(a.Namespace+" "+a.ID, b.Namespace+" "+b.ID) })
 	return some
@@ -363,26 +363,26 @@ func exitCode(t *testing.T, err error) int {
 	return 0
 }
 
-// expect waits until the doctor finds exactly the given findings, and returns those checks in the same order. It
-// takes a moment until a change is seen everywhere in a cluster.
+// expect waits until the doctor finds exactly what is wanted, and returns those checks in the same order. A change of a
+// cluster takes a moment until it is seen everywhere.
 func (c *cluster) expect(t *testing.T, want []finding) []check {
 	t.Helper()
 	slices.SortFunc(want, func(a, b finding) int { return strings.Compare(a.namespace+" "+a.id, b.namespace+" "+b.id) })
 	for patience := time.Now().Add(60 * time.Second); ; {
 		report, _ := c.doctor(t)
-		ill := report.ill()
-		if slices.EqualFunc(ill, want, func(c check, f finding) bool {
+		faults := report.faults()
+		if slices.EqualFunc(faults, want, func(c check, f finding) bool {
 			return c.Status == f.status && c.ID == f.id && c.Namespace == f.namespace && strings.Contains(c.Message, f.text)
 		}) {
-			return ill
+			return faults
 		}
 		if time.Now().After(patience) {
-			t.Fatalf("the doctor finds\n%+v\nand not\n%+v", ill, want)
+			t.Fatalf("the doctor finds\n%+v\nand not\n%+v", faults, want)
 		}
 	}
 }
 
-// healthy waits until the doctor finds nothing wrong, with a dry run of a Pod.
+// healthy waits until the doctor finds nothing wrong, with a Pod tried.
 func (c *cluster) healthy(t *testing.T) {
 	t.Helper()
 	c.expect(t, nil)
@@ -392,7 +392,7 @@ func (c *cluster) healthy(t *testing.T) {
 	}
 }
 
-// plugin builds the plugin and puts it into PATH for kubectl.
+// plugin builds the plugin and puts it where kubectl looks for it.
 func plugin(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
@@ -404,8 +404,8 @@ func plugin(t *testing.T) {
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-// pair makes a certificate as amp does, valid from so long ago until so long from now: its CA, in base64, and the
-// data of the Secret.
+// pair makes a certificate as amp does, good from so long ago until so long from now: its CA, base64, and what the
+// Secret holds of it.
 func pair(t *testing.T, ago, until time.Duration) (ca, secret string) {
 	t.Helper()
 	must := func(err error) {
@@ -417,7 +417,7 @@ func pair(t *testing.T, ago, until time.Duration) (ca, secret string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(err)
 	now := time.Now()
-	// It is its own CA: nothing here depends on which CA signed it.
+	// It is its own CA: nothing here depends on who signed.
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: now.Add(-ago), NotAfter: now.Add(until), DNSNames: []string{"amp.amp-system.svc"},
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}

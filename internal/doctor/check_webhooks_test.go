@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// the returns one check, which has to be there, as status and text.
-func the(t *testing.T, checks ...Check) (Status, string) {
+// the returns the only finding, as status and text.
+func the(t *testing.T, checks ...Finding) (Status, string) {
 	t.Helper()
 	if len(checks) != 1 {
 		t.Fatalf("%d checks, not one: %+v", len(checks), checks)
@@ -20,7 +20,7 @@ func the(t *testing.T, checks ...Check) (Status, string) {
 	return checks[0].Status, checks[0].Message
 }
 
-// forbidden is the API server's answer to somebody who may not look.
+// forbidden is the API server's answer to a user without rights.
 var forbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", nil)
 
 func TestWebhooks(t *testing.T) {
@@ -33,32 +33,32 @@ func TestWebhooks(t *testing.T) {
 		message string // after the beginning that all have
 	}{
 		"as deployed": {func(*webhook) {}, OK, ""},
-		"more namespaces left out": {func(w *webhook) {
+		"more namespaces excluded": {func(w *webhook) {
 			w.NamespaceSelector.MatchExpressions[1].Values = []string{"amp-system", "kube-system", "knative-serving"}
 		}, OK, ""},
 		"called at a URL, with a CA": {func(w *webhook) {
 			w.ClientConfig = admissionv1.WebhookClientConfig{URL: &url, CABundle: []byte("x")}
 		}, OK, ""},
 		"in another order": {func(w *webhook) { slices.Reverse(w.NamespaceSelector.MatchExpressions) }, OK, ""},
-		"another policy":   {func(w *webhook) { w.FailurePolicy = &ignore }, Failed, "failurePolicy is Ignore, deployed is Fail"},
-		"another path":     {func(w *webhook) { w.ClientConfig.Service.Path = &path }, Failed, "path is /mutate, deployed is /mutate/fail"},
-		"asked again":      {func(w *webhook) { w.ReinvocationPolicy = &always }, Failed, "reinvocationPolicy is IfNeeded, deployed is Never"},
-		"another timeout":  {func(w *webhook) { w.TimeoutSeconds = &ten }, Warning, "timeoutSeconds is 10, deployed is 2"},
+		"another policy":   {func(w *webhook) { w.FailurePolicy = &ignore }, Failed, "failurePolicy is Ignore instead of Fail"},
+		"another path":     {func(w *webhook) { w.ClientConfig.Service.Path = &path }, Failed, "path is /mutate instead of /mutate/fail"},
+		"called again":     {func(w *webhook) { w.ReinvocationPolicy = &always }, Failed, "reinvocationPolicy is IfNeeded instead of Never"},
+		"another timeout":  {func(w *webhook) { w.TimeoutSeconds = &ten }, Warning, "timeoutSeconds is 10 instead of 2"},
 		"updates too": {func(w *webhook) { w.Rules[0].Operations = append(w.Rules[0].Operations, "UPDATE") }, Failed,
-			`rules is CREATE,UPDATE of pods in "" v1, scope Namespaced, deployed is CREATE of pods in "" v1, scope Namespaced`},
+			`rules is CREATE,UPDATE of pods in "" v1, scope Namespaced instead of CREATE of pods in "" v1, scope Namespaced`},
 		"no opting in": {func(w *webhook) { w.NamespaceSelector.MatchLabels = nil }, Failed, `namespaceSelector lacks "amp.txn2.com/enabled=true"`},
-		"narrower":     {func(w *webhook) { w.NamespaceSelector.MatchLabels["team"] = "a" }, Warning, `namespaceSelector has "team=a" besides`},
+		"narrower":     {func(w *webhook) { w.NamespaceSelector.MatchLabels["team"] = "a" }, Warning, `namespaceSelector also has "team=a"`},
 		"every namespace": {func(w *webhook) { w.NamespaceSelector = nil }, Failed, `namespaceSelector lacks "amp.txn2.com/enabled=true"; ` +
-			`namespaceSelector lacks "amp.txn2.com/failure-policy notin (Ignore)"; namespaceSelector does not leave out kube-system; namespaceSelector does not leave out amp-system`},
+			`namespaceSelector lacks "amp.txn2.com/failure-policy notin (Ignore)"; namespaceSelector does not exclude kube-system; namespaceSelector does not exclude amp-system`},
 		"no way out":        {func(w *webhook) { w.ObjectSelector = nil }, Failed, `objectSelector lacks "amp.txn2.com/enabled notin (false)"`},
 		"mirror Pods too":   {func(w *webhook) { w.MatchConditions = nil }, Failed, `matchConditions lacks "!(\"system:nodes\" in request.userInfo.groups)"`},
 		"of an old version": {func(w *webhook) { w.AdmissionReviewVersions = []string{"v1beta1"} }, Failed, "admissionReviewVersions lacks v1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want, _ := shipped()
-			is, _ := shipped()
+			want, _ := deployed()
+			is, _ := deployed()
 			test.change(&is.hooks[0])
-			status, message := the(t, checkWebhooks(seen[[]configuration]{value: []configuration{is}}, want, remedies{namespace: "amp-system"})...)
+			status, message := the(t, checkConfigurations(seen[[]configuration]{value: []configuration{is}}, want, remedies{namespace: "amp-system"}))
 			text := "MutatingWebhookConfiguration amp is as deployed"
 			if test.message != "" {
 				text = "MutatingWebhookConfiguration amp is not as deployed: fail.amp.txn2.com: " + test.message
@@ -71,7 +71,7 @@ func TestWebhooks(t *testing.T) {
 }
 
 func TestWebhooksThatAreNotThere(t *testing.T) {
-	_, want := shipped()
+	_, want := deployed()
 	one, other, less := want, want, want
 	other.name, less.hooks = "amp-old", want.hooks[:1]
 	for name, test := range map[string]struct {
@@ -79,58 +79,58 @@ func TestWebhooksThatAreNotThere(t *testing.T) {
 		status  Status
 		message string
 	}{
-		"missing":            {seen[[]configuration]{}, Failed, "ValidatingWebhookConfiguration amp is missing: no Pod reaches amp through it"},
-		"one of two":         {seen[[]configuration]{value: []configuration{less}}, Failed, "ValidatingWebhookConfiguration amp is not as deployed: validate.ignore.amp.txn2.com is missing"},
-		"twice":              {seen[[]configuration]{value: []configuration{one, other}}, Failed, "ValidatingWebhookConfigurations amp and amp-old hold webhooks of the same names: amp is asked twice"},
-		"not to be seen":     {seen[[]configuration]{err: forbidden}, Skipped, "not looked at: things is forbidden: <nil>"},
-		"of somebody else's": {seen[[]configuration]{value: ours([]configuration{{kind: validating, hooks: []admissionv1.MutatingWebhook{{Name: "x.example.com"}}}}, want)}, Failed, "ValidatingWebhookConfiguration amp is missing: no Pod reaches amp through it"},
+		"missing":        {seen[[]configuration]{}, Failed, "ValidatingWebhookConfiguration amp is missing: no Pod reaches amp through it"},
+		"one of two":     {seen[[]configuration]{value: []configuration{less}}, Failed, "ValidatingWebhookConfiguration amp is not as deployed: validate.ignore.amp.txn2.com is missing"},
+		"twice":          {seen[[]configuration]{value: []configuration{one, other}}, Failed, "ValidatingWebhookConfigurations amp and amp-old hold webhooks of the same names: amp is called twice"},
+		"not to be seen": {seen[[]configuration]{err: forbidden}, Skipped, "not checked: things is forbidden: <nil>"},
+		"foreign":        {seen[[]configuration]{value: withWebhooksOf(want, []configuration{{kind: validating, hooks: []admissionv1.MutatingWebhook{{Name: "x.example.com"}}}})}, Failed, "ValidatingWebhookConfiguration amp is missing: no Pod reaches amp through it"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if status, message := the(t, checkWebhooks(test.found, want, remedies{namespace: "amp-system"})...); status != test.status || message != test.message {
+			if status, message := the(t, checkConfigurations(test.found, want, remedies{namespace: "amp-system"})); status != test.status || message != test.message {
 				t.Errorf("%s: %s\nwant %s: %s", status, message, test.status, test.message)
 			}
 		})
 	}
 }
 
-// What is there besides, to apply the manifests again leaves as it is.
-func TestWebhooksOfStrangers(t *testing.T) {
-	want, _ := shipped()
-	is, _ := shipped()
+// Applying the manifests again does not remove what was added.
+func TestForeignWebhooks(t *testing.T) {
+	want, _ := deployed()
+	is, _ := deployed()
 	is.hooks = append(is.hooks, admissionv1.MutatingWebhook{Name: "x.example.com"})
-	all := ours([]configuration{is}, want)
-	checks := checkWebhooks(seen[[]configuration]{value: all}, want, remedies{namespace: "amp-system"})
-	if status, message := the(t, checks...); status != Warning || !strings.HasSuffix(message, "x.example.com is none of amp's webhooks") {
+	all := withWebhooksOf(want, []configuration{is})
+	f := checkConfigurations(seen[[]configuration]{value: all}, want, remedies{namespace: "amp-system"})
+	if status, message := the(t, f); status != Warning || !strings.HasSuffix(message, "x.example.com is not one of amp's webhooks") {
 		t.Errorf("%s: %s", status, message)
 	}
-	if remedy := checks[0].Remedy; remedy != "if it is not meant:\nkubectl edit mutatingwebhookconfiguration amp" {
+	if remedy := f.Remedy; remedy != "if this is not intended:\nkubectl edit mutatingwebhookconfiguration amp" {
 		t.Errorf("the remedy is %q", remedy)
 	}
 	if len(all[0].hooks) != 2 {
-		t.Errorf("whom others' webhooks call counts: %+v", all[0].hooks)
+		t.Errorf("what foreign webhooks call counts: %+v", all[0].hooks)
 	}
 }
 
-// In an overlay that says `namespace: elsewhere`, that one is left out.
+// In an overlay that says `namespace: elsewhere`, the webhooks exclude that namespace.
 func TestWebhooksOfARenamedInstallation(t *testing.T) {
-	want, _ := shipped()
-	is, _ := shipped()
+	want, _ := deployed()
+	is, _ := deployed()
 	found := seen[[]configuration]{value: []configuration{is}}
-	if status, message := the(t, checkWebhooks(found, want, remedies{namespace: "elsewhere"})...); status != Failed || !strings.HasSuffix(message, "namespaceSelector does not leave out elsewhere") {
+	if status, message := the(t, checkConfigurations(found, want, remedies{namespace: "elsewhere"})); status != Failed || !strings.HasSuffix(message, "namespaceSelector does not exclude elsewhere") {
 		t.Errorf("%s: %s", status, message)
 	}
 	for i := range is.hooks {
 		is.hooks[i].NamespaceSelector.MatchExpressions[1].Values[1] = "elsewhere"
 		is.hooks[i].ClientConfig.Service.Namespace = "elsewhere"
 	}
-	if status, message := the(t, checkWebhooks(found, want, remedies{namespace: "elsewhere"})...); status != OK {
+	if status, message := the(t, checkConfigurations(found, want, remedies{namespace: "elsewhere"})); status != OK {
 		t.Errorf("%s: %s", status, message)
 	}
 }
 
-// The comparison takes it that the API server had nothing left to fill in.
-func TestShippedWebhooksSayEveryDefault(t *testing.T) {
-	m, v := shipped()
+// The comparison assumes that the API server has no default to fill in.
+func TestDeployedWebhooksSetEveryDefault(t *testing.T) {
+	m, v := deployed()
 	for _, c := range []configuration{m, v} {
 		if len(c.hooks) != 2 {
 			t.Errorf("%s has %d webhooks", c.kind, len(c.hooks))
@@ -155,12 +155,12 @@ func TestShippedWebhooksSayEveryDefault(t *testing.T) {
 	}
 }
 
-func TestCalled(t *testing.T) {
+func TestTarget(t *testing.T) {
 	port, service, url := int32(8443), &admissionv1.ServiceReference{Name: "amp-tls", Namespace: "x"}, "https://amp.example.com:8443/mutate/fail"
-	if to := calledBy(admissionv1.WebhookClientConfig{Service: service}); to.host != "amp-tls.x.svc" || to.port != 443 || to.service.Name != "amp-tls" {
+	if to := targetOf(admissionv1.WebhookClientConfig{Service: service}); to.host != "amp-tls.x.svc" || to.port != 443 || to.service.Name != "amp-tls" {
 		t.Errorf("%+v", to)
 	}
-	if to := calledBy(admissionv1.WebhookClientConfig{URL: &url}); to.host != "amp.example.com" || to.port != port || to.service.Name != "" {
+	if to := targetOf(admissionv1.WebhookClientConfig{URL: &url}); to.host != "amp.example.com" || to.port != port || to.service.Name != "" {
 		t.Errorf("%+v", to)
 	}
 }

@@ -79,9 +79,9 @@ func TestCertificates(t *testing.T) {
 		NotAfter: start.AddDate(0, 0, 30), IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	short.certificate = sign(t, template, template, &short.key.PublicKey, short.key)
 	both := slices.Concat(theirs.bundle(t), ours.bundle(t))
-	replicas := func(chains ...[]*x509.Certificate) (all []presented) {
+	replicas := func(chains ...[]*x509.Certificate) (all []certificate) {
 		for i, chain := range chains {
-			all = append(all, presented{by: "pod/" + string(rune('a'+i)), chain: chain})
+			all = append(all, certificate{holder: "pod/" + string(rune('a'+i)), chain: chain})
 		}
 		return all
 	}
@@ -92,43 +92,46 @@ func TestCertificates(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		bundles [2][]byte // of the mutating configuration's webhooks and of the validating one's
-		all     []presented
+		all     []certificate
 		after   time.Duration
 		want    []outcome
 	}{
 		"trusted": {[2][]byte{ours.bundle(t), both}, replicas(good, good), day,
-			[]outcome{{OK, "each replica presents one that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}}},
+			[]outcome{{OK, "each replica presents a certificate that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}}},
 		"at two thirds a renewal is under way": {[2][]byte{both, both}, replicas(good), 61 * day,
-			[]outcome{{OK, "pod/a presents one that the webhooks trust, until 2026-04-01 00:00 UTC (29 days)"}}},
+			[]outcome{{OK, "pod/a presents a certificate that the webhooks trust, until 2026-04-01 00:00 UTC (29 days)"}}},
 		"later it is overdue": {[2][]byte{both, both}, replicas(good), 64 * day,
-			[]outcome{{Warning, "pod/a presents one that the webhooks trust, until 2026-04-01 00:00 UTC (26 days): its renewal is overdue, which was due on 2026-03-02 00:00 UTC"}}},
+			[]outcome{{Warning, "pod/a presents a certificate that the webhooks trust, until 2026-04-01 00:00 UTC (26 days): its renewal is overdue, it was due on 2026-03-02 00:00 UTC"}}},
 		"its CA has expired": {[2][]byte{short.bundle(t), both}, replicas(good), 40 * day,
-			[]outcome{{Failed, "pod/a: the API server does not trust the certificate: the caBundle of fail.amp.txn2.com, ignore.amp.txn2.com holds a CA that is not valid now: it is so until 2026-01-31 00:00 UTC"}}},
-		"one could not be asked": {[2][]byte{both, both}, append(replicas(good, good), presented{by: "pod/c", unasked: "port-forward: no"}), day,
-			[]outcome{{OK, "each replica that could be asked presents one that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}, {Skipped, "pod/c could not be asked: port-forward: no"}}},
+			[]outcome{{Failed, "pod/a: the API server does not trust the certificate: the caBundle of fail.amp.txn2.com, ignore.amp.txn2.com holds a CA that is not valid now, only until 2026-01-31 00:00 UTC"}}},
+		"one could not be asked": {[2][]byte{both, both}, append(replicas(good, good), certificate{holder: "pod/c", unasked: errors.New("port-forward: no")}), day,
+			[]outcome{{OK, "each replica that could be asked presents a certificate that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}, {Skipped, "pod/c could not be asked: port-forward: no"}}},
 		"expired": {[2][]byte{both, both}, replicas(good, good), 91 * day,
-			[]outcome{{Failed, "pod/a, pod/b: the certificate is not valid now: it is so from 2026-01-01 00:00 UTC until 2026-04-01 00:00 UTC"}}},
+			[]outcome{{Failed, "pod/a, pod/b: the certificate is not valid now, only from 2026-01-01 00:00 UTC until 2026-04-01 00:00 UTC"}}},
 		"another CA in one configuration": {[2][]byte{theirs.bundle(t), ours.bundle(t)}, replicas(good), day,
 			[]outcome{{Failed, "pod/a: the API server does not trust the certificate: the caBundle of fail.amp.txn2.com, ignore.amp.txn2.com holds another CA"}}},
 		"no CA at all": {[2][]byte{nil, ours.bundle(t)}, replicas(good), day,
 			[]outcome{{Failed, "pod/a: the API server does not trust the certificate: the caBundle of fail.amp.txn2.com, ignore.amp.txn2.com holds no certificate"}}},
 		"one replica has another": {[2][]byte{ours.bundle(t), ours.bundle(t)}, replicas(good, theirs.serving(t, "amp.amp-system.svc")), day,
 			[]outcome{{Failed, "pod/b: the API server does not trust the certificate: the caBundle of fail.amp.txn2.com, ignore.amp.txn2.com, validate.fail.amp.txn2.com, validate.ignore.amp.txn2.com holds another CA"},
-				{OK, "pod/a presents one that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}}},
+				{OK, "pod/a presents a certificate that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}}},
 		"for another name": {[2][]byte{both, both}, replicas(other), day,
 			[]outcome{{Failed, "pod/a: the certificate is for amp.elsewhere.svc, but the API server calls amp.amp-system.svc"}}},
-		"no TLS": {[2][]byte{both, both}, []presented{{by: "pod/a", err: errors.New("first record does not look like a TLS handshake")}}, day,
-			[]outcome{{Failed, "pod/a: no certificate is presented: first record does not look like a TLS handshake"}}},
-		"from the Secret": {[2][]byte{both, both}, []presented{{by: "secret/amp-tls", chain: good, instead: "no replica is ready"}}, day,
-			[]outcome{{OK, "the one in secret/amp-tls (no replica is ready) is one that the webhooks trust, until 2026-04-01 00:00 UTC (89 days)"}}},
+		"no TLS": {[2][]byte{both, both}, []certificate{{holder: "pod/a", err: errors.New("first record does not look like a TLS handshake")}}, day,
+			[]outcome{{Failed, "pod/a: it presents no certificate: first record does not look like a TLS handshake"}}},
+		"from the Secret": {[2][]byte{both, both}, []certificate{{holder: "secret/amp-tls", chain: good, instead: errors.New("no replica is ready")}}, day,
+			[]outcome{{OK, "secret/amp-tls holds a certificate that the webhooks trust, until 2026-04-01 00:00 UTC (89 days); no replica was asked: no replica is ready"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m, v := shipped()
+			m, v := deployed()
 			for i := range m.hooks {
 				m.hooks[i].ClientConfig.CABundle, v.hooks[i].ClientConfig.CABundle = test.bundles[0], test.bundles[1]
 			}
 			var got []outcome
-			for _, c := range checkCertificates([]configuration{m, v}, seen[[]presented]{value: test.all}, start.Add(test.after), remedies{secret: "amp-tls", tls: serve.TLSSelf, namespace: "amp-system", deployment: "amp"}) {
+			for _, c := range checkCertificates(&observed{
+				mutating: seen[[]configuration]{value: []configuration{m}}, validating: seen[[]configuration]{value: []configuration{v}}, now: start.Add(test.after),
+				certificates: seen[[]certificate]{value: test.all}, fix: remedies{secret: "amp-tls", tls: serve.TLSSelf, namespace: "amp-system", deployment: "amp"},
+			}) {
 				got = append(got, outcome{c.Status, c.Message})
 				if (c.Status == Failed || c.Status == Warning) == (c.Remedy == "") {
 					t.Errorf("%s: remedy %q", c.Message, c.Remedy)
@@ -141,28 +144,28 @@ func TestCertificates(t *testing.T) {
 	}
 }
 
-// Of a certificate that others make nobody knows when they renew it.
+// When another issuer renews a certificate is unknown.
 func TestCertificateOfOthers(t *testing.T) {
 	ca := newAuthority(t)
-	m, _ := shipped()
+	m, _ := deployed()
 	for i := range m.hooks {
 		m.hooks[i].ClientConfig.CABundle = ca.bundle(t)
 	}
-	all := seen[[]presented]{value: []presented{{by: "pod/a", chain: ca.serving(t, "amp.amp-system.svc")}}}
+	all := seen[[]certificate]{value: []certificate{{holder: "pod/a", chain: ca.serving(t, "amp.amp-system.svc")}}}
 	for days, want := range map[int]Status{70: OK, 82: Warning} {
-		status, message := the(t, checkCertificates([]configuration{m}, all, start.AddDate(0, 0, days), remedies{tls: serve.TLSFiles})...)
-		if status != want || strings.HasSuffix(message, "it is near its end") != (want == Warning) {
+		status, message := the(t, checkCertificates(&observed{mutating: seen[[]configuration]{value: []configuration{m}}, certificates: all, now: start.AddDate(0, 0, days), fix: remedies{tls: serve.TLSFiles}})...)
+		if status != want || strings.HasSuffix(message, "it expires soon") != (want == Warning) {
 			t.Errorf("after %d days: %s: %s", days, status, message)
 		}
 	}
 }
 
-func TestCertificatesThatNobodyMaySee(t *testing.T) {
-	m, _ := shipped()
-	if status, message := the(t, checkCertificates([]configuration{m}, seen[[]presented]{err: forbidden}, start, remedies{secret: "amp-tls"})...); status != Skipped || message != "not looked at: things is forbidden: <nil>" {
+func TestUnseenCertificates(t *testing.T) {
+	m, _ := deployed()
+	if status, message := the(t, checkCertificates(&observed{mutating: seen[[]configuration]{value: []configuration{m}}, certificates: seen[[]certificate]{err: forbidden}, now: start, fix: remedies{secret: "amp-tls"}})...); status != Skipped || message != "not checked: things is forbidden: <nil>" {
 		t.Errorf("%s: %s", status, message)
 	}
-	if status, message := the(t, checkCertificates(nil, seen[[]presented]{}, start, remedies{secret: "amp-tls"})...); status != Skipped || message != "not looked at: no webhook is there to trust it" {
+	if status, message := the(t, checkCertificates(&observed{now: start, fix: remedies{secret: "amp-tls"}})...); status != Skipped || message != "not checked: there is no webhook that would trust it" {
 		t.Errorf("%s: %s", status, message)
 	}
 }
@@ -195,10 +198,10 @@ func TestRemediesOfCertificates(t *testing.T) {
 		}
 	}
 	for want, r := range map[string]remedies{
-		"kubectl apply -k deploy\n":              {namespace: "amp-system", tls: serve.TLSSelf},
-		"kubectl apply -k deploy/cert-manager\n": {namespace: "amp-system", tls: serve.TLSFiles},
-		"kubectl apply -k knative\n":             {namespace: "amp-system", tls: serve.TLSSelf, knative: "amp"},
-		"apply the overlay again by which deploy was installed into namespace elsewhere:": {namespace: "elsewhere"},
+		"kubectl apply -k deploy\n":                                               {namespace: "amp-system", tls: serve.TLSSelf},
+		"kubectl apply -k deploy/cert-manager\n":                                  {namespace: "amp-system", tls: serve.TLSFiles},
+		"kubectl apply -k knative\n":                                              {namespace: "amp-system", tls: serve.TLSSelf, knative: "amp"},
+		"apply the overlay again that installed deploy into namespace elsewhere:": {namespace: "elsewhere"},
 	} {
 		if got := r.apply(); !strings.HasPrefix(got, want) {
 			t.Errorf("%q is not %q…", got, want)

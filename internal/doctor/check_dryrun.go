@@ -1,0 +1,175 @@
+package doctor
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/txn2/amp/internal/namespaces"
+	"github.com/txn2/amp/internal/review"
+)
+
+// checkCalls judges whether the API server reaches amp, which only a Pod shows. All namespaces fail for the same reason,
+// so there is one finding.
+func checkCalls(s *observed) []Finding {
+	said, failed := "", 0
+	for _, n := range s.optedIn() {
+		if d := s.dryRuns.of[n.name]; d != nil && d.missesAMP(n) {
+			said, failed = cmp.Or(said, d.callFailure()), failed+1
+		}
+	}
+	if failed == 0 {
+		return nil // the findings of dry-run tell more
+	}
+	why := cmp.Or(said, "Pods are admitted without it, because the failure policy is Ignore")
+	return []Finding{{Subject: "service", Status: Failed, Remedy: s.fix.reach(said, s.settings.config.TLSClientCA != ""),
+		Message: fmt.Sprintf("the API server does not reach amp (tried in %s): %s", count(failed, "namespace"), why)}}
+}
+
+// checkDryRuns judges what came of the Pods that were tried.
+func checkDryRuns(s *observed) []Finding {
+	if why := s.dryRuns.untried; why != "" {
+		return []Finding{{Subject: "namespaces", Status: Skipped, Message: "no Pod was tried in any namespace: " + why}}
+	}
+	var findings []Finding
+	for _, n := range s.optedIn() {
+		if d := s.dryRuns.of[n.name]; d != nil {
+			findings = append(findings, judgeDryRun(n, d, s.dryRuns.user))
+		}
+	}
+	return findings
+}
+
+// isAMPs reports whether a text of the API server is about one of amp's webhooks.
+func isAMPs(text string) bool { return strings.Contains(text, `.amp.txn2.com"`) }
+
+// callFailure is what the API server says of a call that amp did not answer, empty if there was none.
+func (d *dryRun) callFailure() string {
+	if d.err == nil {
+		return ""
+	}
+	if text := d.err.Error(); strings.Contains(text, "failed calling webhook ") && isAMPs(text) {
+		return text
+	}
+	return ""
+}
+
+// missesAMP reports whether the API server did not reach amp. Under Fail it says so. Under Ignore it admits the Pod
+// without a word, but where amp answers, it explains itself or warns of a failure.
+func (d *dryRun) missesAMP(n *namespace) bool {
+	if d.untried != "" || d.err != nil {
+		return d.callFailure() != ""
+	}
+	a := d.answers()
+	return !a.phases[review.Mutate] || n.validates() && !a.phases[review.Validate]
+}
+
+// answers are the warnings of a dry run by what they mean.
+type answers struct {
+	phases   map[review.Phase]bool // that amp answered
+	failed   []string              // in shadow mode or under Ignore
+	denied   []string              // in shadow mode
+	admitted []string
+	amps     []string // other warnings of amp
+	others   []string // warnings that are not amp's
+}
+
+func (d *dryRun) answers() answers {
+	a := answers{phases: map[review.Phase]bool{}}
+	for _, w := range d.warnings {
+		if e, ok := review.ParseExplanation(w); ok {
+			a.phases[e.Phase] = true
+			list := &a.admitted
+			switch e.Ended {
+			case review.EndedFailed:
+				list = &a.failed
+			case review.EndedDenied:
+				list = &a.denied
+			}
+			*list = append(*list, e.Result())
+			continue
+		}
+		phase, failed := review.FailedOpen(w)
+		switch {
+		case failed:
+			a.phases[phase], a.failed = true, append(a.failed, w)
+		case strings.Contains(w, namespaces.AnnotationTimeout): // as timeout says
+		case strings.HasPrefix(w, "amp: "):
+			a.amps = append(a.amps, w)
+		default:
+			a.others = append(a.others, w)
+		}
+	}
+	return a
+}
+
+// judgeDryRun judges what came of one Pod. Only what amp did can be a fault. If something else refuses the Pod, amp let
+// it pass before or was not called yet.
+func judgeDryRun(n *namespace, d *dryRun, user seen[string]) Finding {
+	creators := n.policy.Creators
+	switch {
+	case d.untried != "":
+		return n.finding(Skipped, "", "no Pod was tried: %s", d.untried)
+	case d.missesAMP(n):
+		return n.finding(Skipped, "", "not checked: the API server does not reach amp")
+	case creators != nil && user.err == nil && !creators.Match(user.value):
+		return n.finding(Skipped, "kubectl amp doctor --as "+quoted(creators[0]), "no endpoint was called: %s does not name %s", namespaces.AnnotationCreators, cmp.Or(user.value, "you"))
+	}
+	a, text, also := d.answers(), "", ""
+	if d.err != nil {
+		text = d.err.Error()
+	}
+	if len(a.others) > 0 {
+		also = "; warnings: " + strings.Join(a.others, "; ")
+	}
+	if creators != nil && user.err != nil {
+		also += "; whether " + namespaces.AnnotationCreators + " names you is unknown: " + user.err.Error()
+	}
+	list := func(texts []string) string { return strings.Join(texts, "; ") }
+	var status apierrors.APIStatus
+	byAMP := strings.Contains(text, "admission webhook ") && isAMPs(text)
+	switch {
+	case byAMP && errors.As(d.err, &status) && status.Status().Code >= 500:
+		return n.finding(Failed, endpointRemedy(text), "a Pod is refused: %s%s", text, also)
+	case byAMP:
+		a.denied = append(a.denied, text)
+	case len(a.failed) > 0:
+		return n.finding(Failed, endpointRemedy(list(a.failed)), "a Pod is admitted although its review failed: %s%s", list(a.failed), also)
+	}
+	switch {
+	case len(a.denied) > 0:
+		return n.finding(Warning, "nothing, if the endpoint is to deny a Pod without labels and settings of its own", "the endpoint answers, and denies a plain Pod: %s%s", list(a.denied), also)
+	case len(a.amps) > 0:
+		return n.finding(Warning, "correct the endpoint's patch", "amp admits a Pod with a warning: %s%s", list(a.amps), also)
+	case d.err != nil && !a.phases[review.Mutate]:
+		return n.finding(Skipped, "", "not checked: the Pod is refused, but not by amp: %s%s", text, also)
+	case d.err != nil:
+		return n.finding(OK, "", "amp admits a Pod (%s), and another step of the API server refuses it: %s%s", list(a.admitted), text, also)
+	}
+	return n.finding(OK, "", "a Pod was admitted: %s%s", list(a.admitted), also)
+}
+
+// endpointRemedies are what to do about an endpoint, by a word of the cause that amp names. The last one matches any.
+var endpointRemedies = []struct {
+	words  []string
+	remedy string
+}{
+	{[]string{"no answer within", "no time was left"}, "find out why it is slow. If it starts only when it is called (Knative), keep a Pod of it running (min-scale), or give it more time:\n" +
+		"AMP_TIMEOUT, and timeoutSeconds of the webhooks"},
+	{[]string{"certificate", "TLS"}, "check that its certificate is valid for that name, and that amp trusts the CA that signed it (AMP_ENDPOINT_CA)"},
+	{[]string{"connecti", "connected", "looked up"}, "check that it runs and listens there, and that no NetworkPolicy keeps amp from it"},
+	{[]string{""}, "the endpoint must answer with a JSON patch, an object with allowed, or 204; its log may say more"},
+}
+
+func endpointRemedy(cause string) string {
+	for _, r := range endpointRemedies {
+		if slices.ContainsFunc(r.words, func(word string) bool { return strings.Contains(cause, word) }) {
+			return r.remedy
+		}
+	}
+	return ""
+}

@@ -1,0 +1,97 @@
+package doctor
+
+import (
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// configMap is one that was read.
+func configMap(name string, data map[string]string) map[string]seen[*corev1.ConfigMap] {
+	return map[string]seen[*corev1.ConfigMap]{name: {value: &corev1.ConfigMap{Data: data}}}
+}
+
+// A container's env overrides a ConfigMap, even if the value cannot be seen.
+func TestSettingsFromASecretHideThoseOfAConfigMap(t *testing.T) {
+	s := readSettings(&corev1.Container{
+		Env:     []corev1.EnvVar{{Name: "AMP_TIMEOUT", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{}}}},
+		EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "m"}}}},
+	}, configMap("m", map[string]string{"AMP_TIMEOUT": "1s"}))
+	if s.config.Timeout != defaults().Timeout || s.doubt("AMP_TIMEOUT") == "" {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A whole Secret, or a ConfigMap that cannot be read, may set anything.
+func TestUnseenSettings(t *testing.T) {
+	for name, c := range map[string]*corev1.Container{
+		"a Secret":    {EnvFrom: []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{}}}},
+		"a ConfigMap": {EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "x"}}}}},
+		"everything":  nil,
+	} {
+		s := &observed{settings: readSettings(c, nil)}
+		for _, check := range []Finding{checkEventsSource(s), checkEventsSink(s)} {
+			if check.Status != Skipped || !strings.HasSuffix(check.Message, "may be set where it cannot be seen") {
+				t.Errorf("%s: %+v", name, check)
+			}
+		}
+		if check := checkSettings(s); check.Status != OK || !strings.HasSuffix(check.Message, "as far as they can be seen") {
+			t.Errorf("%s: %+v", name, check)
+		}
+		if c != nil {
+			c.Env = []corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", Value: "https://a"}}
+			if check := checkEventsSource(&observed{settings: readSettings(c, nil)}); check.Status != OK {
+				t.Errorf("what the container says itself is hidden by %s: %+v", name, check)
+			}
+		}
+	}
+}
+
+func TestSettings(t *testing.T) {
+	from := func(key string) *corev1.EnvVarSource {
+		return &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "m"}, Key: key}}
+	}
+	secret := &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{}}
+	maps := configMap("m", map[string]string{"source": "https://a.example/amp", "AMP_TIMEOUT": "1s"})
+	for name, test := range map[string]struct {
+		env     []corev1.EnvVar
+		id      string
+		status  Status
+		message string
+	}{
+		"nothing set":           {nil, "settings", OK, "amp's environment variables are valid"},
+		"a bad value":           {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "never"}}, "settings", Failed, `amp does not start with its environment variables: AMP_EVENTS="never": allowed: off, async and required`},
+		"another is good":       {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "never"}, {Name: "AMP_EVENTS_SOURCE", Value: "https://b.example"}}, "events-source", OK, "events name https://b.example as their source"},
+		"a sink in a Secret":    {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "required"}, {Name: "K_SINK", ValueFrom: secret}}, "settings", Skipped, "not checked: K_SINK may be set where it cannot be seen; without it: AMP_EVENTS=required needs K_SINK: the sink must accept each event"},
+		"the default source":    {nil, "events-source", Warning, "AMP_EVENTS_SOURCE is still the default: events do not say which cluster they are from"},
+		"another source":        {[]corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", ValueFrom: from("source")}}, "events-source", OK, "events name https://a.example/amp as their source"},
+		"a source unknown":      {[]corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", ValueFrom: from("gone")}}, "events-source", Skipped, "not checked: AMP_EVENTS_SOURCE is set where it cannot be seen"},
+		"a source put together": {[]corev1.EnvVar{{Name: "AMP_EVENTS_SOURCE", Value: "https://$(CLUSTER)/amp"}}, "events-source", Skipped, "not checked: AMP_EVENTS_SOURCE is set where it cannot be seen"},
+		"names put together":    {[]corev1.EnvVar{{Name: "AMP_TLS_DNS_NAMES", Value: "amp.$(POD_NAMESPACE).svc"}}, "settings", OK, "amp's environment variables are valid, as far as they can be seen"},
+		"two that go together":  {[]corev1.EnvVar{{Name: "AMP_TLS", Value: "files"}}, "settings", Failed, "amp does not start with its environment variables: AMP_TLS=files needs AMP_TLS_CERT and AMP_TLS_KEY"},
+		"what a step judges":    {[]corev1.EnvVar{{Name: "AMP_PATCH_DENY", Value: "spec"}, {Name: "K_SINK", Value: "u:p@sink"}}, "settings", Failed, `amp does not start with its environment variables: AMP_PATCH_DENY: "spec" is no JSON pointer such as /spec/nodeName or /spec/containers/*/securityContext: it must begin with a slash; K_SINK: allowed: an http or https URL`},
+		"a sink that is bad":    {[]corev1.EnvVar{{Name: "K_SINK", Value: "u:p@sink"}}, "events-sink", Skipped, "not checked: K_SINK is bad"},
+		"a sink unknown":        {[]corev1.EnvVar{{Name: "K_SINK", ValueFrom: secret}}, "events-sink", Skipped, "not checked: K_SINK is set where it cannot be seen"},
+		"no events":             {[]corev1.EnvVar{{Name: "AMP_EVENTS", Value: "off"}}, "events-source", OK, "AMP_EVENTS is off: there are no events"},
+		"no sink":               {nil, "events-sink", OK, "K_SINK is not set: events go to stdout only, one JSON line each"},
+		"a sink with password":  {[]corev1.EnvVar{{Name: "K_SINK", Value: "http://u:p@broker.svc/x?t=y"}}, "events-sink", OK, "events go to http://broker.svc/x"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set := readSettings(&corev1.Container{Env: test.env, EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "m"}}}}}, maps)
+			if set.err == nil && set.config.Timeout.String() != "1s" {
+				t.Errorf("the ConfigMap is ignored: %s", set.config.Timeout)
+			}
+			s := &observed{settings: set, deployments: seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, fix: remedies{namespace: "amp-system", deployment: "amp"}}
+			for _, c := range judge(checks, s) {
+				if c.ID == test.id && (c.Status != test.status || c.Message != test.message) {
+					t.Errorf("%s: %s\nwant %s: %s", c.Status, c.Message, test.status, test.message)
+				}
+				if strings.Contains(c.Message, "u:p") || strings.Contains(c.Message, "t=y") {
+					t.Errorf("%s shows a password or a query", c.Message)
+				}
+			}
+		})
+	}
+}

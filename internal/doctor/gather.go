@@ -1,0 +1,60 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// gather reads everything but the dry runs. Only an error without which nothing can be checked ends it: no API server,
+// or no right to read webhook configurations.
+func (c *cluster) gather(ctx context.Context, namespace string) (*observed, error) {
+	s := &observed{now: time.Now()}
+	var err error
+	if s.kubernetes, err = c.version(ctx); err != nil {
+		return nil, fmt.Errorf("reaching the cluster: %w", err)
+	}
+	s.mutating, s.validating = c.webhooks(ctx)
+	if s.mutating.err != nil && s.validating.err != nil {
+		return nil, fmt.Errorf("reading amp's webhooks: %w; %w", s.mutating.err, s.validating.err)
+	}
+	c.gatherInstallation(ctx, s, namespace)
+	c.gatherNamespaces(ctx, s)
+	return s, nil
+}
+
+// gatherInstallation reads what belongs to amp itself. Each line depends on those above it: the webhooks name the
+// Service, the Service selects the Deployments, and these say where amp's settings come from.
+func (c *cluster) gatherInstallation(ctx context.Context, s *observed, namespace string) {
+	to := s.target()
+	namespace = cmp.Or(namespace, to.service.Namespace, review.InstallNamespace)
+	if to.service.Name != "" {
+		s.service = *c.backend(ctx, to.service, false)
+	}
+	s.deployments = c.deployments(ctx, namespace, s.service.service.value)
+	s.pods = c.podsOf(ctx, namespace, s.deployments.value)
+	s.settings = readSettings(s.container(), c.configMaps(ctx, namespace, s.container()))
+	s.fix = remediesFor(s, namespace)
+	if account := s.account(); account != "" {
+		s.access = c.access(ctx, namespace, account, needed(namespace, s.settings.config))
+	}
+	s.certificates = c.certificates(ctx, to, s.service, s.fix.secret)
+}
+
+var errNamespacesFile = errors.New("amp reads its Namespaces from a file (AMP_NAMESPACES_FILE)")
+
+// gatherNamespaces reads the namespaces, and what their endpoints lead to.
+func (c *cluster) gatherNamespaces(ctx context.Context, s *observed) {
+	if s.settings.config.NamespacesFile != "" {
+		s.namespaces.err = errNamespacesFile
+		return
+	}
+	s.namespaces = c.namespaces(ctx)
+	s.destinations = c.destinations(ctx, s.fix.namespace, s.namespaces.value)
+	s.destinations.apiServer = c.apiServer(ctx)
+	s.destinations.setRules(&s.settings)
+}

@@ -1,0 +1,240 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+)
+
+// cluster reads from a cluster. Its methods do all of the package's I/O.
+type cluster struct {
+	config  *rest.Config
+	kube    kubernetes.Interface
+	meta    metadata.Interface
+	timeout time.Duration
+}
+
+func connect(o Options) (*cluster, error) {
+	config := rest.CopyConfig(o.Config)
+	config.QPS = -1 // the API server protects itself
+	config.UserAgent = "kubectl-amp/" + o.Version
+	config.WarningHandlerWithContext = warningCollector{}
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	meta, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	return &cluster{config, kube, meta, o.Timeout}, nil
+}
+
+var (
+	getOptions  = metav1.GetOptions{}
+	listOptions = metav1.ListOptions{}
+)
+
+// get makes one request, within the time for one.
+func get[T any](ctx context.Context, c *cluster, request func(context.Context) (T, error)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	return request(ctx)
+}
+
+// look is get that keeps the error beside the value.
+func look[T any](ctx context.Context, c *cluster, request func(context.Context) (T, error)) seen[T] {
+	value, err := get(ctx, c, request)
+	return seen[T]{value, err}
+}
+
+// parallel is how many requests are made at a time.
+const parallel = 16
+
+// each calls do for each of all, several at a time, and returns when all calls have ended.
+func each[T any](all []T, do func(i int, one T)) {
+	var wg sync.WaitGroup
+	free := make(chan struct{}, parallel)
+	for i, one := range all {
+		free <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-free }()
+			do(i, one)
+		})
+	}
+	wg.Wait()
+}
+
+// version is the API server's. Its answer shows that there is one.
+func (c *cluster) version(ctx context.Context) (string, error) {
+	answer, err := get(ctx, c, func(ctx context.Context) ([]byte, error) {
+		return c.kube.Discovery().RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+	})
+	if err != nil {
+		return "", err
+	}
+	var info version.Info
+	if err := json.Unmarshal(answer, &info); err != nil {
+		return "", fmt.Errorf("reading the API server's version: %w", err)
+	}
+	return info.GitVersion, nil
+}
+
+// webhooks are the configurations of both kinds that hold webhooks of amp.
+func (c *cluster) webhooks(ctx context.Context) (m, v seen[[]configuration]) {
+	wantMutating, wantValidating := deployed()
+	m = look(ctx, c, func(ctx context.Context) (all []configuration, err error) {
+		list, err := c.kube.AdmissionregistrationV1().MutatingWebhookConfigurations().List(ctx, listOptions)
+		if err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			all = append(all, ofMutating(&list.Items[i]))
+		}
+		return withWebhooksOf(wantMutating, all), nil
+	})
+	v = look(ctx, c, func(ctx context.Context) (all []configuration, err error) {
+		list, err := c.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(ctx, listOptions)
+		if err != nil {
+			return nil, err
+		}
+		for i := range list.Items {
+			all = append(all, ofValidating(&list.Items[i]))
+		}
+		return withWebhooksOf(wantValidating, all), nil
+	})
+	return m, v
+}
+
+// deployments are those whose Pods the Service selects: amp's one, or those of a Knative Service's revisions. Without a
+// Service that selects any, they are those that are labelled as in deploy/. The newest is first.
+func (c *cluster) deployments(ctx context.Context, namespace string, service *corev1.Service) seen[[]appsv1.Deployment] {
+	list, err := get(ctx, c, func(ctx context.Context) (*appsv1.DeploymentList, error) {
+		return c.kube.AppsV1().Deployments(namespace).List(ctx, listOptions)
+	})
+	if err != nil {
+		return seen[[]appsv1.Deployment]{err: err}
+	}
+	var some []appsv1.Deployment
+	if service != nil {
+		some = withPodLabels(list.Items, service.Spec.Selector)
+	}
+	if len(some) == 0 {
+		some = withPodLabels(list.Items, map[string]string{"app.kubernetes.io/name": "amp", "app.kubernetes.io/component": "proxy"})
+	}
+	slices.SortFunc(some, func(a, b appsv1.Deployment) int {
+		return cmp.Or(-cmp.Compare(replicas(&a), replicas(&b)), -a.CreationTimestamp.Compare(b.CreationTimestamp.Time))
+	})
+	// Old revisions of a Knative Service stay, scaled to 0.
+	if i := slices.IndexFunc(some, func(d appsv1.Deployment) bool { return replicas(&d) == 0 }); i > 0 {
+		some = some[:i]
+	}
+	return seen[[]appsv1.Deployment]{value: some}
+}
+
+// withPodLabels are the Deployments whose Pods have these labels. Without labels there are none.
+func withPodLabels(all []appsv1.Deployment, want map[string]string) []appsv1.Deployment {
+	var some []appsv1.Deployment
+	for _, d := range all {
+		if len(want) > 0 && labels.SelectorFromSet(want).Matches(labels.Set(d.Spec.Template.Labels)) {
+			some = append(some, d)
+		}
+	}
+	return some
+}
+
+// podsOf are the Pods of these Deployments. The error is the first one, if those of a Deployment could not be read.
+func (c *cluster) podsOf(ctx context.Context, namespace string, deployments []appsv1.Deployment) seen[[]corev1.Pod] {
+	var all seen[[]corev1.Pod]
+	for _, d := range deployments {
+		pods, err := c.pods(ctx, namespace, d.Spec.Selector.MatchLabels)
+		all.value, all.err = append(all.value, pods...), cmp.Or(all.err, err)
+	}
+	return all
+}
+
+// pods are those with these labels that have not ended. Evicted Pods stay until they are deleted.
+func (c *cluster) pods(ctx context.Context, namespace string, want map[string]string) ([]corev1.Pod, error) {
+	list, err := get(ctx, c, func(ctx context.Context) (*corev1.PodList, error) {
+		return c.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector(want)})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+		return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
+	}), nil
+}
+
+// configMaps are those that a container's environment comes from, by name.
+func (c *cluster) configMaps(ctx context.Context, namespace string, of *corev1.Container) map[string]seen[*corev1.ConfigMap] {
+	all := map[string]seen[*corev1.ConfigMap]{}
+	for _, name := range references(of) {
+		all[name] = look(ctx, c, func(ctx context.Context) (*corev1.ConfigMap, error) {
+			return c.kube.CoreV1().ConfigMaps(namespace).Get(ctx, name, getOptions)
+		})
+	}
+	return all
+}
+
+// access asks the API server for each right whether the ServiceAccount has it.
+func (c *cluster) access(ctx context.Context, namespace, account string, rights []authorizationv1.ResourceAttributes) []access {
+	const accounts = "system:serviceaccounts"
+	all := make([]access, len(rights))
+	each(rights, func(i int, right authorizationv1.ResourceAttributes) {
+		answer := look(ctx, c, func(ctx context.Context) (*authorizationv1.SubjectAccessReview, error) {
+			return c.kube.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
+				Spec: authorizationv1.SubjectAccessReviewSpec{
+					User:               "system:serviceaccount:" + namespace + ":" + account,
+					Groups:             []string{accounts, accounts + ":" + namespace, "system:authenticated"},
+					ResourceAttributes: &right,
+				},
+			}, metav1.CreateOptions{})
+		})
+		all[i] = access{ResourceAttributes: right, err: answer.err}
+		if answer.err == nil {
+			all[i].allowed, all[i].reason = answer.value.Status.Allowed, answer.value.Status.EvaluationError
+		}
+	})
+	return all
+}
+
+// namespaces are those that hold one of amp's keys. All are listed, because one of the faults is a missing label, but
+// only their metadata.
+func (c *cluster) namespaces(ctx context.Context) seen[[]*namespace] {
+	return look(ctx, c, func(ctx context.Context) ([]*namespace, error) {
+		list, err := c.meta.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).
+			List(ctx, metav1.ListOptions{ResourceVersion: "0"}) // from the API server's cache, however old that is
+		if err != nil {
+			return nil, err
+		}
+		return withAmpKeys(list.Items), nil
+	})
+}
+
+// user is the name that the API server knows the doctor by.
+func (c *cluster) user(ctx context.Context) seen[string] {
+	return look(ctx, c, func(ctx context.Context) (string, error) {
+		me, err := c.kube.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
+		if err != nil {
+			return "", err
+		}
+		return me.Status.UserInfo.Username, nil
+	})
+}
