@@ -136,13 +136,17 @@ func TestOpsThatApply(t *testing.T) {
 	patchtest.Accepted(t, map[string]patchtest.Case{
 		"negative indices":                       {patchtest.Rich, `[{"op":"replace","path":"/spec/containers/-1/image","value":"j"},{"op":"add","path":"/spec/volumes/-1","value":{"name":"x"}},{"op":"remove","path":"/spec/volumes/-3"},{"op":"remove","path":"/spec/containers/0/volumeMounts"}]`},
 		"a test with characters that Go escapes": {patchtest.Rich, `[{"op":"test","path":"/spec/containers/0/env/1","value":{"value":"s<t","name":"B"}},{"op":"add","path":"/metadata/labels/x","value":"y"}]`},
-		"a test that something is not there":     {patchtest.Rich, `[{"op":"test","path":"/metadata/labels/x","value":null},{"op":"add","path":"/metadata/labels/x","value":"y"}]`},
-		"a move within a list":                   {patchtest.Rich, `[{"op":"move","from":"/spec/containers/0","path":"/spec/containers/1"}]`},
-		"a move that is worked on":               {patchtest.Rich, `[{"op":"move","from":"/spec/containers/0/env","path":"/spec/containers/1/env"},{"op":"add","path":"/spec/containers/1/env/0","value":{"name":"X"}},{"op":"remove","path":"/spec/containers/1/env/1"}]`},
-		"a copy that is worked on":               {patchtest.Rich, `[{"op":"copy","from":"/spec/containers/0","path":"/spec/containers/-"},{"op":"replace","path":"/spec/containers/2/name","value":"third"},{"op":"test","path":"/spec/containers/0/name","value":"main"}]`},
-		"escapes in keys":                        {patchtest.Rich, `[{"op":"replace","path":"/metadata/annotations/a~1b","value":"x"},{"op":"remove","path":"/metadata/annotations/c~0d"}]`},
-		"a key that the Pod has twice":           {`{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"a":"1","a":"2"}}}`, `[{"op":"remove","path":"/metadata/labels/a"}]`},
-		"bytes that are not UTF-8":               {"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"annotations\":{\"a\":\"\xff\",\"\xff\":\"x\"}}}", `[{"op":"remove","path":"/metadata/annotations/\ufffd"}]`},
+		"a test with such characters as they are": {
+			strings.Replace(patchtest.Rich, `s\u003ct`, `s<t`, 1),
+			`[{"op":"test","path":"/spec/containers/0/env/1","value":{"name":"B","value":"s<t"}},{"op":"add","path":"/metadata/labels/x","value":"y"}]`,
+		},
+		"a test that something is not there": {patchtest.Rich, `[{"op":"test","path":"/metadata/labels/x","value":null},{"op":"add","path":"/metadata/labels/x","value":"y"}]`},
+		"a move within a list":               {patchtest.Rich, `[{"op":"move","from":"/spec/containers/0","path":"/spec/containers/1"}]`},
+		"a move that is worked on":           {patchtest.Rich, `[{"op":"move","from":"/spec/containers/0/env","path":"/spec/containers/1/env"},{"op":"add","path":"/spec/containers/1/env/0","value":{"name":"X"}},{"op":"remove","path":"/spec/containers/1/env/1"}]`},
+		"a copy that is worked on":           {patchtest.Rich, `[{"op":"copy","from":"/spec/containers/0","path":"/spec/containers/-"},{"op":"replace","path":"/spec/containers/2/name","value":"third"},{"op":"test","path":"/spec/containers/0/name","value":"main"}]`},
+		"escapes in keys":                    {patchtest.Rich, `[{"op":"replace","path":"/metadata/annotations/a~1b","value":"x"},{"op":"remove","path":"/metadata/annotations/c~0d"}]`},
+		"a key that the Pod has twice":       {`{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"a":"1","a":"2"}}}`, `[{"op":"remove","path":"/metadata/labels/a"}]`},
+		"bytes that are not UTF-8":           {"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"annotations\":{\"a\":\"\xff\",\"\xff\":\"x\"}}}", `[{"op":"remove","path":"/metadata/annotations/\ufffd"}]`},
 	})
 }
 

@@ -102,3 +102,11 @@ func TestVerifyReturnsANewChange(t *testing.T) {
 		t.Errorf("verified = %+v, error = %v", verified, err)
 	}
 }
+
+func TestParsePointer(t *testing.T) {
+	for text, want := range map[string]int{strings.Repeat("/a", 64): 64, strings.Repeat("/a", 65): 0, "": 0, "spec": 0, "/": 1} {
+		if p, err := apply.ParsePointer(text); len(p) != want || (err == nil) != (want > 0) {
+			t.Errorf("ParsePointer(%q) = %q, %v; want %d segments", text, p, err, want)
+		}
+	}
+}

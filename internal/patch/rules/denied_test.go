@@ -34,6 +34,7 @@ func TestDenied(t *testing.T) {
 		"but an op above that leaves it":         {"/spec/nodeName", `[{"op":"replace","path":"/spec","value":{"nodeName":"n","containers":[{"name":"main"}]}}]`, ""},
 		"but a new element without it":           {"/spec/containers/*/securityContext", `[{"op":"add","path":"/spec/containers/0","value":{"name":"x"}}]`, ""},
 		"but a move of its element":              {"/spec/containers/*/securityContext", `[{"op":"move","from":"/spec/containers/0","path":"/spec/containers/1"}]`, ""},
+		"but a null for what is absent":          {"/metadata/labels/x", `[{"op":"add","path":"/metadata/labels","value":{"app":"w","x":null,"y":"z"}}]`, ""},
 		"but a test":                             {"/spec/nodeName", `[{"op":"test","path":"/spec/nodeName","value":"n"},{"op":"add","path":"/metadata/labels/x","value":"y"}]`, ""},
 		"but a copy from it":                     {"/spec/nodeName", `[{"op":"copy","from":"/spec/nodeName","path":"/metadata/labels/node"}]`, ""},
 		"but a neighbour with a longer name":     {"/spec/node", `[{"op":"replace","path":"/spec/nodeName","value":"x"}]`, ""},

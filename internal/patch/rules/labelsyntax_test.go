@@ -1,6 +1,7 @@
 package rules_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/txn2/amp/internal/patch/patchtest"
@@ -15,7 +16,9 @@ func TestLabelSyntax(t *testing.T) {
 }
 
 func TestLabelSyntaxAccepts(t *testing.T) {
+	was := strings.Replace(patchtest.Rich, `"labels":{"app":"w"}`, `"labels":{"app":"w x","a b":"c"}`, 1)
 	patchtest.Accepted(t, map[string]patchtest.Case{
-		"an empty label value": {patchtest.Rich, `[{"op":"add","path":"/metadata/labels/x","value":""}]`},
+		"an empty label value":                         {patchtest.Rich, `[{"op":"add","path":"/metadata/labels/x","value":""}]`},
+		"a key and a value that were malformed before": {was, `[{"op":"add","path":"/metadata/labels","value":{"app":"w x","a b":"d"}}]`},
 	})
 }

@@ -28,6 +28,7 @@ func TestLostKeys(t *testing.T) {
 
 func TestLostKeysAccepts(t *testing.T) {
 	patchtest.Accepted(t, map[string]patchtest.Case{
-		"a map written anew that keeps every key": {patchtest.Rich, `[{"op":"add","path":"/metadata/labels","value":{"app":"x","y":"z"}}]`},
+		"a replace, which says that it drops keys": {patchtest.Rich, `[{"op":"replace","path":"/metadata/annotations","value":{"x":"y"}}]`},
+		"a map written anew that keeps every key":  {patchtest.Rich, `[{"op":"add","path":"/metadata/labels","value":{"app":"x","y":"z"}}]`},
 	})
 }
