@@ -25,16 +25,16 @@ var All = List{
 		denied,           // nothing under AMP_PATCH_DENY is touched
 	},
 	Changed: []Rule{
-		podType,          // the result decodes as a Pod
-		identity,         // it is the same Pod: name, namespace, owners, … and what its creator does not set
-		controllerLabels, // a Pod with a controller keeps its labels
-		labelSyntax,      // new labels are well-formed
-		annotationKeys,   // so are the keys of new annotations
-		volumeNames,      // no two volumes have the same name
-		containerNames,   // no two containers have the same name
-		mountVolumes,     // each mount has its volume
-		mountPaths,       // no container has two mounts at the same path
-		envNames,         // new environment variables have well-formed names
+		podType,        // the result decodes as a Pod
+		identity,       // it is the same Pod: name, namespace, owners, … and what its creator does not set
+		controllers,    // its controller still recognizes it: labels, the node of a DaemonSet, the claims of a StatefulSet, …
+		labelSyntax,    // new labels are well-formed
+		annotationKeys, // so are the keys of new annotations
+		volumeNames,    // no two volumes have the same name
+		containerNames, // no two containers have the same name
+		mountVolumes,   // each mount has its volume
+		mountPaths,     // no container has two mounts at the same path
+		envNames,       // new environment variables have well-formed names
 
 		lostKeys,      // warns if an add of a whole object drops keys that the Pod had
 		unknownFields, // warns of fields that do not exist in a Pod
