@@ -9,6 +9,7 @@ package patch
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/txn2/amp/internal/patch/apply"
 	"github.com/txn2/amp/internal/patch/jsontree"
@@ -58,6 +59,10 @@ func (c *Checker) Check(pod json.RawMessage, ops []review.Op) (review.Checked, e
 		return unchanged, nil
 	}
 
+	change, found, err := complete(pod, change)
+	if err != nil {
+		return review.Checked{}, err
+	}
 	if change, err = change.Verify(); err != nil {
 		return review.Checked{}, err
 	}
@@ -65,8 +70,26 @@ func (c *Checker) Check(pod json.RawMessage, ops []review.Op) (review.Checked, e
 	if err != nil {
 		return review.Checked{}, err
 	}
+	if warnings, err = collect(warnings, found, change.Given); err != nil {
+		return review.Checked{}, err
+	}
 	after := change.After.AppendJSON(make([]byte, 0, len(pod)+len(pod)/4))
 	return review.Checked{Ops: change.Ops, Pod: after, Warnings: warnings}, nil
+}
+
+// complete returns the change with the ops that the completions add, as if the endpoint had sent them last.
+func complete(pod json.RawMessage, change *apply.Change) (*apply.Change, []rules.Finding, error) {
+	var more []review.Op
+	var warnings []rules.Finding
+	for _, completion := range rules.All.Completions {
+		ops, found := completion(change)
+		more, warnings = append(more, ops...), append(warnings, found...)
+	}
+	if len(more) == 0 {
+		return change, warnings, nil
+	}
+	completed, err := apply.Apply(pod, slices.Concat(change.Given, more), rules.All.Values)
+	return completed, warnings, err
 }
 
 // judge returns the warnings of the rules, or the first refusal as a *review.Failure.

@@ -36,6 +36,10 @@ func TestEachRule(t *testing.T) {
 		{patchtest.Rich, []review.Op{add("/spec/hostNetwork", `"true"`)}, "spec.hostNetwork must be true or false"},
 		{patchtest.Rich, []review.Op{add("/metadata/name", `"x"`)}, "may not change metadata.name"},
 		{patchtest.Owned, []review.Op{add("/metadata/labels/app", `"x"`)}, `keep "app" unchanged`},
+		{patchtest.Rich, []review.Op{add("/spec/preemptionPolicy", `"Never"`)}, "the API server computes spec.preemptionPolicy"},
+		{patchtest.Rich, []review.Op{add("/spec/serviceAccount", `"x"`)}, "spec.serviceAccount is the old name"},
+		{patchtest.Bare, []review.Op{add("/spec/containers/0/resources", `{"limits":{"cpu":1},"requests":{"cpu":2}}`)}, `would request more "cpu" than its limit`},
+		{patchtest.Bare, []review.Op{add("/spec/hostNetwork", `true`), add("/spec/containers/0/ports", `[{"containerPort":1,"hostPort":2}]`)}, "a hostPort other than its containerPort"},
 		{patchtest.Rich, []review.Op{add("/metadata/labels/x", `"-"`)}, `the value of label "x" is malformed`},
 		{patchtest.Rich, []review.Op{add("/metadata/annotations/-", `""`)}, `annotation key "-" is malformed`},
 		{patchtest.Rich, []review.Op{add("/spec/volumes/-", `{"name":"v"}`)}, `two volumes named "v"`},
@@ -44,6 +48,7 @@ func TestEachRule(t *testing.T) {
 		{patchtest.Rich, []review.Op{add("/spec/containers/0/volumeMounts/-", `{"name":"w","mountPath":"/v"}`)}, "two mounts at the same mountPath"},
 		{patchtest.Rich, []review.Op{add("/spec/containers/1/env/-", `{"name":"="}`)}, `env 0 of container "side" is malformed`},
 		{patchtest.Rich, []review.Op{add("/metadata/annotations", `{"a/b":"2"}`)}, `drops "c~d" that the Pod had`},
+		{patchtest.Bare, []review.Op{add("/spec/volumes/-", `{"name":"kube-api-access-x"}`), add("/spec/automountServiceAccountToken", `false`)}, "has no effect alone"},
 		{patchtest.Rich, []review.Op{add("/spec/contianers", `[]`)}, "spec.contianers is unknown to amp's Kubernetes"},
 	}
 	if n := len(rules.All.Sent) + len(rules.All.Values) + len(rules.All.Always) + len(rules.All.Changed); n != len(tests) {

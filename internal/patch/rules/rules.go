@@ -24,20 +24,28 @@ var All = List{
 		tooManyCompleted, // at most 10,000 ops, with those that create missing parents
 		denied,           // nothing under AMP_PATCH_DENY is touched
 	},
+	Completions: []Completion{
+		derivedValues, // removes what the API server computed from a field that the patch changes
+	},
 	Changed: []Rule{
-		podType,          // the result decodes as a Pod
-		identity,         // it is the same Pod: name, namespace, owners, … and what its creator does not set
-		controllerLabels, // a Pod with a controller keeps its labels
-		labelSyntax,      // new labels are well-formed
-		annotationKeys,   // so are the keys of new annotations
-		volumeNames,      // no two volumes have the same name
-		containerNames,   // no two containers have the same name
-		mountVolumes,     // each mount has its volume
-		mountPaths,       // no container has two mounts at the same path
-		envNames,         // new environment variables have well-formed names
+		podType,             // the result decodes as a Pod
+		identity,            // it is the same Pod: name, namespace, owners, … and what its creator does not set
+		controllers,         // its controller still recognizes it: labels, the node of a DaemonSet, the claims of a StatefulSet, …
+		derivedAlone,        // what the API server computes is not set apart from what it computes it from
+		serviceAccountAlias, // nor is the old name of serviceAccountName
+		requests,            // requests fit their limits
+		hostPorts,           // ports on the host's network are the same on both sides
+		labelSyntax,         // new labels are well-formed
+		annotationKeys,      // so are the keys of new annotations
+		volumeNames,         // no two volumes have the same name
+		containerNames,      // no two containers have the same name
+		mountVolumes,        // each mount has its volume
+		mountPaths,          // no container has two mounts at the same path
+		envNames,            // new environment variables have well-formed names
 
-		lostKeys,      // warns if an add of a whole object drops keys that the Pod had
-		unknownFields, // warns of fields that do not exist in a Pod
+		lostKeys,               // warns if an add of a whole object drops keys that the Pod had
+		automountWithoutEffect, // warns if the token is mounted although it is turned off
+		unknownFields,          // warns of fields that do not exist in a Pod
 	},
 }
 
@@ -49,12 +57,17 @@ type List struct {
 	Values []apply.ValueRule
 	// Always judge each change, even one that changes nothing. Package apply's Verify may not have seen it.
 	Always []Rule
+	// Completions add ops to a change that does change the Pod, before Changed judge it.
+	Completions []Completion
 	// Changed judge a change that package apply's Verify returned, and that does change the Pod.
 	Changed []Rule
 }
 
 // A Rule judges a change. It returns what it finds, nothing if the change is good.
 type Rule func(*apply.Change, *Settings) []Finding
+
+// A Completion returns ops that must follow those of a change, and warnings.
+type Completion func(*apply.Change) ([]review.Op, []Finding)
 
 // A SentRule judges the ops as an endpoint sent them.
 type SentRule func([]review.Op) []Finding
