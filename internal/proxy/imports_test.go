@@ -63,107 +63,122 @@ func sources(t *testing.T) []source {
 	return all
 }
 
+// arrows holds for each package what it may import of this module, beside endpoints/jsonpointer, which every package
+// may. The names are relative to the module; "." is its root.
+var arrows = map[string][]string{
+	// The contracts, for people who know nothing of the proxy: endpoint authors and auditors.
+	"endpoints":             nil,
+	"endpoints/events":      nil,
+	"endpoints/jsonpointer": nil,
+
+	// The samples use the contracts. Of the audit function, only its HTTP part puts the others together.
+	"endpoints/example":                     {"endpoints"},
+	"endpoints/jupyterhub":                  {"endpoints"},
+	"endpoints/require":                     {"endpoints"},
+	"endpoints/audit":                       {"endpoints", "endpoints/events", "endpoints/audit/internal/outcome", "endpoints/audit/internal/describe", "endpoints/audit/internal/store", "endpoints/audit/internal/store/sqlite"},
+	"endpoints/audit/internal/outcome":      {"endpoints/events"},
+	"endpoints/audit/internal/describe":     {"endpoints/events", "endpoints/audit/internal/outcome"},
+	"endpoints/audit/internal/store":        {"endpoints/audit/internal/outcome"},
+	"endpoints/audit/internal/store/sqlite": {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store"},
+
+	// The nouns that all steps share, and tools that know no step.
+	"internal/review":     {"endpoints/events"},
+	"internal/redact":     {"endpoints/events"},
+	"internal/outbound":   nil,
+	"internal/reload":     nil,
+	"internal/eventstest": {"endpoints/events"},
+
+	// The steps. None knows another one.
+	"internal/namespaces":           {"internal/review", "internal/reload"},
+	"internal/namespaces/cluster":   {"internal/review", "internal/namespaces"},
+	"internal/callout":              {"internal/review", "internal/reload", "internal/outbound", "endpoints"},
+	"internal/patch":                {"internal/review", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
+	"internal/patch/jsontree":       nil,
+	"internal/patch/apply":          {"internal/review", "internal/patch/jsontree"},
+	"internal/patch/rules":          {"internal/review", "internal/patch/apply", "internal/patch/jsontree"},
+	"internal/patch/patchtest":      {"internal/review", "internal/patch"},
+	"internal/emit":                 {"internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
+	"internal/certificates":         {"internal/review", "internal/reload"},
+	"internal/certificates/cluster": {"internal/review", "internal/certificates"},
+
+	// The order of the steps declares what it needs of them. A caller without a cluster, TLS or metrics puts a proxy
+	// together with the engine, and must not link these.
+	"internal/proxy":  {"internal/review"},
+	"internal/engine": {"internal/review", "internal/callout", "internal/patch", "internal/proxy"},
+	"internal/serve": {"internal/review", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
+		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload"},
+
+	// Importing the root registers the function, so only the program of the proxy does.
+	".":             {"internal/serve"},
+	"cmd/amp":       {".", "internal/serve"},
+	"cmd/endpoints": {"endpoints/audit", "endpoints/example", "endpoints/jupyterhub", "endpoints/require"},
+	"cmd/demo": {"endpoints/audit", "endpoints/jupyterhub", "endpoints/require", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces",
+		"internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
+	"cmd/kubectl-amp": {"internal/doctor", "internal/serve"},
+	"internal/doctor": {"deploy", "internal/callout", "internal/namespaces", "internal/outbound", "internal/review", "internal/serve"},
+	"deploy":          nil,
+}
+
+// heavy holds packages that weigh much in a program, or that one package alone is for, and who may import them.
+var heavy = []struct {
+	prefix  string
+	allowed []string
+	why     string
+}{
+	{"k8s.io/client-go/kubernetes", []string{"internal/doctor", "cmd/kubectl-amp"}, "the clientset weighs 12 MB"},
+	{"k8s.io/client-go/informers", []string{"internal/doctor", "cmd/kubectl-amp"}, "informers weigh 12 MB"},
+	{"k8s.io/client-go", []string{"internal/namespaces/cluster", "internal/certificates/cluster", "internal/doctor", "cmd/kubectl-amp"}, "only the packages for the cluster link client-go"},
+	{"database/sql", []string{"endpoints/audit/internal/store/sqlite"}, "all SQL is in one package"},
+	{"modernc.org/sqlite", []string{"endpoints/audit/internal/store/sqlite"}, "all SQL is in one package"},
+}
+
 // TestDataFlowsOneWay keeps the arrows of docs/architecture.md.
 func TestDataFlowsOneWay(t *testing.T) {
-	clusters := []string{module + "/internal/namespaces/cluster", module + "/internal/certificates/cluster"}
-	within := func(pkg string, parents ...string) bool {
-		return slices.ContainsFunc(parents, func(p string) bool {
-			return pkg == module+"/"+p || strings.HasPrefix(pkg, module+"/"+p+"/")
-		})
+	relative := func(pkg string) string {
+		if pkg == module {
+			return "."
+		}
+		return strings.TrimPrefix(pkg, module+"/")
 	}
 	for _, s := range sources(t) {
+		pkg := relative(s.pkg)
+		allowed, known := arrows[pkg]
+		if !known {
+			t.Errorf("%s: package %s has no row in arrows", s.file, pkg)
+		}
 		for _, imported := range s.imports() {
-			fail := func(why string) { t.Errorf("%s imports %s: %s", s.file, imported, why) }
-			// Where a JSON pointer is read or written, it is by this package, wherever that is.
-			ours := strings.HasPrefix(imported, module) && imported != module+"/endpoints/jsonpointer"
-
-			if within(s.pkg, "endpoints") && (imported == module || within(imported, "internal", "cmd")) {
-				fail("the endpoints are a leaf, for authors who know nothing of the proxy")
+			if strings.HasPrefix(imported, module) && imported != module+"/endpoints/jsonpointer" && !slices.Contains(allowed, relative(imported)) {
+				t.Errorf("%s imports %s, which no arrow allows", s.file, imported)
 			}
-			if (s.pkg == module+"/endpoints" || s.pkg == module+"/endpoints/events") && ours {
-				fail("the contracts are leaves: the endpoints' with the proxy, the events' with auditors")
-			}
-			if s.pkg == module+"/endpoints/jsonpointer" && strings.HasPrefix(imported, module) {
-				fail("what everything may import imports nothing of ours")
-			}
-			if s.pkg == module+"/internal/review" && ours {
-				fail("the nouns depend on no step")
-			}
-			if within(s.pkg, "internal/namespaces", "internal/callout", "internal/patch", "internal/emit", "internal/certificates") && ours &&
-				!within(imported, "internal/review", "internal/reload") &&
-				!(slices.Contains(clusters, s.pkg) && imported == strings.TrimSuffix(s.pkg, "/cluster")) &&
-				!(s.pkg == module+"/internal/emit" && within(imported, "endpoints/events")) {
-				fail("a step shares nouns with the others and knows none of them")
-			}
-			if s.pkg == module+"/internal/proxy" && ours && imported != module+"/internal/review" {
-				fail("the proxy declares what it needs of the steps")
-			}
-			if within(s.pkg, "internal", "cmd/amp") && within(imported, "endpoints/audit", "endpoints/example", "endpoints/jupyterhub", "endpoints/require") {
-				fail("no sample is linked into the proxy")
-			}
-			if why := auditArrow(s.pkg, imported, ours); why != "" {
-				fail(why)
-			}
-			if imported == module && s.pkg != module+"/cmd/amp" {
-				fail("importing the root registers the function")
-			}
-			// kubectl's plugin is a program of its own, whose size no cold start waits for.
-			plugin := within(s.pkg, "cmd/kubectl-amp", "internal/doctor")
-			if !plugin && within(imported, "internal/doctor", "deploy") {
-				fail("only kubectl's plugin looks at an installation from outside")
-			}
-			if !plugin && (strings.HasPrefix(imported, "k8s.io/client-go/kubernetes") || strings.HasPrefix(imported, "k8s.io/client-go/informers")) {
-				fail("the clientset and informers weigh 12 MB")
-			}
-			if !plugin && strings.HasPrefix(imported, "k8s.io/client-go") && !slices.Contains(clusters, s.pkg) {
-				fail("only the packages for the cluster link client-go")
+			for _, h := range heavy {
+				if (imported == h.prefix || strings.HasPrefix(imported, h.prefix+"/")) && !slices.Contains(h.allowed, pkg) {
+					t.Errorf("%s imports %s: %s", s.file, imported, h.why)
+				}
 			}
 		}
 	}
-}
-
-// auditArrow says why a package may not have an import, for the rules about the audit function: HTTP and the page in
-// endpoints/audit, below it what is pure, and SQL in one place. It is empty if the import is allowed.
-func auditArrow(pkg, imported string, ours bool) string {
-	const audit = module + "/endpoints/audit"
-	const (
-		outcome  = audit + "/internal/outcome"
-		describe = audit + "/internal/describe"
-		store    = audit + "/internal/store"
-		sqlite   = store + "/sqlite"
-		events   = module + "/endpoints/events"
-	)
-	allowed := map[string][]string{ // of this module
-		outcome:  {events},
-		describe: {events, outcome},
-		store:    {outcome},
-		sqlite:   {outcome, store},
-	}
-	if these, ok := allowed[pkg]; ok && ours && !slices.Contains(these, imported) {
-		return "of the audit function, only its HTTP part puts the others together"
-	}
-	if pkg != sqlite && (imported == "database/sql" || strings.HasPrefix(imported, "modernc.org/sqlite")) {
-		return "all SQL is in one package"
-	}
-	return ""
 }
 
 // TestPureStepsDoNoIO keeps what decides free of what happens around it.
 func TestPureStepsDoNoIO(t *testing.T) {
-	pure := func(s source) bool {
-		return slices.Contains([]string{
-			"/internal/review", "/internal/patch",
-			"/endpoints/audit/internal/outcome", "/endpoints/audit/internal/describe", "/endpoints/audit/internal/store",
-		}, strings.TrimPrefix(s.pkg, module)) || slices.Contains([]string{
-			"internal/namespaces/parse.go", "internal/emit/event.go", "internal/emit/redact.go", "internal/emit/places.go",
-			"internal/certificates/pair.go", "internal/certificates/stored.go", "internal/certificates/observed.go",
-			"internal/certificates/replica.go", "internal/certificates/decide.go",
-		}, s.file)
+	packages := []string{
+		"internal/review", "internal/redact", "internal/patch", "internal/patch/jsontree", "internal/patch/apply", "internal/patch/rules",
+		"endpoints/jsonpointer", "endpoints/audit/internal/outcome", "endpoints/audit/internal/describe", "endpoints/audit/internal/store",
 	}
+	files := []string{
+		"internal/namespaces/parse.go", "internal/emit/event.go",
+		"internal/certificates/pair.go", "internal/certificates/stored.go", "internal/certificates/observed.go",
+		"internal/certificates/replica.go", "internal/certificates/decide.go",
+	}
+	pure := func(s source) bool {
+		return slices.Contains(packages, strings.TrimPrefix(s.pkg, module+"/")) || slices.Contains(files, s.file)
+	}
+	seen := map[string]bool{}
 	for _, s := range sources(t) {
 		if !pure(s) {
 			continue
 		}
+		seen[strings.TrimPrefix(s.pkg, module+"/")], seen[s.file] = true, true
 		for _, imported := range s.imports() {
 			if imported == "net/http" || imported == "os" || imported == "log/slog" || imported == "crypto/rand" || imported == "math/rand/v2" || strings.HasPrefix(imported, "k8s.io/client-go") {
 				t.Errorf("%s is to be pure and imports %s", s.file, imported)
@@ -177,5 +192,10 @@ func TestPureStepsDoNoIO(t *testing.T) {
 			}
 			return true
 		})
+	}
+	for _, name := range slices.Concat(packages, files) {
+		if !seen[name] {
+			t.Errorf("%s is to be pure, and does not exist", name)
+		}
 	}
 }
