@@ -73,7 +73,7 @@ type Proxy struct {
 func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration) (rec *review.Record, answer []byte) {
 	start := time.Now()
 	budget := p.budget(r.Phase, left)
-	ctx, cancel := context.WithTimeout(ctx, budget)
+	ctx, cancel := context.WithDeadline(ctx, start.Add(budget))
 	defer cancel()
 
 	var plan review.Plan
