@@ -260,6 +260,11 @@ func TestDecide(t *testing.T) {
 					t.Errorf("CA %d is missing", i)
 				}
 			}
+			for i, ca := range d.Secret.signers() {
+				if !d.Secret.CAs[i].Equal(ca) {
+					t.Errorf("CA %d is not that of the pair: the newest come first", i)
+				}
+			}
 			if test.without != nil && contains(d.Secret.CAs, test.without.CA) {
 				t.Error("a CA has stayed")
 			}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"strings"
@@ -194,6 +195,48 @@ func TestReconcilerSeesWhatNoWatchReports(t *testing.T) {
 		synctest.Wait()
 		if !bytes.Equal(o.bundle, o.data[keyCAs]) {
 			t.Errorf("after %v the bundle is still %q", resync, o.bundle)
+		}
+	})
+}
+
+func TestReconcilerRetriesSoonAfterANewProblem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &soloCluster{err: errors.New("no answer")}
+		_, changed, log := run(t, o)
+		time.Sleep(10 * time.Minute) // by then it retries every lastRetry
+		o.become(nil, nil)
+		time.Sleep(lastRetry)
+		synctest.Wait()
+		o.become(errors.New("no answer"), nil)
+		changed <- struct{}{}
+		synctest.Wait()
+		o.become(nil, nil)
+		time.Sleep(firstRetry)
+		synctest.Wait()
+		if n := strings.Count(log.String(), "the certificate is kept up to date again"); n != 2 {
+			t.Errorf("up to date again %d times:\n%s", n, log)
+		}
+	})
+}
+
+func TestReconcilerWithARenewedCA(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := time.Now()
+		a := newAuthority(t)
+		ca, renewed := a.ca(now, now.Add(time.Hour)), a.ca(now, now.Add(2*time.Hour))
+		s := Stored{Serving: a.issue(ca, now, now.Add(3*time.Hour)), CAs: []*x509.Certificate{ca}}
+		o := &soloCluster{data: s.write(nil), bundle: encode(s.CAs)}
+		r, changed, _ := run(t, o)
+		if !r.Ready() || !r.NotAfter().Equal(ca.NotAfter) {
+			t.Errorf("ready %v, until %v", r.Ready(), r.NotAfter())
+		}
+		s.CAs = append(s.CAs, renewed)
+		o.data = s.write(nil)
+		changed <- struct{}{}
+		time.Sleep(2 * time.Minute)
+		synctest.Wait()
+		if !r.Ready() || !r.NotAfter().Equal(renewed.NotAfter) {
+			t.Errorf("with a renewed CA: ready %v, until %v", r.Ready(), r.NotAfter())
 		}
 	})
 }

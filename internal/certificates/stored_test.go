@@ -25,3 +25,12 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+func TestWriteKeepsOtherKeys(t *testing.T) {
+	p := pair(t, start, time.Hour)
+	before := map[string][]byte{"other": []byte("x"), keyNextCert: []byte("old"), keyNextKey: []byte("old")}
+	data := Stored{Serving: p, CAs: cas(p)}.write(before)
+	if string(data["other"]) != "x" || len(data) != 4 || len(before) != 3 {
+		t.Errorf("it writes %q over %q", data, before)
+	}
+}
