@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -15,7 +14,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 )
 
 // result is what an endpoint makes of a Pod, by the API server's library.
@@ -218,70 +216,6 @@ users:
 	if len(got.pod.Spec.Volumes) != 1 || got.pod.Spec.Volumes[0].EmptyDir == nil {
 		t.Errorf("volumes %+v", got.pod.Spec.Volumes)
 	}
-}
-
-func TestNamesAreMadeSafeWhereverTheyStand(t *testing.T) {
-	h := New(write(t, `
-defaults:
-  env: [{name: HOME_OF, value: "/home/{username}/{username}"}]
-  volumes: [{name: v, persistentVolumeClaim: {claimName: "claim-{username}"}}]
-  volumeMounts: [{name: v, mountPath: /v, subPath: "u/{username}"}]
-`))
-	for user, safe := range map[string]string{
-		"alice":             "alice",
-		"../bob":            "-2e-2e-2fbob",
-		"Alice@Example.com": "-41lice-40-45xample-2ecom",
-		`"},"x`:             "-22-7d-2c-22x",
-		"{username}":        "-7busername-7d",
-		"$(PATH)":           "-24-28-50-41-54-48-29",
-		"a b\n":             "a-20b-0a",
-		"münch":             "m-c3-bcnch",
-	} {
-		t.Run(user, func(t *testing.T) {
-			got := send(t, h, podOf(user, `"containers":[{"name":"notebook"}]`))
-			want := []string{"HOME_OF=/home/" + safe + "/" + safe, "/v<-v/u/" + safe}
-			if d := cmp.Diff(want, summary(got.pod.Spec.Containers[0])); d != "" {
-				t.Errorf("container (-want +got):\n%s", d)
-			}
-			claim := got.pod.Spec.Volumes[0].PersistentVolumeClaim.ClaimName
-			if e := validation.IsDNS1123Subdomain(claim); claim != "claim-"+safe || len(e) > 0 {
-				t.Errorf("claim %q: %q", claim, e)
-			}
-		})
-	}
-}
-
-func TestLongNamesAreCutAndStayApart(t *testing.T) {
-	a, b := safeName(strings.Repeat("ä", 99)+"a"), safeName(strings.Repeat("ä", 99)+"b")
-	for _, s := range []string{a, b} {
-		if len(s) != maxSafeName || !safe.MatchString(s) {
-			t.Errorf("%d bytes: %s", len(s), s)
-		}
-	}
-	if a == b {
-		t.Error("two users share a name")
-	}
-	if safeName(a) == a {
-		t.Error("a user's name can equal what another user's long name becomes")
-	}
-}
-
-var safe = regexp.MustCompile(`^[a-z0-9-]*$`)
-
-func FuzzSafeName(f *testing.F) {
-	f.Add("alice", "Alice")
-	f.Add("a-2db", "a-b")
-	f.Add("..", "")
-	f.Add(strings.Repeat("x", 128), strings.Repeat("x", 129))
-	f.Fuzz(func(t *testing.T, a, b string) {
-		x, y := safeName(a), safeName(b)
-		if (x == y) != (a == b) {
-			t.Errorf("%q is %q and %q is %q", a, x, b, y)
-		}
-		if !safe.MatchString(x) || len(x) > maxSafeName {
-			t.Errorf("%q is %q", a, x)
-		}
-	})
 }
 
 func TestWhatCannotBeDecidedIsSaid(t *testing.T) {

@@ -1,0 +1,81 @@
+package cluster
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// audit calls the audit function, through the API server.
+const audit = "/api/v1/namespaces/amp-audit/services/audit:80/proxy"
+
+// audited reports whether the audit function has the event of a Pod's mutation.
+func (c *cluster) audited(namespace, pod, id string) error {
+	out, err := c.run("kubectl", "get", "--raw", audit+"/api/events?outcome=mutated&namespace="+namespace+"&pod="+pod)
+	if err != nil {
+		return err
+	}
+	var list struct{ Items []struct{ ID string } }
+	if err := json.Unmarshal([]byte(out), &list); err != nil {
+		return err
+	}
+	if len(list.Items) != 1 || list.Items[0].ID != id {
+		return fmt.Errorf("the audit function does not have %q: %s", id, out)
+	}
+	return nil
+}
+
+// onThePage waits until a browser shows a Pod's name on the audit page.
+func (c *cluster) onThePage(t *testing.T, pod string) {
+	t.Helper()
+	browser, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("AMP_REQUIRE_BROWSER") != "" {
+			t.Fatal(err)
+		}
+		t.Log("NOT CHECKED: the audit page. There is no chromium on PATH.")
+		return
+	}
+	address := c.kubectl(t, "get", "--namespace", "amp-audit", "service/audit", "-o", "jsonpath={.spec.clusterIP}")
+	eventually(t, func() error {
+		// The page keeps a stream open, so it never finishes loading. After the timeout, its state at that time is
+		// printed.
+		page, err := c.run("in", browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+			"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+			"--user-data-dir="+t.TempDir(), "--timeout=2000", "--dump-dom", "http://"+address+"/")
+		if err == nil && !strings.Contains(page, pod) {
+			err = fmt.Errorf("the page does not show %s: %s", pod, page)
+		}
+		return err
+	})
+}
+
+// volume is a volume for the audit function, of a kind whose group the kubelet sets as the Pod asks. A Pod creates
+// its folder.
+func (c *cluster) volume(t *testing.T) {
+	t.Helper()
+	const path = "/var/lib/kubelet/amp-audit"
+	node := c.kubectl(t, "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+	c.apply(t, `apiVersion: v1
+kind: PersistentVolume
+metadata: {name: audit}
+spec:
+  capacity: {storage: 5Gi}
+  accessModes: [ReadWriteOnce]
+  local: {path: `+path+`}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [`+node+`]}]}]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: folder, namespace: default}
+spec:
+  restartPolicy: Never
+  nodeName: `+node+`
+  containers: [{name: probe, image: "dev.local/probe:e2e", args: [show], volumeMounts: [{name: v, mountPath: /v}]}]
+  volumes: [{name: v, hostPath: {path: `+path+`, type: DirectoryOrCreate}}]
+`)
+	c.kubectl(t, "wait", "pod/folder", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+}

@@ -1,0 +1,60 @@
+package cluster
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// namespace returns the manifest of a namespace in which the sample for JupyterHub mutates the users' Pods.
+func namespace(name string) string {
+	return `apiVersion: v1
+kind: Namespace
+metadata:
+  name: ` + name + `
+  labels:
+    amp.txn2.com/enabled: "true"
+  annotations:
+    amp.txn2.com/ep: http://endpoints.amp-samples.svc/jupyterhub
+    amp.txn2.com/pods: component=singleuser-server
+`
+}
+
+func (c *cluster) pods(t *testing.T, namespace, selector string) []string {
+	t.Helper()
+	return strings.Fields(c.kubectl(t, "get", "pods", "--namespace", namespace, "--selector", selector, "-o", "jsonpath={.items[*].metadata.name}"))
+}
+
+// seen is what a Pod's process sees.
+type seen struct {
+	Env    map[string]string
+	Mounts map[string]bool // by path, whether the process can write there
+}
+
+func (c *cluster) seen(t *testing.T, namespace, pod string) (s seen) {
+	t.Helper()
+	log := c.kubectl(t, "logs", "--namespace", namespace, pod)
+	if err := json.Unmarshal([]byte(log), &s); err != nil {
+		t.Fatalf("%s logged %q: %v", pod, log, err)
+	}
+	return s
+}
+
+// isAlices checks that a process sees what the sample's profiles hold for alice.
+func isAlices(t *testing.T, s seen) {
+	t.Helper()
+	for name, want := range map[string]string{
+		"WORKSPACE": "/home/jovyan/workspace", // from the defaults
+		"CATALOGUE": "/data/astronomy",        // from her group
+		"S3_PREFIX": "home/alice",             // from her own entry
+	} {
+		if s.Env[name] != want {
+			t.Errorf("the environment has %s=%q, not %q", name, s.Env[name], want)
+		}
+	}
+	for path, writable := range map[string]bool{"/home/jovyan/workspace": true, "/data/astronomy": false} {
+		if is, mounted := s.Mounts[path]; !mounted || is != writable {
+			t.Errorf("%s is mounted: %v, writable: %v; expected true, %v", path, mounted, is, writable)
+		}
+	}
+}
