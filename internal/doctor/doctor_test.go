@@ -202,6 +202,25 @@ func TestNoPodIsTried(t *testing.T) {
 	}
 }
 
+// The Pods of one Deployment of two cannot be read, as with two revisions of a Knative Service.
+func TestPodsOfOneDeployment(t *testing.T) {
+	s := &observed{pods: seen[[]corev1.Pod]{err: forbidden}}
+	s.deployments.value = append(s.deployments.value, deployment(1, 0), deployment(1, 0))
+	if ready, err := s.replicasReady(); ready || err != nil {
+		t.Errorf("by the Deployments none is ready: %v, %v", ready, err)
+	}
+	s.pods.value = append(s.pods.value, corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "amp", Image: "amp:1"}}}})
+	if status, _ := the(t, checkImages(s)...); status != Skipped {
+		t.Errorf("all images are unknown: %s", status)
+	}
+	other := s.pods.value[0]
+	other.Spec.Containers = []corev1.Container{{Name: "amp", Image: "amp:2"}}
+	s.pods.value = append(s.pods.value, other)
+	if status, _ := the(t, checkImages(s)...); status != Warning {
+		t.Errorf("two images were seen: %s", status)
+	}
+}
+
 // An endpoint may start only when it is called: the first failure does not count.
 func TestAPodIsTriedTwice(t *testing.T) {
 	a := newAPI(t)
