@@ -27,6 +27,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/txn2/amp/internal/certificates"
+	"github.com/txn2/amp/internal/review"
 )
 
 // manager is amp's name as a field manager. The fields that it wrote stay when the manifests, which do not have these
@@ -53,9 +54,6 @@ var rewatch = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Steps: 4
 // serviceAccountNamespace is the file that has the namespace of the Pod.
 const serviceAccountNamespace = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 
-// DefaultNamespace is the namespace that the manifests in deploy install amp into.
-const DefaultNamespace = "amp-system"
-
 // Namespace returns the namespace that amp runs in. Without a file kubeconfig it is the Pod's. With one, it is the
 // namespace of its current context or, if the context has none, amp-system.
 func Namespace(kubeconfig string) (string, error) {
@@ -73,7 +71,7 @@ func Namespace(kubeconfig string) (string, error) {
 	if c := config.Contexts[config.CurrentContext]; c != nil && c.Namespace != "" {
 		return c.Namespace, nil
 	}
-	return DefaultNamespace, nil
+	return review.InstallNamespace, nil
 }
 
 // Objects are the Secret and the webhook configurations.
