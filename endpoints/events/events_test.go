@@ -189,29 +189,20 @@ func TestSchema(t *testing.T) {
 		"shadowed, by /validate, with a patch": {bad, func(d object) { d["outcome"] = "shadowed"; d["operation"] = "validate" }},
 		"denied, under Fail":                   {good, func(d object) { d["outcome"] = "denied"; d["message"] = "x"; delete(d, "patch") }},
 		"denied, under Ignore": {good, func(d object) {
-			d["outcome"] = "denied"
-			d["failurePolicy"] = "Ignore"
-			d["message"] = "x"
-			delete(d, "patch")
+			without(d, "patch", object{"outcome": "denied", "failurePolicy": "Ignore", "message": "x"})
 		}},
 		"denied, without the Pod":  {good, func(d object) { d["outcome"] = "denied"; d["message"] = "x"; delete(d, "patch"); delete(d, "object") }},
 		"denied with a patch":      {bad, func(d object) { d["outcome"] = "denied"; d["message"] = "x" }},
 		"denied without a message": {bad, func(d object) { d["outcome"] = "denied"; delete(d, "patch") }},
 		"rejected under Ignore": {bad, func(d object) {
-			d["outcome"] = "rejected"
-			d["failurePolicy"] = "Ignore"
-			d["message"] = "x"
-			delete(d, "patch")
+			without(d, "patch", object{"outcome": "rejected", "failurePolicy": "Ignore", "message": "x"})
 		}},
 		"rejected":                   {good, func(d object) { d["outcome"] = "rejected"; d["message"] = "x"; delete(d, "patch") }},
 		"rejected, without the Pod":  {good, func(d object) { d["outcome"] = "rejected"; d["message"] = "x"; delete(d, "patch"); delete(d, "object") }},
 		"rejected with a patch":      {bad, func(d object) { d["outcome"] = "rejected"; d["message"] = "x" }},
 		"rejected without a message": {bad, func(d object) { d["outcome"] = "rejected"; delete(d, "patch") }},
 		"failed open": {good, func(d object) {
-			d["outcome"] = "failedopen"
-			d["failurePolicy"] = "Ignore"
-			d["message"] = "x"
-			delete(d, "patch")
+			without(d, "patch", object{"outcome": "failedopen", "failurePolicy": "Ignore", "message": "x"})
 		}},
 		"failed open under Fail":          {bad, func(d object) { d["outcome"] = "failedopen"; d["message"] = "x"; delete(d, "patch") }},
 		"unchanged":                       {good, func(d object) { d["outcome"] = "unchanged"; delete(d, "patch") }},
@@ -242,8 +233,13 @@ func TestSchema(t *testing.T) {
 func first(d object, list string) object { return d[list].([]any)[0].(object) }
 
 func validated(d object) {
-	maps.Copy(d, object{"outcome": "validated", "operation": "validate"})
-	delete(d, "patch")
+	without(d, "patch", object{"outcome": "validated", "operation": "validate"})
+}
+
+// without sets fields of an event and deletes one.
+func without(d object, deleted string, set object) {
+	maps.Copy(d, set)
+	delete(d, deleted)
 }
 
 // TestDataRoundTrips shows that Data holds every field that the schema allows.
