@@ -31,7 +31,7 @@ func TestANewEventAppearsOnTheOpenPage(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, Config{})
 	base := serve(t, s)
-	b := newBrowser(t, 1280, 900, nil)
+	b := newBrowser(t, 1280, 900)
 	b.open(base + "/")
 	b.wait(`document.querySelector("#empty").innerText.includes("No events yet") && document.querySelector("#state").textContent === "Live"`)
 	if text := fmt.Sprint(b.eval(`document.querySelector("#empty").innerText`)); !strings.Contains(text, "K_SINK="+base+"/") {
@@ -80,7 +80,7 @@ func TestFiltersWorkAndAreInTheAddress(t *testing.T) {
 	post(t, s, notebook(t, "n1", 1), worker("w1", 2), seenWorker("v1", "w1", "web-6d4cf56db6-x8k2p", 3),
 		ev{id: "r1", at: 4, typ: events.Rejected, data: events.Data{Namespace: "team", Pod: events.Pod{Name: "big"}, Message: "amp: no"}})
 	base := serve(t, s)
-	b := newBrowser(t, 1280, 900, nil)
+	b := newBrowser(t, 1280, 900)
 	b.open(base + "/")
 	b.wait(`document.querySelectorAll("#rows tr").length === 4`)
 
@@ -115,7 +115,7 @@ func TestAnEventInFull(t *testing.T) {
 	s := newServer(t, Config{})
 	post(t, s, notebook(t, "n1", 1), worker("w1", 2), seenWorker("v1", "w1", "web-6d4cf56db6-x8k2p", 3))
 	base := serve(t, s)
-	b := newBrowser(t, 1280, 1100, nil)
+	b := newBrowser(t, 1280, 1100)
 	b.open(base + "/")
 	b.wait(`document.querySelectorAll("#rows tr").length === 3`)
 
@@ -173,7 +173,7 @@ func TestADenialNamesItsEndpoint(t *testing.T) {
 	s := newServer(t, Config{})
 	post(t, s, denied("d1", 1), ev{id: "r1", at: 2, typ: events.Rejected, data: events.Data{Message: "amp: no"}})
 	base := serve(t, s)
-	b := newBrowser(t, 1280, 900, nil)
+	b := newBrowser(t, 1280, 900)
 	b.open(base + "/")
 	b.wait(`document.querySelectorAll("#rows tr").length === 2 && document.querySelectorAll("#outcomechart rect.stack.o-denied").length === 1`)
 	// Its colour is not that of an outage.
@@ -218,7 +218,7 @@ func TestHostileValuesDoNothing(t *testing.T) {
 	}
 	post(t, s, all[:3]...)
 	base := serve(t, s)
-	b := newBrowser(t, 1280, 900, nil)
+	b := newBrowser(t, 1280, 900)
 	b.open(address(base, "namespace", evil))
 	b.wait(`document.querySelectorAll("#rows tr").length === 3 && document.querySelector("#state").textContent === "Live"`)
 	post(t, s, all[3:]...)
@@ -253,7 +253,7 @@ func TestAColleagueLogsIn(t *testing.T) {
 	s := newServerAt(t, Config{ReadTokenFile: file, Retention: 100 * 365 * 24 * time.Hour}, time.Now) // the browser's clock
 	post(t, s, worker("w1", 1))
 	base := serve(t, s)
-	b := newBrowser(t, 1280, 900, nil)
+	b := newBrowser(t, 1280, 900)
 	b.open(base + "/")
 	b.wait(`document.querySelector("#login").open`)
 	b.shot("login", false)

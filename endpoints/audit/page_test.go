@@ -23,7 +23,7 @@ type browser struct {
 }
 
 // newBrowser opens an empty page of the size given, or skips the test.
-func newBrowser(t testing.TB, width, height int, media map[string]string) *browser {
+func newBrowser(t testing.TB, width, height int) *browser {
 	t.Helper()
 	if _, err := findChromium(); err != nil {
 		if os.Getenv("AMP_REQUIRE_BROWSER") == "1" {
@@ -58,12 +58,16 @@ func newBrowser(t testing.TB, width, height int, media map[string]string) *brows
 	// Each page behaves as if it were the only one.
 	b.must("Emulation.setFocusEmulationEnabled", map[string]any{"enabled": true}, nil)
 	b.must("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}, nil)
-	features := []map[string]string{}
-	for k, v := range media {
-		features = append(features, map[string]string{"name": k, "value": v})
-	}
-	b.must("Emulation.setEmulatedMedia", map[string]any{"features": features}, nil)
+	b.scheme("light")
 	return b
+}
+
+// scheme makes the page light or dark. Nothing moves: an animation would be drawn sixty times a second.
+func (b *browser) scheme(name string) {
+	b.t.Helper()
+	b.must("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{
+		{"name": "prefers-color-scheme", "value": name}, {"name": "prefers-reduced-motion", "value": "reduce"},
+	}}, nil)
 }
 
 // note keeps what no page should cause.
@@ -127,7 +131,7 @@ func (b *browser) eval(expression string) any {
 // wait returns when an expression has become true: the page asks itself with each of its frames.
 func (b *browser) wait(expression string) {
 	b.t.Helper()
-	script := fmt.Sprintf(`new Promise((done) => { const end = Date.now() + %d; const look = () => { let ok = false; try { ok = (%s); } catch {} if (ok || Date.now() > end) done(!!ok); else setTimeout(look, 10); }; look(); })`,
+	script := fmt.Sprintf(`new Promise((done) => { const end = Date.now() + %d; const look = () => { let ok = false; try { ok = (%s); } catch {} if (ok || Date.now() > end) done(!!ok); else setTimeout(look, 30); }; look(); })`,
 		(browserPatience - 5*time.Second).Milliseconds(), expression)
 	ctx, cancel := context.WithTimeout(b.t.Context(), browserPatience)
 	defer cancel()

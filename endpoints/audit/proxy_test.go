@@ -38,7 +38,7 @@ func TestAMutationMadeThroughTheProxyAppearsOnTheOpenPage(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	b := newBrowser(t, 1280, 900, nil)
+	b := newBrowser(t, 1280, 900)
 	b.open(base + "/")
 	b.wait(`document.querySelector("#state").textContent === "Live"`)
 	b.eval(`window.same = true`) // gone with a reload

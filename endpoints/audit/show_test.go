@@ -77,47 +77,55 @@ func TestThePageFits(t *testing.T) {
 	for _, v := range []struct {
 		name          string
 		width, height int
-		scheme        string
-	}{{"desktop", 1280, 900, "light"}, {"dark", 1280, 900, "dark"}, {"phone", 360, 740, "light"}, {"small", 320, 640, "dark"}} {
+		schemes       []string
+	}{{"desktop", 1280, 900, []string{"light", "dark"}}, {"phone", 360, 740, []string{"light"}}, {"small", 320, 640, []string{"dark"}}} {
 		t.Run(v.name, func(t *testing.T) {
-			b := newBrowser(t, v.width, v.height, map[string]string{"prefers-color-scheme": v.scheme, "prefers-reduced-motion": "reduce"})
-			fits := func(what string) {
+			t.Parallel()
+			b := newBrowser(t, v.width, v.height)
+			// look checks that nothing sticks out, and takes a picture, in each scheme.
+			look := func(what string) {
 				t.Helper()
-				if w := b.eval(`document.documentElement.scrollWidth`); w.(float64) > float64(v.width) {
-					t.Errorf("%s: the page is %v wide, the screen %d", what, w, v.width)
+				for _, scheme := range v.schemes {
+					b.scheme(scheme)
+					if w := b.eval(`document.documentElement.scrollWidth`); w.(float64) > float64(v.width) {
+						t.Errorf("%s, %s: the page is %v wide, the screen %d", what, scheme, w, v.width)
+					}
+					b.shot(v.name+"-"+scheme+"-"+what, false)
 				}
 			}
 			b.open(base + "/")
 			b.wait(`document.querySelectorAll("#rows tr").length >= 40 && document.querySelectorAll("#outcomechart rect.stack").length > 5 && document.querySelector("#state").textContent === "Live"`)
-			fits("list")
-			b.shot(v.name+"-list", false)
+			look("list")
 			b.shot(v.name+"-whole", true)
 			b.eval(`document.querySelectorAll("details.data").forEach((d) => (d.open = true)); document.querySelector("#filterbox").open = true`)
-			fits("charts as tables")
-			b.shot(v.name+"-tables", false)
+			look("tables")
 			b.open(address(base, "event", "show-notebook", "source", source))
 			b.wait(`document.querySelector("#detail").open && document.querySelectorAll(".diff .plus").length > 5`)
-			fits("detail")
-			b.shot(v.name+"-detail", false)
+			look("detail")
 			b.eval(`document.querySelector(".changes").scrollIntoView()`)
-			b.shot(v.name+"-changes", false)
+			look("changes")
 			b.eval(`document.querySelector(".diff").scrollIntoView()`)
-			b.shot(v.name+"-diff", false)
+			look("diff")
 			b.open(address(base, "event", "show-worker", "source", source))
 			b.wait(`document.querySelector("#detail").open && document.querySelector("#detail").innerText.includes("Seen by")`)
-			b.shot(v.name+"-worker", false)
+			look("worker")
+			b.open(address(base, "event", "show-denied", "source", source))
+			b.wait(`document.querySelector("#detail").open && document.querySelector(".steps .denied")`)
+			look("denied")
 			b.open(address(base, "outcome", "rejected", "namespace", "web"))
 			b.wait(`document.querySelectorAll("#rows tr").length > 0 || document.querySelector("#empty").innerText`)
-			b.shot(v.name+"-filtered", false)
+			look("filtered")
 			b.clean()
 		})
 	}
-	empty := newServer(t, Config{})
-	b := newBrowser(t, 1280, 900, nil)
-	b.open(serve(t, empty) + "/")
-	b.wait(`document.querySelector("#empty").innerText.includes("No events yet")`)
-	b.shot("empty", false)
-	b.clean()
+	t.Run("empty", func(t *testing.T) {
+		t.Parallel()
+		b := newBrowser(t, 1280, 900)
+		b.open(serve(t, newServer(t, Config{})) + "/")
+		b.wait(`document.querySelector("#empty").innerText.includes("No events yet")`)
+		b.shot("empty", false)
+		b.clean()
+	})
 }
 
 // fillForShow stores what a morning in a cluster may look like.

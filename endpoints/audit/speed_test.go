@@ -19,7 +19,7 @@ import (
 )
 
 // count is how many events TestFilterTimes stores.
-var count = flag.Int("events", 300, "fill a database with that many events and print how long each filter takes (TestFilterTimes)")
+var count = flag.Int("events", 100, "fill a database with that many events and print how long each filter takes (TestFilterTimes)")
 
 // judged is from how many events on TestFilterTimes judges times. Fewer say nothing about a search without an index.
 const judged = 100_000

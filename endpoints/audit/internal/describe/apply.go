@@ -31,7 +31,7 @@ var (
 // A document is a Pod, as far as it is known: below level Full it holds only what the patch itself tells.
 type document struct {
 	root   any // as encoding/json decodes it, numbers as json.Number
-	copied int // bytes, by copy operations
+	copied int // bytes of JSON, by copy operations
 }
 
 // known returns the Pod of an event, an empty one if the event holds none.
@@ -127,17 +127,42 @@ func (d *document) replace(keys []string, value any) error {
 
 // copy returns a value that shares nothing with v, since later operations change the one and not the other.
 func (d *document) copy(v any) (any, error) {
-	if d.copied > maxCopied {
-		return nil, errTooLarge // also where an error before was not the end
+	switch v := v.(type) {
+	case map[string]any:
+		all := make(map[string]any, len(v))
+		for key, inner := range v {
+			d.copied += len(key) + len(`"":,`)
+			inner, err := d.copy(inner)
+			if err != nil {
+				return nil, err
+			}
+			all[key] = inner
+		}
+		return all, d.count(len("{}"))
+	case []any:
+		all := make([]any, len(v))
+		for i, inner := range v {
+			inner, err := d.copy(inner)
+			if err != nil {
+				return nil, err
+			}
+			all[i] = inner
+		}
+		return all, d.count(len("[]") + len(v))
+	case string:
+		return v, d.count(len(v) + len(`""`))
+	case json.Number:
+		return v, d.count(len(v))
 	}
-	text, err := json.Marshal(v)
-	if err != nil {
-		return nil, err
+	return v, d.count(len("null"))
+}
+
+// count adds to what was copied.
+func (d *document) count(bytes int) error {
+	if d.copied += bytes; d.copied > maxCopied {
+		return errTooLarge
 	}
-	if d.copied += len(text); d.copied > maxCopied {
-		return nil, errTooLarge
-	}
-	return decode(text)
+	return nil
 }
 
 // at returns what is at a place. A member that an object lacks is null.
