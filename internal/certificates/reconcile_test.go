@@ -61,14 +61,14 @@ func TestReconcile(t *testing.T) {
 		errors map[string]error
 		calls  string // after the two that read
 		again  bool   // at once
-		notYet bool   // are the bundles right
+		stale  bool   // the bundles stay as they are
 		err    error
 	}{
 		"nothing to do":          {data: stored, a: [][]byte{right, right}, b: [][]byte{right}},
 		"no Secret":              {calls: "write Secret", again: true},
 		"no bundle":              {data: stored, a: [][]byte{nil, nil}, b: [][]byte{nil}, calls: "write a, write b", again: true},
 		"one bundle is wrong":    {data: stored, a: [][]byte{right, nil}, b: [][]byte{right}, calls: "write a", again: true},
-		"a CA has ended":         {data: old, a: [][]byte{old[keyCAs]}, calls: "write Secret", again: true, notYet: true},
+		"a CA has ended":         {data: old, a: [][]byte{old[keyCAs]}, calls: "write Secret", again: true, stale: true},
 		"the Secret has changed": {data: old, a: [][]byte{old[keyCAs]}, errors: map[string]error{"write Secret": ErrConflict}, calls: "write Secret", again: true},
 		"the Secret fails":       {data: old, a: [][]byte{old[keyCAs]}, errors: map[string]error{"write Secret": failed}, calls: "write Secret", err: failed},
 		"a configuration has changed": {data: stored, a: [][]byte{nil}, b: [][]byte{nil}, errors: map[string]error{"write a": ErrConflict},
@@ -94,7 +94,7 @@ func TestReconcile(t *testing.T) {
 				t.Errorf("calls %q, want %q", c.calls, want)
 			}
 			for name, bundles := range c.bundles {
-				if err == nil && test.errors == nil && !test.notYet && slices.ContainsFunc(bundles, func(b []byte) bool { return !bytes.Equal(b, right) }) {
+				if err == nil && test.errors == nil && !test.stale && slices.ContainsFunc(bundles, func(b []byte) bool { return !bytes.Equal(b, right) }) {
 					t.Errorf("the bundles of %s are %q", name, bundles)
 				}
 			}

@@ -29,11 +29,16 @@ type soloCluster struct {
 	lifetime time.Duration // of the certificates; 0: an hour
 }
 
-// become changes what the cluster answers.
-func (o *soloCluster) become(err error, missing []string) {
+// access reads or changes the cluster while no call does.
+func (o *soloCluster) access(do func()) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.err, o.missing = err, missing
+	do()
+}
+
+// become changes what the cluster answers.
+func (o *soloCluster) become(err error, missing []string) {
+	o.access(func() { o.err, o.missing = err, missing })
 }
 
 func (o *soloCluster) Configurations(context.Context) ([]Configuration, []string, error) {
@@ -44,11 +49,13 @@ func (o *soloCluster) Configurations(context.Context) ([]Configuration, []string
 		return nil, o.missing, o.err
 	}
 	return []Configuration{{Name: "amp", Bundles: [][]byte{o.bundle}, Hosts: o.hosts, Write: func(_ context.Context, bundle []byte) error {
-		o.bundle = bundle
-		o.writes++
-		if o.wrote != nil {
-			o.wrote()
-		}
+		o.access(func() {
+			o.bundle = bundle
+			o.writes++
+			if o.wrote != nil {
+				o.wrote()
+			}
+		})
 		return nil
 	}}}, nil, o.err
 }
@@ -56,7 +63,7 @@ func (o *soloCluster) Configurations(context.Context) ([]Configuration, []string
 func (o *soloCluster) Secret(context.Context) (Secret, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return Secret{Data: o.data, Write: func(_ context.Context, data map[string][]byte) error { o.data = data; return nil }}, o.err
+	return Secret{Data: o.data, Write: func(_ context.Context, data map[string][]byte) error { o.access(func() { o.data = data }); return nil }}, o.err
 }
 
 // run runs a reconciler on the virtual clock of a synctest bubble until the test ends.
@@ -175,7 +182,7 @@ func TestReconcilerRenewsInTime(t *testing.T) {
 		for range 300 {
 			time.Sleep(time.Second)
 			synctest.Wait()
-			certificates[string(o.data[keyCert])] = true
+			o.access(func() { certificates[string(o.data[keyCert])] = true })
 			if left := time.Until(r.NotAfter()); !r.Ready() || left < 5*time.Second {
 				t.Fatalf("ready %v, with a certificate for another %v", r.Ready(), left)
 			}
@@ -190,7 +197,7 @@ func TestReconcilerSeesWhatNoWatchReports(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := &soloCluster{}
 		run(t, o)
-		o.bundle = []byte("another CA")
+		o.access(func() { o.bundle = []byte("another CA") })
 		time.Sleep(resync)
 		synctest.Wait()
 		if !bytes.Equal(o.bundle, o.data[keyCAs]) {
@@ -231,7 +238,7 @@ func TestReconcilerWithARenewedCA(t *testing.T) {
 			t.Errorf("ready %v, until %v", r.Ready(), r.NotAfter())
 		}
 		s.CAs = append(s.CAs, renewed)
-		o.data = s.write(nil)
+		o.access(func() { o.data = s.write(nil) })
 		changed <- struct{}{}
 		time.Sleep(2 * time.Minute)
 		synctest.Wait()
