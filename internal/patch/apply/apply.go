@@ -112,7 +112,26 @@ func (a *applier) add(path jsontree.Pointer) error {
 	if err != nil {
 		return err
 	}
+	if parent.Kind() == jsontree.Object {
+		a.noteDropped(parent.Get(path[len(path)-1]), value)
+	}
 	return a.put(parent, path, value)
+}
+
+// noteDropped notes the keys of the object old that the object value, which replaces it, does not have.
+func (a *applier) noteDropped(old, value *jsontree.Node) {
+	if old.Kind() != jsontree.Object || value.Kind() != jsontree.Object {
+		return
+	}
+	var keys []string
+	old.Each(func(key string, _ *jsontree.Node) {
+		if value.Get(key) == nil {
+			keys = append(keys, key)
+		}
+	})
+	if len(keys) > 0 {
+		a.change.Dropped = append(a.change.Dropped, Drop{a.number, keys})
+	}
 }
 
 func (a *applier) remove(path jsontree.Pointer) error {

@@ -29,8 +29,8 @@ type Change struct {
 	Before, After *jsontree.Node
 	// Touched are the places that the ops changed, in the order of the ops, even if to the same value.
 	Touched []Touch
-	// Overwritten are the members of objects that the ops replaced, in the order of the ops.
-	Overwritten []Overwrite
+	// Dropped are the keys that the adds of whole objects dropped, in the order of the ops.
+	Dropped []Drop
 
 	// Invalid says why the API server could not decode After as a Pod, nil if it can. Only [Change.Verify]
 	// sets it. Its text may quote values.
@@ -46,10 +46,11 @@ type Touch struct {
 	Place jsontree.Pointer
 }
 
-// An Overwrite is a member of an object that an op replaced.
-type Overwrite struct {
-	Op       int // its number
-	Old, New *jsontree.Node
+// A Drop is what an add dropped when it put an object in the place of another one. It holds keys, not nodes: a
+// patch may replace a value thousands of times.
+type Drop struct {
+	Op   int      // its number
+	Keys []string // of the object that was there, without those that the new one has too
 }
 
 // Empty reports whether the patch as a whole changed nothing: Before and After mean the same.

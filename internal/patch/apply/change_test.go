@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/txn2/amp/internal/patch/apply"
-	"github.com/txn2/amp/internal/patch/jsontree"
 	"github.com/txn2/amp/internal/patch/patchtest"
 )
 
@@ -42,8 +41,8 @@ func TestChange(t *testing.T) {
 	if !slices.Equal(touched, want) {
 		t.Errorf("the touched places are %q, want %q", touched, want)
 	}
-	if o := c.Overwritten; len(o) != 2 || o[0].Op != 3 || o[0].Old.Get("a/b").Text() != "1" || o[0].New.Kind() != jsontree.Object || o[1].Op != 5 {
-		t.Errorf("the overwritten members are %+v", o)
+	if d := c.Dropped; len(d) != 1 || d[0].Op != 3 || !slices.Equal(d[0].Keys, []string{"a/b", "c~d"}) {
+		t.Errorf("the dropped keys are %+v", d)
 	}
 	if got := string(c.Before.AppendJSON(nil)); got != patchtest.Rich {
 		t.Errorf("before is %s", got)

@@ -129,10 +129,7 @@ func (a *applier) look(p jsontree.Pointer, text string) (*jsontree.Node, error) 
 func (a *applier) put(parent *jsontree.Node, p jsontree.Pointer, value *jsontree.Node) error {
 	last := len(p) - 1
 	if parent.Kind() == jsontree.Object {
-		if old := parent.Get(p[last]); old != nil {
-			old.NeedPresence()
-			a.change.Overwritten = append(a.change.Overwritten, Overwrite{a.number, old, value})
-		}
+		parent.Get(p[last]).NeedPresence()
 		parent.Set(p[last], value)
 		a.touch(p)
 		return nil
