@@ -24,7 +24,7 @@ var checks = []check{
 	{"events-sink", ofDeployment(checkEventsSink)},
 	{"namespaces", checkNamespaces},
 	{"keys", inEachNamespace(checkKeys)},
-	{"selected", inEachNamespace(checkSelected)},
+	{"selected", checkSelected},
 	{"endpoint", inEachNamespace(checkEndpoints)},
 	{"deadlock", inEachNamespace(checkDeadlock)},
 	{"validate", inEachNamespace(checkValidate)},

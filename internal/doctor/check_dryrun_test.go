@@ -40,7 +40,7 @@ func TestDryRun(t *testing.T) {
 	const mutated, validated = "amp: dry run, mutate: mutated, operations: 2", "amp: dry run, validate: validated"
 	quota := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New("exceeded quota"))
 	for name, test := range map[string]struct {
-		namespace keys // labels and annotations that it has besides
+		namespace keys // labels and annotations that it also has
 		run       dryRun
 		status    Status
 		message   string

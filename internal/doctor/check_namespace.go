@@ -2,8 +2,10 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
@@ -52,9 +54,9 @@ func checkKeys(_ *observed, n *namespace) []Finding {
 	return []Finding{n.finding(OK, "", "labels and annotations are valid")}
 }
 
-// checkSelected judges whether the webhooks select a Namespace that has opted in. They exclude amp's own and
+// checkSelected judges whether the webhooks select each Namespace that has opted in. They exclude amp's own and
 // kube-system. If the webhooks themselves are at fault, the check webhooks says so.
-func checkSelected(s *observed, n *namespace) []Finding {
+func checkSelected(s *observed) []Finding {
 	if len(s.mutating.value) != 1 {
 		return nil
 	}
@@ -63,14 +65,20 @@ func checkSelected(s *observed, n *namespace) []Finding {
 	if faults, _ := compare(is, want, s.fix.namespace); len(faults) > 0 {
 		return nil
 	}
-	for _, h := range is.hooks {
-		selector, err := metav1.LabelSelectorAsSelector(h.NamespaceSelector)
-		if err != nil || selector.Matches(labels.Set(n.labels)) {
-			return nil // the API server accepts no selector with an error
+	var findings []Finding
+	for _, n := range s.optedIn() {
+		if !slices.ContainsFunc(is.hooks, n.selectedBy) {
+			findings = append(findings, n.finding(Failed, n.label(namespaces.LabelEnabled+"-"),
+				"opted in, but the webhooks exclude this namespace: the API server does not call amp for its Pods"))
 		}
 	}
-	return []Finding{n.finding(Failed, n.label(namespaces.LabelEnabled+"-"),
-		"opted in, but the webhooks exclude this namespace: the API server does not call amp for its Pods")}
+	return findings
+}
+
+// selectedBy reports whether a webhook is called for the namespace. The API server accepts no selector with an error.
+func (n *namespace) selectedBy(h admissionv1.MutatingWebhook) bool {
+	selector, err := metav1.LabelSelectorAsSelector(h.NamespaceSelector)
+	return err != nil || selector.Matches(labels.Set(n.labels))
 }
 
 // checkValidate judges whether a validation endpoint is called. The label without an endpoint is not a mistake: amp then

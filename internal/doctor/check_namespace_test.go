@@ -91,16 +91,17 @@ func TestNamespace(t *testing.T) {
 func TestSelectedByWebhooksAtFault(t *testing.T) {
 	m, _ := deployed()
 	n := team(t, keys{"amp.txn2.com/enabled": "true", "kubernetes.io/metadata.name": "kube-system"}, keys{"amp.txn2.com/ep": "http://a"})
-	s := &observed{mutating: seen[[]configuration]{value: []configuration{m}}, fix: remedies{namespace: "amp-system"}}
-	if status, _ := the(t, checkSelected(s, n)...); status != Failed {
+	s := &observed{mutating: seen[[]configuration]{value: []configuration{m}}, fix: remedies{namespace: "amp-system"},
+		namespaces: seen[[]*namespace]{value: []*namespace{n}}}
+	if status, _ := the(t, checkSelected(s)...); status != Failed {
 		t.Errorf("with the webhooks as deployed: %s", status)
 	}
 	m.hooks[0].NamespaceSelector.MatchLabels["amp.txn2.com/enabled"] = "yes"
-	if findings := checkSelected(s, n); len(findings) > 0 {
+	if findings := checkSelected(s); len(findings) > 0 {
 		t.Errorf("with another selector: %+v", findings)
 	}
 	s.mutating = seen[[]configuration]{err: forbidden}
-	if findings := checkSelected(s, n); len(findings) > 0 {
+	if findings := checkSelected(s); len(findings) > 0 {
 		t.Errorf("without webhooks: %+v", findings)
 	}
 }

@@ -85,7 +85,7 @@ func ParseExplanation(warning string) (Explanation, bool) {
 }
 
 // FailedOpen reports whether a warning says that a review failed under Ignore, and in which phase. amp sends it to every
-// Pod, so that a dry run gets no Explanation besides.
+// Pod, so that a dry run of such a review gets no Explanation.
 func FailedOpen(warning string) (Phase, bool) {
 	for _, phase := range []Phase{Mutate, Validate} {
 		if strings.HasPrefix(warning, failedOpenPrefix(phase)) {
