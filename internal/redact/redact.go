@@ -44,23 +44,26 @@ func Value(path string, value json.RawMessage) json.RawMessage {
 	return appendValue(make([]byte, 0, len(value)+len(redacted)), gjson.ParseBytes(value), placeOf(path))
 }
 
+// root is the place of the whole Pod.
+var root place = pod
+
 // placeOf is the place that a JSON pointer names.
-func placeOf(pointer string) *place {
+func placeOf(pointer string) place {
 	before, pointer, found := strings.Cut(pointer, "/")
 	if before != "" {
 		return unknown // not a pointer
 	}
-	at := pod
+	at := root
 	for found {
 		var segment string
 		segment, pointer, found = strings.Cut(pointer, "/")
-		at = at.within(jsonpointer.Unescape(segment))
+		at = within(at, jsonpointer.Unescape(segment))
 	}
 	return at
 }
 
 // appendValue appends v, which is valid JSON, as it is shown at the place p.
-func appendValue(dst []byte, v gjson.Result, p *place) []byte {
+func appendValue(dst []byte, v gjson.Result, p place) []byte {
 	switch {
 	case v.IsObject():
 		return appendObject(dst, v, p)
@@ -68,14 +71,18 @@ func appendValue(dst []byte, v gjson.Result, p *place) []byte {
 		return appendArray(dst, v, p)
 	case v.Type == gjson.Null:
 		return append(dst, "null"...)
-	case v.Type == gjson.String && p.showsText(v.Str), v.Type != gjson.String && p.showsNumbers():
+	case v.Type == gjson.String && textAt(p).showsString(v.Str), v.Type != gjson.String && textAt(p).showsNumbers():
 		return append(dst, v.Raw...)
 	}
 	return append(dst, redacted...)
 }
 
-func appendArray(dst []byte, v gjson.Result, p *place) []byte {
-	elem := p.element()
+func appendArray(dst []byte, v gjson.Result, p place) []byte {
+	l, isList := p.(list)
+	elements := l.elements
+	if !isList {
+		elements = min(textAt(p), unknown)
+	}
 	dst = append(dst, '[')
 	first := true
 	v.ForEach(func(_, e gjson.Result) bool {
@@ -83,19 +90,24 @@ func appendArray(dst []byte, v gjson.Result, p *place) []byte {
 			dst = append(dst, ',')
 		}
 		first = false
-		if !p.isList() && e.IsArray() {
+		if !isList && e.IsArray() {
 			// Going deeper only where a Pod does bounds the work: each level is scanned again.
 			dst = append(dst, redacted...)
 		} else {
-			dst = appendValue(dst, e, elem)
+			dst = appendValue(dst, e, elements)
 		}
 		return true
 	})
 	return append(dst, ']')
 }
 
-func appendObject(dst []byte, v gjson.Result, p *place) []byte {
-	if !p.isObject() {
+func appendObject(dst []byte, v gjson.Result, p place) []byte {
+	switch p.(type) {
+	case object, named:
+	default:
+		p = nil
+	}
+	if textAt(p) == hidden { // not the place of an object
 		if strings.Trim(v.Raw, "{ \t\r\n}") == "" {
 			return append(dst, "{}"...)
 		}
