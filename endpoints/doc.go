@@ -9,6 +9,10 @@
 // net/http, under functions-framework-go (functions.HTTP) or under Knative alike. functions.Typed is not
 // for endpoints: it treats the answer as a format string.
 //
+// An endpoint without this package answers the same: in UTF-8, uncompressed, with a 2xx status. A denial is
+// {"allowed":false,"status":{"message":"…"}}; other spellings are failures of the endpoint, and their message says what
+// to write.
+//
 // An endpoint should answer within about a second, change nothing in a Pod that it has already changed,
 // and, where [Review.DryRun] is set, leave no trace outside its answer: amp has promised that to
 // Kubernetes.

@@ -34,7 +34,11 @@ func textOf(header http.Header, body []byte) ([]byte, error) {
 		if !utf8.FullRune(body[at:]) {
 			return nil, fmt.Errorf("a body that ends at %s, in the middle of a character; does Content-Length count bytes?", place(body, at))
 		}
-		return nil, fmt.Errorf("a body that is not UTF-8: its byte %d (%s) is 0x%02X; encode it as UTF-8", at+1, place(body, at), body[at])
+		remedy := "encode it as UTF-8"
+		if unprintable(body) {
+			remedy = "is it compressed, or not text? answer JSON in UTF-8"
+		}
+		return nil, fmt.Errorf("a body that is not UTF-8: its byte %d (%s) is 0x%02X; %s", at+1, place(body, at), body[at], remedy)
 	}
 	return bytes.TrimPrefix(body, []byte(byteOrderMark)), nil
 }

@@ -265,7 +265,7 @@ func TestAnswers(t *testing.T) {
 		"/chunked": {answer: review.Answer{Status: 200}, failure: tooLong},
 		"/endless": {answer: review.Answer{Status: 200}, failure: tooLong},
 		"/header":  {failure: &review.Failure{Result: review.ResultInvalid, Cause: "answered more than 65536 bytes of headers"}},
-		"/panic":   {failure: &review.Failure{Result: review.ResultUnreachable, Cause: "the connection was closed before an answer"}},
+		"/panic":   {failure: &review.Failure{Result: review.ResultUnreachable, Cause: "the connection was closed before an answer; did its handler crash? its log says why"}},
 	} {
 		t.Run(path[1:], func(t *testing.T) {
 			answer, failure := call(t, c, srv.URL+path)
@@ -343,15 +343,15 @@ func TestRetry(t *testing.T) {
 		"503, then fine":              {steps: []func(net.Conn){status(503), fine}, tries: 2, status: 200},
 		"504, then fine":              {steps: []func(net.Conn){status(504), fine}, tries: 2, status: 200},
 		"once only":                   {steps: []func(net.Conn){status(503), status(503), fine}, tries: 2, status: 503, result: review.ResultStatus, cause: "answered 503 Service Unavailable"},
-		"the last try counts":         {steps: []func(net.Conn){status(503), answer("")}, tries: 2, result: review.ResultUnreachable, cause: "the connection was closed before an answer"},
-		"and its status":              {steps: []func(net.Conn){status(503), half}, tries: 2, status: 200, result: review.ResultUnreachable, cause: "the connection was closed in the middle of the answer: is its Content-Length longer than its body?"},
+		"the last try counts":         {steps: []func(net.Conn){status(503), answer("")}, tries: 2, result: review.ResultUnreachable, cause: "the connection was closed before an answer; did its handler crash? its log says why"},
+		"and its status":              {steps: []func(net.Conn){status(503), half}, tries: 2, status: 200, result: review.ResultUnreachable, cause: "the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"},
 		"reset twice":                 {steps: []func(net.Conn){reset}, tries: 2, result: review.ResultUnreachable, cause: "the connection broke before an answer: connection reset by peer"},
 		"500 is an answer":            {steps: []func(net.Conn){status(500)}, tries: 1, status: 500, result: review.ResultStatus, cause: "answered 500 Internal Server Error"},
 		"404 is an answer":            {steps: []func(net.Conn){status(404)}, tries: 1, status: 404, result: review.ResultStatus, cause: "answered 404 Not Found"},
 		"an unreadable answer is one": {steps: []func(net.Conn){answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{")}, tries: 1, status: 200, result: review.ResultInvalid, cause: "answered 200 with a body that is not JSON (content type unknown): it ends at line 1, column 2, before the JSON is complete; does Content-Length count bytes?"},
 		"switching protocols":         {steps: []func(net.Conn){answer("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")}, tries: 1, status: 101, result: review.ResultStatus, cause: "answered 101 Switching Protocols"},
 		"not HTTP, and an echo of the query": {steps: []func(net.Conn){answer("POST /?secret=1 HTTP/1.1\r\n\r\n")}, tries: 1,
-			result: review.ResultInvalid, cause: "its answer is not HTTP: it does not begin with a status line"},
+			result: review.ResultInvalid, cause: "its answer is not HTTP: it does not begin with a status line; does the handler end the header before it writes the body?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, tries := script(t, tt.steps...)
@@ -399,9 +399,9 @@ func TestProtocol(t *testing.T) {
 		"a coding in Transfer-Encoding":  {text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", cause: "its answer has a Transfer-Encoding that amp does not know: send chunked, or a Content-Length"},
 		"chunked, but not in chunks":     {text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n[]\r\n", status: 200, cause: "its answer says Transfer-Encoding: chunked, but its body is not in chunks"},
 		"TLS":                            {text: "\x15\x03\x01\x00\x02\x02\x0a", cause: "its answer is not HTTP but TLS: use https://, or its port for plain HTTP"},
-		"the body only":                  {text: "[]\r\n", cause: "its answer is not HTTP: it does not begin with a status line"},
+		"the body only":                  {text: "[]\r\n", cause: "its answer is not HTTP: it does not begin with a status line; does the handler end the header before it writes the body?"},
 		"no empty line before the body":  {text: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n[{\"op\"\r\n\r\n", cause: "its answer has a header that is not one: does an empty line stand between the header and the body?"},
-		"Content-Length beyond the body": {text: "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n[]", status: 200, cause: "the connection was closed in the middle of the answer: is its Content-Length longer than its body?"},
+		"Content-Length beyond the body": {text: "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n[]", status: 200, cause: "the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"},
 		"Content-Length that counts letters": {text: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{\"warnings\":[\"ä\"]}", status: 200,
 			cause: "answered 200 with a body that ends at line 1, column 15, in the middle of a character; does Content-Length count bytes?"},
 	} {

@@ -33,9 +33,6 @@ func connectionFailure(ctx context.Context, err error, left time.Duration, start
 	return f, retry
 }
 
-// longer ends the message of an answer that stops too early.
-const longer = ": is its Content-Length longer than its body?"
-
 // describe uses texts of errors only where they cannot quote the request or the answer.
 func describe(ctx context.Context, err error, left time.Duration, started bool) (f *review.Failure, retry bool) {
 	var (
@@ -56,7 +53,7 @@ func describe(ctx context.Context, err error, left time.Duration, started bool) 
 		case left < time.Millisecond:
 			return failed(review.ResultLate, "no time was left to call it")
 		case started:
-			return failed(review.ResultLate, "its answer was not complete within "+short(left)+", the time it had"+longer)
+			return failed(review.ResultLate, "its answer was not complete within "+short(left)+", the time it had: is its Content-Length longer than its body?")
 		}
 		return failed(review.ResultLate, "no answer within "+short(left)+", the time it had (AMP_TIMEOUT, amp.txn2.com/timeout)")
 	}
@@ -107,7 +104,7 @@ func describe(ctx context.Context, err error, left time.Duration, started bool) 
 	case errors.As(err, &op) && op.Op == "dial":
 		return unreachable("connecting: " + op.Err.Error()), true
 	case started && errors.Is(err, io.ErrUnexpectedEOF):
-		return unreachable("the connection was closed in the middle of the answer" + longer), true
+		return unreachable("the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"), true
 	case started && errno != 0:
 		return unreachable("the connection broke in the middle of the answer: " + errno.Error()), true
 	case started:
@@ -115,7 +112,7 @@ func describe(ctx context.Context, err error, left time.Duration, started bool) 
 	case errno != 0:
 		return unreachable("the connection broke before an answer: " + errno.Error()), true
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return unreachable("the connection was closed before an answer"), true
+		return unreachable("the connection was closed before an answer; did its handler crash? its log says why"), true
 	default:
 		// For example a kept connection that the endpoint has just closed, or an error of HTTP/2.
 		return unreachable("the connection broke before an answer"), true

@@ -17,13 +17,14 @@ func isHTML(mediaType string, body []byte) bool {
 
 var (
 	title = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
-	pre   = regexp.MustCompile(`(?is)<pre[^>]*>(.*?)(<|$)`)
+	// The text below the title, as Express and Python's http.server write it.
+	below = regexp.MustCompile(`(?is)(?:<pre[^>]*>|<p>Message: )(.*?)(?:<|$)`)
 
 	entities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&#39;", "'", "&#x27;", "'", "&nbsp;", " ", "&amp;", "&")
 )
 
-// pageTitle returns the title of an HTML page in one line. Express calls every page "Error": there it is the first line of
-// its text.
+// pageTitle returns the title of an HTML page in one line. Express calls every page "Error", and Python's http.server
+// "Error response": there it is the first line of the text below.
 func pageTitle(page []byte) string {
 	text := func(expression *regexp.Regexp) string {
 		found := expression.FindSubmatch(page[:min(len(page), maxSearch)])
@@ -32,8 +33,8 @@ func pageTitle(page []byte) string {
 		}
 		return review.Line(strings.ToValidUTF8(entities.Replace(string(found[1])), " "))
 	}
-	if t := text(title); t != "" && t != "Error" {
+	if t := text(title); t != "" && t != "Error" && t != "Error response" {
 		return t
 	}
-	return text(pre)
+	return text(below)
 }

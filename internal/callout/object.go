@@ -15,6 +15,7 @@ type object struct {
 	allowed, status, warnings, patch []byte
 	patchType                        []byte
 
+	empty  bool   // it has no member
 	denied bool   // an "allowed" is false
 	twice  string // a name of the answer's own that occurs more than once
 	kind   string // as in the kind of an AdmissionReview or a Pod
@@ -32,7 +33,7 @@ type stray struct {
 // Members that an AdmissionResponse has in the API, and amp has no use for, are no strays: uid and auditAnnotations.
 // Neither is apiVersion.
 func readObject(body []byte) *object {
-	o := new(object)
+	o := &object{empty: true}
 	set := func(member *[]byte, name string, value []byte) {
 		if *member != nil {
 			o.twice = name
@@ -40,6 +41,7 @@ func readObject(body []byte) *object {
 		*member = value
 	}
 	for name, value := range members(body) {
+		o.empty = false
 		switch name {
 		case "allowed":
 			set(&o.allowed, name, value)

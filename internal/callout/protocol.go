@@ -28,7 +28,7 @@ func protocolCause(err error) string {
 	case holds("malformed MIME header"):
 		return "its answer has a header that is not one: does an empty line stand between the header and the body?"
 	case holds("malformed HTTP"):
-		return "its answer is not HTTP: it does not begin with a status line"
+		return "its answer is not HTTP: it does not begin with a status line; does the handler end the header before it writes the body?"
 	case holds("malformed", "invalid", "unsupported"):
 		return "its answer is not HTTP"
 	}

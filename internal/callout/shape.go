@@ -38,6 +38,8 @@ func (o *object) fault(phase review.Phase) error {
 		}
 	}
 	switch {
+	case !o.known() && o.empty:
+		return errors.New("an empty object (as JSON.stringify writes a Promise); where nothing is to change, answer " + noChange(phase))
 	case !o.known():
 		return errors.New("an object that has none of allowed, status, warnings, patch; " + expected(phase))
 	case o.allowed != nil && string(o.allowed) != "true" && string(o.allowed) != "false":

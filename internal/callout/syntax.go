@@ -63,6 +63,10 @@ func remedy(mediaType string, text []byte, stop stop) string {
 		return "; it is an HTML page: does the URL lead to the endpoint?"
 	case opened && stop.afterValue && (next == '[' || next == '{'):
 		return "; answer one JSON value: an array of all operations"
+	case bytes.HasPrefix(text[max(stop.at-1, 0):], []byte("[object ")):
+		return `; it is the "[object Object]" of JavaScript: use JSON.stringify`
+	case stop.at == 0 && (bytes.HasPrefix(text, []byte("b'")) || bytes.HasPrefix(text, []byte(`b"`))):
+		return "; it is how Python prints bytes: answer the bytes themselves"
 	case laterJSON(text) > 0:
 		return fmt.Sprintf("; the JSON begins at %s: answer the JSON only, and write logs elsewhere", place(text, laterJSON(text)))
 	case opened && stop.afterValue:
@@ -71,7 +75,7 @@ func remedy(mediaType string, text []byte, stop stop) string {
 		return "; it is nested too deeply"
 	case len(text) <= maxSearch && base64JSON(string(bytes.TrimSpace(text))):
 		return "; it is the base64 of JSON: answer the JSON itself"
-	case mediaType == "application/x-www-form-urlencoded", form.Match(text):
+	case mediaType == "application/x-www-form-urlencoded", len(text) <= maxSearch && form.Match(text):
 		return "; it is a form (a=b&c=d): answer JSON"
 	case strings.Contains(mediaType, "yaml"), yaml.Match(text):
 		return "; it is YAML: answer JSON"
@@ -237,7 +241,7 @@ func slip(text []byte, stop stop) string {
 	case c == '/' || c == '#':
 		return "; JSON has no comments"
 	case stop.forName:
-		return "; write each name in double quotes"
+		return "; write each name in double quotes, as a JSON encoder does"
 	case stop.forComma && bytes.HasSuffix(before, []byte(`"`)) && (c == '_' || c < utf8.RuneSelf && unicode.IsLetter(rune(c))):
 		return "; a double quote in a string needs a backslash"
 	case stop.forComma && c != ':' && c != '}' && c != ']':

@@ -54,6 +54,7 @@ func TestErrorText(t *testing.T) {
 		"a page without a title":     {"text/html", "<h1>secret</h1>", ""},
 		"a page of the status":       {"text/html", "<title>500 Internal Server Error</title>", ""},
 		"a page of Express":          {"text/html", "<html>\n<head>\n<title>Error</title>\n</head>\n<body>\n<pre>no such user<br> &nbsp; at secret</pre>\n</body>", ": no such user"},
+		"a page of Python":           {"text/html;charset=utf-8", "<!DOCTYPE HTML>\n<html><head><title>Error response</title></head><body><h1>Error response</h1>\n<p>Error code: 500</p>\n<p>Message: no such user.</p>", ": no such user."},
 		"a page whose title is long": {"text/html", "<title>" + long + "</title>", ": " + strings.Repeat("ä", 119) + "…"},
 	} {
 		t.Run(name, func(t *testing.T) {
