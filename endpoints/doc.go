@@ -8,6 +8,10 @@
 // http.HandlerFunc, so an endpoint runs under net/http, functions-framework-go (functions.HTTP) or Knative.
 // Do not use functions.Typed: it treats the answer as a format string.
 //
+// An endpoint without this package answers the same: in UTF-8, uncompressed, with a 2xx status. A denial is
+// {"allowed":false,"status":{"message":"…"}}; other spellings are failures of the endpoint, and their message says what
+// to write.
+//
 // An endpoint should answer within about a second. It should change nothing in a Pod that it has already
 // changed. If [Review.DryRun] is set, it must not have any effect other than its answer: amp has promised
 // that to Kubernetes.

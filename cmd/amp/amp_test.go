@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -157,12 +158,13 @@ func freeport(ts *testscript.TestScript, _ bool, args []string) {
 
 // startEndpoint serves an endpoint of one of these kinds:
 //
-//	answers STATUS TYPE FILE   with the content of FILE
-//	waits FILE                 for `finish`, then answers its one request with the content of FILE, as JSON
-//	hangs                      until its caller gives up
-//	redirects                  to itself
-//	is-huge                    more than 1 MiB
-//	is-down                    no server listens there
+//	answers STATUS TYPE FILE      with the content of FILE
+//	compresses STATUS TYPE FILE   the same, with gzip, whatever its caller accepts
+//	waits FILE                    for `finish`, then answers its one request with the content of FILE, as JSON
+//	hangs                         until its caller gives up
+//	redirects                     to itself
+//	is-huge                       more than 1 MiB
+//	is-down                       no server listens there
 //
 // With -tls before its name it is served over TLS, and $NAME_CA is the PEM of the CA to trust.
 func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
@@ -176,12 +178,22 @@ func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	s := &server{}
 	var answer http.HandlerFunc
 	switch kind := args[1]; kind {
-	case "answers":
+	case "answers", "compresses":
 		status, err := strconv.Atoi(args[2])
 		ts.Check(err)
 		content := ts.ReadFile(args[4])
+		if kind == "compresses" {
+			var b strings.Builder
+			w := gzip.NewWriter(&b)
+			_, _ = io.WriteString(w, content)
+			ts.Check(w.Close())
+			content = b.String()
+		}
 		answer = func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", args[3])
+			if kind == "compresses" {
+				w.Header().Set("Content-Encoding", "gzip")
+			}
 			w.WriteHeader(status)
 			_, _ = io.WriteString(w, content)
 		}
@@ -237,7 +249,7 @@ func describe(r *http.Request, body []byte) string {
 	fmt.Fprintf(&b, "%s %s\n", r.Method, r.URL.RequestURI())
 	var names []string
 	for name := range r.Header {
-		if strings.HasPrefix(name, "Ce-") || strings.HasPrefix(name, "Trace") || name == "Content-Type" || name == "Authorization" {
+		if strings.HasPrefix(name, "Ce-") || strings.HasPrefix(name, "Trace") || name == "Content-Type" || name == "Accept-Encoding" || name == "Authorization" {
 			names = append(names, name)
 		}
 	}

@@ -3,15 +3,10 @@ package callout
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
-	"mime"
 	"net/http"
-	"strings"
-
-	sjson "sigs.k8s.io/json"
+	"unicode/utf8"
 
 	"github.com/txn2/amp/internal/review"
 )
@@ -31,16 +26,16 @@ const (
 //	other 2xx  array of operations           the patch              failure
 //	           []                            no change              failure
 //	           null                          no change              failure
-//	           object with at least one of   an AdmissionResponse   the same, but a patch that
-//	           allowed, status, warnings,    in short               is not empty is a failure
-//	           patch
+//	           object                        see parseObject        see parseObject
 //	           anything else, also nothing   failure                failure
 //	3xx        (never followed)              failure                failure
 //	other                                    failure                failure
 //
-// An empty body, and an object with none of those keys, is a failure: a handler that died must not read as "no
-// change". Every part of an answer must be valid, also of a refusal.
-func parse(phase review.Phase, status int, contentType string, body []byte) (review.Answer, *review.Failure) {
+// An empty body is a failure: a handler that died must not read as "no change".
+//
+// Where an object denies the Pod and something else in it is wrong, the denial stands, and its message says what is
+// wrong. As a failure it would admit the Pod under the failure policy Ignore.
+func parse(phase review.Phase, status int, header http.Header, body []byte) (review.Answer, *review.Failure) {
 	switch {
 	case status == http.StatusNoContent:
 		return review.Answer{Status: status}, nil
@@ -48,34 +43,31 @@ func parse(phase review.Phase, status int, contentType string, body []byte) (rev
 		return review.Answer{}, failed(review.ResultStatus,
 			fmt.Sprintf("answered %d: amp does not follow redirects; name the final URL in the annotation", status))
 	case status < 200 || status >= 300:
-		return review.Answer{}, failed(review.ResultStatus, statusCause(status, contentType, body))
+		return review.Answer{}, failed(review.ResultStatus, statusCause(status, header, body))
 	}
-	answer, err := parseBody(phase, contentType, bytes.Trim(body, " \t\r\n"))
-	var bad badOp
-	switch {
-	case errors.As(err, &bad):
-		return review.Answer{}, failed(review.ResultInvalid, bad.Error())
-	case err != nil:
-		return review.Answer{}, failed(review.ResultInvalid, fmt.Sprintf("answered %d with %v", status, err))
+	answer, err := parseBody(phase, header, body)
+	if err != nil {
+		cause, it := err.Error(), ""
+		if !errors.As(err, new(badOp)) {
+			cause, it = fmt.Sprintf("answered %d with %s", status, cause), "it "
+		}
+		f := failed(review.ResultInvalid, cause)
+		if !answer.Refused {
+			return review.Answer{}, f
+		}
+		answer.Message = denialWith(answer.Message, it+f.Cause)
 	}
 	answer.Status = status
 	return answer, nil
 }
 
-func statusCause(status int, contentType string, body []byte) string {
-	cause := fmt.Sprintf("answered %d", status)
-	if text := http.StatusText(status); text != "" {
-		cause += " " + text
+// denialWith is the message of a denial in which something is wrong.
+func denialWith(message, fault string) string {
+	if message == "" {
+		return "amp: the endpoint denied the Pod, and gave no reason that amp can read: " + fault
 	}
-	// Only plain text: the first line of an HTML page says nothing.
-	if mediaType, _, err := mime.ParseMediaType(contentType); err == nil && mediaType == "text/plain" {
-		for line := range strings.Lines(strings.ToValidUTF8(string(body), " ")) {
-			if line = review.Line(line); line != "" {
-				return cause + ": " + review.Clip(line, maxErrorLine)
-			}
-		}
-	}
-	return cause
+	fault = " (amp: " + fault + ")"
+	return review.Clip(message, maxMessage-utf8.RuneCountInString(fault)) + fault
 }
 
 // noChange says how to answer that the Pod needs no change.
@@ -99,36 +91,43 @@ type badOp string
 
 func (b badOp) Error() string { return string(b) }
 
-// parseBody reads the body of a 2xx. An error completes the sentence "answered 200 with", unless it is a badOp.
-func parseBody(phase review.Phase, contentType string, body []byte) (review.Answer, error) {
-	if len(body) == 0 {
+// parseBody reads the body of a 2xx. An error completes the sentence "answered 200 with", unless it is a badOp. With an
+// error, the answer may be a denial; it is never anything else.
+func parseBody(phase review.Phase, header http.Header, body []byte) (review.Answer, error) {
+	text, err := textOf(header, body)
+	if err != nil {
+		return review.Answer{}, err
+	}
+	trimmed := bytes.TrimLeft(text, jsonSpace)
+	if len(trimmed) == 0 {
 		return review.Answer{}, errors.New("an empty body; where nothing is to change, answer " + noChange(phase))
 	}
-	switch first := body[0]; {
-	case first == '{':
-		return parseObject(phase, contentType, body)
+	switch first := trimmed[0]; {
 	case first == '[' && phase != review.Validate:
-		ops, err := parseOps(body)
-		if err != nil && !json.Valid(body) {
-			return review.Answer{}, notJSON(contentType)
+		ops, err := parseOps(text)
+		if err != nil && !validJSON(text) {
+			return review.Answer{}, notJSON(header, text)
 		}
 		return review.Answer{Ops: ops}, err
-	case !json.Valid(body):
-		return review.Answer{}, notJSON(contentType)
+	case !validJSON(text):
+		return review.Answer{}, notJSON(header, text)
+	case first == '{':
+		return parseObject(phase, trimmed)
 	case first == '[':
 		return review.Answer{}, errors.New("an array, as if this were a mutating review; " + expected(phase))
 	case first == 'n' && phase != review.Validate:
 		return review.Answer{}, nil
+	case first == '"' && holdsJSON(trimmed):
+		return review.Answer{}, errors.New("a JSON string that holds JSON: it was encoded twice; encode it once")
 	default:
-		return review.Answer{}, fmt.Errorf("%s; %s", kind(body), expected(phase))
+		return review.Answer{}, fmt.Errorf("%s; %s", kind(trimmed), expected(phase))
 	}
 }
 
-func notJSON(contentType string) error {
-	if contentType == "" {
-		contentType = "unknown"
-	}
-	return fmt.Errorf("a body that is not JSON (content type %s)", review.Clip(review.Line(strings.ToValidUTF8(contentType, "")), 60))
+// holdsJSON reports whether a JSON string holds an answer as JSON: an array or an object.
+func holdsJSON(value []byte) bool {
+	inside := bytes.TrimLeft([]byte(textIn(value)), jsonSpace)
+	return len(inside) > 0 && (inside[0] == '[' || inside[0] == '{') && validJSON(inside)
 }
 
 // kind says what a JSON value is.
@@ -150,107 +149,25 @@ func kind(value []byte) string {
 	return "a number"
 }
 
-// wireAnswer holds the members that make an object an answer, and those that show what else it may be.
-type wireAnswer struct {
-	Allowed  json.RawMessage `json:"allowed"`
-	Status   json.RawMessage `json:"status"`
-	Warnings json.RawMessage `json:"warnings"`
-	Patch    json.RawMessage `json:"patch"`
-
-	Kind     member          `json:"kind"`
-	Response json.RawMessage `json:"response"`
-	Spec     json.RawMessage `json:"spec"`
-}
-
-// parseObject reads a body that is an object. Its errors are those of parseBody.
-func parseObject(phase review.Phase, contentType string, body []byte) (review.Answer, error) {
-	var wire wireAnswer
-	if err := sjson.UnmarshalCaseSensitivePreserveInts(body, &wire); err != nil {
-		return review.Answer{}, notJSON(contentType)
-	}
-	empty := wire.Allowed == nil && wire.Status == nil && wire.Warnings == nil && wire.Patch == nil
-	switch {
-	case wire.Kind.text == "AdmissionReview", empty && wire.Response != nil:
-		return review.Answer{}, errors.New(`a whole AdmissionReview; answer its response only: {"allowed":…,"patch":…}`)
-	case wire.Kind.text == "Pod" && wire.Spec != nil && wire.Allowed == nil && wire.Patch == nil:
-		// Without this case, the Pod's status would read as an answer's, and the author's change would be lost.
-		return review.Answer{}, errors.New("a Pod; " + expected(phase))
-	case empty:
-		return review.Answer{}, errors.New("an object that has none of allowed, status, warnings, patch; " + expected(phase))
-	}
-
-	var answer review.Answer
-	switch string(wire.Allowed) {
-	case "", "true":
-	case "false":
-		answer.Refused = true
-	default:
-		return review.Answer{}, fmt.Errorf("an \"allowed\" that is %s, not true or false", kind(wire.Allowed))
-	}
-	message, code, err := parseStatus(wire.Status)
-	if err != nil {
-		return review.Answer{}, err
-	}
-	if answer.Warnings, err = parseWarnings(wire.Warnings); err != nil {
-		return review.Answer{}, err
-	}
-	ops, err := parsePatch(wire.Patch)
-	switch {
-	case err != nil:
-		return review.Answer{}, err
-	case phase == review.Validate && len(ops) > 0:
-		return review.Answer{}, errors.New("a patch, which a validating review cannot have; " + expected(phase))
-	case answer.Refused:
-		answer.Message, answer.Code = message, code
-	default:
-		answer.Ops = ops
-	}
-	return answer, nil
-}
-
-// parseStatus reads the message and code of a refusal. It returns a code only if it is an error's: the API server would
-// change any other to 400, or would not accept the response.
-func parseStatus(raw []byte) (message string, code int32, err error) {
-	if absent(raw) {
-		return "", 0, nil
-	}
-	var status struct {
-		Message member          `json:"message"`
-		Code    json.RawMessage `json:"code"`
-	}
-	if err := sjson.UnmarshalCaseSensitivePreserveInts(raw, &status); err != nil {
-		return "", 0, fmt.Errorf(`a "status" that is %s, not an object with message and code`, kind(raw))
-	}
-	if m := status.Message.is; m != 0 && m != '"' && m != 'n' {
-		return "", 0, fmt.Errorf(`a "status.message" that is %s, not a string`, kind([]byte{m}))
-	}
-	if !absent(status.Code) {
-		var n float64
-		if err := json.Unmarshal(status.Code, &n); err != nil {
-			return "", 0, fmt.Errorf(`a "status.code" that is %s, not an HTTP status`, kind(status.Code))
-		}
-		if n >= 400 && n < 600 && n == math.Trunc(n) {
-			code = int32(n)
-		}
-	}
-	return review.Clip(review.Line(status.Message.text), maxMessage), code, nil
-}
-
 // parseWarnings reads the warnings of an object, and makes each one line.
 func parseWarnings(raw []byte) ([]string, error) {
 	if absent(raw) {
 		return nil, nil
 	}
-	var members []member
-	if err := json.Unmarshal(raw, &members); err != nil {
+	if raw[0] != '[' {
 		return nil, fmt.Errorf(`"warnings" that are %s, not an array of strings`, kind(raw))
 	}
 	var warnings []string
-	for i, w := range members {
-		if w.is != '"' {
-			return nil, fmt.Errorf(`"warnings" of which number %d is %s, not a string`, i+1, kind([]byte{w.is}))
+	number := 0
+	for value := range elements(raw) {
+		number++
+		if value[0] != '"' {
+			return nil, fmt.Errorf(`"warnings" of which number %d is %s, not a string`, number, kind(value))
 		}
-		if text := review.Line(w.text); text != "" && len(warnings) < maxWarnings {
+		if len(warnings) == maxWarnings {
+			continue
+		}
+		if text := review.Line(textIn(value)); text != "" {
 			warnings = append(warnings, review.Clip(text, maxWarning))
 		}
 	}
@@ -264,21 +181,43 @@ func parsePatch(raw []byte) ([]review.Op, error) {
 		return nil, nil
 	case raw[0] == '[':
 		return parseOps(raw)
-	case raw[0] == '"':
-		var encoded member
-		if err := encoded.UnmarshalJSON(raw); err != nil {
-			return nil, errors.New("a patch that amp cannot read")
-		}
-		array, err := base64.StdEncoding.DecodeString(encoded.text)
-		if err != nil {
-			return nil, errors.New("a patch that is a string, but not the base64 of a JSON array")
-		}
-		if array = bytes.Trim(array, " \t\r\n"); len(array) == 0 || array[0] != '[' {
-			return nil, errors.New("a patch whose base64 does not hold a JSON array")
-		}
-		return parseOps(array)
+	case raw[0] == '{':
+		return nil, errors.New("a patch that is an object, not an array or the base64 of one; put each operation into an array")
+	case raw[0] != '"':
+		return nil, fmt.Errorf("a patch that is %s, not an array or the base64 of one", kind(raw))
+	case holdsJSON(raw):
+		return nil, errors.New("a patch that is a string of JSON; put the array itself there, not its text")
 	}
-	return nil, fmt.Errorf("a patch that is %s, not an array or the base64 of one", kind(raw))
+	encoded := textIn(raw)
+	array, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		if base64JSON(encoded) {
+			return nil, errors.New("a patch in another kind of base64; use the standard alphabet (+ and /), with padding")
+		}
+		return nil, errors.New("a patch that is a string, but not the base64 of a JSON array")
+	}
+	if base64JSON(string(array)) {
+		return nil, errors.New("a patch whose base64 was encoded twice; encode it once")
+	}
+	array, err = textOf(nil, array)
+	if err != nil {
+		return nil, fmt.Errorf("a patch whose base64 holds %w", err)
+	}
+	if array = bytes.TrimLeft(array, jsonSpace); len(array) == 0 || array[0] != '[' {
+		return nil, errors.New("a patch whose base64 does not hold a JSON array")
+	}
+	return parseOps(array)
+}
+
+// base64JSON reports whether text is base64, of any kind, of a JSON array or object.
+func base64JSON(text string) bool {
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.RawStdEncoding, base64.URLEncoding, base64.RawURLEncoding} {
+		if inside, err := encoding.DecodeString(text); err == nil {
+			inside = bytes.TrimLeft(inside, jsonSpace)
+			return len(inside) > 0 && (inside[0] == '[' || inside[0] == '{') && validJSON(inside)
+		}
+	}
+	return false
 }
 
 // absent reports whether a member is missing or null. Both mean the same unless a comment says otherwise: many encoders

@@ -185,7 +185,7 @@ func (c *Client) try(req *http.Request, trusted bool, phase review.Phase, left t
 			return status, failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes (AMP_ENDPOINT_MAX_BYTES)", c.maxBytes)), false
 		}
 	}
-	if a, f = parse(phase, resp.StatusCode, resp.Header.Get("Content-Type"), body); f != nil {
+	if a, f = parse(phase, resp.StatusCode, resp.Header, body); f != nil {
 		return status, f, busy(resp.StatusCode)
 	}
 	return a, nil, false

@@ -196,6 +196,7 @@ func TestRequest(t *testing.T) {
 			for key, value := range map[string]string{
 				"Ce-Specversion": "1.0", "Ce-Type": "com.txn2.amp.pod.review.v1", "Ce-Source": "https://amp.example/cluster%20one",
 				"Ce-Time": "2026-07-01T12:30:15.123456789Z", "Content-Type": "application/json", "User-Agent": "amp/1.2.3",
+				"Accept-Encoding": "identity",
 			} {
 				tt.want.Set(key, value)
 			}
@@ -264,7 +265,7 @@ func TestAnswers(t *testing.T) {
 		"/chunked": {answer: review.Answer{Status: 200}, failure: tooLong},
 		"/endless": {answer: review.Answer{Status: 200}, failure: tooLong},
 		"/header":  {failure: &review.Failure{Result: review.ResultInvalid, Cause: "answered more than 65536 bytes of headers"}},
-		"/panic":   {failure: &review.Failure{Result: review.ResultUnreachable, Cause: "the connection was closed before an answer"}},
+		"/panic":   {failure: &review.Failure{Result: review.ResultUnreachable, Cause: "the connection was closed before an answer; did its handler crash? its log says why"}},
 	} {
 		t.Run(path[1:], func(t *testing.T) {
 			answer, failure := call(t, c, srv.URL+path)
@@ -342,15 +343,15 @@ func TestRetry(t *testing.T) {
 		"503, then fine":              {steps: []func(net.Conn){status(503), fine}, tries: 2, status: 200},
 		"504, then fine":              {steps: []func(net.Conn){status(504), fine}, tries: 2, status: 200},
 		"once only":                   {steps: []func(net.Conn){status(503), status(503), fine}, tries: 2, status: 503, result: review.ResultStatus, cause: "answered 503 Service Unavailable"},
-		"the last try counts":         {steps: []func(net.Conn){status(503), answer("")}, tries: 2, result: review.ResultUnreachable, cause: "the connection was closed before an answer"},
-		"and its status":              {steps: []func(net.Conn){status(503), half}, tries: 2, status: 200, result: review.ResultUnreachable, cause: "the connection broke in the middle of the answer"},
+		"the last try counts":         {steps: []func(net.Conn){status(503), answer("")}, tries: 2, result: review.ResultUnreachable, cause: "the connection was closed before an answer; did its handler crash? its log says why"},
+		"and its status":              {steps: []func(net.Conn){status(503), half}, tries: 2, status: 200, result: review.ResultUnreachable, cause: "the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"},
 		"reset twice":                 {steps: []func(net.Conn){reset}, tries: 2, result: review.ResultUnreachable, cause: "the connection broke before an answer: connection reset by peer"},
 		"500 is an answer":            {steps: []func(net.Conn){status(500)}, tries: 1, status: 500, result: review.ResultStatus, cause: "answered 500 Internal Server Error"},
 		"404 is an answer":            {steps: []func(net.Conn){status(404)}, tries: 1, status: 404, result: review.ResultStatus, cause: "answered 404 Not Found"},
-		"an unreadable answer is one": {steps: []func(net.Conn){answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{")}, tries: 1, status: 200, result: review.ResultInvalid, cause: "answered 200 with a body that is not JSON (content type unknown)"},
+		"an unreadable answer is one": {steps: []func(net.Conn){answer("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n{")}, tries: 1, status: 200, result: review.ResultInvalid, cause: "answered 200 with a body that is not JSON (content type unknown): it ends at line 1, column 2, before the JSON is complete; does Content-Length count bytes?"},
 		"switching protocols":         {steps: []func(net.Conn){answer("HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")}, tries: 1, status: 101, result: review.ResultStatus, cause: "answered 101 Switching Protocols"},
 		"not HTTP, and an echo of the query": {steps: []func(net.Conn){answer("POST /?secret=1 HTTP/1.1\r\n\r\n")}, tries: 1,
-			result: review.ResultInvalid, cause: "its answer is not HTTP"},
+			result: review.ResultInvalid, cause: "its answer is not HTTP: it does not begin with a status line; does the handler end the header before it writes the body?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			address, tries := script(t, tt.steps...)
@@ -381,6 +382,44 @@ func TestRetry(t *testing.T) {
 	})
 }
 
+// What is wrong with an answer below its JSON, as net/http reads it.
+func TestProtocol(t *testing.T) {
+	for name, tt := range map[string]struct {
+		text   string
+		status int
+		cause  string // empty: an answer
+	}{
+		"two equal Content-Lengths":      {text: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n[]", status: 200},
+		"Content-Length and chunks":      {text: "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n", status: 200},
+		"no Content-Length":              {text: "HTTP/1.0 200 OK\r\n\r\n[]", status: 200},
+		"line feeds only":                {text: "HTTP/1.1 200 OK\nContent-Length: 2\n\n[]", status: 200},
+		"two Content-Lengths":            {text: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n[]", cause: "its answer has two Content-Length headers that differ: send one"},
+		"a Content-Length in words":      {text: "HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n[]", cause: "its answer has a Content-Length that is not a number"},
+		"a negative Content-Length":      {text: "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n[]", cause: "its answer has a Content-Length that is not a number"},
+		"a coding in Transfer-Encoding":  {text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", cause: "its answer has a Transfer-Encoding that amp does not know: send chunked, or a Content-Length"},
+		"chunked, but not in chunks":     {text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n[]\r\n", status: 200, cause: "its answer says Transfer-Encoding: chunked, but its body is not in chunks"},
+		"TLS":                            {text: "\x15\x03\x01\x00\x02\x02\x0a", cause: "its answer is not HTTP but TLS: use https://, or its port for plain HTTP"},
+		"the body only":                  {text: "[]\r\n", cause: "its answer is not HTTP: it does not begin with a status line; does the handler end the header before it writes the body?"},
+		"no empty line before the body":  {text: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n[{\"op\"\r\n\r\n", cause: "its answer has a header that is not one: does an empty line stand between the header and the body?"},
+		"Content-Length beyond the body": {text: "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n[]", status: 200, cause: "the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"},
+		"Content-Length that counts letters": {text: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{\"warnings\":[\"ä\"]}", status: 200,
+			cause: "answered 200 with a body that ends at line 1, column 15, in the middle of a character; does Content-Length count bytes?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			address, _ := script(t, answer(tt.text))
+			got, failure := call(t, newClient(t, local()), "http://"+address)
+			switch {
+			case got.Status != tt.status:
+				t.Errorf("status %d, want %d", got.Status, tt.status)
+			case tt.cause == "" && failure != nil:
+				t.Errorf("failure %v", failure)
+			case tt.cause != "" && (failure == nil || failure.Cause != tt.cause):
+				t.Errorf("failure %v, want %s", failure, tt.cause)
+			}
+		})
+	}
+}
+
 func TestLate(t *testing.T) {
 	done := make(chan struct{})
 	var tries atomic.Int32
@@ -406,8 +445,8 @@ func TestLate(t *testing.T) {
 		result review.Result
 		cause  string
 	}{
-		"/":     {0, review.ResultLate, "no answer within 100ms"},
-		"/half": {200, review.ResultLate, "no answer within 100ms"},
+		"/":     {0, review.ResultLate, "no answer within "},
+		"/half": {200, review.ResultLate, "its answer was not complete within "},
 	} {
 		t.Run(path, func(t *testing.T) {
 			tries.Store(0)
@@ -418,7 +457,7 @@ func TestLate(t *testing.T) {
 			if got.Status != want.status {
 				t.Errorf("status %d, want %d", got.Status, want.status)
 			}
-			if failure == nil || failure.Result != want.result || !strings.HasPrefix(failure.Cause, "no answer within ") {
+			if failure == nil || failure.Result != want.result || !strings.HasPrefix(failure.Cause, want.cause) {
 				t.Errorf("failure %v, want %s", failure, want.cause)
 			}
 			if n := tries.Load(); n != 1 {
@@ -683,7 +722,7 @@ func TestFailureKeepsItsCause(t *testing.T) {
 	// net/http has no type for this one, and its text quotes the answer.
 	address, _ := script(t, answer("HTTP/1.1 200 OK\r\ns3cret\r\n\r\n"))
 	_, failure = call(t, newClient(t, local()), "http://"+address)
-	wantFailure(t, failure, review.ResultInvalid, "its answer is not HTTP")
+	wantFailure(t, failure, review.ResultInvalid, "its answer has a header that is not one: does an empty line stand between the header and the body?")
 	if failure.Err == nil || !strings.Contains(failure.Err.Error(), "s3cret") {
 		t.Errorf("the cause is %v", failure.Err)
 	}

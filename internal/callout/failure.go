@@ -52,6 +52,8 @@ func describe(ctx context.Context, err error, left time.Duration, started bool) 
 			return failed(review.ResultLate, "no answer in time")
 		case left < time.Millisecond:
 			return failed(review.ResultLate, "no time was left to call it")
+		case started:
+			return failed(review.ResultLate, "its answer was not complete within "+short(left)+", the time it had: is its Content-Length longer than its body?")
 		}
 		return failed(review.ResultLate, "no answer within "+short(left)+", the time it had (AMP_TIMEOUT, amp.txn2.com/timeout)")
 	}
@@ -92,8 +94,8 @@ func describe(ctx context.Context, err error, left time.Duration, started bool) 
 	// net/http has no types for these.
 	case strings.Contains(err.Error(), "server response headers exceeded"), strings.Contains(err.Error(), "response header list larger"):
 		return failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes of headers", outbound.MaxHeaderBytes)), false
-	case errno == 0 && (strings.Contains(err.Error(), "malformed") || strings.Contains(err.Error(), "invalid") || strings.Contains(err.Error(), "unsupported")):
-		return failed(review.ResultInvalid, "its answer is not HTTP"), false
+	case errno == 0 && protocolCause(err) != "":
+		return failed(review.ResultInvalid, protocolCause(err)), false
 
 	case errors.As(err, &op) && op.Op == "dial" && errno == syscall.ECONNREFUSED:
 		return unreachable("connection refused: is the endpoint running, on that port?"), true
@@ -101,6 +103,8 @@ func describe(ctx context.Context, err error, left time.Duration, started bool) 
 		return unreachable("connecting: " + errno.Error()), true
 	case errors.As(err, &op) && op.Op == "dial":
 		return unreachable("connecting: " + op.Err.Error()), true
+	case started && errors.Is(err, io.ErrUnexpectedEOF):
+		return unreachable("the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"), true
 	case started && errno != 0:
 		return unreachable("the connection broke in the middle of the answer: " + errno.Error()), true
 	case started:
@@ -108,7 +112,7 @@ func describe(ctx context.Context, err error, left time.Duration, started bool) 
 	case errno != 0:
 		return unreachable("the connection broke before an answer: " + errno.Error()), true
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return unreachable("the connection was closed before an answer"), true
+		return unreachable("the connection was closed before an answer; did its handler crash? its log says why"), true
 	default:
 		// For example a kept connection that the endpoint has just closed, or an error of HTTP/2.
 		return unreachable("the connection broke before an answer"), true

@@ -58,7 +58,7 @@ func parseOps(array []byte) ([]review.Op, error) {
 		}
 		for i, element := range elements {
 			if element[0] != '{' {
-				return nil, badOp(fmt.Sprintf("op %d is %s, not an object", i+1, kind(element)))
+				return nil, notObject(i, element)
 			}
 		}
 		return nil, errors.New("a patch that amp cannot read")
@@ -69,12 +69,73 @@ func parseOps(array []byte) ([]review.Op, error) {
 	ops := make([]review.Op, len(wire))
 	for i := range wire {
 		op, complaint := wire[i].op()
-		if complaint != "" {
-			return nil, badOp(fmt.Sprintf("op %d%s", i+1, complaint))
+		if complaint != "" || op.Value == nil {
+			if err := wire[i].bad(i, array, complaint); err != "" {
+				return nil, err
+			}
 		}
 		ops[i] = op
 	}
 	return ops, nil
+}
+
+func notObject(i int, element []byte) badOp {
+	return badOp(fmt.Sprintf("op %d is %s, not an object", i+1, kind(element)))
+}
+
+// bad is the error of op i of the array, of which op has the complaint; it is empty if nothing is wrong. If the member
+// that is missing is there under a similar name, the error says so instead of the complaint.
+func (w *wireOp) bad(i int, array []byte, complaint string) badOp {
+	var missing string
+	switch {
+	case w.Op.is == 0:
+		missing = "op"
+	case w.Path.is == 0:
+		missing = "path"
+	case w.From.is == 0 && (w.Op.text == "move" || w.Op.text == "copy"):
+		missing = "from"
+	case w.Value == nil && (w.Op.text == "add" || w.Op.text == "replace" || w.Op.text == "test"):
+		missing = "value"
+	}
+	if missing != "" {
+		element := elementAt(array, i)
+		if element[0] != '{' { // null, which decodes as an op without members
+			return notObject(i, element)
+		}
+		for name := range members(element) {
+			if meantInOp(name) == missing {
+				return badOp(fmt.Sprintf("op %d: it has %s instead of %q", i+1, quoted(name), missing))
+			}
+		}
+	}
+	if complaint == "" {
+		return ""
+	}
+	return badOp(fmt.Sprintf("op %d%s", i+1, complaint))
+}
+
+func elementAt(array []byte, i int) []byte {
+	for element := range elements(array) {
+		if i--; i < 0 {
+			return element
+		}
+	}
+	return nil
+}
+
+// meantInOp returns the member of an op that name is meant as, which is absent; it is empty if there is none.
+func meantInOp(name string) string {
+	switch name = spelling(name); {
+	case name == "op", name == "operation", name == "ops":
+		return "op"
+	case distance(name, "path") <= 1, name == "pointer":
+		return "path"
+	case name == "from", name == "source":
+		return "from"
+	case distance(name, "value") <= 2, name == "val":
+		return "value"
+	}
+	return ""
 }
 
 // knownOps are the ops of RFC 6902, section 4.

@@ -13,8 +13,10 @@ import (
 // Header values that all requests share; they are never changed.
 var (
 	contentType = []string{"application/json"}
-	specVersion = []string{"1.0"}
-	eventType   = []string{endpoints.EventType}
+	// Without Accept-Encoding any coding is acceptable (RFC 9110, 12.5.3), and some servers then compress.
+	acceptEncoding = []string{"identity"}
+	specVersion    = []string{"1.0"}
+	eventType      = []string{endpoints.EventType}
 )
 
 // header returns the header of one request. The request is also a CloudEvent in binary mode, with the Pod as its data.
@@ -24,6 +26,7 @@ var (
 func (c *Client) header(r *review.Review, step int, at time.Time) http.Header {
 	h := make(http.Header, 16)
 	h["Content-Type"] = contentType
+	h["Accept-Encoding"] = acceptEncoding
 	h["User-Agent"] = c.userAgent
 	h["Ce-Specversion"] = specVersion
 	h["Ce-Type"] = eventType

@@ -149,7 +149,7 @@ func TestTrust(t *testing.T) {
 	_, failure = call(t, c, "https://ep.example:"+plainPort)
 	wantFailure(t, failure, review.ResultUnreachable, "it does not speak TLS there: use http://, or its TLS port")
 	_, failure = call(t, c, "http://ep.example:"+port)
-	wantFailure(t, failure, review.ResultStatus, "answered 400 Bad Request")
+	wantFailure(t, failure, review.ResultStatus, "answered 400 Bad Request: Client sent an HTTP request to an HTTPS server.")
 
 	// A bundle without a certificate changes only the log.
 	write(t, []byte("rubbish"), bundle)

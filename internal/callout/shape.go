@@ -1,0 +1,205 @@
+package callout
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// fault says what is wrong with the members of the object: that it is not an answer but something else, or that it has a
+// member that is meant as one of the answer's, and would be lost without a word. It is nil if nothing is wrong.
+//
+// Other members are ignored, so that an endpoint may add what amp does not know, an id of its log for example.
+func (o *object) fault(phase review.Phase) error {
+	if o.kind == "AdmissionReview" || o.has("response") || o.has("request") && !o.known() {
+		return errors.New(`a whole AdmissionReview; answer its response only: {"allowed":…,"patch":…}`)
+	}
+	// A Pod's own status would read as an answer's, and the author's change would be lost. A typed Pod that was built
+	// anew has no kind.
+	if metadata, spec := o.has("metadata"), o.has("spec"); o.kind == "Pod" || metadata && spec {
+		return errors.New("a Pod; " + expected(phase))
+	} else if metadata || spec {
+		return errors.New("a part of a Pod; " + expected(phase))
+	}
+	if o.twice != "" {
+		return fmt.Errorf("%q twice; say it once", o.twice)
+	}
+	if o.has("op") && o.has("path") && !o.known() {
+		return errors.New("an operation outside an array; answer [{…}]")
+	}
+	for _, s := range o.strays {
+		if err := o.meaning(s); err != nil {
+			return err
+		}
+	}
+	switch {
+	case !o.known() && o.empty:
+		return errors.New("an empty object (as JSON.stringify writes a Promise); where nothing is to change, answer " + noChange(phase))
+	case !o.known():
+		return errors.New("an object that has none of allowed, status, warnings, patch; " + expected(phase))
+	case o.allowed != nil && string(o.allowed) != "true" && string(o.allowed) != "false":
+		return fmt.Errorf(`an "allowed" that is %s, not true or false`, kind(o.allowed))
+	case !absent(o.patch) && !absent(o.patchType) && !slices.Contains([]string{"JSONPatch", ""}, textOrKind(o.patchType)):
+		return errors.New(`a "patchType" that is not JSONPatch; answer a JSON patch (RFC 6902)`)
+	}
+	return nil
+}
+
+// has reports whether the object has a stray member of this name.
+func (o *object) has(name string) bool {
+	return slices.ContainsFunc(o.strays, func(s stray) bool { return s.name == name })
+}
+
+// meaning says what a stray member is meant as; it is nil if that is nothing that amp knows.
+func (o *object) meaning(s stray) error {
+	name := spelling(s.name)
+	switch {
+	case nearest(name, o.known()) != "":
+		return fmt.Errorf("%s, which amp does not know; write %q", quoted(s.name), nearest(name, o.known()))
+	case slices.Contains(messageNames, name) && !slices.Contains(emptyValues, string(s.value)) && o.allowed != nil:
+		return fmt.Errorf(`%s beside "allowed"; put it in status.message`, quoted(s.name))
+	case slices.Contains(messageNames, name) && !slices.Contains(emptyValues, string(s.value)):
+		return fmt.Errorf(`%s outside "status"; put it in status.message, and add "allowed": true or "allowed": false`, quoted(s.name))
+	case name == "code" && len(s.value) == 3 && s.value[0] >= '4' && s.value[0] <= '5':
+		return errors.New(`"code" outside "status"; put it in status.code`)
+	case slices.Contains(yesNames, name) && slices.Contains(noValues, string(s.value)), slices.Contains(noNames, name) && !slices.Contains(noValues, string(s.value)):
+		return fmt.Errorf(`%s, which amp does not read; deny with "allowed": false`, quoted(s.name))
+	case isPatch(s.value):
+		return fmt.Errorf(`operations in %s; put them in "patch"`, quoted(s.name))
+	}
+	return nil
+}
+
+// Names that amp does not know, in the form of spelling, and that say something all the same.
+var (
+	messageNames = []string{"message", "messages", "msg", "reason", "error", "errors", "detail"}
+	yesNames     = []string{"ok", "success", "approve", "approved", "accept", "accepted", "admit", "admitted", "permit", "permitted", "valid", "pass", "passed"}
+	noNames      = []string{"deny", "denied", "reject", "rejected", "refuse", "refused", "forbid", "forbidden", "block", "blocked", "invalid", "fail", "failed", "violation", "violations"}
+)
+
+// The values that say no, and those that say nothing.
+var (
+	emptyValues = []string{"null", `""`, "[]", "{}", "false", "0"}
+	noValues    = append([]string{`"false"`, `"no"`}, emptyValues...)
+)
+
+// isPatch reports whether a value is an array of operations.
+func isPatch(value []byte) bool {
+	if value[0] != '[' {
+		return false
+	}
+	for element := range elements(value) {
+		if element[0] != '{' {
+			return false
+		}
+		for name := range members(element) {
+			if spelling(name) == "op" {
+				return true
+			}
+		}
+		return false
+	}
+	return false
+}
+
+// nearest returns the name of the answer's own that name, in the form of spelling, is a near miss of: another case, a plural
+// or another part of speech, or a slip of the keyboard. It is empty if there is none.
+//
+// Beside a known name, a near miss makes a failure of what would be an answer. Then nearest is strict: two slips only in
+// a long word, and no word that means something else ("state" is not "status").
+func nearest(name string, strict bool) string {
+	prefixed := func(prefixes ...string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(name, p) })
+	}
+	switch {
+	case name == "patchtype":
+		return ""
+	case prefixed("allow", "isallow", "disallow"):
+		return "allowed"
+	case prefixed("status"):
+		return "status"
+	case prefixed("warn"):
+		return "warnings"
+	case prefixed("patch", "jsonpatch"):
+		return "patch"
+	case strict && slices.Contains([]string{"match", "batch", "watch"}, name):
+		return ""
+	}
+	for _, word := range []struct {
+		name  string
+		slips int
+	}{{"allowed", 2}, {"status", 1}, {"warnings", 2}, {"patch", 1}} {
+		if d := distance(name, word.name); d <= word.slips || !strict && d <= 2 {
+			return word.name
+		}
+	}
+	return ""
+}
+
+// meantInStatus returns the member of a status that name is meant as; it is empty if there is none.
+func meantInStatus(name string) string {
+	switch name = spelling(name); {
+	case slices.Contains(messageNames, name), distance(name, "message") <= 2:
+		return "message"
+	case name == "code", name == "statuscode":
+		return "code"
+	}
+	return ""
+}
+
+// spelling brings a name into the form in which spellings of it are the same: lower case, without signs ("Is-Allowed",
+// "is_allowed").
+func spelling(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+}
+
+// distance counts the slips between a name and a word: letters left out, put in or exchanged, and neighbours in the
+// wrong order (optimal string alignment). It stops counting at 3.
+func distance(name, word string) int {
+	const far = 3
+	if len(name) > len(word)+far || len(word) > len(name)+far {
+		return far
+	}
+	before, last, row := make([]int, len(word)+1), make([]int, len(word)+1), make([]int, len(word)+1)
+	for j := range last {
+		last[j] = j
+	}
+	for i := 1; i <= len(name); i++ {
+		row[0] = i
+		for j := 1; j <= len(word); j++ {
+			exchanged := last[j-1]
+			if name[i-1] != word[j-1] {
+				exchanged++
+			}
+			row[j] = min(exchanged, last[j]+1, row[j-1]+1)
+			if i > 1 && j > 1 && name[i-1] == word[j-2] && name[i-2] == word[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, last, row = last, row, before
+	}
+	return min(last[len(word)], far)
+}
+
+// quoted is a name that the endpoint chose, as a message shows it.
+func quoted(name string) string {
+	return strconv.Quote(review.Clip(review.Line(name), 40))
+}
+
+// textOrKind is the text of a JSON string, else what kind of value it is.
+func textOrKind(value []byte) string {
+	if value[0] == '"' {
+		return textIn(value)
+	}
+	return kind(value)
+}
