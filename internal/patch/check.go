@@ -77,7 +77,8 @@ func (c *Checker) Check(pod json.RawMessage, ops []review.Op) (review.Checked, e
 	return review.Checked{Ops: change.Ops, Pod: after, Warnings: warnings}, nil
 }
 
-// complete returns the change with the ops that the completions add, as if the endpoint had sent them last.
+// complete returns the change with the ops that the completions add. Messages never name these: they are not the
+// endpoint's.
 func complete(pod json.RawMessage, change *apply.Change) (*apply.Change, []rules.Finding, error) {
 	var more []review.Op
 	var warnings []rules.Finding
@@ -89,7 +90,11 @@ func complete(pod json.RawMessage, change *apply.Change) (*apply.Change, []rules
 		return change, warnings, nil
 	}
 	completed, err := apply.Apply(pod, slices.Concat(change.Given, more), rules.All.Values)
-	return completed, warnings, err
+	if err != nil {
+		return nil, nil, err
+	}
+	completed.Given, completed.Touched = change.Given, change.Touched
+	return completed, warnings, nil
 }
 
 // judge returns the warnings of the rules, or the first refusal as a *review.Failure.

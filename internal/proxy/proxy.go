@@ -104,7 +104,7 @@ func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration
 	return rec, answer
 }
 
-// superseding is the record of a review whose answer cannot be given because of err. If the sink may have the event of
+// superseding makes the second record of a review, if the first answer cannot be given because of err. If the sink may have the event of
 // the first record (nil if there was none), the second event has an id of its own.
 func superseding(r *review.Review, plan review.Plan, first *review.Record, sent bool, err error) *review.Record {
 	run := review.Run{Err: err}

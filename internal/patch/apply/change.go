@@ -19,7 +19,8 @@ type Change struct {
 	// Given are the ops as the endpoint sent them. Their numbers, in every message and in this type, count
 	// from 1.
 	Given []review.Op
-	// Ops are Given, completed: before an op, those that create its missing parents.
+	// Ops are Given, completed: before an op, those that create its missing parents; after all, those that a
+	// completion of package rules adds.
 	Ops []review.Op
 	// Numbers holds for each of Ops the number of the op of Given that it is, or that needed it.
 	Numbers []int

@@ -14,9 +14,9 @@ type keep struct {
 	// kinds of the controllers that go by it, nil for all. Controllers compare the kind of an owner, not its
 	// apiVersion.
 	kinds []string
-	// by completes "the Pod belongs to Job "x", which …".
+	// by is the end of the sentence: the Pod belongs to Job "x", which …
 	by string
-	// lost returns what must stay, and where; "" if it did stay.
+	// lost returns the place of what was lost, and the remedy; "" if nothing was lost.
 	lost func(before, after *jsontree.Node) (where jsontree.Pointer, must string)
 }
 
@@ -33,7 +33,7 @@ var keeps = []keep{
 	// (stateful_set_control.go getPodRevision) replace old Pods; the index labels of StatefulSets and Jobs.
 	{nil, "finds it by its labels", labelsKept},
 	// daemon/util/daemonset_util.go GetTargetNodeName: an unscheduled Pod counts for the node that nodeAffinity
-	// names. The terms are alternatives: with one that does not name it, the scheduler may choose another node.
+	// names. Each term must name the node, because the scheduler may use any one of them.
 	{[]string{"DaemonSet"}, "finds it by its node", nodeKept},
 	// statefulset/stateful_set_utils.go storageMatches. The controller then updates the volumes, which the API
 	// server forbids (pkg/apis/core/validation ValidatePodUpdate), again and again.
@@ -48,8 +48,8 @@ var keeps = []keep{
 	{[]string{"Job"}, "counts the failures of its index there", kept("metadata", "annotations", "batch.kubernetes.io/job-index-ignored-failure-count")},
 	// job/job_controller.go manageJob: hostname is <job>-<index>.
 	{[]string{"Job"}, "gives it a DNS name of its own", indexedHostnameKept},
-	// controller_utils.go IsPodActive: a Pod that ended is replaced, without backoff. The API allows these
-	// controllers no template that ends differently (pkg/apis/apps/validation, pkg/apis/batch/validation).
+	// controller_utils.go IsPodActive: a Pod that ended is replaced, without backoff. The API restricts
+	// restartPolicy in the templates of these controllers (pkg/apis/apps/validation, pkg/apis/batch/validation).
 	{[]string{"ReplicaSet", "ReplicationController", "DaemonSet", "StatefulSet", "Job"}, "replaces Pods by how they end", kept("spec", "restartPolicy")},
 	// pkg/kubelet/kubelet_pods.go HandlePodCleanups: the kubelet deletes such a Pod, and the controller creates
 	// the next.
@@ -139,7 +139,8 @@ func labelsKept(pod, patched *jsontree.Node) (jsontree.Pointer, string) {
 // requiredTerms is where the nodes are named that a Pod may run on.
 var requiredTerms = jsontree.Pointer{"spec", "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms"}
 
-// nodeKept keeps the node that the Pod is for: the one in spec.nodeName or else in each of the required terms.
+// nodeKept keeps the node that the Pod is for: spec.nodeName if it is set. Otherwise each of the required terms must
+// name the node.
 func nodeKept(before, after *jsontree.Node) (jsontree.Pointer, string) {
 	if before.Get("spec", "affinity") == after.Get("spec", "affinity") && before.Get("spec", "nodeName") == after.Get("spec", "nodeName") {
 		return nil, ""

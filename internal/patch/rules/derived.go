@@ -9,8 +9,8 @@ import (
 )
 
 // A derivation is a field from which an admission plugin of the API server computes others. It does so before
-// webhooks, and once more after them; the second time it rejects a Pod whose values are not the ones that it
-// computes, under either failure policy. If a value is absent, it computes it again.
+// webhooks and again after them. The second time it fills in a value that is absent, and rejects a Pod with
+// another value than the one it computes, whatever the failure policy is.
 type derivation struct {
 	source jsontree.Pointer
 	values []jsontree.Pointer
@@ -18,8 +18,8 @@ type derivation struct {
 
 // derivations are those of Kubernetes 1.36 (k8s.io/kubernetes v1.36.3, files below plugin/pkg/admission). The
 // other plugins that write into Pods (ServiceAccount, LimitRanger, DefaultTolerationSeconds, PodTopologyLabels,
-// AlwaysPullImages, PodNodeSelector, PodTolerationRestriction, ExtendedResourceToleration) do not reject what
-// they wrote before, or judge it by objects that amp does not see.
+// AlwaysPullImages, PodNodeSelector, PodTolerationRestriction, ExtendedResourceToleration) are not here: either
+// they do not reject the values that they wrote, or they reject them because of objects that amp does not see.
 var derivations = []derivation{
 	{ // priority/admission.go admitPod
 		jsontree.Pointer{"spec", "priorityClassName"},

@@ -8,8 +8,8 @@ import (
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
-// hostPorts refuses a patch by which a container's port has another port on the host, in a Pod that uses the
-// host's network. Before webhooks the API server sets an absent hostPort (pkg/apis/core/v1
+// hostPorts refuses a patch that makes a hostPort differ from its containerPort, in a Pod that uses the network of
+// the host. Before webhooks the API server sets an absent hostPort (pkg/apis/core/v1
 // defaultHostNetworkPorts), and it compares them after webhooks (pkg/apis/core/validation
 // validatePodHostNetworkDeps).
 func hostPorts(c *apply.Change, _ *Settings) []Finding {

@@ -19,7 +19,8 @@ type flaw struct {
 
 // introduced returns the first flaw that the Pod has only since the patch. What was wrong before is up to
 // the API server. The flaws are in the given fields of the spec; if the patch did not touch these, it brought
-// none. The function find returns the flaws of a Pod: all of them, or at least those in what the patch touched.
+// none. The function find returns the flaws of a Pod: with all, every one; without, it
+// may leave out those in parts that the patch did not touch, which saves time.
 func introduced(c *apply.Change, fields []string, find func(pod *jsontree.Node, all bool) []flaw) []Finding {
 	if !touched(c, fields...) {
 		return nil

@@ -1,9 +1,11 @@
-// Package rules is what a patch may not do, and what it may do but hardly means to. START HERE: All is the
-// whole promise. A rule is one function in one file, with its test beside it. It judges a change and changes
-// nothing; no rule depends on another, or on what the failure policy of a namespace is.
+// Package rules is what a patch may not do, and what amp only warns about because it is probably a mistake.
+// START HERE: All is the whole promise. A rule is one function in one file, with its test beside it. It judges a
+// change and changes nothing. No rule depends on another one, or on the failure policy of a namespace.
 //
-// To add a rule, write its file and its test, and put it into All. introduced.go is for rules about faults
-// that the Pod may have had before the patch, containers.go and fields.go for walks through a Pod.
+// To add a rule, write its file and its test, put it into All (into Changed, unless another list fits better), and
+// add a row to TestEachRule in package patch. A rule reads c.Before and c.After, and names an op with c.LastOp.
+// introduced.go is for rules about faults that the Pod may have had before the patch, containers.go and fields.go
+// for walks through a Pod.
 package rules
 
 import (
@@ -31,8 +33,8 @@ var All = List{
 		podType,             // the result decodes as a Pod
 		identity,            // it is the same Pod: name, namespace, owners, … and what its creator does not set
 		controllers,         // its controller still recognizes it: labels, the node of a DaemonSet, the claims of a StatefulSet, …
-		derivedAlone,        // what the API server computes is not set apart from what it computes it from
-		serviceAccountAlias, // nor is the old name of serviceAccountName
+		derivedAlone,        // a field that the API server computes is not set on its own
+		serviceAccountAlias, // serviceAccount, the old name, does not contradict serviceAccountName
 		requests,            // requests fit their limits
 		hostPorts,           // ports on the host's network are the same on both sides
 		labelSyntax,         // new labels are well-formed
@@ -55,7 +57,8 @@ type List struct {
 	Sent []SentRule
 	// Values judge the value of an op before it is applied.
 	Values []apply.ValueRule
-	// Always judge each change, even one that changes nothing. Package apply's Verify may not have seen it.
+	// Always judge each change, even one that changes nothing. They run before package apply's Verify, so
+	// Change.Invalid and Change.Unknown are not set.
 	Always []Rule
 	// Completions add ops to a change that does change the Pod, before Changed judge it.
 	Completions []Completion
