@@ -88,9 +88,9 @@ func TestTheGistSaysWhatDecided(t *testing.T) {
 		"a failure of amp's own":                  {events.Data{Outcome: "rejected", Message: "amp: the sink did not answer", Endpoints: calls}, "amp: the sink did not answer"},
 		"a failure under Ignore":                  {events.Data{Outcome: "failedopen", Message: "amp: endpoint http://c.svc: late", Endpoints: append(calls, events.Endpoint{Error: "late"})}, "late"},
 		"shadow mode that would not have changed": {events.Data{Outcome: "shadowed", Message: "no GPUs on Sundays", Endpoints: calls}, "no GPUs on Sundays"},
-		"no change":                               {events.Data{Outcome: "unchanged"}, "no change"},
-		"validated":                               {events.Data{Outcome: "validated"}, "let it pass"},
-		"level Metadata":                          {events.Data{Outcome: "mutated", Endpoints: calls}, "1 operation"},
+		"no change":      {events.Data{Outcome: "unchanged"}, "no change"},
+		"validated":      {events.Data{Outcome: "validated"}, "let it pass"},
+		"level Metadata": {events.Data{Outcome: "mutated", Endpoints: calls}, "1 operation"},
 	} {
 		if got := describe.Gist(&tc.data); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
