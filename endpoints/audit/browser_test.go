@@ -46,7 +46,7 @@ func TestANewEventAppearsOnTheOpenPage(t *testing.T) {
 	post(t, s, seenWorker("v1", "w1", "web-6d4cf56db6-x8k2p", 2))
 	b.wait(`document.querySelectorAll("#rows tr").length === 2 && document.querySelector("#rows").innerText.includes("seen as web-6d4cf56db6-x8k2p")`)
 
-	// While somebody reads further down nothing moves; what is new waits.
+	// While the reader is further down nothing moves: new events wait.
 	var many []ev
 	for i := range 60 {
 		many = append(many, worker(fmt.Sprintf("m%d", i), float64(10+i)))

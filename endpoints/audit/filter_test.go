@@ -109,7 +109,7 @@ func streamOf(t testing.TB, s *Server, f store.Filter, after store.Position) []*
 	return items
 }
 
-func TestWhatIsWrongWithARequestIsSaid(t *testing.T) {
+func TestBadRequestsAreExplained(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, Config{})
 	for name, tc := range map[string]struct {
@@ -129,7 +129,7 @@ func TestWhatIsWrongWithARequestIsSaid(t *testing.T) {
 		"a filter twice":           {"/api/events?pod=a&pod=b", 400, "parameter pod: it is there 2 times, want it once"},
 		"a filter of the charts":   {"/api/stats?limit=3", 400, `unknown parameter "limit"`},
 		"a filter of the stream":   {"/api/events/stream?outcome=x", 400, "parameter outcome"},
-		"an event that is not":     {"/api/events/nothing", 404, "there is no such event"},
+		"an unknown event":         {"/api/events/nothing", 404, "there is no such event"},
 		"another parameter of one": {"/api/events/a?x=1", 400, `unknown parameter "x": there is source`},
 		"another address":          {"/api/event", 404, "there are api/events, api/events/{id}"},
 	} {

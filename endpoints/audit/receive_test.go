@@ -48,7 +48,7 @@ func TestEventsAreTakenInEveryMode(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoEventIsRefusedForGood(t *testing.T) {
+func TestInvalidEventsAreRefusedForGood(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, Config{})
 	good := string(ev{id: "a"}.json(t))
@@ -113,7 +113,7 @@ func TestWhatIsNoEventIsRefusedForGood(t *testing.T) {
 	})
 }
 
-func TestWhatWasAnsweredWith2xxIsStillThere(t *testing.T) {
+func TestAcceptedEventsSurviveACrash(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "events.db")
 	reopen := func() *Server {

@@ -117,7 +117,7 @@ func TestFilterTimes(t *testing.T) {
 		{"pod, a part of a name", []string{"pod", "user-77"}},
 		{"pod, the start of thousands of names", []string{"pod", "jupyter-"}},
 		{"pod, the start of names that ended weeks ago", []string{"pod", "early-"}},
-		{"pod, unknown", []string{"pod", "nobody"}},
+		{"pod, unknown", []string{"pod", "unknown"}},
 		{"a day", []string{"from", day(10), "to", day(11)}},
 		{"from a day on", []string{"from", day(3)}},
 		{"up to a day", []string{"to", day(3)}},

@@ -1,5 +1,5 @@
 // Package describe says in words what an event holds: each operation of a patch, the answer in one line, and
-// how the Pod differs after the patch. It is pure, and it reads what others wrote: it bears any event.
+// how the Pod differs after the patch. It is pure, and it reads what others wrote: any event is valid input.
 package describe
 
 import (

@@ -12,7 +12,7 @@ import (
 	"github.com/txn2/amp/endpoints/events"
 )
 
-// maxDiffBytes bounds the Pods that are compared: nobody reads larger ones.
+// maxDiffBytes bounds the Pods that are compared: the diff of a larger one is not readable.
 const maxDiffBytes = 3 << 20
 
 // maxPath is how many characters of an operation's path a reason shows.

@@ -62,8 +62,8 @@ func widthFor(span time.Duration) int64 {
 	return widths[len(widths)-1]
 }
 
-// ChartsFrom returns where charts begin that nobody set a beginning for: as little before to as holds the
-// oldest event, a day at most. A zero oldest says that there is no event.
+// ChartsFrom returns where charts begin by default: as little before to as holds the oldest event, a day at most.
+// A zero oldest says that there is no event.
 func ChartsFrom(to, oldest time.Time) (from time.Time) {
 	for _, span := range []time.Duration{15 * time.Minute, time.Hour, 6 * time.Hour, 24 * time.Hour} {
 		from = to.Add(-span)
