@@ -150,7 +150,7 @@ func (c Config) uncovered(hosts []string) string {
 }
 
 // write makes and writes what was decided.
-func (r *Reconciler) write(ctx context.Context, d Decision, o Observed, secret Secret, configurations []Configuration) (wrote bool, err error) {
+func (r *Reconciler) write(ctx context.Context, d Decision, o *Observed, secret Secret, configurations []Configuration) (wrote bool, err error) {
 	if d.Step != "" {
 		return true, r.writeSecret(ctx, d, o, secret)
 	}
@@ -173,7 +173,7 @@ func (r *Reconciler) write(ctx context.Context, d Decision, o Observed, secret S
 	return wrote, errors.Join(errs...)
 }
 
-func (r *Reconciler) writeSecret(ctx context.Context, d Decision, o Observed, secret Secret) (err error) {
+func (r *Reconciler) writeSecret(ctx context.Context, d Decision, o *Observed, secret Secret) (err error) {
 	s := d.Secret
 	if d.New != nil {
 		if s, err = d.New.make(s, o.At, r.config.Lifetime); err != nil {
