@@ -40,8 +40,8 @@ type Decision struct {
 	RequeueAfter time.Duration
 }
 
-// Decide returns the next step, and the replica with what it serves from now on (see [Replica]). It does not change
-// what it is given, and makes no keys.
+// Decide returns the next step, and the replica's new state, with the pair that it serves from now on. It is a pure
+// function: it does not change what it is given, and makes no keys.
 //
 //	the Secret says           | this replica                 | step
 //	--------------------------+------------------------------+-------------------------------------------------------
@@ -62,7 +62,7 @@ type Decision struct {
 //   - A CA leaves the Secret, and so the bundles, when it has ended. A CA that ends later than the pair that replaces
 //     it leaves with the next renewal. amp does not make such a CA, but may have adopted one that ends years later.
 func Decide(config Config, replica Replica, o *Observed) (Decision, Replica) {
-	replica = replica.observe(o, slices.Concat(config.Names, o.Hosts))
+	replica.observe(o, slices.Concat(config.Names, o.Hosts))
 	d := replica.next(config, o)
 	if replica.ready(o.At) && !contains(d.Secret.CAs, replica.Serving.CA) {
 		// Another program has overwritten the Secret, so the CAs of other replicas may be missing, too.
@@ -81,7 +81,7 @@ func Decide(config Config, replica Replica, o *Observed) (Decision, Replica) {
 }
 
 // next returns the step that the Secret's pairs and the time ask for, if any.
-func (r Replica) next(config Config, o *Observed) (d Decision) {
+func (r *Replica) next(config Config, o *Observed) (d Decision) {
 	d.Secret = o.Secret
 	s := &d.Secret
 	switch due := s.due(o.At, config.Names); {
@@ -142,7 +142,7 @@ func (s Stored) due(now time.Time, names []string) string {
 
 // requeueAfter is how long it takes until time alone brings the next step: a CA has settled, a renewal is due or a CA
 // has ended.
-func (r Replica) requeueAfter(s Stored, now time.Time) time.Duration {
+func (r *Replica) requeueAfter(s Stored, now time.Time) time.Duration {
 	var times []time.Time
 	for _, p := range []*Pair{s.Next, s.Serving} {
 		if p == nil {
