@@ -40,8 +40,8 @@ type Decision struct {
 	RequeueAfter time.Duration
 }
 
-// Decide returns the next step, and the replica with what it serves from now on (see [Replica]). It does not change
-// what it is given, and makes no keys.
+// Decide returns the next step, and the replica's new state, with the pair that it serves from now on. It is a pure
+// function: it does not change what it is given, and makes no keys.
 //
 //	the Secret says           | this replica                 | step
 //	--------------------------+------------------------------+-------------------------------------------------------
@@ -61,8 +61,8 @@ type Decision struct {
 //     another one.
 //   - A CA leaves the Secret, and so the bundles, when it has ended. A CA that ends later than the pair that replaces
 //     it leaves with the next renewal. amp does not make such a CA, but may have adopted one that ends years later.
-func Decide(config Config, replica Replica, o Observed) (Decision, Replica) {
-	replica = replica.observe(o, slices.Concat(config.Names, o.Hosts))
+func Decide(config Config, replica Replica, o *Observed) (Decision, Replica) {
+	replica.observe(o, slices.Concat(config.Names, o.Hosts))
 	d := replica.next(config, o)
 	if replica.ready(o.At) && !contains(d.Secret.CAs, replica.Serving.CA) {
 		// Another program has overwritten the Secret, so the CAs of other replicas may be missing, too.
@@ -81,49 +81,44 @@ func Decide(config Config, replica Replica, o Observed) (Decision, Replica) {
 }
 
 // next returns the step that the Secret's pairs and the time ask for, if any.
-func (r Replica) next(config Config, o Observed) Decision {
-	s := o.Secret
+func (r *Replica) next(config Config, o *Observed) (d Decision) {
+	d.Secret = o.Secret
+	s := &d.Secret
 	switch due := s.due(o.At, config.Names); {
 	case s.Serving == nil && r.last.Serving.valid(o.At):
+		d.Step, d.Reason = Restored, o.unusable.Error()
 		s.Serving, s.CAs = r.last.Serving, union(s.CAs, r.last.CAs, o.trusted())
 		if s.Next == nil && r.last.Next.valid(o.At) {
 			s.Next = r.last.Next
 		}
-		return Decision{Step: Restored, Reason: o.unusable.Error(), Secret: s}
-	case s.Next != nil && r.settled(s.Next, s, o.At):
-		return Decision{Step: Promoted, Secret: s.promoted(o.At)}
+	case s.Next != nil && r.settled(s.Next, o.Secret, o.At):
+		d.Step = Promoted
+		// Where one renewal follows another early, for instance for other names, replicas may still serve what the
+		// CAs that end late have signed.
+		if s.Serving != nil && !o.At.Before(s.Serving.Renewal()) {
+			s.CAs = slices.DeleteFunc(slices.Clone(s.CAs), func(ca *x509.Certificate) bool {
+				return ca.NotAfter.After(o.Secret.Next.NotAfter()) && !ca.Equal(o.Secret.Serving.CA)
+			})
+		}
+		s.Serving, s.Next = s.Next, nil
 	case s.Serving == nil:
 		// Other replicas may serve what the bundles trust: those that have not looked at the Secret since, or those of
 		// an installation that this one replaces.
 		s.CAs = union(s.CAs, o.trusted())
-		if s.Next != nil {
-			return Decision{Secret: s}
+		if s.Next == nil {
+			d.Step, d.Reason = Made, o.unusable.Error()
+			d.New = &NewPair{Names: config.Names, ServeNow: len(o.trusted()) == 0}
 		}
-		return Decision{Step: Made, Reason: o.unusable.Error(), Secret: s,
-			New: &NewPair{Names: config.Names, ServeNow: len(o.trusted()) == 0}}
 	case due != "":
 		names := config.Names
 		if due == dueNames {
 			// During a rollout other replicas may want other names. A certificate for all names keeps the replicas
 			// from replacing each other's. The next renewal drops the names that no replica wants.
-			names = slices.Concat(names, s.Serving.namesExcept(names))
+			names = append(slices.Clone(names), s.Serving.namesExcept(names)...)
 		}
-		return Decision{Step: Staged, Reason: due, Secret: s, New: &NewPair{Names: names}}
+		d.Step, d.Reason, d.New = Staged, due, &NewPair{Names: names}
 	}
-	return Decision{Secret: s}
-}
-
-// promoted is the content with the next pair as the one to be served.
-func (s Stored) promoted(now time.Time) Stored {
-	// Where one renewal follows another early, for instance for other names, replicas may still serve what the
-	// CAs that end late have signed.
-	if s.Serving != nil && !now.Before(s.Serving.Renewal()) {
-		s.CAs = slices.DeleteFunc(slices.Clone(s.CAs), func(ca *x509.Certificate) bool {
-			return ca.NotAfter.After(s.Next.NotAfter()) && !ca.Equal(s.Serving.CA)
-		})
-	}
-	s.Serving, s.Next = s.Next, nil
-	return s
+	return d
 }
 
 // Why a renewal is due.
@@ -147,7 +142,7 @@ func (s Stored) due(now time.Time, names []string) string {
 
 // requeueAfter is how long it takes until time alone brings the next step: a CA has settled, a renewal is due or a CA
 // has ended.
-func (r Replica) requeueAfter(s Stored, now time.Time) time.Duration {
+func (r *Replica) requeueAfter(s Stored, now time.Time) time.Duration {
 	var times []time.Time
 	for _, p := range []*Pair{s.Next, s.Serving} {
 		if p == nil {

@@ -10,12 +10,12 @@ import (
 )
 
 // observed is what a replica observes that reads these bundles and this Secret.
-func observed(at time.Time, secret map[string][]byte, bundles ...[]byte) Observed {
+func observed(at time.Time, secret map[string][]byte, bundles ...[]byte) *Observed {
 	return Observe(at, []Configuration{{Bundles: bundles}}, nil, secret)
 }
 
 // take decides, and returns the decision with what the Secret says once the pair that it asks for is made.
-func take(t testing.TB, config Config, replica *Replica, o Observed) (d Decision) {
+func take(t testing.TB, config Config, replica *Replica, o *Observed) (d Decision) {
 	t.Helper()
 	d, *replica = Decide(config, *replica, o)
 	if d.New != nil {

@@ -21,8 +21,8 @@ type Observed struct {
 
 // Observe parses what was read at that time. The Secret must have been read after the configurations: what is then
 // written into a configuration, on condition that it has not changed, is never older than what is in it.
-func Observe(at time.Time, configurations []Configuration, missing []string, data map[string][]byte) Observed {
-	o := Observed{At: at, Missing: missing, data: data}
+func Observe(at time.Time, configurations []Configuration, missing []string, data map[string][]byte) *Observed {
+	o := &Observed{At: at, Missing: missing, data: data}
 	var texts [][]byte
 	for _, c := range configurations {
 		o.Hosts = append(o.Hosts, c.Hosts...)
@@ -39,20 +39,20 @@ func Observe(at time.Time, configurations []Configuration, missing []string, dat
 }
 
 // trusted are the CAs in any bundle.
-func (o Observed) trusted() []*x509.Certificate { return union(o.Bundles...) }
+func (o *Observed) trusted() []*x509.Certificate { return union(o.Bundles...) }
 
 // trustsOnly reports whether no bundle has another CA than this one.
-func (o Observed) trustsOnly(ca *x509.Certificate) bool {
+func (o *Observed) trustsOnly(ca *x509.Certificate) bool {
 	return !slices.ContainsFunc(o.trusted(), func(c *x509.Certificate) bool { return !c.Equal(ca) })
 }
 
 // inEveryBundle reports whether all bundles have the CA.
-func (o Observed) inEveryBundle(ca *x509.Certificate) bool {
+func (o *Observed) inEveryBundle(ca *x509.Certificate) bool {
 	return !slices.ContainsFunc(o.Bundles, func(bundle []*x509.Certificate) bool { return !contains(bundle, ca) })
 }
 
 // verifies reports whether every bundle verifies the pair.
-func (o Observed) verifies(p *Pair) bool {
+func (o *Observed) verifies(p *Pair) bool {
 	return !slices.ContainsFunc(o.Bundles, func(bundle []*x509.Certificate) bool {
 		_, err := p.chain(bundle, o.At)
 		return err != nil

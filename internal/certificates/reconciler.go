@@ -124,8 +124,13 @@ func (r *Reconciler) Reconcile(ctx context.Context) (requeueAfter time.Duration,
 	var d Decision
 	d, r.replica = Decide(r.config, r.replica, o)
 	r.publish()
+	if d.New != nil {
+		if d.Secret, err = d.New.make(d.Secret, o.At, r.config.Lifetime); err != nil {
+			return 0, err
+		}
+	}
 
-	wrote, err := r.write(ctx, d, o, secret, configurations)
+	wrote, err := r.write(ctx, d, secret, configurations)
 	switch {
 	case errors.Is(err, ErrConflict) || err == nil && wrote:
 		return 0, nil
@@ -149,10 +154,10 @@ func (c Config) uncovered(hosts []string) string {
 	return "the webhooks call " + strings.Join(slices.Compact(hosts), ", ") + ", which is not on the certificate: add it to AMP_TLS_DNS_NAMES"
 }
 
-// write makes and writes what was decided.
-func (r *Reconciler) write(ctx context.Context, d Decision, o Observed, secret Secret, configurations []Configuration) (wrote bool, err error) {
+// write writes what was decided: the Secret or, if there is no step, each configuration with a wrong bundle.
+func (r *Reconciler) write(ctx context.Context, d Decision, secret Secret, configurations []Configuration) (wrote bool, err error) {
 	if d.Step != "" {
-		return true, r.writeSecret(ctx, d, o, secret)
+		return true, r.writeSecret(ctx, d, secret)
 	}
 	var errs []error
 	for _, c := range configurations {
@@ -173,27 +178,22 @@ func (r *Reconciler) write(ctx context.Context, d Decision, o Observed, secret S
 	return wrote, errors.Join(errs...)
 }
 
-func (r *Reconciler) writeSecret(ctx context.Context, d Decision, o Observed, secret Secret) (err error) {
-	s := d.Secret
-	if d.New != nil {
-		if s, err = d.New.make(s, o.At, r.config.Lifetime); err != nil {
-			return err
-		}
-	}
+func (r *Reconciler) writeSecret(ctx context.Context, d Decision, secret Secret) error {
 	if err := r.writes.Wait(ctx); err != nil {
 		return err
 	}
-	if err := secret.Write(ctx, s.write(secret.Data)); err != nil {
+	if err := secret.Write(ctx, d.Secret.write(secret.Data)); err != nil {
 		return err
 	}
-	attributes := []any{"step", string(d.Step), "cas", len(s.CAs)}
+	attributes := []any{"step", string(d.Step), "cas", len(d.Secret.CAs)}
 	if d.Reason != "" {
 		attributes = append(attributes, "reason", d.Reason)
 	}
-	for name, p := range map[string]*Pair{"serving_until": s.Serving, "next_until": s.Next} {
-		if p != nil {
-			attributes = append(attributes, name, p.NotAfter())
-		}
+	if p := d.Secret.Serving; p != nil {
+		attributes = append(attributes, "serving_until", p.NotAfter())
+	}
+	if p := d.Secret.Next; p != nil {
+		attributes = append(attributes, "next_until", p.NotAfter())
 	}
 	r.log.Info("certificate stored", attributes...)
 	return nil

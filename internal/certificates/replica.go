@@ -3,7 +3,7 @@ package certificates
 import "time"
 
 // Replica is the state of one replica: what it serves, and what it remembers from one reconciliation to the next.
-// The zero value is a replica that has just started. Its methods do not change it.
+// The zero value is a replica that has just started.
 type Replica struct {
 	Serving  *Pair // what it serves; nil: nothing yet
 	Verified bool  // whether every bundle has verified that
@@ -14,21 +14,20 @@ type Replica struct {
 }
 
 // ready reports whether what the replica serves is verified and has not ended.
-func (r Replica) ready(now time.Time) bool { return r.Verified && r.Serving.valid(now) }
+func (r *Replica) ready(now time.Time) bool { return r.Verified && r.Serving.valid(now) }
 
-// observe returns the replica after it has seen the cluster: it remembers which CAs are trusted, and serves another
-// pair where it may. names are those that the API server calls or the configuration wants.
-func (r Replica) observe(o Observed, names []string) Replica {
+// observe lets the replica remember which CAs are trusted, and serve another pair where it may. names are those that the
+// API server calls or the configuration wants.
+func (r *Replica) observe(o *Observed, names []string) {
 	r.trustedSince = r.trust(o)
-	if o.Secret.Serving == nil {
-		return r // row 1 of serve
+	if o.Secret.Serving != nil { // otherwise: row 1 of serve
+		r.serve(o, names)
 	}
-	return r.serve(o, names)
 }
 
 // trust returns since when every bundle has had which CAs. A configuration that does not exist does not count: the
 // API server calls nothing by it.
-func (r Replica) trust(o Observed) map[string]time.Time {
+func (r *Replica) trust(o *Observed) map[string]time.Time {
 	since := map[string]time.Time{}
 	for _, ca := range o.trusted() {
 		if !o.inEveryBundle(ca) {
@@ -45,36 +44,38 @@ func (r Replica) trust(o Observed) map[string]time.Time {
 
 // settled reports whether the replica has seen the pair's CA in every bundle for the settle time. By then every API
 // server knows it.
-func (r Replica) settled(p *Pair, s Stored, now time.Time) bool {
+func (r *Replica) settled(p *Pair, s Stored, now time.Time) bool {
 	since, ok := r.trustedSince[string(p.CA.Raw)]
 	return ok && now.Sub(since) >= s.settle()
 }
 
-// serve returns the replica with the pair that it serves from now on. P is the pair that the Secret says is to be served.
+// serve changes which pair the replica serves. P is the pair that the Secret says is to be served.
 // Each row is a case of TestServe. The last column names what leads there in TestSimulation.
 //
-//		   | this replica       | P's CA is in the bundles   | it serves | ready       | what leads there
-//		---+--------------------+----------------------------+-----------+-------------+----------------------------------------
-//		 1 | any; there is no P |                            | as before | as before   | the Secret is deleted or overwritten
-//		 2 | ready with P       | any                        | P         | yes         | a bundle is overwritten
-//		 3 | ready with another | all, for the settle time   | P         | yes         | a renewal is promoted
-//		 4 | ready with another | otherwise                  | its own   | yes         | another authority's pair in the Secret
-//		 5 | unverified         | all, when it first saw P   | P         | yes         | this replica starts
-//		 6 | unverified         | alone, when it first saw P | P         | once in all | all replicas start, the first time
-//		 7 | unverified         | otherwise                  | P         | as in row 3 | it starts after a bundle was overwritten
-//		 8 | ended              | alone, when it first saw P | P         | once in all | all replicas were cut off for a lifetime
-//		 9 | ended              | otherwise                  | P         | as in row 3 | this replica was cut off for a lifetime
-//		10 | not ready, and     | any                        | P         | no          | (not simulated: a name in AMP_WEBHOOKS
-//		   | no configuration   |                            |           |             | may be wrong)
+//	row | this replica       | P's CA is in the bundles   | it serves | ready       | what leads there
+//	----+--------------------+----------------------------+-----------+-------------+---------------------------------------
+//	1   | any; there is no P |                            | as before | as before   | the Secret is deleted or overwritten
+//	2   | ready with P       | any                        | P         | yes         | a bundle is overwritten
+//	3   | ready with another | all, for the settle time   | P         | yes         | a renewal is promoted
+//	4   | ready with another | otherwise                  | its own   | yes         | another authority's pair in the Secret
+//	5   | unverified         | all, when it first saw P   | P         | yes         | this replica starts
+//	6   | unverified         | alone, when it first saw P | P         | once in all | all replicas start, the first time
+//	7   | unverified         | otherwise                  | P         | as in row 3 | it starts after a bundle was overwritten
+//	8   | ended              | alone, when it first saw P | P         | once in all | all replicas were cut off for a lifetime
+//	9   | ended              | otherwise                  | P         | as in row 3 | this replica was cut off for a lifetime
+//	10  | not ready, while a | any                        | P         | no          | (not simulated: a name in AMP_WEBHOOKS
+//	    | webhook            |                            |           |             | may be wrong)
+//	    | configuration is   |                            |           |             |
+//	    | missing            |                            |           |             |
 //
-//	  - unverified: the bundles have not verified what the replica serves, or it serves nothing yet.
-//	  - ended: the bundles have verified what the replica serves, and that has ended.
-//	  - all: every bundle has P's CA. alone: no bundle has another CA, whether or not it has P's.
+// Ready with another is a replica whose own pair is verified and has not ended. Unverified is one whose pair the bundles have
+// not verified, or that serves nothing yet. Ended is one whose verified pair has ended. All means that every bundle has P's
+// CA; alone, that no bundle has another CA, whether or not it has P's.
 //
 // In addition, a replica serves P as verified only if every bundle verifies P and P has all names. Rows 3 and 4 hold since a
 // program other than amp may have written P. Rows 5, 6 and 8 do not wait for the settle time. In row 5 amp wrote P
 // after its CA had settled. In rows 6 and 8 no replica can be serving what another CA signed.
-func (r Replica) serve(o Observed, names []string) Replica {
+func (r *Replica) serve(o *Observed, names []string) {
 	p := o.Secret.Serving
 	if !p.same(r.last.Serving) {
 		_, trusted := r.trustedSince[string(p.CA.Raw)]
@@ -95,5 +96,4 @@ func (r Replica) serve(o Observed, names []string) Replica {
 	case verified || !ready:
 		r.Serving, r.Verified = p, verified
 	}
-	return r
 }

@@ -117,7 +117,7 @@ func TestServe(t *testing.T) {
 				if i < test.missing {
 					o.Missing = []string{"amp"}
 				}
-				r = r.observe(o, wanted.Names)
+				r.observe(o, wanted.Names)
 				if serves := r.Serving == nil && look.serves == nil || r.Serving.same(look.serves); !serves || r.ready(o.At) != look.ready {
 					t.Fatalf("after %v it serves what it has to: %v; ready %v, want %v", look.at, serves, r.ready(o.At), look.ready)
 				}
@@ -135,7 +135,7 @@ func TestServeWithARenewedCA(t *testing.T) {
 	s := Stored{Serving: p, CAs: []*x509.Certificate{ca, renewed}}
 	for _, look := range []struct{ after, left time.Duration }{{0, time.Hour}, {time.Minute, 2*time.Hour - time.Minute}} {
 		now := start.Add(look.after)
-		r = r.observe(observed(now, s.write(nil), encode(s.CAs)), wanted.Names)
+		r.observe(observed(now, s.write(nil), encode(s.CAs)), wanted.Names)
 		if left := r.Serving.NotAfter().Sub(now); !r.ready(now) || left != look.left {
 			t.Errorf("after %v: ready %v, for another %v", look.after, r.ready(now), left)
 		}
