@@ -17,6 +17,9 @@ const (
 	MaxLevels = 100
 	// maxCopied is how many bytes the API server allows all copies of one patch to add: its limit for a request.
 	maxCopied = 3 << 20
+	// maxShifted is how many elements all insertions and removals of one patch may move within lists. amp and
+	// json-patch.v4 take time for each; the lists of a real Pod have some dozens.
+	maxShifted = 1_000_000
 )
 
 func init() {
@@ -57,6 +60,8 @@ type applier struct {
 	rules  []ValueRule
 	change Change // so far
 	copied int    // bytes, by all copies
+
+	shifted int // elements of lists, by all insertions and removals
 
 	op     *review.Op // the current one
 	number int        // of op, from 1

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/txn2/amp/internal/patch/apply"
 	"github.com/txn2/amp/internal/patch/patchtest"
 	"github.com/txn2/amp/internal/review"
 )
@@ -173,5 +174,36 @@ func TestCopies(t *testing.T) {
 	_, err := patchtest.NewChecker(t).Check(json.RawMessage(patchtest.Rich), copies)
 	if want := `op 4 (copy "/metadata/annotations/y" from "/metadata/annotations/x"): the patch copies more than 3 MiB in all, which is the API server's limit`; err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
+	}
+}
+
+// TestShifted is about patches that insert into a list of 1,001 elements, or remove from it.
+func TestShifted(t *testing.T) {
+	pod := json.RawMessage(`{"spec":{"x":[` + strings.TrimSuffix(strings.Repeat("1,", 1001), ",") + `]}}`)
+	repeat := func(n int, ops ...review.Op) (all []review.Op) {
+		for range n {
+			all = append(all, ops...)
+		}
+		return all
+	}
+	insert := review.Op{Op: "add", Path: "/spec/x/0", Value: json.RawMessage("1")}      // moves 1,001, then one more each time
+	remove := review.Op{Op: "remove", Path: "/spec/x/0"}                                // moves 1,000, if there are 1,001
+	atEnd := review.Op{Op: "add", Path: "/spec/x/-", Value: json.RawMessage("1")}       // moves none
+	replace := review.Op{Op: "replace", Path: "/spec/x/0", Value: json.RawMessage("2")} // moves none
+	for sentence, test := range map[string]struct {
+		ops     []review.Op
+		refused bool
+	}{
+		"a million moved by removals and insertions": {append(repeat(500, remove, insert), atEnd), false},
+		"one more than a million":                    {append(repeat(500, remove, insert), review.Op{Op: "add", Path: "/spec/x/1000", Value: json.RawMessage("1")}), true},
+		"insertions":                                 {repeat(1000, insert), true},
+		"what moves nothing":                         {repeat(4000, atEnd, replace), false},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			_, err := apply.Apply(pod, test.ops, nil)
+			if refused := err != nil && strings.Contains(err.Error(), "moves more than 1,000,000 elements"); refused != test.refused || err != nil && !refused {
+				t.Errorf("refused %v (%v), want %v", refused, err, test.refused)
+			}
+		})
 	}
 }

@@ -142,6 +142,9 @@ func (a *applier) put(parent *jsontree.Node, p jsontree.Pointer, value *jsontree
 	if err != nil {
 		return err
 	}
+	if err := a.shift(size - at); err != nil {
+		return err
+	}
 	parent.Insert(at, value)
 	a.touch(p)
 	return nil
@@ -161,10 +164,21 @@ func (a *applier) take(parent *jsontree.Node, p jsontree.Pointer, text string) (
 		if at, err = a.element(parent, p, last, text, len(parent.List())); err != nil {
 			return nil, err
 		}
+		if err := a.shift(len(parent.List()) - at - 1); err != nil {
+			return nil, err
+		}
 	}
 	value := parent.Child(at)
 	parent.Remove(at)
 	return value, nil
+}
+
+// shift counts the elements that the current op moves up or down in a list. Its error is a *review.Failure.
+func (a *applier) shift(elements int) error {
+	if a.shifted += elements; a.shifted > maxShifted {
+		return a.fail(`the patch moves more than 1,000,000 elements within lists, in all: add at the end ("-"), or replace the list as a whole`)
+	}
+	return nil
 }
 
 // element reads segment i of p as an index in list, less than limit, and makes it plain in p. An index is
