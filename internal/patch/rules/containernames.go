@@ -7,9 +7,11 @@ import (
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
+var containerNamePlaces = inContainers("name")
+
 // containerNames refuses a patch by which two containers have the same name, init containers included.
 func containerNames(c *apply.Change, _ *Settings) []Finding {
-	return introduced(c, containerLists, func(pod *jsontree.Node, _ bool) (found []flaw) {
+	return introduced(c, containerNamePlaces, func(pod *jsontree.Node, _ bool) (found []flaw) {
 		ops := map[string]int{} // of the containers by their names
 		eachContainer(pod, func(container *jsontree.Node, list string, op int) {
 			name := container.Get("name")

@@ -9,10 +9,12 @@ import (
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
+var envPlaces = inContainers("env")
+
 // envNames refuses a patch that brings a malformed name of an environment variable. It does not show the
 // name: if an endpoint wrongly sends NAME=value as the name, the value may be a secret.
 func envNames(c *apply.Change, _ *Settings) []Finding {
-	return introduced(c, containerLists, func(pod *jsontree.Node, all bool) (found []flaw) {
+	return introduced(c, envPlaces, func(pod *jsontree.Node, all bool) (found []flaw) {
 		eachContainer(pod, func(container *jsontree.Node, list string, op int) {
 			env := container.Get("env")
 			if !all && env.Untouched() {

@@ -8,12 +8,14 @@ import (
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
+var hostPortPlaces = []jsontree.Pointer{{"spec", "hostNetwork"}, {"spec", "containers", "*", "ports"}}
+
 // hostPorts refuses a patch that makes a hostPort differ from its containerPort, in a Pod that uses the network of
 // the host. Before webhooks the API server sets an absent hostPort (pkg/apis/core/v1
 // defaultHostNetworkPorts), and it compares them after webhooks (pkg/apis/core/validation
 // validatePodHostNetworkDeps).
 func hostPorts(c *apply.Change, _ *Settings) []Finding {
-	return introduced(c, []string{"hostNetwork", "containers"}, func(pod *jsontree.Node, _ bool) (found []flaw) {
+	return introduced(c, hostPortPlaces, func(pod *jsontree.Node, _ bool) (found []flaw) {
 		spec := pod.Get("spec")
 		if spec.Get("hostNetwork").Kind() != jsontree.True {
 			return nil

@@ -1,8 +1,6 @@
 package rules
 
 import (
-	"slices"
-
 	"github.com/txn2/amp/internal/patch/apply"
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
@@ -18,11 +16,11 @@ type flaw struct {
 }
 
 // introduced returns the first flaw that the Pod has only since the patch. What was wrong before is up to
-// the API server. The flaws are in the given fields of the spec; if the patch did not touch these, it brought
-// none. The function find returns the flaws of a Pod: with all, every one; without, it
-// may leave out those in parts that the patch did not touch, which saves time.
-func introduced(c *apply.Change, fields []string, find func(pod *jsontree.Node, all bool) []flaw) []Finding {
-	if !touched(c, fields...) {
+// the API server. Flaws come from changes at the given places; if the patch touched none of them, it brought
+// no flaw. The function find returns the flaws of a Pod: with all, every one; without, it may leave
+// out those in parts that the patch did not touch, which saves time.
+func introduced(c *apply.Change, places []jsontree.Pointer, find func(pod *jsontree.Node, all bool) []flaw) []Finding {
+	if !touched(c, places) {
 		return nil
 	}
 	found := find(c.After, false)
@@ -45,10 +43,16 @@ func introduced(c *apply.Change, fields []string, find func(pod *jsontree.Node, 
 	return nil
 }
 
-// touched reports whether the patch touched one of the given fields of the spec.
-func touched(c *apply.Change, fields ...string) bool {
-	before, after := c.Before.Get("spec"), c.After.Get("spec")
-	return before != after && slices.ContainsFunc(fields, func(field string) bool { return before.Get(field) != after.Get(field) })
+// touched reports whether the patch touched something at, above or below one of the places.
+func touched(c *apply.Change, places []jsontree.Pointer) bool {
+	for _, touch := range c.Touched {
+		for _, place := range places {
+			if place.Overlaps(touch.Place) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // latest returns the number of the last op that put one of the values where it is, 0 if none did.

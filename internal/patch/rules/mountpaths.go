@@ -7,9 +7,11 @@ import (
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
+var mountPlaces = inContainers("volumeMounts")
+
 // mountPaths refuses a patch by which a container has two mounts at the same mountPath.
 func mountPaths(c *apply.Change, _ *Settings) []Finding {
-	return introduced(c, containerLists, func(pod *jsontree.Node, all bool) (found []flaw) {
+	return introduced(c, mountPlaces, func(pod *jsontree.Node, all bool) (found []flaw) {
 		eachContainer(pod, func(container *jsontree.Node, list string, op int) {
 			mounts := container.Get("volumeMounts")
 			if !all && mounts.Untouched() {

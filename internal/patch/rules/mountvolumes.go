@@ -7,13 +7,15 @@ import (
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
-// mountLists are the fields of a Pod's spec that hold volumes and their mounts.
-var mountLists = append([]string{"volumes"}, containerLists...)
+var (
+	volumePlaces         = []jsontree.Pointer{{"spec", "volumes"}}
+	volumeAndMountPlaces = append(inContainers("volumeMounts"), volumePlaces...)
+)
 
 // mountVolumes refuses a patch by which a container mounts a volume that the Pod does not have.
 func mountVolumes(c *apply.Change, _ *Settings) []Finding {
-	otherVolumes := touched(c, "volumes")
-	return introduced(c, mountLists, func(pod *jsontree.Node, all bool) (found []flaw) {
+	otherVolumes := touched(c, volumePlaces)
+	return introduced(c, volumeAndMountPlaces, func(pod *jsontree.Node, all bool) (found []flaw) {
 		volumes := map[string]bool{} // by their names
 		for _, volume := range pod.Get("spec", "volumes").List() {
 			volumes[volume.Get("name").Text()] = true

@@ -10,12 +10,14 @@ import (
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
+var resourcePlaces = append(inContainers("resources"), jsontree.Pointer{"spec", "resources"})
+
 // requests refuses a patch by which a request and its limit do not go together. Before webhooks the API server
 // takes an absent request from the limit (pkg/apis/core/v1 SetDefaults_Pod), so a patch that changes one of
 // them may have to change both. It judges them after webhooks (pkg/apis/core/validation
 // validateResourceRequirements).
 func requests(c *apply.Change, _ *Settings) []Finding {
-	return introduced(c, append([]string{"resources"}, containerLists...), func(pod *jsontree.Node, all bool) (found []flaw) {
+	return introduced(c, resourcePlaces, func(pod *jsontree.Node, all bool) (found []flaw) {
 		resources := pod.Get("spec", "resources")
 		if all || !resources.Untouched() {
 			found = appendRequestFlaws(found, resources, "the Pod", jsontree.Pointer{"spec", "resources"}, latest(pod.Get("spec"), resources))

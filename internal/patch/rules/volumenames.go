@@ -7,9 +7,11 @@ import (
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
+var volumeNamePlaces = []jsontree.Pointer{{"spec", "volumes", "*", "name"}}
+
 // volumeNames refuses a patch by which two volumes have the same name.
 func volumeNames(c *apply.Change, _ *Settings) []Finding {
-	return introduced(c, []string{"volumes"}, func(pod *jsontree.Node, _ bool) (found []flaw) {
+	return introduced(c, volumeNamePlaces, func(pod *jsontree.Node, _ bool) (found []flaw) {
 		spec := pod.Get("spec")
 		volumes := spec.Get("volumes")
 		ops := map[string]int{} // of the volumes by their names
