@@ -17,6 +17,7 @@ type callsCluster struct {
 	bundles map[string][][]byte // by the configuration
 	errors  map[string]error    // by the call
 	calls   []string
+	after   func(call string) // nil: nothing happens
 }
 
 func (c *callsCluster) call(what string, do func()) error {
@@ -25,6 +26,9 @@ func (c *callsCluster) call(what string, do func()) error {
 		return err
 	}
 	do()
+	if c.after != nil {
+		c.after(what)
+	}
 	return nil
 }
 
@@ -65,7 +69,7 @@ func TestReconcile(t *testing.T) {
 		err    error
 	}{
 		"nothing to do":          {data: stored, a: [][]byte{right, right}, b: [][]byte{right}},
-		"no Secret":              {calls: "write Secret", again: true},
+		"no Secret":              {calls: "read configurations, write Secret", again: true},
 		"no bundle":              {data: stored, a: [][]byte{nil, nil}, b: [][]byte{nil}, calls: "write a, write b", again: true},
 		"one bundle is wrong":    {data: stored, a: [][]byte{right, nil}, b: [][]byte{right}, calls: "write a", again: true},
 		"a CA has ended":         {data: old, a: [][]byte{old[keyCAs]}, calls: "write Secret", again: true, stale: true},
@@ -99,5 +103,28 @@ func TestReconcile(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestAReplicaThatIsReadySince has a Secret deleted while a new replica reads the cluster for the first time. Between its
+// two reads another replica wrote the first Secret and the bundles, and became ready.
+func TestAReplicaThatIsReadySince(t *testing.T) {
+	p := pair(t, time.Now(), time.Hour)
+	c := &callsCluster{bundles: map[string][][]byte{"a": {nil, nil}, "b": {nil}}}
+	c.after = func(call string) {
+		if call == "read configurations" {
+			c.bundles = map[string][][]byte{"a": {encode(cas(p)), encode(cas(p))}, "b": {encode(cas(p))}}
+		}
+	}
+	r, err := NewReconciler(c, Config{Names: wanted.Names, Lifetime: time.Hour}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Reconcile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s, err := read(c.data, time.Now())
+	if err == nil || s.Next == nil || !contains(s.CAs, p.CA) {
+		t.Errorf("a pair is to be served at once, or the CA of the other replica is lost: %v, %d CAs", err, len(s.CAs))
 	}
 }

@@ -121,8 +121,18 @@ func (r *Reconciler) Reconcile(ctx context.Context) (requeueAfter time.Duration,
 		return 0, err
 	}
 	o := Observe(time.Now(), configurations, missing, secret.Data)
-	var d Decision
-	d, r.replica = Decide(r.config, r.replica, o)
+	d, replica := Decide(r.config, r.replica, o)
+	if d.New != nil && d.New.ServeNow {
+		// Another replica may have become ready since the configurations were read, if the Secret was deleted only then.
+		// A replica is ready only after its CA was written into the bundles: now they show it. What is written next
+		// is the Secret, so the order of reading does not matter here.
+		if configurations, missing, err = r.cluster.Configurations(ctx); err != nil {
+			return 0, err
+		}
+		o = Observe(time.Now(), configurations, missing, secret.Data)
+		d, replica = Decide(r.config, r.replica, o)
+	}
+	r.replica = replica
 	r.publish()
 	if d.New != nil {
 		if d.Secret, err = d.New.make(d.Secret, o.At, r.config.Lifetime); err != nil {

@@ -90,8 +90,8 @@ func TestReconcilerFromNothing(t *testing.T) {
 		if !r.Ready() || !r.NotAfter().Equal(time.Now().Add(time.Hour)) || !bytes.Contains(o.data[keyCert], []byte("BEGIN")) || !bytes.Equal(o.bundle, o.data[keyCAs]) {
 			t.Errorf("ready %v, until %v, with the Secret %q", r.Ready(), r.NotAfter(), o.data)
 		}
-		if o.looks != 3 {
-			t.Errorf("it looked %d times, want one before the Secret is written, one before the bundle is, and one after", o.looks)
+		if o.looks != 4 {
+			t.Errorf("it looked %d times, want two before the Secret is written, one before the bundle is, and one after", o.looks)
 		}
 	})
 }
