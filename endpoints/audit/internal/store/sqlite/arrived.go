@@ -71,6 +71,7 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 	if err != nil {
 		return err
 	}
+	var items []*store.Item
 	for _, r := range all {
 		item, err := decodeItem(r.text)
 		if err != nil {
@@ -79,12 +80,10 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 		if r.superseded || !f.Match(item, wholeEndpoint, wholeUser) {
 			continue
 		}
-		if err := addSeen(ctx, tx, []*store.Item{item}); err != nil {
-			return err
-		}
+		items = append(items, item)
 		arrivals.Events = append(arrivals.Events, store.Arrival{Item: item, Position: s.position(r.seq)})
 	}
-	return nil
+	return addSeen(ctx, tx, items)
 }
 
 // exists reports whether there are events with exactly that value.

@@ -66,7 +66,12 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 	}
 
 	if d.Item.Outcome == outcome.Mutated {
-		validated, err := validationsOf(ctx, tx, d.Item)
+		statement, err := tx.PrepareContext(ctx, selectValidations)
+		if err != nil {
+			return nil, err
+		}
+		defer statement.Close()
+		validated, err := validationsOf(ctx, statement, d.Item)
 		if err != nil {
 			return nil, err
 		}

@@ -139,30 +139,40 @@ func decodeItem(text []byte) (*store.Item, error) {
 
 func itemsOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]*store.Item, error) {
 	items := make([]*store.Item, 0, len(keys))
-	for _, key := range keys {
-		var text []byte
-		if err := tx.QueryRowContext(ctx, "SELECT item FROM bodies WHERE id = ?", key).Scan(&text); err != nil {
-			return nil, err
-		}
+	err := eachText(ctx, tx, "SELECT item FROM bodies WHERE id = ?", keys, func(text []byte) error {
 		item, err := decodeItem(text)
-		if err != nil {
-			return nil, err
-		}
 		items = append(items, item)
-	}
-	return items, nil
+		return err
+	})
+	return items, err
 }
 
 func rawOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]json.RawMessage, error) {
-	var all []json.RawMessage
-	for _, key := range keys {
-		var body []byte
-		if err := tx.QueryRowContext(ctx, "SELECT event FROM bodies WHERE id = ?", key).Scan(&body); err != nil {
-			return nil, err
-		}
-		all = append(all, body)
+	all := make([]json.RawMessage, 0, len(keys))
+	err := eachText(ctx, tx, "SELECT event FROM bodies WHERE id = ?", keys, func(text []byte) error {
+		all = append(all, text)
+		return nil
+	})
+	return all, err
+}
+
+// eachText calls do with the text that a query finds for each key.
+func eachText(ctx context.Context, tx *sql.Tx, query string, keys []int64, do func(text []byte) error) error {
+	statement, err := tx.PrepareContext(ctx, query)
+	if err != nil {
+		return err
 	}
-	return all, nil
+	defer statement.Close()
+	for _, key := range keys {
+		var text []byte
+		if err := statement.QueryRowContext(ctx, key).Scan(&text); err != nil {
+			return err
+		}
+		if err := do(text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keyed is an item with its key.
@@ -181,11 +191,19 @@ func scanKeyed(scan func(...any) error) (k keyed, err error) {
 
 // addSeen notes at mutated events under which names /validate saw their Pods.
 func addSeen(ctx context.Context, tx *sql.Tx, items []*store.Item) error {
+	if !slices.ContainsFunc(items, func(i *store.Item) bool { return i.Outcome == outcome.Mutated }) {
+		return nil
+	}
+	statement, err := tx.PrepareContext(ctx, selectValidations)
+	if err != nil {
+		return err
+	}
+	defer statement.Close()
 	for _, item := range items {
 		if item.Outcome != outcome.Mutated {
 			continue
 		}
-		validated, err := validationsOf(ctx, tx, item)
+		validated, err := validationsOf(ctx, statement, item)
 		if err != nil {
 			return err
 		}
@@ -196,9 +214,12 @@ func addSeen(ctx context.Context, tx *sql.Tx, items []*store.Item) error {
 	return nil
 }
 
+// selectValidations finds the validated events with a stamp.
+const selectValidations = "SELECT e.id, b.item FROM events e JOIN bodies b ON b.id = e.id WHERE mutation = ? AND superseded = 0 ORDER BY e.id DESC LIMIT ?"
+
 // validationsOf returns the validated events of the Pod that a mutated one is about.
-func validationsOf(ctx context.Context, tx *sql.Tx, mutated *store.Item) ([]keyed, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT e.id, b.item FROM events e JOIN bodies b ON b.id = e.id WHERE mutation = ? AND superseded = 0 ORDER BY e.id DESC LIMIT ?", mutated.ID, 4*store.MaxSeen)
+func validationsOf(ctx context.Context, statement *sql.Stmt, mutated *store.Item) ([]keyed, error) {
+	rows, err := statement.QueryContext(ctx, mutated.ID, 4*store.MaxSeen)
 	if err != nil {
 		return nil, err
 	}

@@ -172,11 +172,20 @@ func (c *recordedConn) BeginTx(ctx context.Context, opts driver.TxOptions) (driv
 	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, opts)
 }
 
-func (c *recordedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+func (c *recordedConn) note(query string) {
 	if !strings.HasPrefix(query, "EXPLAIN") {
 		c.asked.mu.Lock()
 		c.asked.all = append(c.asked.all, query)
 		c.asked.mu.Unlock()
 	}
+}
+
+func (c *recordedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	c.note(query)
+	return c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+}
+
+func (c *recordedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.note(query)
 	return c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
 }
