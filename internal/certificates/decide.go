@@ -149,7 +149,7 @@ func (r *Replica) requeueAfter(s Stored, now time.Time) time.Duration {
 			continue
 		}
 		if since, ok := r.trustedSince[string(p.CA.Raw)]; ok && !(r.Verified && p.same(r.Serving)) {
-			times = append(times, since.Add(s.settle()))
+			times = append(times, since.Add(settle(s.Serving, s.Next, r.Serving)))
 		}
 		times = append(times, p.Renewal())
 	}

@@ -111,7 +111,7 @@ func TestMake(t *testing.T) {
 			if !p.Renewal().Equal(start.Add(test.renewal)) {
 				t.Errorf("renewed at %v", p.Renewal())
 			}
-			if s := (Stored{Serving: p}).settle(); s != test.settle {
+			if s := settle(nil, p); s != test.settle {
 				t.Errorf("settled after %v", s)
 			}
 			if !p.covers([]string{"amp.amp-system.svc", "10.0.0.1", "::1"}) || p.covers([]string{"other"}) {

@@ -63,3 +63,42 @@ func TestClocksThatDiffer(t *testing.T) {
 		})
 	}
 }
+
+// TestAnotherLifetime has two replicas that were started anew with another AMP_TLS_LIFETIME. Both are ready until what the
+// first one renews is served by both.
+func TestAnotherLifetime(t *testing.T) {
+	for name, test := range map[string]struct{ from, to time.Duration }{
+		"from seconds to months": {12 * time.Second, 90 * 24 * time.Hour},
+		"from a minute to hours": {time.Minute, 2 * time.Hour},
+		"from months to seconds": {90 * 24 * time.Hour, 12 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := Config{Names: wanted.Names, Lifetime: test.to}
+			p := pair(t, start, test.from)
+			secret, bundle := Stored{Serving: p, CAs: cas(p)}.write(nil), encode(cas(p))
+			var replicas [2]Replica
+			begin, end := p.Renewal().Add(-time.Second), p.NotAfter().Add(time.Second)
+			if test.from > test.to {
+				end = begin.Add(time.Minute)
+			}
+			for now := begin; now.Before(end); now = now.Add(100 * time.Millisecond) {
+				for i := range replicas {
+					d := take(t, config, &replicas[i], observed(now, secret, bundle))
+					if d.Step != "" {
+						secret = d.Secret.write(secret)
+					} else {
+						bundle = d.Bundle
+					}
+					if !replicas[i].ready(now) {
+						t.Fatalf("%v after the renewal was due, replica %d is not ready", now.Sub(p.Renewal()), i)
+					}
+				}
+			}
+			for i, r := range replicas {
+				if r.Serving.same(p) {
+					t.Errorf("replica %d serves what it served before", i)
+				}
+			}
+		})
+	}
+}

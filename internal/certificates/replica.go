@@ -46,7 +46,7 @@ func (r *Replica) trust(o *Observed) map[string]time.Time {
 // server knows it.
 func (r *Replica) settled(p *Pair, s Stored, now time.Time) bool {
 	since, ok := r.trustedSince[string(p.CA.Raw)]
-	return ok && now.Sub(since) >= s.settle()
+	return ok && now.Sub(since) >= settle(s.Serving, s.Next, r.Serving)
 }
 
 // serve changes which pair the replica serves. P is the pair that the Secret says is to be served.

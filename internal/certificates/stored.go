@@ -64,11 +64,12 @@ func (s Stored) write(data map[string][]byte) map[string][]byte {
 }
 
 // settle is how long a CA must have been in every bundle before a certificate that it signed is served, because
-// the API servers of a control plane learn of a change at different times. The shorter of the two lifetimes counts:
-// after a short lifetime, a long settle time would end later than the certificate that is served.
-func (s Stored) settle() time.Duration {
+// the API servers of a control plane learn of a change at different times. Of all pairs that are stored or served, the
+// shortest lifetime counts: after a short lifetime, a long settle time would end later than the certificate that is
+// served. A pair may be nil.
+func settle(pairs ...*Pair) time.Duration {
 	d := time.Minute
-	for _, p := range []*Pair{s.Serving, s.Next} {
+	for _, p := range pairs {
 		if p != nil {
 			d = min(d, p.lifetime()/20)
 		}
