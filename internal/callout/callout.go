@@ -104,31 +104,39 @@ func New(config Config) (*Client, error) {
 }
 
 // Call sends pod to the endpoint as step number step of the review, counted from 1, and returns its answer. An error
-// is a *[review.Failure]; the answer then holds the HTTP status, if there was one. A call that fails is repeated once
-// if that may help; the context bounds both.
+// is a *[review.Failure]; the answer then holds the HTTP status, if there was one. A call that fails is repeated once,
+// over a new connection, if that may help; the context bounds both. The endpoint never gets more than two requests.
 func (c *Client) Call(ctx context.Context, e review.Endpoint, r *review.Review, step int, at time.Time, pod json.RawMessage) (review.Answer, error) {
 	var left time.Duration // 0: unbounded
 	if deadline, ok := ctx.Deadline(); ok {
 		left = max(time.Until(deadline), 1)
-		ctx = context.WithValue(ctx, deadlineKey{}, deadline)
 	}
 	header := c.header(r, step, at)
 	trusted, err := c.authorize(header, e.URL)
 	if err != nil {
 		return review.Answer{}, err
 	}
-	for again := true; ; again = false {
-		// Each try has a request of its own: a transport may still read one that has failed.
+	for again := false; ; again = true {
+		// Each try has a request of its own: a connection may still read one that has failed.
 		req := outbound.NewRequest(ctx, e.URL, header, pod)
-		answer, failure, retry := c.try(req, trusted, r.Phase, left)
+		answer, failure, retry := c.try(req, trusted, r.Phase, left, again)
 		switch {
 		case failure == nil:
 			return answer, nil
-		case !again || !retry || !pause(ctx):
+		case again, retry == never, retry == later && !pause(ctx):
 			return answer, failure
 		}
 	}
 }
+
+// retry says whether the same request may succeed over a new connection, and when.
+type retry int
+
+const (
+	never retry = iota
+	later       // after a pause: the endpoint is busy or restarts
+	now         // only a kept connection has failed, before an answer
+)
 
 // authorize adds the credentials for the endpoint to the header, and reports whether the endpoint may see the client
 // certificate as well. The token, which is the operator's, replaces a password in the URL, which is the tenant's.
@@ -156,13 +164,38 @@ func (c *Client) authorize(header http.Header, u *url.URL) (trusted bool, err er
 // so that the connection can be used again.
 const errorBody = 16 << 10
 
-// try makes one request. left is the time that the whole call had, for the message of a late answer; 0 means that it
-// was not bounded. retry reports whether another try may help.
-func (c *Client) try(req *http.Request, trusted bool, phase review.Phase, left time.Duration) (a review.Answer, f *review.Failure, retry bool) {
-	resp, err := c.current().transport(trusted).RoundTrip(req)
+// try makes one request, with fresh over a new connection. left is the time that the whole call had, for the message of
+// a late answer; 0 means that it was not bounded.
+func (c *Client) try(req *http.Request, trusted bool, phase review.Phase, left time.Duration, fresh bool) (review.Answer, *review.Failure, retry) {
+	ctx := req.Context()
+	conn, kept, err := c.current().pool(trusted).Get(ctx, req.URL, fresh)
 	if err != nil {
-		f, retry = connectionFailure(req.Context(), err, left, false)
-		return review.Answer{}, f, retry
+		f, again := connectFailure(ctx, err, left)
+		return review.Answer{}, f, again
+	}
+	since := time.Now()
+	answer, f, again, err := c.exchange(conn, req, phase, left)
+	switch {
+	case err == nil:
+		conn.Release(true)
+	case ctx.Err() != nil:
+		conn.Silent(since)
+	default:
+		conn.Release(false)
+		if kept && again == later && answer.Status == 0 {
+			again = now
+		}
+	}
+	return answer, f, again
+}
+
+// exchange sends the request over conn and reads the answer. err is nil if an answer was read whole, or as much of it as
+// amp wants, whatever it is.
+func (c *Client) exchange(conn *outbound.Conn, req *http.Request, phase review.Phase, left time.Duration) (a review.Answer, f *review.Failure, again retry, err error) {
+	resp, err := conn.RoundTrip(req)
+	if err != nil {
+		f, again = answerFailure(req.Context(), err, left, false)
+		return review.Answer{}, f, again, err
 	}
 	defer resp.Body.Close()
 	status := review.Answer{Status: resp.StatusCode}
@@ -172,23 +205,27 @@ func (c *Client) try(req *http.Request, trusted bool, phase review.Phase, left t
 	case resp.StatusCode < 200, resp.StatusCode == http.StatusNoContent:
 		// There is no body; after 101 it would be the connection itself.
 	case resp.StatusCode >= 300:
-		body, _ = read(resp, errorBody) // if that fails, the message does without the rest
+		body, err = read(resp, errorBody) // if that fails, the message does without the rest
 	default:
 		if resp.ContentLength <= c.maxBytes { // a longer answer fails without being read
 			body, err = read(resp, c.maxBytes+1)
 		}
 		switch {
 		case err != nil:
-			f, retry = connectionFailure(req.Context(), err, left, true)
-			return status, f, retry
+			f, again = answerFailure(req.Context(), err, left, true)
+			return status, f, again, err
 		case max(int64(len(body)), resp.ContentLength) > c.maxBytes:
-			return status, failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes (AMP_ENDPOINT_MAX_BYTES)", c.maxBytes)), false
+			return status, failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes (AMP_ENDPOINT_MAX_BYTES)", c.maxBytes)), never, nil
 		}
 	}
-	if a, f = parse(phase, resp.StatusCode, resp.Header, body); f != nil {
-		return status, f, busy(resp.StatusCode)
+	a, f = parse(phase, resp.StatusCode, resp.Header, body)
+	switch {
+	case f == nil:
+		return a, nil, never, nil
+	case busy(resp.StatusCode):
+		return status, f, later, err
 	}
-	return a, nil, false
+	return status, f, never, err
 }
 
 // busy reports whether the same request may succeed soon after this status.

@@ -24,99 +24,167 @@ func failed(result review.Result, cause string) *review.Failure {
 	return &review.Failure{Result: result, Cause: review.Clip(review.Line(cause), maxCause)}
 }
 
-// connectionFailure says in amp's own words why no answer came, or (started) only a part of one, and whether another
-// try may help. The failure keeps err, whose text is never shown: net/http quotes what it cannot read, which may be an
-// echo of the query or of the Pod.
-func connectionFailure(ctx context.Context, err error, left time.Duration, started bool) (f *review.Failure, retry bool) {
-	f, retry = describe(ctx, err, left, started)
+// connectFailure says in amp's own words why there is no connection, and whether another try may help. The failure
+// keeps err, whose text is never shown: a library quotes what it cannot read, which may be an echo of the query or of
+// the Pod.
+func connectFailure(ctx context.Context, err error, left time.Duration) (*review.Failure, retry) {
+	f, again := describeConnect(ctx, err, left)
 	f.Err = err
-	return f, retry
+	return f, again
 }
 
-// describe uses texts of errors only where they cannot quote the request or the answer.
-func describe(ctx context.Context, err error, left time.Duration, started bool) (f *review.Failure, retry bool) {
+// answerFailure is [connectFailure] for a call over a connection: it says why no answer came, or (started) only a part
+// of one.
+func answerFailure(ctx context.Context, err error, left time.Duration, started bool) (*review.Failure, retry) {
+	f, again := describeAnswer(ctx, err, left, started)
+	f.Err = err
+	return f, again
+}
+
+func unreachable(cause string) *review.Failure { return failed(review.ResultUnreachable, cause) }
+
+// ended returns a failure if ctx has ended. If its deadline has come, that is late's, which gets the end of the sentence
+// that says what was not finished.
+func ended(ctx context.Context, left time.Duration, late func(within string) *review.Failure) *review.Failure {
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return failed(review.ResultLate, "given up: the API server closed its request")
+	case ctx.Err() == nil && !over(ctx):
+		return nil
+	case left == 0:
+		return late("in time")
+	case left < time.Millisecond:
+		return failed(review.ResultLate, "no time was left to call it")
+	}
+	return late("within " + short(left) + ", the time it had")
+}
+
+// describeConnect uses texts of errors only where they cannot quote the request or the answer. A connection has three
+// steps: the look-up of the name, the connection itself, and the TLS handshake. A late one names the step that was not
+// finished, and what to look at.
+func describeConnect(ctx context.Context, err error, left time.Duration) (*review.Failure, retry) {
 	var (
-		no        refused
-		lookup    *net.DNSError
+		no          refused
+		noAPIServer noAPIServer
+		lookup      *net.DNSError
+		op          *net.OpError
+		errno       syscall.Errno
+		timeout     net.Error
+	)
+	if errors.As(err, &no) {
+		return failed(review.ResultForbidden, no.Error()), never
+	}
+	errors.As(err, &errno)
+	name := "its name"
+	if errors.As(err, &noAPIServer) {
+		name = "the API server's name, of which amp must know the address,"
+	}
+	dialing := errors.As(err, &op) && op.Op == "dial"
+	late := func(within string) *review.Failure {
+		switch {
+		case errors.As(err, &lookup):
+			return unreachable(name + " was not looked up " + within + ": does DNS answer, and does a NetworkPolicy let amp ask it?")
+		case dialing:
+			return unreachable("no connection " + within + ": does it run at that address and port, and does a NetworkPolicy let amp reach it?")
+		}
+		return unreachable("no HTTPS connection " + within + ": the handshake was not finished; is it overloaded, or does it speak plain HTTP there?")
+	}
+	if f := ended(ctx, left, late); f != nil {
+		return f, never
+	}
+	switch {
+	case errors.As(err, &lookup):
+		if lookup.IsNotFound {
+			return unreachable(name + " cannot be looked up: no such host"), never
+		}
+		if lookup.IsTimeout {
+			return unreachable(name + " cannot be looked up: no answer from DNS"), never
+		}
+		return unreachable(name + " cannot be looked up: DNS failed"), later
+	case errno == syscall.ETIMEDOUT:
+		return unreachable("connection timed out"), never
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return late("within " + short(outbound.ConnectTimeout)), never
+	case dialing && errno == syscall.ECONNREFUSED:
+		return unreachable("connection refused: is the endpoint running, on that port?"), later
+	case dialing && errno != 0:
+		return unreachable("connecting: " + errno.Error()), later
+	case dialing:
+		return unreachable("connecting: " + op.Err.Error()), later
+	}
+	if cause := tlsCause(err); cause != "" {
+		return unreachable(cause), never
+	}
+	if errors.Is(err, io.EOF) {
+		return unreachable("the connection was closed during the TLS handshake"), later
+	}
+	return broken(err, "during the TLS handshake"), later
+}
+
+// describeAnswer is [describeConnect] for what comes after the connection.
+func describeAnswer(ctx context.Context, err error, left time.Duration, started bool) (*review.Failure, retry) {
+	f := ended(ctx, left, func(within string) *review.Failure {
+		if started {
+			return failed(review.ResultLate, "its answer was not complete "+within+": is its Content-Length longer than its body?")
+		}
+		return failed(review.ResultLate, "no answer "+within+" (AMP_TIMEOUT, amp.txn2.com/timeout)")
+	})
+	if f != nil {
+		return f, never
+	}
+	// A server that misses a client certificate says so after the handshake (TLS 1.3).
+	if cause := tlsCause(err); cause != "" {
+		return unreachable(cause), never
+	}
+	var errno syscall.Errno
+	switch {
+	// net/http has no types for these.
+	case strings.Contains(err.Error(), "server response headers exceeded"), strings.Contains(err.Error(), "response header list larger"):
+		return failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes of headers", outbound.MaxHeaderBytes)), never
+	case !errors.As(err, &errno) && protocolCause(err) != "":
+		return failed(review.ResultInvalid, protocolCause(err)), never
+	case started && errors.Is(err, io.ErrUnexpectedEOF):
+		return unreachable("the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"), later
+	case started:
+		return broken(err, "in the middle of the answer"), later
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return unreachable("the connection was closed before an answer; did its handler crash? its log says why"), later
+	}
+	return broken(err, "before an answer"), later
+}
+
+// tlsCause says what is wrong with TLS; it is empty if the error is another one.
+func tlsCause(err error) string {
+	var (
 		op        *net.OpError
-		errno     syscall.Errno
-		timeout   net.Error
 		plain     tls.RecordHeaderError
 		unknownCA x509.UnknownAuthorityError
 		badCert   *tls.CertificateVerificationError
 	)
-	unreachable := func(cause string) *review.Failure { return failed(review.ResultUnreachable, cause) }
-	late := func() *review.Failure {
-		switch {
-		case left == 0:
-			return failed(review.ResultLate, "no answer in time")
-		case left < time.Millisecond:
-			return failed(review.ResultLate, "no time was left to call it")
-		case started:
-			return failed(review.ResultLate, "its answer was not complete within "+short(left)+", the time it had: is its Content-Length longer than its body?")
-		}
-		return failed(review.ResultLate, "no answer within "+short(left)+", the time it had (AMP_TIMEOUT, amp.txn2.com/timeout)")
-	}
-	errors.As(err, &errno)
 	switch {
-	case errors.As(err, &no):
-		return failed(review.ResultForbidden, no.Error()), false
-	case errors.Is(ctx.Err(), context.Canceled):
-		return failed(review.ResultLate, "given up: the API server closed its request"), false
-	case ctx.Err() != nil, over(ctx):
-		return late(), false
-
 	case errors.As(err, &unknownCA):
-		return unreachable("its certificate is signed by an authority that amp does not know (AMP_ENDPOINT_CA)"), false
+		return "its certificate is signed by an authority that amp does not know (AMP_ENDPOINT_CA)"
 	case errors.As(err, &badCert):
-		return unreachable("its certificate is not valid for it: " + strings.TrimPrefix(badCert.Err.Error(), "x509: ")), false
+		return "its certificate is not valid for it: " + strings.TrimPrefix(badCert.Err.Error(), "x509: ")
 	case errors.As(err, &plain):
-		return unreachable("it does not speak TLS there: use http://, or its TLS port"), false
-
-	case errors.As(err, &lookup):
-		if lookup.IsNotFound {
-			return unreachable("its name cannot be looked up: no such host"), false
-		}
-		if lookup.IsTimeout {
-			return unreachable("its name cannot be looked up: no answer from DNS"), false
-		}
-		return unreachable("its name cannot be looked up: DNS failed"), true
+		return "it does not speak TLS there: use http://, or its TLS port"
 	case errors.As(err, &op) && op.Op == "remote error":
 		// A TLS alert, for which crypto/tls has no type: "tls: certificate required".
-		return unreachable("it ended the TLS handshake: " + strings.TrimPrefix(op.Err.Error(), "tls: ")), false
+		return "it ended the TLS handshake: " + strings.TrimPrefix(op.Err.Error(), "tls: ")
 	case strings.HasPrefix(err.Error(), "tls: "), op != nil && op.Op == "local error":
-		return unreachable("no TLS connection: " + strings.TrimPrefix(err.Error(), "tls: ")), false
-	case errno != syscall.ETIMEDOUT && errors.As(err, &timeout) && timeout.Timeout():
-		return unreachable("it cannot be connected to within " + short(outbound.ConnectTimeout)), false
-	case errno == syscall.ETIMEDOUT:
-		return unreachable("connection timed out"), false
-
-	// net/http has no types for these.
-	case strings.Contains(err.Error(), "server response headers exceeded"), strings.Contains(err.Error(), "response header list larger"):
-		return failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes of headers", outbound.MaxHeaderBytes)), false
-	case errno == 0 && protocolCause(err) != "":
-		return failed(review.ResultInvalid, protocolCause(err)), false
-
-	case errors.As(err, &op) && op.Op == "dial" && errno == syscall.ECONNREFUSED:
-		return unreachable("connection refused: is the endpoint running, on that port?"), true
-	case errors.As(err, &op) && op.Op == "dial" && errno != 0:
-		return unreachable("connecting: " + errno.Error()), true
-	case errors.As(err, &op) && op.Op == "dial":
-		return unreachable("connecting: " + op.Err.Error()), true
-	case started && errors.Is(err, io.ErrUnexpectedEOF):
-		return unreachable("the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"), true
-	case started && errno != 0:
-		return unreachable("the connection broke in the middle of the answer: " + errno.Error()), true
-	case started:
-		return unreachable("the connection broke in the middle of the answer"), true
-	case errno != 0:
-		return unreachable("the connection broke before an answer: " + errno.Error()), true
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return unreachable("the connection was closed before an answer; did its handler crash? its log says why"), true
-	default:
-		// For example a kept connection that the endpoint has just closed, or an error of HTTP/2.
-		return unreachable("the connection broke before an answer"), true
+		return "no TLS connection: " + strings.TrimPrefix(err.Error(), "tls: ")
 	}
+	return ""
+}
+
+// broken says how a connection ended. Without an error number the text of err may be anything, for example that of an
+// error of HTTP/2.
+func broken(err error, when string) *review.Failure {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return unreachable("the connection broke " + when + ": " + errno.Error())
+	}
+	return unreachable("the connection broke " + when)
 }
 
 // over reports whether the deadline of ctx has come. The dialer has the same deadline and may notice before ctx does.

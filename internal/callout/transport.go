@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/reload"
@@ -95,10 +93,10 @@ type links struct {
 	cert  *tls.Certificate
 
 	// Two pools: a connection on which amp has shown its certificate must not carry other endpoints' requests.
-	plain, certified *http.Transport
+	plain, certified *outbound.Pool
 }
 
-func (l *links) transport(trusted bool) *http.Transport {
+func (l *links) pool(trusted bool) *outbound.Pool {
 	if trusted {
 		return l.certified
 	}
@@ -129,22 +127,22 @@ func (c *Client) current() *links {
 	}
 	fresh := c.newLinks(roots, cert)
 	c.links.Store(fresh)
-	// Calls under way finish on the old connections, which then time out as idle.
-	l.plain.CloseIdleConnections()
-	l.certified.CloseIdleConnections()
+	// Calls under way finish on the old connections.
+	l.plain.Close()
+	l.certified.Close()
 	return fresh
 }
 
 func (c *Client) newLinks(roots *x509.CertPool, cert *tls.Certificate) *links {
-	l := &links{roots: roots, cert: cert, plain: c.newTransport(roots, nil)}
+	l := &links{roots: roots, cert: cert, plain: c.newPool(roots, nil)}
 	l.certified = l.plain
 	if cert != nil {
-		l.certified = c.newTransport(roots, cert)
+		l.certified = c.newPool(roots, cert)
 	}
 	return l
 }
 
-func (c *Client) newTransport(roots *x509.CertPool, cert *tls.Certificate) *http.Transport {
+func (c *Client) newPool(roots *x509.CertPool, cert *tls.Certificate) *outbound.Pool {
 	var certificates []tls.Certificate
 	if cert != nil {
 		certificates = []tls.Certificate{*cert}
@@ -153,33 +151,28 @@ func (c *Client) newTransport(roots *x509.CertPool, cert *tls.Certificate) *http
 	t.Proxy = nil // with a proxy from the environment, the address check would see the proxy's address
 	t.DialContext = c.dial
 	t.MaxIdleConns = 1024 // tenants choose the hosts, so their number needs a bound
-	return t
+	return outbound.NewPool(t)
 }
 
-// deadlineKey is the key of the context's own deadline among its values. A transport dials under a context that
-// outlives the request's, because another request may use the connection: it keeps the values, but not the deadline.
-// The dialer needs the deadline to divide the time among the addresses of a name.
-type deadlineKey struct{}
+// noAPIServer is the error of a look-up of the API server's name, without which amp cannot tell what it may call.
+type noAPIServer struct{ error }
+
+func (e noAPIServer) Unwrap() error { return e.error }
 
 // dial connects to addr if amp may. It checks the socket's address after the name was looked up, so there is no second
 // look-up that could give another address. A connection that is used again needs no second check: connections are
-// pooled by host and port, which is what the check depends on.
+// pooled by host and port, which is what the check depends on. The dialer divides the time of ctx among the addresses
+// of a name.
 func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, port, err := splitPort(addr)
 	if err != nil {
 		return nil, refused(fmt.Sprintf("amp cannot call %q: it %v", addr, err))
 	}
-	dialer := net.Dialer{Timeout: outbound.ConnectTimeout, Resolver: c.resolver}
-	if deadline, ok := ctx.Value(deadlineKey{}).(time.Time); ok {
-		dialer.Deadline = deadline
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, deadline)
-		defer cancel()
-	}
 	api, err := c.api.at(ctx, c.resolver, port)
 	if err != nil {
-		return nil, err
+		return nil, noAPIServer{err}
 	}
+	dialer := net.Dialer{Timeout: outbound.ConnectTimeout, Resolver: c.resolver}
 	// The dialer may try two addresses at once.
 	var permitted atomic.Bool
 	dialer.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
