@@ -35,8 +35,8 @@ type Decision struct {
 	// Secret before they are written into a bundle.
 	Bundle []byte
 
-	// RequeueAfter is how long after [Observed.At] there is something to do, even if nothing changes in the cluster.
-	// It is set if there is no step: after a step the replica looks at the cluster again at once.
+	// RequeueAfter is when to look at the cluster again, after [Observed.At], even if nothing changes there. It is set
+	// only if there is no step. After a step the replica looks again at once.
 	RequeueAfter time.Duration
 }
 
@@ -46,8 +46,8 @@ type Decision struct {
 //	the Secret says           | this replica                 | step
 //	--------------------------+------------------------------+-------------------------------------------------------
 //	no pair to serve          | knows the last one           | restored: the last one again
-//	no pair to serve          | does not know one            | made: a next pair. If no bundle has a CA, it is to be
-//	                          |                              | served at once
+//	no pair to serve          | does not know one            | made: a new pair, as the next one. If no bundle has a
+//	                          |                              | CA, it is made as the pair to serve
 //	a pair that is due        | any                          | staged: a next pair, and its CA
 //	a next pair               | has seen its CA in all       | promoted: the next pair is to be served
 //	                          | bundles for the settle time  |
@@ -59,8 +59,8 @@ type Decision struct {
 // So every API server can verify every replica:
 //   - A pair is served only after all bundles had its CA for the settle time, or when no replica can be serving
 //     another one.
-//   - A CA leaves the Secret, and so the bundles, when it has ended. A CA that ends later than the pair that replaces
-//     it leaves with the next renewal. amp does not make such a CA, but may have adopted one that ends years later.
+//   - A CA leaves the Secret, and so the bundles, when it has ended. amp may have adopted a CA that ends years later. If
+//     such a CA outlives the new pair, the next renewal removes it.
 func Decide(config Config, replica Replica, o *Observed) (Decision, Replica) {
 	replica.observe(o, slices.Concat(config.Names, o.Hosts))
 	d := replica.next(config, o)
@@ -93,8 +93,8 @@ func (r *Replica) next(config Config, o *Observed) (d Decision) {
 		}
 	case s.Next != nil && r.settled(s.Next, o.Secret, o.At):
 		d.Step = Promoted
-		// Where one renewal follows another early, for instance for other names, replicas may still serve what the
-		// CAs that end late have signed.
+		// If one renewal follows another early, for instance for other names, these CAs stay: a replica may still serve
+		// a certificate that they signed.
 		if s.Serving != nil && !o.At.Before(s.Serving.Renewal()) {
 			s.CAs = slices.DeleteFunc(slices.Clone(s.CAs), func(ca *x509.Certificate) bool {
 				return ca.NotAfter.After(o.Secret.Next.NotAfter()) && !ca.Equal(o.Secret.Serving.CA)
@@ -102,8 +102,8 @@ func (r *Replica) next(config Config, o *Observed) (d Decision) {
 		}
 		s.Serving, s.Next = s.Next, nil
 	case s.Serving == nil:
-		// Other replicas may serve what the bundles trust: those that have not looked at the Secret since, or those of
-		// an installation that this one replaces.
+		// The CAs in the bundles stay. A replica that has not read the Secret since, or one of an installation that this
+		// one replaces, may still serve a certificate that they signed.
 		s.CAs = union(s.CAs, o.trusted())
 		if s.Next == nil {
 			d.Step, d.Reason = Made, o.unusable.Error()

@@ -12,11 +12,11 @@
 //	write    on condition that the object has not changed since it was read
 //
 // A renewal makes a CA and one certificate that the CA signs, and drops the CA's key. So no key that could sign another
-// certificate is stored anywhere. And renewal is code that runs every two months, not once in ten years.
+// certificate is stored anywhere. Because a renewal runs every two months, an error in it is noticed early.
 //
-// A bundle holds one CA or two, each about half of the time: two from the moment a renewal is staged until the CA that it
-// replaces has ended. With a lifetime of 90 days a renewal is staged every 60 days, and the old CA ends 30 days later.
-// CAs that amp found in the bundles and adopted come on top, until they end or until the next renewal.
+// A bundle holds two CAs from the moment a renewal is staged until the old CA has ended, and one CA the rest of the time.
+// With a lifetime of 90 days a renewal is staged every 60 days, and the old CA ends 30 days later. CAs that amp found in
+// the bundles and adopted are extra. They stay until they end or until the next renewal.
 //
 // The package does not know the cluster's client, which is in package cluster, and does not listen on a port.
 package certificates

@@ -41,8 +41,8 @@ func (e *Events) start(workers int) {
 	}
 }
 
-// deliver returns when the sink has accepted the event of rec, or with an error when it has not before ctx ends. Then sent
-// reports whether a request went out.
+// deliver waits until the sink has accepted the event of rec. If ctx ends before that, it returns an error. Then sent tells
+// whether a request went out.
 func (e *Events) deliver(ctx context.Context, rec *review.Record) (sent bool, err error) {
 	m, err := e.encode(rec)
 	if err != nil {

@@ -23,8 +23,8 @@ type Recorder struct {
 	Events  *Events // nil means that there are no events
 }
 
-// Deliver returns when the sink has accepted the event of rec, or with an error when it has not before ctx ends. Then sent
-// reports whether the request went out: the sink may have the event, or may still accept it.
+// Deliver waits until the sink has accepted the event of rec. If ctx ends before that, it returns an error. Then sent tells
+// whether the request went out: the sink may have the event, or may still accept it.
 func (e *Recorder) Deliver(ctx context.Context, rec *review.Record) (sent bool, err error) {
 	if e.Events == nil {
 		return false, errors.New("there is no event sink")

@@ -57,7 +57,7 @@ func (p *Proxy) planUnread(r *review.Review, start time.Time, budget time.Durati
 	return plan
 }
 
-// planWithEvent is the plan for a review that reaches a decision worth an event, with no endpoint yet.
+// planWithEvent is a plan with the deadline and the event of a review. The caller adds the endpoints.
 func (p *Proxy) planWithEvent(r *review.Review, policy *review.Policy, start time.Time, budget time.Duration) review.Plan {
 	plan := review.Plan{Policy: policy, FailurePolicy: review.FailurePolicyFor(r, policy, p.FailurePolicy), Start: start}
 	if p.EventsRequired {
@@ -108,9 +108,9 @@ func chain(r *review.Review, policy *review.Policy) []review.Endpoint {
 	return policy.Mutate
 }
 
-// skips reports whether the policy has nothing to say about this Pod, with a warning if the namespace's owner is unlikely
-// to want that. amp skips a Pod outside the selector even if another key of the Namespace has a bad value: JupyterHub's hub
-// must start.
+// skips reports whether the policy has nothing to say about this Pod, with a warning if that is probably a mistake of the
+// namespace's owner. amp skips a Pod outside the selector even if another key of the Namespace has a bad value. Otherwise a
+// bad value would also block Pods that amp is not asked about, such as JupyterHub's hub.
 func (p *Proxy) skips(r *review.Review, policy *review.Policy) (skip bool, warning string) {
 	switch {
 	case !policy.Enabled:

@@ -34,9 +34,9 @@ type Endpoints interface {
 
 // Recorder takes the records of reviews. It must not change them.
 type Recorder interface {
-	// Deliver returns when the event sink has accepted rec's event, or with an error when it has not before ctx ends.
-	// Then sent reports whether the sink may have the event nevertheless. The proxy calls it for records whose event must
-	// come first (see [review.Record.EventFirst]), and for no others.
+	// Deliver waits until the event sink has accepted rec's event. If ctx ends before that, it returns an error. Then
+	// sent tells whether the sink may have the event anyway. The proxy calls Deliver only for records whose event must
+	// come first: see [review.Record.EventFirst].
 	Deliver(ctx context.Context, rec *review.Record) (sent bool, err error)
 	// Record takes the record of what amp answers. It never waits.
 	Record(ctx context.Context, rec *review.Record)
@@ -90,11 +90,17 @@ func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration
 		return err
 	})
 	if err != nil {
-		if plan.Policy == nil { // planning itself panicked
-			plan = p.planUnread(r, start, budget, err)
+		if p.contain(ctx, r, func() error {
+			if plan.Policy == nil { // planning itself panicked
+				plan = p.planUnread(r, start, budget, err)
+			}
+			rec = superseding(r, plan, rec, sent, err)
+			answer = review.Write(rec)
+			return nil
+		}) != nil {
+			rec = review.Undecided(r, review.FailurePolicyFor(r, &unread, p.FailurePolicy), err, start, time.Now())
+			answer = review.Write(rec)
 		}
-		rec = superseding(r, plan, rec, sent, err)
-		answer = review.Write(rec)
 	}
 	// After a panic in Record, the answer is still right.
 	_ = p.contain(ctx, r, func() error {
@@ -104,8 +110,8 @@ func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration
 	return rec, answer
 }
 
-// superseding makes the second record of a review, if the first answer cannot be given because of err. If the sink may have the event of
-// the first record (nil if there was none), the second event has an id of its own.
+// superseding makes the second record of a review, if the first answer cannot be given because of err. The first record is
+// nil if there was none. If the sink may have its event, the second event has an id of its own.
 func superseding(r *review.Review, plan review.Plan, first *review.Record, sent bool, err error) *review.Record {
 	run := review.Run{Err: err}
 	if first != nil {

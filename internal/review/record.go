@@ -75,6 +75,17 @@ func NewRecord(r *Review, plan Plan, run Run, now time.Time) *Record {
 	return rec
 }
 
+// Undecided is the record of a review for which [Decide] panicked, because of err. It takes the failure policy as its only
+// rule, and has no event: everything else may be what Decide could not read.
+func Undecided(r *Review, policy FailurePolicy, err error, start, now time.Time) *Record {
+	rec := &Record{Review: r, Plan: Plan{Policy: &Policy{}, FailurePolicy: policy, Start: start}, Run: Run{Err: err}, Time: now, Took: now.Sub(start)}
+	rec.Verdict = Verdict{Outcome: OutcomeRejected, Message: "amp: " + err.Error(), Code: codeFailed}
+	if policy == Ignore {
+		rec.Verdict.Outcome, rec.Verdict.Warnings = OutcomeFailedOpen, []string{Clip(failedOpenPrefix(r.Phase)+Line(err.Error()), warningLength)}
+	}
+	return rec
+}
+
 // EventFirst reports whether the sink must accept the record's event before amp answers the review.
 func (rec *Record) EventFirst() bool {
 	return rec.Plan.Required && rec.Plan.Event != "" && rec.Verdict.Outcome == OutcomeMutated

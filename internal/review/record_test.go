@@ -69,3 +69,19 @@ func TestDecideLeavesItsArgumentsAlone(t *testing.T) {
 		t.Errorf("the plan's warnings (-want +got):\n%s", diff)
 	}
 }
+
+// TestUndecided: if Decide itself panics, the failure policy still holds.
+func TestUndecided(t *testing.T) {
+	start := time.Now()
+	for policy, want := range map[review.FailurePolicy]review.Verdict{
+		review.Fail:   {Outcome: review.OutcomeRejected, Message: "amp: broken", Code: 500},
+		review.Ignore: {Outcome: review.OutcomeFailedOpen, Message: "amp: broken", Code: 500, Warnings: []string{"amp: not mutated: broken"}},
+		"":            {Outcome: review.OutcomeRejected, Message: "amp: broken", Code: 500},
+	} {
+		r := &review.Review{UID: "u", Phase: review.Mutate}
+		rec := review.Undecided(r, policy, errors.New("broken"), start, start.Add(time.Second))
+		if diff := cmp.Diff(want, rec.Verdict); diff != "" || rec.Took != time.Second || rec.EventFirst() || len(review.Write(rec)) == 0 {
+			t.Errorf("under %q: %s", policy, diff)
+		}
+	}
+}

@@ -21,11 +21,10 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// Kubernetes kills a Pod 30 s after it asked it to end. These two limits together leave a part of that: the longest
-// that a drain waits until no more reviews come, and the longest that it then waits for the event sink.
+// By default Kubernetes kills a Pod 30 s after it asked it to end. A drain takes 28 s at most.
 const (
-	drainLimit = 18 * time.Second
-	flushLimit = 10 * time.Second
+	drainLimit = 18 * time.Second // until no more reviews come
+	flushLimit = 10 * time.Second // then for the event sink
 )
 
 // App is amp, ready to be served.
@@ -38,8 +37,9 @@ type App struct {
 	drain, flush func(context.Context)
 }
 
-// New builds amp from the environment that getenv reads. It watches the cluster until ctx ends. From then on it serves
-// the metrics and, where TLS is on, amp itself, until the process ends: no host of the function knows TLS.
+// New builds amp from the environment that getenv reads. It watches the cluster until ctx ends. New itself
+// serves the metrics and, if TLS is on, amp, until the process ends: a program that hosts the function, such as the
+// framework, does not serve TLS.
 func New(ctx context.Context, getenv func(string) string) (*App, error) {
 	config, err := Load(getenv)
 	if err != nil {
