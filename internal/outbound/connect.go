@@ -90,13 +90,13 @@ func (p *Pool) connect(ctx context.Context, h host, u *url.URL, fresh bool) (*Co
 // dial makes a connection for w. If w has another one by then, or has given up, the new one is kept for others.
 func (p *Pool) dial(d *dialing, h host, u *url.URL, w *waiter, failed chan<- error) {
 	ctx := context.WithValue(context.WithoutCancel(d.ctx), dialingKey{}, d)
+	began := time.Now()
 	client, err := p.transport.NewClientConn(ctx, u.Scheme, address(u))
 	if err != nil {
 		failed <- err
 		return
 	}
-	now := time.Now()
-	c := &Conn{client: client, pool: p, host: h, raw: d.raw, made: now, heard: now}
+	c := &Conn{client: client, pool: p, host: h, raw: d.raw, began: began, heard: time.Now()}
 	p.mu.Lock()
 	if p.gone(h, w) {
 		_ = client.Reserve() // if it has ended already, RoundTrip says why
@@ -112,7 +112,7 @@ func (p *Pool) dial(d *dialing, h host, u *url.URL, w *waiter, failed chan<- err
 // serve gives c to those who wait for a connection like it, as far as it can take calls.
 func (p *Pool) serve(c *Conn) {
 	for _, w := range slices.Clone(p.waiting[c.host]) {
-		if w.fresh && c.made.Before(w.since) {
+		if w.fresh && c.began.Before(w.since) {
 			continue
 		}
 		if c.client.Reserve() != nil {

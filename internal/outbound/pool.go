@@ -38,8 +38,8 @@ type Conn struct {
 	client *http.ClientConn
 	pool   *Pool
 	host   host
-	raw    net.Conn // beneath TLS
-	made   time.Time
+	raw    net.Conn  // beneath TLS
+	began  time.Time // when the pool began to make it
 
 	// Under the pool's lock.
 	calls   int       // under way
@@ -58,7 +58,7 @@ func NewPool(t *http.Transport) *Pool {
 
 // Get returns a connection for one call of u, and whether an answer came over it before. It takes a kept connection, or
 // makes a new one; of that and of those that others give back meanwhile, it takes the first. With fresh, all that were
-// made before Get are left out. After the call, the caller calls Release or Silent, once.
+// begun before Get are left out: a path may die while a connection is being made. After the call, the caller calls Release or Silent, once.
 func (p *Pool) Get(ctx context.Context, u *url.URL, fresh bool) (c *Conn, used bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, err

@@ -376,6 +376,43 @@ func TestPoolFinishesTheHandshake(t *testing.T) {
 	s.hasOpen(t, 1)
 }
 
+// A path may die in the middle of a handshake. A call that must have a new connection does not take one that was begun
+// before it, even if that is ready after.
+func TestPoolFreshLeavesOutWhatWasBegunBefore(t *testing.T) {
+	s, pool, first, others := slowHandshakes(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, _, err := pool.Get(ctx, parse(t, s.URL), false); !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("error %v", err)
+	}
+	fresh := make(chan *outbound.Conn)
+	asked := make(chan struct{})
+	go func() {
+		close(asked)
+		conn, _, err := pool.Get(t.Context(), parse(t, s.URL), true)
+		if err != nil {
+			t.Error(err)
+		}
+		fresh <- conn
+	}()
+	<-asked
+	s.hasOpen(t, 2) // both handshakes wait
+	first()
+	older := get(t, pool, s, false, false) // its own handshake waits, so this is the first one
+	exchange(t, older, s, "/")
+	others()
+	conn := <-fresh
+	if conn == nil {
+		return
+	}
+	if conn == older {
+		t.Error("it got the connection that was begun before it")
+	}
+	exchange(t, conn, s, "/")
+	conn.Release(true)
+	older.Release(true)
+}
+
 // A call that waits for its connection takes one that another call gives back, unless it must be a new one.
 func TestPoolTakesTheFirstThatIsReady(t *testing.T) {
 	s := newServer(t, false)
