@@ -3,6 +3,7 @@ package callout_test
 import (
 	"context"
 	"crypto/tls"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -18,6 +19,15 @@ import (
 	"github.com/txn2/amp/internal/callout"
 	"github.com/txn2/amp/internal/review"
 )
+
+// TestMain lets more tests run at once than there are processors: those of this file wait for most of their time.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
 
 // behind is an endpoint behind a front, and a client for it.
 type behind struct {
@@ -192,18 +202,18 @@ func TestDeadConnectionsAgain(t *testing.T) {
 	})
 }
 
-// 64 reviews are in flight on kept connections when the path dies, and 16 further connections are idle: those reviews
+// 16 reviews are in flight on kept connections when the path dies, and 4 further connections are idle: those reviews
 // fail at most once, and none fails after them.
 func TestDeathInFlight(t *testing.T) {
 	everyPath(t, []fate{silent, vanished, rst}, func(t *testing.T, b *behind, fate fate) {
-		b.keep(t, 80)
+		b.keep(t, 20)
 		others, _ := b.wait(t)
-		b.atOnce(t, 64, 2*time.Second, func() {
+		b.atOnce(t, 16, 2*time.Second, func() {
 			b.end(t, fate)
 			others()
 		})
-		if failures := b.atOnce(t, 80, 10*time.Second, nil); failures != nil {
-			t.Errorf("after them %d of 80 failed: %v", len(failures), failures[0])
+		if failures := b.atOnce(t, 20, 10*time.Second, nil); failures != nil {
+			t.Errorf("after them %d of 20 failed: %v", len(failures), failures[0])
 		}
 	})
 }
