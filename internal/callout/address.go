@@ -7,16 +7,13 @@ const (
 	public  = "public"
 )
 
-// classes are the addresses that are not ordinary public ones. The first match counts. A host glob does not allow an
-// address of a class marked never: only an entry with the address itself, or with a range around it, does.
+// classes are the addresses that are not ordinary public ones, apart from [metadata]. The first match counts. A host glob
+// does not allow an address of a class marked never: only an entry with the address itself, or with a range around it, does.
 var classes = []struct {
 	name   string
 	never  bool
 	ranges []netip.Prefix
 }{
-	// 100.100.100.200 is Alibaba's, fd00:ec2::254 Amazon's, fd20:ce::254 Google's. The others are
-	// link-local (169.254.169.254, and Amazon's 169.254.170.2).
-	{"cloud metadata", true, prefixes("100.100.100.200/32", "fd00:ec2::254/128", "fd20:ce::254/128")},
 	{"loopback", true, prefixes("127.0.0.0/8", "::1/128")},
 	{"link-local", true, prefixes("169.254.0.0/16", "fe80::/10")},
 	{"multicast", true, prefixes("224.0.0.0/4", "ff00::/8")},
@@ -38,6 +35,9 @@ func prefixes(ranges ...string) []netip.Prefix {
 
 // classify returns the class of an address, empty for an ordinary public one, and whether no name may reach it.
 func classify(ip netip.Addr) (class string, never bool) {
+	if isMetadata(ip) {
+		return "cloud metadata", true
+	}
 	for _, c := range classes {
 		for _, p := range c.ranges {
 			if p.Contains(ip) {
@@ -53,22 +53,41 @@ func classify(ip netip.Addr) (class string, never bool) {
 func bare(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }
 
 var (
-	nat64      = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052
-	sixToFour  = netip.MustParsePrefix("2002::/16")    // RFC 3056
-	compatible = netip.MustParsePrefix("::/96")        // RFC 4291, 2.5.5.1
+	nat64      = netip.MustParsePrefix("64:ff9b::/96")   // RFC 6052
+	localNAT64 = netip.MustParsePrefix("64:ff9b:1::/48") // RFC 8215
+	sixToFour  = netip.MustParsePrefix("2002::/16")      // RFC 3056
+	teredo     = netip.MustParsePrefix("2001::/32")      // RFC 4380
+	compatible = netip.MustParsePrefix("::/96")          // RFC 4291, 2.5.5.1
 )
 
-// embedded returns the IPv4 address to which a translator or a tunnel sends what is meant for an IPv6 address.
-func embedded(ip netip.Addr) (inner netip.Addr, ok bool) {
+// embedded returns the IPv4 addresses to which a translator or a tunnel may send what is meant for an IPv6 address; there
+// are none for most. A NAT64 prefix that a network chose for itself cannot be recognized.
+func embedded(ip netip.Addr) []netip.Addr {
 	if !ip.Is6() {
-		return netip.Addr{}, false
+		return nil
 	}
 	b := ip.As16()
+	v4 := func(at ...int) netip.Addr { return netip.AddrFrom4([4]byte{b[at[0]], b[at[1]], b[at[2]], b[at[3]]}) }
 	switch {
 	case nat64.Contains(ip), compatible.Contains(ip) && ip != netip.IPv6Unspecified() && ip != netip.IPv6Loopback():
-		return netip.AddrFrom4([4]byte(b[12:16])), true
+		return []netip.Addr{v4(12, 13, 14, 15)}
+	case localNAT64.Contains(ip):
+		// The network chooses the length of the prefix, and so the place (RFC 6052, 2.2). A place that begins with 0 is
+		// a part of the prefix.
+		var all []netip.Addr
+		for _, a := range []netip.Addr{v4(12, 13, 14, 15), v4(9, 10, 11, 12), v4(7, 9, 10, 11), v4(6, 7, 9, 10)} {
+			if a.As4()[0] != 0 {
+				all = append(all, a)
+			}
+		}
+		return all
 	case sixToFour.Contains(ip):
-		return netip.AddrFrom4([4]byte(b[2:6])), true
+		return []netip.Addr{v4(2, 3, 4, 5)}
+	case teredo.Contains(ip): // the tunnel's server, and the client with its bits inverted
+		for i := 12; i < 16; i++ {
+			b[i] = ^b[i]
+		}
+		return []netip.Addr{v4(12, 13, 14, 15), v4(4, 5, 6, 7)}
 	}
-	return netip.Addr{}, false
+	return nil
 }

@@ -10,8 +10,8 @@ import (
 	"slices"
 )
 
-// apiServer is where the API server listens. amp never calls it, whatever its rules list. The zero value is an API
-// server that amp does not know.
+// apiServer is where the API server listens. amp calls it only if an entry has that very address and port. The zero value
+// is an API server that amp does not know.
 type apiServer struct {
 	addrs []netip.AddrPort
 	names []service // their addresses are looked up for each connection to the port
@@ -89,16 +89,19 @@ func (r refused) Error() string { return string(r) }
 func (r *Rules) check(host string, to netip.AddrPort, api []netip.AddrPort) error {
 	ip, port := bare(to.Addr()), to.Port()
 	addr := netip.AddrPortFrom(ip, port)
-	inner, translated := embedded(ip)
-	if slices.Contains(api, addr) || translated && slices.Contains(api, netip.AddrPortFrom(inner, port)) {
-		return refused(fmt.Sprintf("amp may not call %s (the API server), whatever AMP_ENDPOINT_ALLOW lists", addr))
+	if slices.Contains(r.literals, addr) {
+		return nil
+	}
+	inner := embedded(ip)
+	if slices.Contains(api, addr) || slices.ContainsFunc(inner, func(ip netip.Addr) bool { return slices.Contains(api, netip.AddrPortFrom(ip, port)) }) {
+		return refused(fmt.Sprintf("amp may not call %s (the API server); in AMP_ENDPOINT_ALLOW only an entry with this address and port opens it", addr))
 	}
 
 	class, never := classify(ip)
-	if translated {
-		// A translator on the way connects to the IPv4 address inside, so that one is judged too.
-		if c, n := classify(inner); n && !r.listed(inner, port) {
-			return refusal(ip, c+" "+inner.String()+" inside")
+	// A translator on the way connects to the IPv4 address inside, so that one is judged too.
+	for _, in := range inner {
+		if c, n := classify(in); n && !r.listed(in, port) {
+			return refusal(ip, c+" "+in.String()+" inside")
 		}
 	}
 	switch {

@@ -33,7 +33,7 @@ func TestCheck(t *testing.T) {
 				call("ep", "127.0.0.1:80"):              "127.0.0.1 (loopback)",
 				call("ep", "127.9.9.9:80"):              "127.9.9.9 (loopback)",
 				call("ep", "[::1]:80"):                  "::1 (loopback)",
-				call("ep", "169.254.169.254:80"):        "169.254.169.254 (link-local)",
+				call("ep", "169.254.169.254:80"):        "169.254.169.254 (cloud metadata)",
 				call("ep", "[fe80::1%eth0]:80"):         "fe80::1 (link-local)",
 				call("ep", "224.0.0.1:80"):              "224.0.0.1 (multicast)",
 				call("ep", "[ff02::1]:80"):              "ff02::1 (multicast)",
@@ -45,7 +45,7 @@ func TestCheck(t *testing.T) {
 				call("ep", "[fd20:ce::254]:80"):         "fd20:ce::254 (cloud metadata)",
 				call("ep", "[::ffff:127.0.0.1]:80"):     "127.0.0.1 (loopback)",
 				call("ep", "[::ffff:8.8.8.8]:80"):       "8.8.8.8 (public)",
-				call("ep", "[64:ff9b::a9fe:a9fe]:80"):   "64:ff9b::a9fe:a9fe (link-local 169.254.169.254 inside)",
+				call("ep", "[64:ff9b::a9fe:a9fe]:80"):   "64:ff9b::a9fe:a9fe (cloud metadata 169.254.169.254 inside)",
 				call("ep", "[64:ff9b::a00:1]:80"):       "64:ff9b::a00:1 (public)",
 				call("ep", "[2002:7f00:1::]:80"):        "2002:7f00:1:: (loopback 127.0.0.1 inside)",
 				call("ep", "[::127.0.0.1]:80"):          "::7f00:1 (loopback 127.0.0.1 inside)",
@@ -70,14 +70,14 @@ func TestCheck(t *testing.T) {
 			no: map[[2]string]string{
 				call("localhost", "127.0.0.1:80"):                      "127.0.0.1 (loopback)",
 				call("localhost", "[::1]:80"):                          "::1 (loopback)",
-				call("metadata.google.internal", "169.254.169.254:80"): "169.254.169.254 (link-local)",
+				call("metadata.google.internal", "169.254.169.254:80"): "169.254.169.254 (cloud metadata)",
 				call("a.svc", "100.100.100.200:80"):                    "100.100.100.200 (cloud metadata)",
 				call("a.svc", "[fd00:ec2::254]:80"):                    "fd00:ec2::254 (cloud metadata)",
 				call("a.svc", "0.0.0.0:80"):                            "0.0.0.0 (unspecified)",
 				call("a.svc", "224.0.0.1:80"):                          "224.0.0.1 (multicast)",
 				call("a.svc", "[64:ff9b::7f00:1]:80"):                  "64:ff9b::7f00:1 (loopback 127.0.0.1 inside)",
 				call("host", "127.0.0.1:8080"):                         "127.0.0.1 (loopback)",
-				call("169.254.169.254", "169.254.169.254:80"):          "169.254.169.254 (link-local)",
+				call("169.254.169.254", "169.254.169.254:80"):          "169.254.169.254 (cloud metadata)",
 			},
 		},
 		{
@@ -91,17 +91,18 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			name:  "a range allows what is in it, whatever the name and whatever it is",
-			allow: "127.0.0.0/8 169.254.169.254/32 fd00::/8 10.1.2.3/16",
+			allow: "127.0.0.0/8 169.254.1.0/24 fd00::/8 10.1.2.3/16",
 			yes: [][2]string{
-				call("localhost", "127.0.0.1:80"), call("x", "169.254.169.254:80"), call("x", "[fd00:ec2::254]:80"),
+				call("localhost", "127.0.0.1:80"), call("x", "169.254.1.2:80"), call("x", "[fd00:ec2::1]:80"),
 				call("x", "10.1.255.1:80"), call("x", "[::ffff:127.0.0.1]:80"),
 			},
 			no: map[[2]string]string{
+				call("x", "169.254.2.1:80"):         "169.254.2.1 (link-local)",
 				call("x", "10.2.0.1:80"):            "10.2.0.1 (private, not listed)",
 				call("x", "[::1]:80"):               "::1 (loopback)",
-				call("x", "169.254.170.2:80"):       "169.254.170.2 (link-local)",
+				call("x", "169.254.170.2:80"):       "169.254.170.2 (cloud metadata)",
 				call("x", "[64:ff9b::7f00:1]:80"):   "64:ff9b::7f00:1 (public, not listed)",
-				call("x", "[64:ff9b::a9fe:101]:80"): "64:ff9b::a9fe:101 (link-local 169.254.1.1 inside)",
+				call("x", "[64:ff9b::a9fe:201]:80"): "64:ff9b::a9fe:201 (link-local 169.254.2.1 inside)",
 			},
 		},
 		{
@@ -110,7 +111,7 @@ func TestCheck(t *testing.T) {
 			yes:   [][2]string{call("x", "[64:ff9b::808:808]:80")},
 			no: map[[2]string]string{
 				call("x", "[64:ff9b::7f00:1]:80"):  "64:ff9b::7f00:1 (loopback 127.0.0.1 inside)",
-				call("x", "[2002:a9fe:a9fe::]:80"): "2002:a9fe:a9fe:: (link-local 169.254.169.254 inside)",
+				call("x", "[2002:a9fe:a9fe::]:80"): "2002:a9fe:a9fe:: (cloud metadata 169.254.169.254 inside)",
 			},
 		},
 		{
@@ -133,8 +134,43 @@ func TestCheck(t *testing.T) {
 			},
 		},
 		{
-			name:  "never the API server",
-			allow: "* 10.96.0.1:443 10.96.0.0/12 64:ff9b::/96",
+			name:  "a range or a name opens no cloud metadata",
+			allow: "* 169.254.0.0/16 169.254.169.254/32 100.64.0.0/10 fd00::/8 168.63.129.16/30 192.0.0.0/24",
+			yes:   [][2]string{call("x", "169.254.1.1:80"), call("x", "100.64.0.1:80")},
+			no: map[[2]string]string{
+				call("x", "169.254.169.254:80"):     "169.254.169.254 (cloud metadata)",
+				call("x", "100.100.100.200:80"):     "100.100.100.200 (cloud metadata)",
+				call("x", "100.96.0.96:80"):         "100.96.0.96 (cloud metadata)",
+				call("x", "100.80.80.80:80"):        "100.80.80.80 (cloud metadata)",
+				call("x", "[fd00:ec2::23]:80"):      "fd00:ec2::23 (cloud metadata)",
+				call("x", "[fd00:42::42]:80"):       "fd00:42::42 (cloud metadata)",
+				call("x", "168.63.129.16:80"):       "168.63.129.16 (cloud metadata)",
+				call("x", "192.0.0.192:80"):         "192.0.0.192 (cloud metadata)",
+				call("x", "[64:ff9b::a83f:8110]:1"): "64:ff9b::a83f:8110 (cloud metadata 168.63.129.16 inside)",
+			},
+		},
+		{
+			name:  "its own address does",
+			allow: "169.254.169.254 [fd00:ec2::254]:80",
+			yes:   [][2]string{call("x", "169.254.169.254:80"), call("x", "[fd00:ec2::254]:80")},
+			no:    map[[2]string]string{call("x", "[fd00:ec2::254]:81"): "fd00:ec2::254 (cloud metadata)"},
+		},
+		{
+			name:  "addresses of IPv4 inside IPv6 are judged, wherever they stand",
+			allow: "*",
+			yes:   [][2]string{call("x", "[64:ff9b:1::808:808]:80"), call("x", "[2001:0:808:808::f7f7:f7f7]:80")},
+			no: map[[2]string]string{
+				call("x", "[64:ff9b:1::a9fe:a9fe]:80"):        "64:ff9b:1::a9fe:a9fe (cloud metadata 169.254.169.254 inside)",
+				call("x", "[64:ff9b:1:0:a9:fea9:fe00:0]:80"):  "64:ff9b:1:0:a9:fea9:fe00:0 (cloud metadata 169.254.169.254 inside)",
+				call("x", "[64:ff9b:1:a9:fe:a9fe::]:80"):      "64:ff9b:1:a9:fe:a9fe:: (cloud metadata 169.254.169.254 inside)",
+				call("x", "[64:ff9b:1:a9fe:a9:fe00::]:80"):    "64:ff9b:1:a9fe:a9:fe00:: (link-local 169.254.0.0 inside)",
+				call("x", "[2001:0:808:808::5601:5601]:80"):   "2001:0:808:808::5601:5601 (cloud metadata 169.254.169.254 inside)",
+				call("x", "[2001:0:7f00:1:0:0:f7f7:f7f7]:80"): "2001:0:7f00:1::f7f7:f7f7 (loopback 127.0.0.1 inside)",
+			},
+		},
+		{
+			name:  "not the API server",
+			allow: "* 10.96.0.1 10.96.0.1:80 10.96.0.0/12 64:ff9b::/96",
 			api:   "10.96.0.1:443",
 			yes:   [][2]string{call("ep", "10.96.0.1:80"), call("ep", "10.96.0.2:443")},
 			no: map[[2]string]string{
@@ -143,6 +179,13 @@ func TestCheck(t *testing.T) {
 				call("x", "[::ffff:10.96.0.1]:443"):             "API",
 				call("x", "[64:ff9b::a60:1]:443"):               "API",
 			},
+		},
+		{
+			name:  "but by its own address and port",
+			allow: "10.96.0.1:443",
+			api:   "10.96.0.1:443",
+			yes:   [][2]string{call("kubernetes.default.svc", "10.96.0.1:443"), call("x", "[::ffff:10.96.0.1]:443")},
+			no:    map[[2]string]string{call("x", "[64:ff9b::a60:1]:443"): "API"},
 		},
 		{
 			name: "nor by default",
@@ -166,7 +209,7 @@ func TestCheck(t *testing.T) {
 				want := "amp may not call " + why + refer
 				if why == "API" {
 					to := netip.MustParseAddrPort(c[1])
-					want = "amp may not call " + netip.AddrPortFrom(to.Addr().Unmap(), to.Port()).String() + " (the API server), whatever AMP_ENDPOINT_ALLOW lists"
+					want = "amp may not call " + netip.AddrPortFrom(to.Addr().Unmap(), to.Port()).String() + " (the API server); in AMP_ENDPOINT_ALLOW only an entry with this address and port opens it"
 				}
 				if err := may(c[0], netip.MustParseAddrPort(c[1])); err == nil || err.Error() != want {
 					t.Errorf("%s at %s:\n got %v\nwant %s", c[0], c[1], err, want)
@@ -226,6 +269,13 @@ func TestBadRules(t *testing.T) {
 		"ep svc":            `AMP_ENDPOINT_ALLOW: "ep svc" has the character ' ' in its host` + end,
 		"user@ep":           `AMP_ENDPOINT_ALLOW: "user@ep" has the character '@' in its host` + end,
 		"bücher.example":    `AMP_ENDPOINT_ALLOW: "bücher.example" has the character 'ü' in its host; write the name as DNS has it (xn--…)` + end,
+		"10.*":              `AMP_ENDPOINT_ALLOW: "10.*" has no letter, so it is no name; write a range of addresses as a CIDR` + end,
+		"*.*:80":            `AMP_ENDPOINT_ALLOW: "*.*:80" has no letter, so it is no name; write a range of addresses as a CIDR` + end,
+		"a..b":              `AMP_ENDPOINT_ALLOW: "a..b" has an empty part between its dots` + end,
+		".svc":              `AMP_ENDPOINT_ALLOW: ".svc" has an empty part between its dots` + end,
+		"0x7f000001":        `AMP_ENDPOINT_ALLOW: "0x7f000001" is neither an address nor a name` + end,
+		"0x7f.*":            `AMP_ENDPOINT_ALLOW: "0x7f.*" has no letter, so it is no name; write a range of addresses as a CIDR` + end,
+		"127.0.0.0x1":       `AMP_ENDPOINT_ALLOW: "127.0.0.0x1" is neither an address nor a name` + end,
 		"10.0.0.256":        `AMP_ENDPOINT_ALLOW: "10.0.0.256" is neither an address nor a name` + end,
 		"127.1:80":          `AMP_ENDPOINT_ALLOW: "127.1:80" is neither an address nor a name` + end,
 	} {

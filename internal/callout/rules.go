@@ -141,11 +141,29 @@ func checkGlob(glob string) error {
 			return fmt.Errorf("has the character %q in its host", c)
 		}
 	}
-	// No top-level domain is a number: 10.0.0.256 or 127.1 were meant as addresses.
-	if _, err := strconv.Atoi(host[strings.LastIndexByte(host, '.')+1:]); err == nil {
+	labels := strings.Split(host, ".")
+	if slices.Contains(labels, "") {
+		return errors.New("has an empty part between its dots")
+	}
+	// No top-level domain is a number. 10.0.0.256, 127.1 and 0x7f000001 were meant as addresses, and 10.* as a range.
+	last := labels[len(labels)-1]
+	if _, err := strconv.ParseUint(last, 0, 64); err == nil || isDigits(last) || strings.HasPrefix(last, "0x") {
 		return errors.New("is neither an address nor a name")
 	}
+	parts := strings.FieldsFunc(host, func(c rune) bool { return c == '.' || c == '*' })
+	if host != "*" && !slices.ContainsFunc(parts, func(part string) bool { return hasLetter(part) && !strings.HasPrefix(part, "0x") }) {
+		return errors.New("has no letter, so it is no name; write a range of addresses as a CIDR")
+	}
 	return nil
+}
+
+func hasLetter(s string) bool {
+	return strings.ContainsFunc(s, func(c rune) bool { return 'a' <= c && c <= 'z' })
+}
+
+// isDigits reports whether all of s is digits.
+func isDigits(s string) bool {
+	return !strings.ContainsFunc(s, func(c rune) bool { return c < '0' || c > '9' })
 }
 
 // fold writes a host in the one form in which hosts are compared.
@@ -189,7 +207,8 @@ func (r *Rules) literal(ip netip.Addr, port uint16) bool {
 	return false
 }
 
-// listed reports whether an entry lists the address itself. That allows any address, whatever its class.
+// listed reports whether an entry lists the address itself. That allows any address, whatever its class; a cloud's metadata
+// address must be listed by itself, not by a range around it.
 func (r *Rules) listed(ip netip.Addr, port uint16) bool {
-	return r.literal(ip, port) || slices.ContainsFunc(r.ranges, func(p netip.Prefix) bool { return p.Contains(ip) })
+	return r.literal(ip, port) || !isMetadata(ip) && slices.ContainsFunc(r.ranges, func(p netip.Prefix) bool { return p.Contains(ip) })
 }

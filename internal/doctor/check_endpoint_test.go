@@ -153,7 +153,7 @@ func TestSuggestedListIsNoWiderThanTheDefault(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, ip := range []string{"100.100.100.200", "fd00:ec2::254", "fd20:ce::254", "169.254.169.254", "127.0.0.1", "8.8.8.8"} {
+	for _, ip := range []string{"100.100.100.200", "100.80.80.80", "fd00:ec2::254", "fd20:ce::254", "169.254.169.254", "127.0.0.1", "8.8.8.8"} {
 		for _, host := range []string{ip, "evil.example.com", "x.svc"} {
 			if err := may(host, netip.AddrPortFrom(netip.MustParseAddr(ip), 80)); err == nil && !(host == "x.svc" && ip == "8.8.8.8") {
 				t.Errorf("%s at %s is allowed", host, ip)
