@@ -15,6 +15,7 @@ import (
 type apiServer struct {
 	addrs []netip.AddrPort
 	names []service // their addresses are looked up for each connection to the port
+	more  func() []netip.AddrPort
 }
 
 // parseAPIServer reads addresses in the form host:port.
@@ -37,10 +38,13 @@ func parseAPIServer(hostPorts []string) (apiServer, error) {
 }
 
 // at returns the API server's addresses that matter for a connection to port. In a cluster the API server is known by
-// an address. A kubeconfig may give a name; then the addresses are those that the name has now. Without them no
+// addresses. A kubeconfig may give a name; then the addresses are also those that the name has now. Without them no
 // connection to that port can be judged, hence the error.
 func (a *apiServer) at(ctx context.Context, resolver *net.Resolver, port uint16) ([]netip.AddrPort, error) {
-	addrs := a.addrs
+	addrs := slices.Clip(a.addrs)
+	if a.more != nil {
+		addrs = append(addrs, a.more()...)
+	}
 	for _, s := range a.names {
 		if s.port != port {
 			continue
@@ -49,7 +53,6 @@ func (a *apiServer) at(ctx context.Context, resolver *net.Resolver, port uint16)
 		if err != nil {
 			return nil, err
 		}
-		addrs = slices.Clip(addrs)
 		for _, ip := range ips {
 			addrs = append(addrs, netip.AddrPortFrom(bare(ip), port))
 		}

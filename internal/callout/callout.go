@@ -18,6 +18,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -32,9 +33,11 @@ import (
 type Config struct {
 	// Allow says where amp may call (AMP_ENDPOINT_ALLOW); the zero value allows private addresses only.
 	Allow Rules
-	// APIServer is where the API server listens, as host:port, which is never called whatever Allow lists; empty if
-	// there is none.
+	// APIServer is where the API server listens, as host:port: amp calls it only if Allow lists that very address and
+	// port. It is empty if there is none.
 	APIServer []string
+	// APIServers returns further addresses at which API servers listen now; nil if there are none to be known.
+	APIServers func() []netip.AddrPort
 
 	// CAFile is a PEM file with the CAs that endpoints' certificates are verified by (AMP_ENDPOINT_CA); empty for the
 	// system's roots.
@@ -98,6 +101,7 @@ func New(config Config) (*Client, error) {
 		return nil, err
 	}
 	c.api = api
+	c.api.more = config.APIServers
 	c.warnOfCredentials()
 	c.links.Store(c.newLinks(get(c.roots), get(c.cert)))
 	return c, nil

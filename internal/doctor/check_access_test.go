@@ -12,7 +12,7 @@ import (
 func TestAccess(t *testing.T) {
 	config := defaults()
 	files := needed("amp-system", config)
-	if len(files) != 3 || files[0].Resource != "namespaces" || files[0].Namespace != "" {
+	if len(files) != 4 || files[0].Resource != "namespaces" || files[0].Namespace != "" {
 		t.Errorf("without a certificate of its own amp needs %v", files)
 	}
 	config.TLS, config.TLSSecret, config.Webhooks = serve.TLSSelf, "other", []string{"one", "two"}
@@ -23,7 +23,7 @@ func TestAccess(t *testing.T) {
 			secrets++
 		case a.Group == "admissionregistration.k8s.io" && a.Namespace == "" && (a.Name == "one" || a.Name == "two"):
 			hooks++
-		case a.Resource != "namespaces":
+		case a.Resource != "namespaces" && a.Resource != "endpointslices":
 			t.Errorf("needed: %+v", a)
 		}
 	}
@@ -36,7 +36,7 @@ func TestAccess(t *testing.T) {
 	for _, right := range files {
 		s.access = append(s.access, access{ResourceAttributes: right})
 	}
-	if c := checkAccess(s)[0]; c.Status != Failed || c.Message != "ServiceAccount amp may not get, list, watch namespaces" {
+	if c := checkAccess(s)[0]; c.Status != Failed || c.Message != "ServiceAccount amp may not get, list, watch namespaces; get endpointslices kubernetes" {
 		t.Errorf("%s: %s", c.Status, c.Message)
 	}
 	for i := range s.access {

@@ -90,6 +90,7 @@ var arrows = map[string][]string{
 
 	// The steps. None knows another one.
 	"internal/namespaces":           {"internal/review", "internal/reload"},
+	"internal/apiserver":            {},
 	"internal/namespaces/cluster":   {"internal/review", "internal/namespaces"},
 	"internal/callout":              {"internal/review", "internal/reload", "internal/outbound", "endpoints"},
 	"internal/patch":                {"internal/review", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
@@ -105,7 +106,7 @@ var arrows = map[string][]string{
 	// together with the engine, and must not link these.
 	"internal/proxy":  {"internal/review"},
 	"internal/engine": {"internal/review", "internal/callout", "internal/patch", "internal/proxy"},
-	"internal/serve": {"internal/review", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
+	"internal/serve": {"internal/apiserver", "internal/review", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
 		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload"},
 
 	// Importing the root registers the function, so only the program of the proxy does.
@@ -127,7 +128,7 @@ var heavy = []struct {
 }{
 	{"k8s.io/client-go/kubernetes", []string{"internal/doctor", "cmd/kubectl-amp"}, "the clientset weighs 12 MB"},
 	{"k8s.io/client-go/informers", []string{"internal/doctor", "cmd/kubectl-amp"}, "informers weigh 12 MB"},
-	{"k8s.io/client-go", []string{"internal/namespaces/cluster", "internal/certificates/cluster", "internal/doctor", "cmd/kubectl-amp"}, "only the packages for the cluster link client-go"},
+	{"k8s.io/client-go", []string{"internal/apiserver", "internal/namespaces/cluster", "internal/certificates/cluster", "internal/doctor", "cmd/kubectl-amp"}, "only the packages for the cluster link client-go"},
 	{"database/sql", []string{"endpoints/audit/internal/store/sqlite"}, "all SQL is in one package"},
 	{"modernc.org/sqlite", []string{"endpoints/audit/internal/store/sqlite"}, "all SQL is in one package"},
 }

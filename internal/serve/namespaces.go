@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"net/url"
 	"strconv"
 
+	"github.com/txn2/amp/internal/apiserver"
 	"github.com/txn2/amp/internal/namespaces"
 	"github.com/txn2/amp/internal/namespaces/cluster"
 	"github.com/txn2/amp/internal/outbound"
@@ -19,7 +21,9 @@ type namespaceSource struct {
 	policies  proxy.Policies
 	ready     func() bool
 	apiServer []string // host:port, where endpoints must not be; empty if there is no cluster
-	name      string   // for the log
+	// apiServers returns further such addresses; nil if there is no cluster.
+	apiServers func() []netip.AddrPort
+	name       string // for the log
 }
 
 // openNamespaces reads the file of Namespaces, or starts to watch the cluster's until ctx ends.
@@ -39,8 +43,13 @@ func openNamespaces(ctx context.Context, config *Config, log *slog.Logger) (*nam
 	if err != nil {
 		return nil, err
 	}
+	servers, err := apiserver.New(rest, log)
+	if err != nil {
+		return nil, err
+	}
 	go watched.Run(ctx)
-	return &namespaceSource{policies: watched, ready: watched.Ready, apiServer: hostPort(rest.Host), name: "cluster"}, nil
+	go servers.Run(ctx)
+	return &namespaceSource{policies: watched, ready: watched.Ready, apiServer: hostPort(rest.Host), apiServers: servers.Current, name: "cluster"}, nil
 }
 
 // hostPort returns where the server at the URL host listens. In a Pod that is the ClusterIP of the Service kubernetes:

@@ -29,7 +29,7 @@ type right struct {
 
 // The rights of amp: it reads Namespaces. withOwnCertificate adds the rights for AMP_TLS=self. All other tests show
 // that these are enough: there, amp runs with its own ServiceAccount's token.
-var reading = []right{{"", "namespaces", "", "get list watch"}}
+var reading = []right{{"", "namespaces", "", "get list watch"}, {"", "endpointslices.discovery.k8s.io", "kubernetes", "get"}}
 
 // withOwnCertificate are amp's rights if it makes its own certificate.
 var withOwnCertificate = append([]right{
