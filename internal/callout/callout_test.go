@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -538,6 +539,7 @@ func TestForbidden(t *testing.T) {
 	address := srv.Listener.Addr().String()
 	_, port, _ := net.SplitHostPort(address)
 	const loopback = "amp may not call 127.0.0.1 (loopback); AMP_ENDPOINT_ALLOW lists what it may call"
+	apiServer := "amp may not call " + address + " (the API server); in AMP_ENDPOINT_ALLOW only an entry with this address and port opens it"
 
 	for name, tt := range map[string]struct {
 		config callout.Config
@@ -546,14 +548,16 @@ func TestForbidden(t *testing.T) {
 	}{
 		"by default no loopback": {url: srv.URL, cause: loopback},
 		"nor metadata": {url: "http://169.254.169.254/latest/meta-data",
-			cause: "amp may not call 169.254.169.254 (link-local); AMP_ENDPOINT_ALLOW lists what it may call"},
-		"a name is not its address": {config: allowing("127.0.0.*"), url: srv.URL, cause: loopback},
+			cause: "amp may not call 169.254.169.254 (cloud metadata); AMP_ENDPOINT_ALLOW lists what it may call"},
+		"a name is not its address": {config: allowing("localhost"), url: "http://localhost:" + port, cause: loopback},
 		"an address with its port":  {config: allowing(address), url: srv.URL},
 		"another port":              {config: allowing("127.0.0.1:1"), url: srv.URL, cause: loopback},
 		"a range":                   {config: local(), url: srv.URL},
 		"mapped to IPv6":            {config: local(), url: "http://[::ffff:127.0.0.1]:" + port},
-		"the API server": {config: with(local(), func(c *callout.Config) { c.APIServer = []string{address} }), url: srv.URL,
-			cause: "amp may not call " + address + " (the API server), whatever AMP_ENDPOINT_ALLOW lists"},
+		"the API server":            {config: with(local(), func(c *callout.Config) { c.APIServer = []string{address} }), url: srv.URL, cause: apiServer},
+		"another API server": {config: with(local(), func(c *callout.Config) {
+			c.APIServers = func() []netip.AddrPort { return []netip.AddrPort{netip.MustParseAddrPort(address)} }
+		}), url: srv.URL, cause: apiServer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			asked.Store(0)
@@ -636,7 +640,7 @@ func TestRebinding(t *testing.T) {
 	for _, step := range []struct{ address, cause string }{
 		{"127.0.0.1", ""},
 		{"127.0.0.2", "amp may not call 127.0.0.2 (loopback); AMP_ENDPOINT_ALLOW lists what it may call"},
-		{"169.254.169.254", "amp may not call 169.254.169.254 (link-local); AMP_ENDPOINT_ALLOW lists what it may call"},
+		{"169.254.169.254", "amp may not call 169.254.169.254 (cloud metadata); AMP_ENDPOINT_ALLOW lists what it may call"},
 		{"169.254.169.254 127.0.0.1", ""}, // the one that may be called is
 		{"127.0.0.1", ""},
 	} {
@@ -677,7 +681,7 @@ func TestAPIServerByName(t *testing.T) {
 	}))
 	for _, host := range []string{"127.0.0.1", "api.example"} {
 		_, failure := call(t, c, "http://"+host+":"+port)
-		wantFailure(t, failure, review.ResultForbidden, "amp may not call 127.0.0.1:"+port+" (the API server), whatever AMP_ENDPOINT_ALLOW lists")
+		wantFailure(t, failure, review.ResultForbidden, "amp may not call 127.0.0.1:"+port+" (the API server); in AMP_ENDPOINT_ALLOW only an entry with this address and port opens it")
 	}
 }
 
