@@ -209,7 +209,7 @@ func (a *applier) copy(path jsontree.Pointer) error {
 		return err
 	}
 	if source == nil {
-		return a.fail("there is nothing at %s to copy", Quote(a.op.From))
+		return a.missing(a.op.From, a.op.From)
 	}
 	if err := a.fits(source, path); err != nil {
 		return err
@@ -242,7 +242,7 @@ func (a *applier) test(path jsontree.Pointer) error {
 		if value.IsNull() {
 			return nil // to json-patch.v4, what is absent is null
 		}
-		return a.fail("the test failed: nothing is there")
+		return a.missing(a.op.Path, a.op.Path)
 	}
 	if err := a.fits(found, path); err != nil {
 		return err
@@ -257,7 +257,7 @@ func (a *applier) test(path jsontree.Pointer) error {
 // value returns the value of the current op, which the rules have judged.
 func (a *applier) value() (*jsontree.Node, error) {
 	if len(a.op.Value) == 0 {
-		return nil, a.fail("it has no value")
+		return nil, a.fail(`it has no "value": write null if that is meant`)
 	}
 	if !json.Valid(a.op.Value) {
 		return nil, a.fail("its value is not valid JSON")

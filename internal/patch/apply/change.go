@@ -3,7 +3,8 @@
 //
 // change.go is the result. apply.go is the order of the ops and what each kind of op does, walk.go how the ops
 // reach their places; schema.go tells which parents are lists. verify.go lets the API server's own libraries
-// do the same. message.go names ops and fields for users.
+// do the same. stray.go is what an op is told that does not get to its place, and meant.go finds the path that its author
+// meant. message.go names ops and fields for users.
 package apply
 
 import (

@@ -16,7 +16,7 @@ func TestPodType(t *testing.T) {
 		"a number for a label":            {patchtest.Bare, `[{"op":"add","path":"/metadata/labels/x","value":1},{"op":"add","path":"/metadata/labels/y","value":"1"}]`, `op 1 (add "/metadata/labels/x"): metadata.labels["x"] must be a string, not a number`},
 		"a string for a port":             {patchtest.Bare, `[{"op":"add","path":"/spec/containers/0/ports/-","value":{"containerPort":"80"}}]`, `op 1 (add "/spec/containers/0/ports/-"): spec.containers[0].ports[0].containerPort must be a number, not a string`},
 		"a fraction for a port":           {patchtest.Bare, `[{"op":"add","path":"/spec/containers/0/ports/-","value":{"containerPort":80.5}}]`, `op 1 (add "/spec/containers/0/ports/-"): spec.containers[0].ports[0].containerPort must be a whole number of 32 bits`},
-		"an object for a string":          {patchtest.Bare, `[{"op":"add","path":"/metadata/name/x","value":"y"}]`, `op 1 (add "/metadata/name/x"): metadata.name must be a string, not an object`},
+		"an object for a string":          {patchtest.Bare, `[{"op":"add","path":"/metadata/name/x","value":"y"}]`, `op 1 (add "/metadata/name/x"): "/metadata/name" is not an object or a list, so it cannot hold "x"`},
 		"a quantity that is none":         {patchtest.Bare, `[{"op":"add","path":"/spec/containers/0/resources/limits/cpu","value":"much"}]`, `op 1 (add "/spec/containers/0/resources/limits/cpu"): spec.containers[0].resources.limits["cpu"] is not a valid Quantity`},
 		"what was moved to a wrong place": {patchtest.Rich, `[{"op":"move","from":"/spec/containers/0/image","path":"/spec/volumes/-"}]`, `op 1 (move "/spec/volumes/-" from "/spec/containers/0/image"): spec.volumes[2] must be an object, not a string`},
 	})
