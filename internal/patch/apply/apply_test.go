@@ -142,7 +142,7 @@ func TestOpsThatApply(t *testing.T) {
 			`[{"op":"test","path":"/spec/containers/0/env/1","value":{"name":"B","value":"s<t"}},{"op":"add","path":"/metadata/labels/x","value":"y"}]`,
 		},
 		"a test that something is not there": {patchtest.Rich, `[{"op":"test","path":"/metadata/labels/x","value":null},{"op":"add","path":"/metadata/labels/x","value":"y"}]`},
-		"a move within a list":               {patchtest.Rich, `[{"op":"move","from":"/spec/containers/0","path":"/spec/containers/1"}]`},
+		"a move within a list":               {patchtest.Rich, `[{"op":"move","from":"/spec/volumes/0","path":"/spec/volumes/1"}]`},
 		"a move that is worked on":           {patchtest.Rich, `[{"op":"move","from":"/spec/containers/0/env","path":"/spec/containers/1/env"},{"op":"add","path":"/spec/containers/1/env/0","value":{"name":"X"}},{"op":"remove","path":"/spec/containers/1/env/1"}]`},
 		"a copy that is worked on":           {patchtest.Rich, `[{"op":"copy","from":"/spec/containers/0","path":"/spec/containers/-"},{"op":"replace","path":"/spec/containers/2/name","value":"third"},{"op":"test","path":"/spec/containers/0/name","value":"main"}]`},
 		"escapes in keys":                    {patchtest.Rich, `[{"op":"replace","path":"/metadata/annotations/a~1b","value":"x"},{"op":"remove","path":"/metadata/annotations/c~0d"}]`},
