@@ -63,6 +63,13 @@ func isKnown(text string) bool {
 	return err == nil && known == len(p)
 }
 
+// isListAt reports whether a Pod has a list at the place that a pointer names.
+func isListAt(text string) bool {
+	p, err := ParsePointer(text)
+	known, at := follow(p)
+	return err == nil && known == len(p) && at.schema.Type.Kind() == reflect.Slice
+}
+
 // Meant returns the path that the author of a pointer probably meant, "" if a Pod can have a value at that place or
 // amp cannot tell.
 func Meant(text string) string {

@@ -73,6 +73,6 @@ func TestNearMissesInPaths(t *testing.T) {
 		"two slashes":                          {patchtest.Rich, `[{"op":"replace","path":"//spec/containers/0/image","value":"X"}]`, `op 1 (replace "//spec/containers/0/image"): "/" is missing, and unknown to amp's Kubernetes 1.36 API: did you mean "/spec/containers/0/image"?`},
 		"a slash after a key":                  {patchtest.Rich, `[{"op":"add","path":"/metadata/labels/app/","value":"X"}]`, `op 1 (add "/metadata/labels/app/"): "/metadata/labels/app" is not an object or a list, so it cannot hold "": did you mean "/metadata/labels/app"?`},
 		"below a string":                       {patchtest.Rich, `[{"op":"add","path":"/spec/hostname/x","value":"X"}]`, `op 1 (add "/spec/hostname/x"): "/spec/hostname" is not an object or a list, so it cannot hold "x"`},
-		"a known parent that is missing, and a mistake below": {patchtest.Bare, `[{"op":"replace","path":"/spec/volumes/0/nam","value":"X"}]`, `op 1 (replace "/spec/volumes/0/nam"): "/spec/volumes" is missing: use add, which also creates missing parents`},
+		"a known parent that is missing, and a mistake below": {patchtest.Bare, `[{"op":"replace","path":"/spec/volumes/0/nam","value":"X"}]`, `op 1 (replace "/spec/volumes/0/nam"): "/spec/volumes" is missing: add a whole element at "/spec/volumes/-", which also creates the list`},
 	})
 }

@@ -34,7 +34,11 @@ func (a *applier) missing(place, text string) error {
 	}
 	switch a.op.Op {
 	case "replace":
-		cause += ": use add, which also creates missing parents"
+		if place != text && isListAt(place) {
+			cause += ": add a whole element at " + Quote(place+"/-") + ", which also creates the list"
+		} else {
+			cause += ": use add, which also creates missing parents"
+		}
 	case "remove":
 		cause += ": remove only what the Pod has"
 	case "move", "copy":
