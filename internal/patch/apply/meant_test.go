@@ -3,6 +3,7 @@ package apply_test
 import (
 	"testing"
 
+	"github.com/txn2/amp/internal/patch/apply"
 	"github.com/txn2/amp/internal/patch/patchtest"
 )
 
@@ -68,11 +69,39 @@ func TestNearMissesInPaths(t *testing.T) {
 		"a Deployment's, misspelt":             {patchtest.Rich, `[{"op":"replace","path":"/spec/template/spec/container/0/image","value":"x"}]`, `op 1 (replace "/spec/template/spec/container/0/image"): "/spec/template" is missing, and unknown to amp's Kubernetes 1.36 API: did you mean "/spec/containers/0/image"?`},
 		"a CronJob's":                          {patchtest.Rich, `[{"op":"replace","path":"/spec/jobTemplate/spec/template/metadata/labels/app","value":"x"}]`, `op 1 (replace "/spec/jobTemplate/spec/template/metadata/labels/app"): "/spec/jobTemplate" is missing, and unknown to amp's Kubernetes 1.36 API: did you mean "/metadata/labels/app"?`},
 		"the name of an element for its index": {patchtest.Rich, `[{"op":"replace","path":"/spec/containers/side/image","value":"x"}]`, `op 1 (replace "/spec/containers/side/image"): "/spec/containers" is a list, and "side" is not an index: "side" is at index 1`},
+		"a star for an index":                  {patchtest.Rich, `[{"op":"replace","path":"/spec/containers/*/image","value":"x"}]`, `op 1 (replace "/spec/containers/*/image"): "/spec/containers" is a list, and "*" is not an index: name one element, the first by 0`},
+		"a name that no container has":         {patchtest.Rich, `[{"op":"replace","path":"/spec/containers/x/image","value":"x"}]`, `op 1 (replace "/spec/containers/x/image"): "/spec/containers" is a list, and "x" is not an index: name one element, the first by 0`},
+		"a filter for an index":                {patchtest.Rich, `[{"op":"replace","path":"/spec/containers[?(@.name=='main')]/image","value":"x"}]`, `op 1 (replace "/spec/containers[?(@.name=='main')]/image"): "/spec/containers[?(@.name=='main')]" is missing, and unknown to amp's Kubernetes 1.36 API: did you mean "/spec/containers/0/image"?`},
 		"no index":                             {patchtest.Rich, `[{"op":"add","path":"/spec/containers/env/-","value":{"name":"X"}}]`, `op 1 (add "/spec/containers/env/-"): "/spec/containers" is a list, and "env" is not an index: did you mean "/spec/containers/0/env/-"?`},
 		"a slash at the end":                   {patchtest.Rich, `[{"op":"add","path":"/spec/volumes/","value":{"name":"X"}}]`, `op 1 (add "/spec/volumes/"): "/spec/volumes" is a list, and "" is not an index: did you mean "/spec/volumes/-"?`},
 		"two slashes":                          {patchtest.Rich, `[{"op":"replace","path":"//spec/containers/0/image","value":"X"}]`, `op 1 (replace "//spec/containers/0/image"): "/" is missing, and unknown to amp's Kubernetes 1.36 API: did you mean "/spec/containers/0/image"?`},
 		"a slash after a key":                  {patchtest.Rich, `[{"op":"add","path":"/metadata/labels/app/","value":"X"}]`, `op 1 (add "/metadata/labels/app/"): "/metadata/labels/app" is not an object or a list, so it cannot hold "": did you mean "/metadata/labels/app"?`},
 		"below a string":                       {patchtest.Rich, `[{"op":"add","path":"/spec/hostname/x","value":"X"}]`, `op 1 (add "/spec/hostname/x"): "/spec/hostname" is not an object or a list, so it cannot hold "x"`},
 		"a known parent that is missing, and a mistake below": {patchtest.Bare, `[{"op":"replace","path":"/spec/volumes/0/nam","value":"X"}]`, `op 1 (replace "/spec/volumes/0/nam"): "/spec/volumes" is missing: add a whole element at "/spec/volumes/-", which also creates the list`},
+	})
+}
+
+// FuzzMeant says that a path that is meant is one that a Pod can have, and that it is not meant otherwise itself.
+func FuzzMeant(f *testing.F) {
+	for _, path := range []string{
+		"/spec/container/0/evn/0/value", "/metadata/annotations/example.com/x", "/object/spec/containers/0", "/spec/template/metadata/label/a/b", "/spec.containers[0].image",
+		"//spec", "/spec/volumes/", "/labels/app", "/spec/containers/env/-", "/metadata/managedFields/0/fieldsV1/x/y", "/", "///", "/spec/[", "/spec/'.'/x", "/status/x", "/a~1b/c~0d",
+	} {
+		f.Add(path)
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		meant := apply.Meant(path)
+		if meant == "" {
+			return
+		}
+		if meant == path {
+			t.Errorf("%q is meant as itself", path)
+		}
+		if again := apply.Meant(meant); again != "" {
+			t.Errorf("%q is meant as %q, and that as %q", path, meant, again)
+		}
+		if _, err := apply.ParsePointer(meant); err != nil {
+			t.Errorf("%q is meant as %q: %v", path, meant, err)
+		}
 	})
 }

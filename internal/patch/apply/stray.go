@@ -63,6 +63,9 @@ func (a *applier) noIndex(list *jsontree.Node, p jsontree.Pointer, i int, text s
 			break
 		}
 	}
+	if hint == "" {
+		hint = ": name one element, the first by 0"
+	}
 	return a.fail("%s is a list, and %s is not an index%s", Quote(prefix(text, i)), Quote(p[i]), hint)
 }
 
