@@ -362,7 +362,9 @@ func TestACopyLosesTheStampOfItsOriginal(t *testing.T) {
 	if c := ns.MustCreate(harness.Pod("web-other", harness.Annotated(stamp, id))); c.Annotations[stamp] == id || c.Annotations[stamp] == "" {
 		t.Errorf("the stamp is %q", c.Annotations[stamp])
 	}
-	unchanged := sink.Await("the copy's event", func(e harness.Event) bool { return e.Subject == ns.Name+"/web-copy" && e.Type == "com.txn2.amp.pod.unchanged.v1" })
+	unchanged := sink.Await("the copy's event", func(e harness.Event) bool {
+		return e.Subject == ns.Name+"/web-copy" && e.Type == "com.txn2.amp.pod.unchanged.v1"
+	})
 	if len(unchanged.Data.Patch) > 0 {
 		t.Errorf("it has a patch: %s", unchanged.Raw)
 	}
