@@ -17,6 +17,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	kjson "sigs.k8s.io/json"
+
+	"github.com/txn2/amp/endpoints/events"
 )
 
 // mutate runs a function through the endpoint that Mutate makes of it and returns the patch as answered.
@@ -196,6 +198,32 @@ func checkPatch(t testing.TB, pod string, patch []byte, change func(*corev1.Pod)
 		t.Fatalf("patch %s makes another Pod (-want +got):\n%s", patch, d)
 	}
 	return patched
+}
+
+// TestMutateKeepsTheStamp is about copies of Pods that amp mutated, and a function that sets all annotations anew.
+func TestMutateKeepsTheStamp(t *testing.T) {
+	if stampAnnotation != events.Annotation {
+		t.Errorf("the stamp is %s here and %s in package events", stampAnnotation, events.Annotation)
+	}
+	const pod = `{"metadata":{"annotations":{"amp.txn2.com/event":"u","a":"b"}},"spec":{"containers":[]}}`
+	for name, test := range map[string]struct {
+		annotations map[string]string
+		want        []string
+	}{
+		"all anew":     {map[string]string{"c": "d"}, []string{"remove /metadata/annotations/a", "add /metadata/annotations/c"}},
+		"none":         {nil, []string{"remove /metadata/annotations/a"}},
+		"another one":  {map[string]string{"a": "b", "amp.txn2.com/event": "x"}, []string{}},
+		"as they were": {map[string]string{"a": "b", "amp.txn2.com/event": "u"}, []string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ops(t, mutate(t, pod, func(p *corev1.Pod) { p.Annotations = test.annotations }))
+			slices.Sort(got)
+			slices.Sort(test.want)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("ops (-want +got):\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestUnknownFieldsStayWithTheirElement(t *testing.T) {

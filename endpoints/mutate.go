@@ -11,9 +11,13 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
+// stampAnnotation names the event of a mutation on the Pod. It is amp's: no endpoint may change it. A Pod has it already if
+// it is a copy of one that amp mutated.
+const stampAnnotation = "amp.txn2.com/event"
+
 // Mutate makes an endpoint of a function that changes a Pod. The patch holds only what the function changed.
 // A field that this package's Kubernetes API does not know keeps its value and its place, also inside a
-// container that has moved in its list.
+// container that has moved in its list. So does the annotation amp.txn2.com/event, which is amp's.
 //
 // The Pod's Labels, Annotations and NodeSelector are never nil, so the function can assign to them. The
 // function refuses the Pod by returning a [*Refusal], warns with [Review.Warn], and fails with any other
@@ -37,8 +41,15 @@ func Mutate(change func(ctx context.Context, review *Review, pod *corev1.Pod) er
 				*m = map[string]string{}
 			}
 		}
+		stamp, stamped := pod.Annotations[stampAnnotation]
 		if err := change(ctx, review, pod); err != nil {
 			return Answer{}, err
+		}
+		if stamped { // the function may have set all annotations anew
+			if pod.Annotations == nil {
+				pod.Annotations = map[string]string{}
+			}
+			pod.Annotations[stampAnnotation] = stamp
 		}
 		after, err := json.Marshal(pod)
 		if err != nil {

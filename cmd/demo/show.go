@@ -113,11 +113,7 @@ func (d *demo) show(out io.Writer) error {
 
 // podDiff compares the Pod before and after the patch as YAML, the form in which users write Pods.
 func podDiff(rec *review.Record) ([]byte, error) {
-	checker, err := patch.New(nil)
-	if err != nil {
-		return nil, err
-	}
-	checked, err := checker.Check(rec.Review.Pod, rec.Verdict.Patch)
+	patched, err := patch.Apply(rec.Review.Pod, rec.Verdict.Patch)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +121,7 @@ func podDiff(rec *review.Record) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	after, err := manifest(checked.Pod)
+	after, err := manifest(patched)
 	if err != nil {
 		return nil, err
 	}

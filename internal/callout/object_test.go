@@ -154,20 +154,6 @@ func TestParseObject(t *testing.T) {
 	}
 }
 
-func TestDistance(t *testing.T) {
-	for _, tt := range []struct {
-		a, b string
-		want int
-	}{
-		{"patch", "patch", 0}, {"ptach", "patch", 1}, {"patc", "patch", 1}, {"patchh", "patch", 1}, {"petch", "patch", 1},
-		{"", "op", 2}, {"warning", "warnings", 1}, {"wrning", "warnings", 2}, {"allowed", "status", 3}, {"", "allowed", 3}, {strings.Repeat("a", 100), "allowed", 3},
-	} {
-		if got := distance(tt.a, tt.b); got != tt.want {
-			t.Errorf("distance(%q, %q) = %d, want %d", tt.a, tt.b, got, tt.want)
-		}
-	}
-}
-
 // members and elements find what encoding/json finds.
 func FuzzMembers(f *testing.F) {
 	for _, text := range []string{`{}`, ` { "a" : [ { } , "\"}" ] , "\u0062":-1.5e3,"a":null }`, `[[],{},"]",true, 1 ]`, `{"a":{"b":{"c":"\\"}}}`} {

@@ -10,6 +10,7 @@ import (
 	sjson "sigs.k8s.io/json"
 
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/spelling"
 )
 
 // wireOp is an op as the endpoint sent it. Names are case-sensitive as in the API server: OP is not op.
@@ -125,14 +126,14 @@ func elementAt(array []byte, i int) []byte {
 
 // meantInOp returns the member of an op that name is meant as, which is absent; it is empty if there is none.
 func meantInOp(name string) string {
-	switch name = spelling(name); {
+	switch name = spelling.Fold(name); {
 	case name == "op", name == "operation", name == "ops":
 		return "op"
-	case distance(name, "path") <= 1, name == "pointer":
+	case spelling.Distance(name, "path") <= 1, name == "pointer":
 		return "path"
 	case name == "from", name == "source":
 		return "from"
-	case distance(name, "value") <= 2, name == "val":
+	case spelling.Distance(name, "value") <= 2, name == "val":
 		return "value"
 	}
 	return ""

@@ -6,9 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/spelling"
 )
 
 // fault says what is wrong with the members of the object: that it is not an answer but something else, or that it has a
@@ -57,7 +57,7 @@ func (o *object) has(name string) bool {
 
 // meaning says what a stray member is meant as; it is nil if that is nothing that amp knows.
 func (o *object) meaning(s stray) error {
-	name := spelling(s.name)
+	name := spelling.Fold(s.name)
 	switch {
 	case nearest(name, o.known()) != "":
 		return fmt.Errorf("%s, which amp does not know; write %q", quoted(s.name), nearest(name, o.known()))
@@ -75,7 +75,7 @@ func (o *object) meaning(s stray) error {
 	return nil
 }
 
-// Names that amp does not know, in the form of spelling, and that say something all the same.
+// Names that amp does not know, in the form of spelling.Fold, and that say something all the same.
 var (
 	messageNames = []string{"message", "messages", "msg", "reason", "error", "errors", "detail"}
 	yesNames     = []string{"ok", "success", "approve", "approved", "accept", "accepted", "admit", "admitted", "permit", "permitted", "valid", "pass", "passed"}
@@ -98,7 +98,7 @@ func isPatch(value []byte) bool {
 			return false
 		}
 		for name := range members(element) {
-			if spelling(name) == "op" {
+			if spelling.Fold(name) == "op" {
 				return true
 			}
 		}
@@ -107,7 +107,7 @@ func isPatch(value []byte) bool {
 	return false
 }
 
-// nearest returns the name of the answer's own that name, in the form of spelling, is a near miss of: another case, a plural
+// nearest returns the name of the answer's own that name, in the form of spelling.Fold, is a near miss of: another case, a plural
 // or another part of speech, or a slip of the keyboard. It is empty if there is none.
 //
 // Beside a known name, a near miss makes a failure of what would be an answer. Then nearest is strict: two slips only in
@@ -134,7 +134,7 @@ func nearest(name string, strict bool) string {
 		name  string
 		slips int
 	}{{"allowed", 2}, {"status", 1}, {"warnings", 2}, {"patch", 1}} {
-		if d := distance(name, word.name); d <= word.slips || !strict && d <= 2 {
+		if d := spelling.Distance(name, word.name); d <= word.slips || !strict && d <= 2 {
 			return word.name
 		}
 	}
@@ -143,52 +143,13 @@ func nearest(name string, strict bool) string {
 
 // meantInStatus returns the member of a status that name is meant as; it is empty if there is none.
 func meantInStatus(name string) string {
-	switch name = spelling(name); {
-	case slices.Contains(messageNames, name), distance(name, "message") <= 2:
+	switch name = spelling.Fold(name); {
+	case slices.Contains(messageNames, name), spelling.Distance(name, "message") <= 2:
 		return "message"
 	case name == "code", name == "statuscode":
 		return "code"
 	}
 	return ""
-}
-
-// spelling brings a name into the form in which spellings of it are the same: lower case, without signs ("Is-Allowed",
-// "is_allowed").
-func spelling(name string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
-			return -1
-		}
-		return unicode.ToLower(r)
-	}, name)
-}
-
-// distance counts the slips between a name and a word: letters left out, put in or exchanged, and neighbours in the
-// wrong order (optimal string alignment). It stops counting at 3.
-func distance(name, word string) int {
-	const far = 3
-	if len(name) > len(word)+far || len(word) > len(name)+far {
-		return far
-	}
-	before, last, row := make([]int, len(word)+1), make([]int, len(word)+1), make([]int, len(word)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(name); i++ {
-		row[0] = i
-		for j := 1; j <= len(word); j++ {
-			exchanged := last[j-1]
-			if name[i-1] != word[j-1] {
-				exchanged++
-			}
-			row[j] = min(exchanged, last[j]+1, row[j-1]+1)
-			if i > 1 && j > 1 && name[i-1] == word[j-2] && name[i-2] == word[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last, row = last, row, before
-	}
-	return min(last[len(word)], far)
 }
 
 // quoted is a name that the endpoint chose, as a message shows it.

@@ -54,6 +54,7 @@ func New(config Config) (*proxy.Proxy, error) {
 		Check:          config.Patches.Check,
 		Same:           patch.Same,
 		Annotate:       patch.Annotate,
+		Unannotate:     patch.Unannotate,
 		Recorder:       config.Recorder,
 		Log:            config.Log,
 		Timeout:        config.Timeout,

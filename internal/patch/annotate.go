@@ -25,3 +25,11 @@ func Annotate(pod json.RawMessage, key, value string) []review.Op {
 	add("/metadata/annotations/"+jsonpointer.Escape(key), jsontree.Quote(value))
 	return ops
 }
+
+// Unannotate returns the op that takes an annotation off the Pod, none if the Pod does not have it.
+func Unannotate(pod json.RawMessage, key string) []review.Op {
+	if jsontree.NewDocument(string(pod)).Get("metadata", "annotations", key) == nil {
+		return nil
+	}
+	return []review.Op{{Op: "remove", Path: "/metadata/annotations/" + jsonpointer.Escape(key)}}
+}

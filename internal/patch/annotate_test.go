@@ -49,3 +49,40 @@ func TestAnnotate(t *testing.T) {
 		})
 	}
 }
+
+func TestUnannotate(t *testing.T) {
+	for name, test := range map[string]struct{ pod, want string }{
+		"a Pod that has it":           {`{"metadata":{"annotations":{"a":"b","amp.txn2.com/e~nt":"old"},"name":"x"}}`, `{"metadata":{"annotations":{"a":"b"},"name":"x"}}`},
+		"a Pod that has nothing else": {`{"metadata":{"annotations":{"amp.txn2.com/e~nt":"old"}}}`, `{"metadata":{"annotations":{}}}`},
+		"a Pod that has it empty":     {`{"metadata":{"annotations":{"amp.txn2.com/e~nt":""}}}`, `{"metadata":{"annotations":{}}}`},
+		"a Pod that has others":       {`{"metadata":{"annotations":{"a":"b"}}}`, ""},
+		"a Pod without annotations":   {`{"metadata":{}}`, ""},
+		"null annotations":            {`{"metadata":{"annotations":null}}`, ""},
+		"a Pod without metadata":      {`{}`, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ops := patch.Unannotate(json.RawMessage(test.pod), "amp.txn2.com/e~nt")
+			if test.want == "" {
+				if ops != nil {
+					t.Errorf("ops = %v, want none", ops)
+				}
+				return
+			}
+			text, err := json.Marshal(ops)
+			if err != nil {
+				t.Fatal(err)
+			}
+			decoded, err := jsonpatch.DecodePatch(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := decoded.Apply([]byte(test.pod))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !patch.Same(result, json.RawMessage(test.want)) {
+				t.Errorf("the API server's library makes %s, want %s", result, test.want)
+			}
+		})
+	}
+}

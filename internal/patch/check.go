@@ -122,6 +122,16 @@ func collect(warnings []string, findings []rules.Finding, ops []review.Op) ([]st
 	return warnings, nil
 }
 
+// Apply returns the Pod that the ops of amp's answer make. It judges nothing: the answer also changes what an endpoint may
+// not.
+func Apply(pod json.RawMessage, ops []review.Op) (json.RawMessage, error) {
+	change, err := apply.Apply(pod, ops, nil)
+	if err != nil {
+		return nil, err
+	}
+	return change.After.AppendJSON(nil), nil
+}
+
 // Same reports whether two JSON texts mean the same: the order of members, white space, the spelling of
 // strings and of numbers (1, 1.0) make no difference. Both must be valid JSON.
 func Same(a, b json.RawMessage) bool { return jsontree.SameText(string(a), string(b)) }

@@ -35,6 +35,7 @@ func TestEachRule(t *testing.T) {
 		{patchtest.Rich, []review.Op{add("/spec/nodeName", `"n"`)}, `an endpoint may not change "/spec/nodeName"`},
 		{patchtest.Rich, []review.Op{add("/spec/hostNetwork", `"true"`)}, "spec.hostNetwork must be true or false"},
 		{patchtest.Rich, []review.Op{add("/metadata/name", `"x"`)}, "may not change metadata.name"},
+		{patchtest.Rich, []review.Op{add("/metadata/annotations/amp.txn2.com~1event", `"x"`)}, "may not change the annotation amp.txn2.com/event"},
 		{patchtest.Owned, []review.Op{add("/metadata/labels/app", `"x"`)}, `keep "app" unchanged`},
 		{patchtest.Rich, []review.Op{add("/spec/preemptionPolicy", `"Never"`)}, "the API server computes spec.preemptionPolicy"},
 		{patchtest.Rich, []review.Op{add("/spec/serviceAccount", `"x"`)}, "spec.serviceAccount is the old name"},
@@ -48,6 +49,7 @@ func TestEachRule(t *testing.T) {
 		{patchtest.Rich, []review.Op{add("/spec/containers/0/volumeMounts/-", `{"name":"w","mountPath":"/v"}`)}, "two mounts at the same mountPath"},
 		{patchtest.Rich, []review.Op{add("/spec/containers/1/env/-", `{"name":"="}`)}, `env 0 of container "side" is malformed`},
 		{patchtest.Rich, []review.Op{add("/metadata/annotations", `{"a/b":"2"}`)}, `drops "c~d" that the Pod had`},
+		{patchtest.Bare, []review.Op{add("/spec/containers/0", `{"name":"proxy","image":"i"}`)}, `puts container "proxy" before the first one, "main"`},
 		{patchtest.Bare, []review.Op{add("/spec/volumes/-", `{"name":"kube-api-access-x"}`), add("/spec/automountServiceAccountToken", `false`)}, "has no effect alone"},
 		{patchtest.Rich, []review.Op{add("/spec/contianers", `[]`)}, "spec.contianers is unknown to amp's Kubernetes"},
 	}

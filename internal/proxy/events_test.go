@@ -74,6 +74,59 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestCopiesOfStampedPods is about Pods that come with the stamp of another Pod.
+func TestCopiesOfStampedPods(t *testing.T) {
+	const a, b = "http://a", "http://b"
+	opted := &review.Policy{Enabled: true, Mutate: endpoints(t, a)}
+	with := func(change func(p *review.Policy)) *review.Policy {
+		p := *opted
+		change(&p)
+		return &p
+	}
+	two := with(func(p *review.Policy) { p.Mutate = endpoints(t, a, b) })
+	shadow := with(func(p *review.Policy) { p.Shadow = true })
+	changes := map[string]review.Answer{a: patch("/1")}
+	undone := map[string]review.Answer{a: patch("/1"), b: patch("-")}
+	const off, on = "amp.txn2.com/event", "amp.txn2.com/event=u"
+	for name, test := range map[string]struct {
+		world   world
+		dryRun  bool
+		phase   review.Phase
+		outcome review.Outcome
+		patch   string
+	}{
+		"no change takes it off":                        {world{policy: opted, events: review.LevelPatch}, false, review.Mutate, review.OutcomeUnchanged, off},
+		"in a dry run, too":                             {world{policy: opted, events: review.LevelPatch}, true, review.Mutate, review.OutcomeUnchanged, off},
+		"while events are off, too":                     {world{policy: opted}, false, review.Mutate, review.OutcomeUnchanged, off},
+		"so does a change that another endpoint undoes": {world{policy: two, answers: undone, events: review.LevelPatch}, false, review.Mutate, review.OutcomeUnchanged, off},
+		"a change replaces it":                          {world{policy: opted, answers: changes, events: review.LevelPatch}, false, review.Mutate, review.OutcomeMutated, "/1 " + on},
+		"a change in a dry run takes it off":            {world{policy: opted, answers: changes, events: review.LevelPatch}, true, review.Mutate, review.OutcomeMutated, "/1 " + off},
+		"a change without an event takes it off":        {world{policy: opted, answers: changes}, false, review.Mutate, review.OutcomeMutated, "/1 " + off},
+		"a refusal leaves it":                           {world{policy: opted, answers: map[string]review.Answer{a: {Refused: true}}}, false, review.Mutate, review.OutcomeDenied, ""},
+		"a failure leaves it":                           {world{policy: opted, failures: map[string]error{a: errors.New("down")}}, false, review.Mutate, review.OutcomeRejected, ""},
+		"one under Ignore, too":                         {world{policy: with(func(p *review.Policy) { p.FailurePolicy = review.Ignore }), failures: map[string]error{a: errors.New("down")}}, false, review.Mutate, review.OutcomeFailedOpen, ""},
+		"shadow mode leaves it":                         {world{policy: shadow, events: review.LevelPatch}, false, review.Mutate, review.OutcomeShadowed, ""},
+		"shadow mode with a change, too":                {world{policy: shadow, answers: changes, events: review.LevelPatch}, false, review.Mutate, review.OutcomeShadowed, ""},
+		"a namespace that did not opt in leaves it":     {world{policy: &review.Policy{}, events: review.LevelPatch}, false, review.Mutate, review.OutcomeSkipped, ""},
+		"a validation leaves it":                        {world{policy: with(func(p *review.Policy) { p.Validate = endpoints(t, a) }), events: review.LevelPatch}, false, review.Validate, review.OutcomeValidated, ""},
+	} {
+		run(t, name, func(t *testing.T) {
+			r := review.Review{UID: "u", Phase: test.phase, DryRun: test.dryRun, Stamp: "of another", Pod: json.RawMessage("stamped")}
+			rec, _ := test.world.proxy().Review(t.Context(), &r, 0)
+			var paths []string
+			for _, op := range rec.Verdict.Patch {
+				paths = append(paths, op.Path)
+			}
+			if got := strings.Join(paths, " "); rec.Verdict.Outcome != test.outcome || got != test.patch {
+				t.Errorf("%s with the patch %q, want %s with %q", rec.Verdict.Outcome, got, test.outcome, test.patch)
+			}
+			if len(rec.Run.Patch) > 0 && rec.Verdict.Outcome == review.OutcomeUnchanged {
+				t.Errorf("the run has a patch: %v", rec.Run.Patch)
+			}
+		})
+	}
+}
+
 func TestDryRunThatAsksIsTold(t *testing.T) {
 	const a = "http://a"
 	w := world{policy: &review.Policy{Enabled: true, Mutate: endpoints(t, a)}, answers: map[string]review.Answer{a: patch("/1")}, events: review.LevelPatch}

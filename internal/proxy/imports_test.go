@@ -86,17 +86,18 @@ var arrows = map[string][]string{
 	"internal/redact":     {"endpoints/events"},
 	"internal/outbound":   nil,
 	"internal/reload":     nil,
+	"internal/spelling":   nil,
 	"internal/eventstest": {"endpoints/events"},
 
 	// The steps. None knows another one.
 	"internal/namespaces":           {"internal/review", "internal/reload"},
 	"internal/apiserver":            {},
 	"internal/namespaces/cluster":   {"internal/review", "internal/namespaces"},
-	"internal/callout":              {"internal/review", "internal/reload", "internal/outbound", "endpoints"},
+	"internal/callout":              {"internal/review", "internal/reload", "internal/outbound", "internal/spelling", "endpoints"},
 	"internal/patch":                {"internal/review", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
 	"internal/patch/jsontree":       nil,
-	"internal/patch/apply":          {"internal/review", "internal/patch/jsontree"},
-	"internal/patch/rules":          {"internal/review", "internal/patch/apply", "internal/patch/jsontree"},
+	"internal/patch/apply":          {"internal/review", "internal/spelling", "internal/patch/jsontree"},
+	"internal/patch/rules":          {"internal/review", "internal/spelling", "internal/patch/apply", "internal/patch/jsontree"},
 	"internal/patch/patchtest":      {"internal/review", "internal/patch"},
 	"internal/emit":                 {"internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
 	"internal/certificates":         {"internal/review", "internal/reload"},
@@ -163,7 +164,7 @@ func TestDataFlowsOneWay(t *testing.T) {
 // TestPureStepsDoNoIO keeps what decides free of what happens around it.
 func TestPureStepsDoNoIO(t *testing.T) {
 	packages := []string{
-		"internal/review", "internal/redact", "internal/patch", "internal/patch/jsontree", "internal/patch/apply", "internal/patch/rules",
+		"internal/review", "internal/redact", "internal/spelling", "internal/patch", "internal/patch/jsontree", "internal/patch/apply", "internal/patch/rules",
 		"endpoints/jsonpointer", "endpoints/audit/internal/outcome", "endpoints/audit/internal/describe", "endpoints/audit/internal/store",
 	}
 	files := []string{

@@ -56,8 +56,10 @@ type Proxy struct {
 	Same func(a, b json.RawMessage) bool
 	// Annotate returns the ops that set an annotation on the Pod.
 	Annotate func(pod json.RawMessage, key, value string) []review.Op
-	Recorder Recorder
-	Log      *slog.Logger
+	// Unannotate returns the ops that take an annotation off the Pod, none if the Pod does not have it.
+	Unannotate func(pod json.RawMessage, key string) []review.Op
+	Recorder   Recorder
+	Log        *slog.Logger
 
 	Timeout       time.Duration        // of one mutating review, all endpoints together; half of it for a validating one
 	FailurePolicy review.FailurePolicy // if neither the path nor the Namespace names one

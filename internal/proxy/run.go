@@ -40,14 +40,25 @@ func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) re
 		}
 	}
 	if len(patch) == 0 || len(run.Steps) > 1 && p.Same(r.Pod, pod) { // one endpoint may undo what another one did
+		run.Unstamp = p.unstamp(r, plan, r.Pod)
 		return run
 	}
 	if plan.Event != "" && !plan.Policy.Shadow {
 		run.Stamp = p.Annotate(pod, review.StampAnnotation, plan.Event)
-		patch = append(patch, run.Stamp...)
+	} else {
+		run.Stamp = p.unstamp(r, plan, pod)
 	}
-	run.Patch = patch
+	run.Patch = append(patch, run.Stamp...)
 	return run
+}
+
+// unstamp returns the ops that take off the stamp with which the Pod came: it is a copy of a Pod that was mutated, and the
+// stamp names the event of that one.
+func (p *Proxy) unstamp(r *review.Review, plan *review.Plan, pod json.RawMessage) []review.Op {
+	if r.Stamp == "" || r.Phase != review.Mutate || plan.Policy.Shadow {
+		return nil
+	}
+	return p.Unannotate(pod, review.StampAnnotation)
 }
 
 // step calls one endpoint and checks its patch. It also returns the answer, and the Pod after the patch.

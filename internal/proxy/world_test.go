@@ -94,6 +94,13 @@ func (w *world) Annotate(_ json.RawMessage, key, value string) []review.Op {
 	return []review.Op{{Op: "add", Path: key + "=" + value}}
 }
 
+func (w *world) Unannotate(pod json.RawMessage, key string) []review.Op {
+	if !bytes.Contains(pod, []byte("stamped")) {
+		return nil
+	}
+	return []review.Op{{Op: "remove", Path: key}}
+}
+
 func (w *world) Deliver(ctx context.Context, rec *review.Record) (bool, error) {
 	deadline, _ := ctx.Deadline()
 	w.delivered = append(w.delivered, delivery{rec.Plan.Event, rec.Verdict.Outcome, time.Until(deadline), rec})
@@ -111,7 +118,7 @@ func (w *world) Panicked() { w.panicked++ }
 func (w *world) BadRequest(status int) { w.badRequests = append(w.badRequests, status) }
 
 func (w *world) proxy() *proxy.Proxy {
-	return &proxy.Proxy{Policies: w, Endpoints: w, Check: w.Check, Same: w.Same, Annotate: w.Annotate, Recorder: w,
+	return &proxy.Proxy{Policies: w, Endpoints: w, Check: w.Check, Same: w.Same, Annotate: w.Annotate, Unannotate: w.Unannotate, Recorder: w,
 		Events: w.events, EventsRequired: w.required, Timeout: 1500 * time.Millisecond, FailurePolicy: review.Fail,
 		Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 }

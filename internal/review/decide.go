@@ -13,7 +13,7 @@ type Outcome string
 const (
 	OutcomeSkipped    Outcome = "skipped"    // amp allowed the Pod and called no endpoint
 	OutcomeMutated    Outcome = "mutated"    // amp answered with a patch
-	OutcomeUnchanged  Outcome = "unchanged"  // the endpoints wanted no change
+	OutcomeUnchanged  Outcome = "unchanged"  // the endpoints wanted no change; amp may take off another Pod's stamp
 	OutcomeShadowed   Outcome = "shadowed"   // shadow mode: nothing was changed or denied
 	OutcomeDenied     Outcome = "denied"     // an endpoint denied the Pod: a policy decision, not a failure
 	OutcomeRejected   Outcome = "rejected"   // something failed, under Fail
@@ -64,8 +64,10 @@ func Warning(text string) string { return Clip("amp: "+Line(text), warningLength
 //	the run failed           shadowed   rejected   failedopen + 1 warning
 //	an endpoint denied       shadowed   denied     denied
 //	mutate, with a patch     shadowed   mutated    mutated
-//	mutate, without          shadowed   unchanged  unchanged
+//	mutate, without          shadowed   unchanged  unchanged (*)
 //	validate, let pass       shadowed   validated  validated
+//
+// (*) with a patch that only takes off the stamp of another Pod, if the Pod came with one.
 //
 // A plan that skips the review is skipped in every case. A failure policy that is not Ignore is Fail. Under Fail the user
 // reads the whole message, under Ignore a warning of at most 120 characters.
@@ -113,7 +115,7 @@ func decide(r *Review, plan *Plan, run *Run) Verdict {
 	case len(run.Patch) > 0:
 		v.Outcome, v.Patch = OutcomeMutated, run.Patch
 	default:
-		v.Outcome = OutcomeUnchanged
+		v.Outcome, v.Patch = OutcomeUnchanged, run.Unstamp
 	}
 	return v
 }

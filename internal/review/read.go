@@ -18,6 +18,9 @@ const nodesGroup = "system:nodes"
 // StampAnnotation is the annotation by which a mutated Pod names its event.
 const StampAnnotation = events.Annotation
 
+// OptOutLabel is the label, "false", by which a Pod opts out of amp, and "true", by which a Namespace opts in.
+const OptOutLabel = "amp.txn2.com/enabled"
+
 // ExplainAnnotation is the annotation, "true", by which a Pod of a dry run asks what amp does with it.
 const ExplainAnnotation = "amp.txn2.com/explain"
 

@@ -40,7 +40,8 @@ type Step struct {
 type Run struct {
 	Steps   []Step
 	Patch   []Op    // of all steps, then the stamp; empty if the steps changed nothing
-	Stamp   []Op    // amp's own end of Patch, which names the event on the Pod; empty if there is none
+	Stamp   []Op    // amp's own end of Patch: it names the event on the Pod or, without an event, takes off another Pod's stamp
+	Unstamp []Op    // takes another Pod's stamp off, if the steps changed nothing; empty if the Pod came with none
 	Refusal *Answer // of the endpoint that denied the Pod, which is the last step; nil if none did
 	// Err is a failure outside the endpoints, e.g. a Namespace that cannot be read; a failed endpoint's is in the last
 	// step.

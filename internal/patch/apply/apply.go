@@ -118,25 +118,9 @@ func (a *applier) add(path jsontree.Pointer) error {
 		return err
 	}
 	if parent.Kind() == jsontree.Object {
-		a.noteDropped(parent.Get(path[len(path)-1]), value)
+		a.noteDropped(path, parent.Get(path[len(path)-1]), value)
 	}
 	return a.put(parent, path, value)
-}
-
-// noteDropped notes the keys of the object old that the object value, which replaces it, does not have.
-func (a *applier) noteDropped(old, value *jsontree.Node) {
-	if old.Kind() != jsontree.Object || value.Kind() != jsontree.Object {
-		return
-	}
-	var keys []string
-	old.Each(func(key string, _ *jsontree.Node) {
-		if value.Get(key) == nil {
-			keys = append(keys, key)
-		}
-	})
-	if len(keys) > 0 {
-		a.change.Dropped = append(a.change.Dropped, Drop{a.number, keys})
-	}
 }
 
 func (a *applier) remove(path jsontree.Pointer) error {
@@ -161,11 +145,15 @@ func (a *applier) replace(path jsontree.Pointer) error {
 		return err
 	}
 	if parent.Kind() == jsontree.Object {
+		a.noteDropped(path, parent.Get(path[len(path)-1]), value)
 		return a.put(parent, path, value) // also if there is nothing to replace: json-patch.v4 allows that
 	}
 	at, err := a.element(parent, path, len(path)-1, a.op.Path, len(parent.List()))
 	if err != nil {
 		return err
+	}
+	if isPodContainer(path) {
+		a.noteDropped(path, parent.Child(at), value)
 	}
 	parent.Replace(at, value)
 	a.touch(path)
@@ -209,7 +197,7 @@ func (a *applier) copy(path jsontree.Pointer) error {
 		return err
 	}
 	if source == nil {
-		return a.fail("there is nothing at %s to copy", Quote(a.op.From))
+		return a.missing(a.op.From, a.op.From)
 	}
 	if err := a.fits(source, path); err != nil {
 		return err
@@ -242,7 +230,7 @@ func (a *applier) test(path jsontree.Pointer) error {
 		if value.IsNull() {
 			return nil // to json-patch.v4, what is absent is null
 		}
-		return a.fail("the test failed: nothing is there")
+		return a.missing(a.op.Path, a.op.Path)
 	}
 	if err := a.fits(found, path); err != nil {
 		return err
@@ -257,7 +245,7 @@ func (a *applier) test(path jsontree.Pointer) error {
 // value returns the value of the current op, which the rules have judged.
 func (a *applier) value() (*jsontree.Node, error) {
 	if len(a.op.Value) == 0 {
-		return nil, a.fail("it has no value")
+		return nil, a.fail(`it has no "value": write null if that is meant`)
 	}
 	if !json.Valid(a.op.Value) {
 		return nil, a.fail("its value is not valid JSON")

@@ -3,7 +3,8 @@
 //
 // change.go is the result. apply.go is the order of the ops and what each kind of op does, walk.go how the ops
 // reach their places; schema.go tells which parents are lists. verify.go lets the API server's own libraries
-// do the same. message.go names ops and fields for users.
+// do the same. stray.go is what an op is told that does not get to its place, and meant.go finds the path that its author
+// meant. message.go names ops and fields for users.
 package apply
 
 import (
@@ -30,7 +31,7 @@ type Change struct {
 	Before, After *jsontree.Node
 	// Touched are the places that the ops changed, in the order of the ops, even if to the same value.
 	Touched []Touch
-	// Dropped are the keys that the adds of whole objects dropped, in the order of the ops.
+	// Dropped is what the adds and replaces of whole objects and lists dropped, in the order of the ops.
 	Dropped []Drop
 
 	// Invalid says why the API server could not decode After as a Pod, nil if it can. Only [Change.Verify]
@@ -47,11 +48,14 @@ type Touch struct {
 	Place jsontree.Pointer
 }
 
-// A Drop is what an add dropped when it put an object in the place of another one. It holds keys, not nodes: a
-// patch may replace a value thousands of times.
+// A Drop is what an add or a replace dropped of the Pod when it put an object in the place of another one, or a list in
+// the place of another one. It holds names, not nodes: a patch may replace a value thousands of times.
 type Drop struct {
-	Op   int      // its number
-	Keys []string // of the object that was there, without those that the new one has too
+	Op    int // its number
+	Place jsontree.Pointer
+	// Names are the keys of the object, or the names of the elements of the list, that the new value does not have.
+	Names []string
+	List  bool
 }
 
 // Empty reports whether the patch as a whole changed nothing: Before and After mean the same.

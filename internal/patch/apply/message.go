@@ -32,6 +32,18 @@ func Describe(number int, op *review.Op) string {
 // with control characters escaped.
 func Quote(text string) string { return strconv.Quote(review.Clip(text, 100)) }
 
+// quoteLong is Quote for a path in a remedy, which is of use only as a whole.
+func quoteLong(text string) string { return strconv.Quote(review.Clip(text, 200)) }
+
+// PlainPath is Quote for a path, without the quotes if nothing in it needs them.
+func PlainPath(path string) string {
+	quoted := Quote(path)
+	if quoted == `"`+path+`"` && !strings.Contains(path, " ") {
+		return path
+	}
+	return quoted
+}
+
 // Key returns a key of an object as a part of a field's path. It is in quotes only if it does not look like
 // the name of a field.
 func Key(key string) string {

@@ -63,9 +63,10 @@ func newSchema(t reflect.Type, known map[reflect.Type]*Schema) *Schema {
 	return s
 }
 
-// isList reports whether the missing value at p, which an op needs to hold the key or index next, is a
-// list. The type of the field decides. If a Pod has no such field, next decides: an index needs a list.
-func isList(p jsontree.Pointer, next string) bool {
+// emptyParent returns the empty value for the missing value at p, which an op needs to hold the key or index next: "[]"
+// or "{}". It is "" if a Pod has a string, a number or a boolean there. The type of the field decides. If a Pod has no
+// such field, next decides: an index needs a list.
+func emptyParent(p jsontree.Pointer, next string) string {
 	s := PodSchema()
 	for _, segment := range p {
 		switch {
@@ -76,9 +77,17 @@ func isList(p jsontree.Pointer, next string) bool {
 			s = s.Fields[segment]
 		}
 	}
-	if s != nil && (s.Elem != nil || s.Fields != nil) {
-		return s.Type.Kind() == reflect.Slice
+	if s != nil && s.isText() {
+		return ""
 	}
-	_, err := strconv.Atoi(next)
-	return next == "-" || err == nil
+	isList := next == "-"
+	if s != nil && (s.Elem != nil || s.Fields != nil) {
+		isList = s.Type.Kind() == reflect.Slice
+	} else if _, err := strconv.Atoi(next); err == nil {
+		isList = true
+	}
+	if isList {
+		return "[]"
+	}
+	return "{}"
 }

@@ -36,7 +36,8 @@ func (a *applier) pointer(member, text string) (jsontree.Pointer, error) {
 	if member == "from" && text == "" {
 		return nil, a.fail(`it has no "from", or its "from" is the whole Pod: name a field`)
 	}
-	return nil, a.fail("its %s is not a pointer to a field: %v", member, err)
+	hint, _ := meant(text)
+	return nil, a.fail("its %s is not a pointer to a field: %v%s", member, err, hint)
 }
 
 // An opening says why the parents of a place are opened.
@@ -59,7 +60,7 @@ func (a *applier) open(p jsontree.Pointer, text string, why opening) (*jsontree.
 	for i := 0; ; i++ {
 		n.NeedPresence()
 		if !isContainer(n) {
-			return nil, a.fail("%s is not an object or a list, so it cannot hold %s", Quote(prefix(text, i)), Quote(p[i]))
+			return nil, a.cannotHold(p, i, text)
 		}
 		if i == len(p)-1 {
 			return n, nil
@@ -86,7 +87,7 @@ func (a *applier) step(n *jsontree.Node, p jsontree.Pointer, i int, text string,
 	if n.Kind() == jsontree.List {
 		at, err := a.element(n, p, i, text, len(n.List()))
 		if err == nil && n.Child(at).IsNull() {
-			err = a.fail("%s is null, and amp does not invent the elements of lists", Quote(prefix(text, i+1)))
+			err = a.fail("%s is null, and amp does not invent the elements of lists: replace the whole element", Quote(prefix(text, i+1)))
 		}
 		return at, err
 	}
@@ -95,14 +96,14 @@ func (a *applier) step(n *jsontree.Node, p jsontree.Pointer, i int, text string,
 		return at, nil
 	}
 	if why != creating {
-		return -1, a.fail("%s is missing, and amp creates missing parents only for an add", Quote(prefix(text, i+1)))
+		return -1, a.missing(prefix(text, i+1), text)
+	}
+	empty := emptyParent(p[:i+1], p[i+1])
+	if empty == "" {
+		return -1, a.cannotHold(p, i+1, text)
 	}
 	if at >= 0 {
 		n.Child(at).NeedPresence()
-	}
-	empty := "{}"
-	if isList(p[:i+1], p[i+1]) {
-		empty = "[]"
 	}
 	a.answer(review.Op{Op: "add", Path: prefix(text, i+1), Value: json.RawMessage(empty)})
 	return n.Set(p[i], jsontree.NewValue(empty, a.number)), nil
@@ -156,7 +157,7 @@ func (a *applier) take(parent *jsontree.Node, p jsontree.Pointer, text string) (
 	var at int
 	if parent.Kind() == jsontree.Object {
 		if at = parent.Find(p[last]); at < 0 {
-			return nil, a.fail("there is nothing at %s: move or remove only what the Pod has", Quote(text))
+			return nil, a.missing(text, text)
 		}
 		parent.Child(at).NeedPresence()
 	} else {
@@ -187,31 +188,16 @@ func (a *applier) element(list *jsontree.Node, p jsontree.Pointer, i int, text s
 	at, err := strconv.Atoi(p[i])
 	switch {
 	case p[i] == "-":
-		return 0, a.fail(`%s does not name an element: only an add may end in "-"`, Quote(prefix(text, i+1)))
+		return 0, a.fail(`%s does not name an element: only an add may end in "-"; use an index`, Quote(prefix(text, i+1)))
 	case err != nil:
-		return 0, a.fail("%s is a list, and %s is not an index", Quote(prefix(text, i)), Quote(p[i]))
+		return 0, a.noIndex(list, p, i, text)
 	case at >= limit || at < -limit:
-		return 0, a.fail("%s", size(p[:i], prefix(text, i), len(list.List())))
+		return 0, a.pastEnd(p, i, text, len(list.List()), limit, at)
 	case at < 0:
 		at += limit
 	}
 	p[i] = strconv.Itoa(at)
 	return at, nil
-}
-
-// size says how many elements a list has, n, which are fewer than an op needs.
-func size(list jsontree.Pointer, text string, n int) string {
-	if len(list) != 2 || list[0] != "spec" {
-		return fmt.Sprintf("%s has %d elements", Quote(text), n)
-	}
-	name := Key(list[1])
-	switch n {
-	case 0:
-		return "the Pod has no " + name
-	case 1:
-		name = strings.TrimSuffix(name, "s")
-	}
-	return fmt.Sprintf("the Pod has %d %s", n, name)
 }
 
 // prefix returns the part of the text of a pointer that holds its first n segments.

@@ -21,7 +21,7 @@ func annotationKeys(c *apply.Change, _ *Settings) (found []Finding) {
 		if before.Get(key) == nil && len(validation.IsQualifiedName(strings.ToLower(key))) > 0 {
 			found = append(found, Finding{
 				Op:   c.LastOp(jsontree.Pointer{"metadata", "annotations", key}),
-				Text: fmt.Sprintf("annotation key %s is malformed: "+qualifiedName, apply.Quote(key)),
+				Text: fmt.Sprintf("annotation key %s is malformed: %s", apply.Quote(key), keyRemedy(key)),
 			})
 		}
 	})

@@ -15,6 +15,10 @@ type mismatch struct {
 	field   string // as spec.containers[0].env
 	op      int    // the number of the op that put it there, 0 for none
 	problem string // "" if a Pod has no such field
+
+	// Of a field that a Pod does not have: its name, and the schema of what it is in.
+	name string
+	in   *apply.Schema
 }
 
 // mismatches calls report with each mismatch in the Pod that an op put there.
@@ -35,17 +39,17 @@ func (m matcher) match(n *jsontree.Node, s *apply.Schema, field string, op int) 
 	if n.IsNull() || op == 0 && n.Untouched() {
 		return
 	}
-	problem := func(text string) { m.report(mismatch{field, op, text}) }
+	problem := func(text string) { m.report(mismatch{field: field, op: op, problem: text}) }
 	if s.Opaque {
 		if !decodes(n, s) {
-			problem("is not a valid " + s.Type.Name())
+			problem(opaqueProblem(n, s))
 		}
 		return
 	}
 	switch s.Type.Kind() {
 	case reflect.Struct, reflect.Map:
 		if n.Kind() != jsontree.Object {
-			problem("must be an object, not " + kindName(n.Kind()))
+			problem("must be an object, not " + kindName(n.Kind()) + objectRemedy(n, strings.HasSuffix(field, "]")))
 			return
 		}
 		n.Each(func(key string, child *jsontree.Node) { m.matchMember(key, child, s, field, op) })
@@ -57,19 +61,19 @@ func (m matcher) match(n *jsontree.Node, s *apply.Schema, field string, op int) 
 			}
 		case n.Kind() == jsontree.String && s.Elem.Type.Kind() == reflect.Uint8: // base64
 		default:
-			problem("must be a list, not " + kindName(n.Kind()))
+			problem("must be a list, not " + kindName(n.Kind()) + listRemedy(n, s))
 		}
 	case reflect.String:
 		if n.Kind() != jsontree.String {
-			problem("must be a string, not " + kindName(n.Kind()))
+			problem("must be a string, not " + kindName(n.Kind()) + stringRemedy(n))
 		}
 	case reflect.Bool:
 		if n.Kind() != jsontree.True && n.Kind() != jsontree.False {
-			problem("must be true or false, not " + kindName(n.Kind()))
+			problem("must be true or false, not " + kindName(n.Kind()) + plainRemedy(n))
 		}
 	default: // the numbers of a Pod are whole
 		if n.Kind() != jsontree.Number {
-			problem("must be a number, not " + kindName(n.Kind()))
+			problem("must be a number, not " + kindName(n.Kind()) + plainRemedy(n))
 		} else if !decodes(n, s) {
 			problem("must be a whole number of " + strconv.Itoa(s.Type.Bits()) + " bits")
 		}
@@ -86,7 +90,7 @@ func (m matcher) matchMember(key string, n *jsontree.Node, s *apply.Schema, fiel
 	if known := s.Fields[key]; known != nil {
 		m.match(n, known, at, op)
 	} else if op = max(op, n.Op()); op != 0 {
-		m.report(mismatch{at, op, ""})
+		m.report(mismatch{field: at, op: op, name: key, in: s})
 	}
 }
 

@@ -21,7 +21,7 @@ func labelSyntax(c *apply.Change, _ *Settings) (found []Finding) {
 		var text string
 		switch {
 		case was == nil && len(validation.IsQualifiedName(key)) > 0:
-			text = fmt.Sprintf("label key %s is malformed: "+qualifiedName, apply.Quote(key))
+			text = fmt.Sprintf("label key %s is malformed: %s", apply.Quote(key), keyRemedy(key))
 		case !jsontree.Same(was, value) && len(validation.IsValidLabelValue(value.Text())) > 0:
 			text = fmt.Sprintf("the value of label %s is malformed: "+shortName, apply.Quote(key))
 		default:

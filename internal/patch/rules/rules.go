@@ -32,6 +32,7 @@ var All = List{
 	Changed: []Rule{
 		podType,             // the result decodes as a Pod
 		identity,            // it is the same Pod: name, namespace, owners, … and what its creator does not set
+		reserved,            // the label and the annotation that are not an endpoint's stay
 		controllers,         // its controller still recognizes it: labels, the node of a DaemonSet, the claims of a StatefulSet, …
 		derivedAlone,        // a field that the API server computes is not set on its own
 		serviceAccountAlias, // serviceAccount, the old name, does not contradict serviceAccountName
@@ -45,7 +46,8 @@ var All = List{
 		mountPaths,          // no container has two mounts at the same path
 		envNames,            // new environment variables have well-formed names
 
-		lostKeys,               // warns if an add of a whole object drops keys that the Pod had
+		lostEntries,            // warns if an add or replace of an object or list drops keys or named elements that the Pod had
+		mainContainer,          // warns if another container comes to stand before the first one
 		automountWithoutEffect, // warns if the token is mounted although it is turned off
 		unknownFields,          // warns of fields that do not exist in a Pod
 	},

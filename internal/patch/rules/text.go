@@ -32,3 +32,11 @@ const (
 	shortName     = "use up to 63 letters, digits, dots, dashes and underscores, with a letter or digit at both ends"
 	qualifiedName = shortName + "; a DNS name and a slash may come first"
 )
+
+// keyRemedy says how to write a key of a label or annotation that is malformed.
+func keyRemedy(key string) string {
+	if strings.Contains(key, "~1") || strings.Contains(strings.ToLower(key), "%2f") {
+		return "a / is ~1 in a path, and / itself in a value"
+	}
+	return qualifiedName
+}

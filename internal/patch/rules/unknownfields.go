@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -9,7 +10,7 @@ import (
 )
 
 // unknownFields warns of the fields that a patch brings and that a Pod does not have: the API server drops
-// them silently. It only warns, because the cluster's API may be newer than the one amp is built with.
+// them silently. It names the field that is probably meant. It only warns, because the cluster's API may be newer than the one amp is built with.
 func unknownFields(c *apply.Change, _ *Settings) (found []Finding) {
 	if len(c.Unknown) == 0 {
 		return nil
@@ -32,6 +33,9 @@ func unknownFields(c *apply.Change, _ *Settings) (found []Finding) {
 			return append(found, Finding{Severity: Warn, Text: text})
 		}
 		text := fmt.Sprintf("%s is unknown to amp's Kubernetes %s API", m.field, apply.APIVersion)
+		if meant := cmp.Or(apply.Meant(c.Given[m.op-1].Path), m.in.Nearest(m.name)); meant != "" {
+			text += fmt.Sprintf(": did you mean %q?", meant)
+		}
 		found = append(found, Finding{Severity: Warn, Op: m.op, Text: text})
 	}
 	return found
