@@ -33,6 +33,7 @@ func TestEachRule(t *testing.T) {
 		{patchtest.Bare, []review.Op{add("/metadata/labels", `{"a":"1","a":"2"}`)}, `the key "a" twice`},
 		{patchtest.Bare, many[1:], "the patch has 10001 ops with those that create missing parents; "},
 		{patchtest.Rich, []review.Op{add("/spec/nodeName", `"n"`)}, `an endpoint may not change "/spec/nodeName"`},
+		{patchtest.Rich, []review.Op{add("/spec/containers/0/resources/limits/cpu", `"1e-99999999"`)}, "must not have an exponent of more than 2 digits"},
 		{patchtest.Rich, []review.Op{add("/spec/hostNetwork", `"true"`)}, "spec.hostNetwork must be true or false"},
 		{patchtest.Rich, []review.Op{add("/metadata/name", `"x"`)}, "may not change metadata.name"},
 		{patchtest.Rich, []review.Op{add("/metadata/annotations/amp.txn2.com~1event", `"x"`)}, "may not change the annotation amp.txn2.com/event"},

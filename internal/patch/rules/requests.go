@@ -74,19 +74,11 @@ func mayOvercommit(name string) bool {
 	return own && !strings.HasPrefix(name, "hugepages-")
 }
 
-const (
-	maxQuantity = 64 // characters
-	maxExponent = 3  // characters, with its sign
-)
-
-// quantity reads a quantity as the API server does, which rounds it up to thousandths. It reports false for one
-// that is malformed, or whose exponent would take long to work out: other rules judge these.
+// quantity reads a quantity as the API server does, which rounds it up to thousandths. It reports false for one that is
+// malformed: other rules judge it.
 func quantity(n *jsontree.Node) (resource.Quantity, bool) {
-	text := n.Text()
-	if n.Kind() == jsontree.Number {
-		text = string(n.AppendJSON(nil))
-	}
-	if at := strings.IndexAny(text, "eE"); len(text) > maxQuantity || at >= 0 && len(text)-at-1 > maxExponent {
+	text := quantityText(n)
+	if slow(text) != "" { // that the Pod had before
 		return resource.Quantity{}, false
 	}
 	q, err := resource.ParseQuantity(text)

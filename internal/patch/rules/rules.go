@@ -25,6 +25,7 @@ var All = List{
 	Always: []Rule{
 		tooManyCompleted, // at most 10,000 ops, with those that create missing parents
 		denied,           // nothing under AMP_PATCH_DENY is touched
+		slowQuantities,   // no quantity takes the API server long to read
 	},
 	Completions: []Completion{
 		derivedValues, // removes what the API server computed from a field that the patch changes

@@ -1,0 +1,113 @@
+package rules
+
+import (
+	"bytes"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/txn2/amp/internal/patch/apply"
+	"github.com/txn2/amp/internal/patch/jsontree"
+	"github.com/txn2/amp/internal/review"
+)
+
+// The bounds of a quantity. Kubernetes' own parser works out the power of ten: "1e-99999999" takes it a minute.
+const (
+	maxQuantity = 64 // characters
+	maxExponent = 2  // digits
+)
+
+// slowQuantities refuses a quantity that takes long to read. It is judged before anything reads the quantity: amp's own
+// check, or the API server.
+func slowQuantities(c *apply.Change, _ *Settings) (found []Finding) {
+	for i := range c.Given {
+		if maybeSlow(&c.Given[i]) {
+			eachQuantity(c.After, apply.PodSchema(), "", 0, func(n *jsontree.Node, field string, op int) {
+				if problem := slow(quantityText(n)); problem != "" && found == nil {
+					found = refuse(op, field+" "+problem)
+				}
+			})
+			return found
+		}
+	}
+	return nil
+}
+
+// slow says why a quantity would take long to read, "" if it would not.
+func slow(text string) string {
+	if len(text) > maxQuantity {
+		return "must be a quantity of at most " + strconv.Itoa(maxQuantity) + " characters"
+	}
+	if at := strings.IndexAny(text, "eE"); at >= 0 && len(strings.TrimLeft(text[at+1:], "+-")) > maxExponent {
+		return `must not have an exponent of more than ` + strconv.Itoa(maxExponent) + ` digits: write a number and a unit, such as "500m", "1Gi" or "1G"`
+	}
+	return ""
+}
+
+// maybeSlow reports whether an op may bring a slow quantity. Most do not, and then nothing more has to be read. A move or a
+// copy may bring text from a field where it is not a quantity.
+func maybeSlow(op *review.Op) bool {
+	if op.Op == "move" || op.Op == "copy" || bytes.Contains(op.Value, []byte(`\u`)) {
+		return true
+	}
+	digits := 0 // in a row, with what else a number may have
+	for i, c := range op.Value {
+		switch {
+		case '0' <= c && c <= '9', c == '.', c == '+', c == '-':
+			digits++
+		case (c == 'e' || c == 'E') && digits > 0:
+			exponent := op.Value[i+1:]
+			exponent = exponent[:min(len(exponent), maxExponent+2)]
+			if len(bytes.TrimLeft(bytes.TrimLeft(exponent, "+-"), "0123456789"))+maxExponent < len(exponent) {
+				return true
+			}
+			digits++
+		default:
+			digits = 0
+		}
+		if digits > maxQuantity-2 {
+			return true
+		}
+	}
+	return false
+}
+
+var quantityType = reflect.TypeFor[resource.Quantity]()
+
+// eachQuantity calls f for each value that an op put where the schema has a quantity.
+func eachQuantity(n *jsontree.Node, s *apply.Schema, field string, op int, f func(n *jsontree.Node, field string, op int)) {
+	if n.Op() != 0 {
+		op = n.Op()
+	}
+	switch {
+	case op == 0 && n.Untouched():
+	case s.Opaque:
+		if s.Type == quantityType && op != 0 {
+			f(n, field, op)
+		}
+	case s.Fields != nil || s.Elem != nil && n.Kind() == jsontree.Object:
+		n.Each(func(key string, child *jsontree.Node) {
+			at, in := strings.TrimPrefix(field+"."+apply.Key(key), "."), s.Fields[key]
+			if s.Elem != nil {
+				at, in = field+"["+apply.Quote(key)+"]", s.Elem
+			}
+			if in != nil {
+				eachQuantity(child, in, at, op, f)
+			}
+		})
+	case s.Elem != nil && n.Kind() == jsontree.List:
+		for i, element := range n.List() {
+			eachQuantity(element, s.Elem, field+"["+strconv.Itoa(i)+"]", op, f)
+		}
+	}
+}
+
+// quantityText is the text of a quantity: JSON may have it as a string or as a number.
+func quantityText(n *jsontree.Node) string {
+	if n.Kind() == jsontree.Number {
+		return string(n.AppendJSON(nil))
+	}
+	return n.Text()
+}

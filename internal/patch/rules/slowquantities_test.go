@@ -1,0 +1,37 @@
+package rules_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/txn2/amp/internal/patch/patchtest"
+)
+
+// Each of these took a minute, or all memory, when something read the quantity.
+func TestSlowQuantities(t *testing.T) {
+	const exponent = ` must not have an exponent of more than 2 digits: write a number and a unit, such as "500m", "1Gi" or "1G"`
+	const limit = `spec.containers[0].resources.limits["cpu"]`
+	const at = `op 1 (add "/spec/containers/0/resources/limits/cpu"): `
+	digits := strings.Repeat("1", 65)
+	op := func(path, value string) string { return `[{"op":"add","path":"` + path + `","value":` + value + `}]` }
+	cpu := func(value string) string { return op("/spec/containers/0/resources/limits/cpu", value) }
+	patchtest.Refused(t, map[string]patchtest.Refusal{
+		"a negative exponent":            {patchtest.Bare, cpu(`"1e-99999999"`), at + limit + exponent},
+		"a positive one":                 {patchtest.Bare, cpu(`"1E99999999"`), at + limit + exponent},
+		"with a sign and zeros":          {patchtest.Bare, cpu(`"-1.5e+0000999"`), at + limit + exponent},
+		"as a number":                    {patchtest.Bare, cpu(`1e-999999`), at + limit + exponent},
+		"spelt with escapes":             {patchtest.Bare, cpu(`"\u0031\u0065-99999999"`), at + limit + exponent},
+		"65 digits":                      {patchtest.Bare, cpu(`"` + digits + `"`), at + limit + " must be a quantity of at most 64 characters"},
+		"in a whole container":           {patchtest.Bare, op("/spec/containers/-", `{"name":"a","image":"b","resources":{"requests":{"x/y":"1e-9999999"}}}`), `op 1 (add "/spec/containers/-"): spec.containers[1].resources.requests["x/y"]` + exponent},
+		"the size of a volume":           {patchtest.Bare, op("/spec/volumes/-", `{"name":"a","emptyDir":{"sizeLimit":"1e9999999"}}`), `op 1 (add "/spec/volumes/-"): spec.volumes[0].emptyDir.sizeLimit` + exponent},
+		"a divisor":                      {patchtest.Bare, op("/spec/containers/0/env/-", `{"name":"a","valueFrom":{"resourceFieldRef":{"resource":"limits.cpu","divisor":"1e-9999999"}}}`), `op 1 (add "/spec/containers/0/env/-"): spec.containers[0].env[0].valueFrom.resourceFieldRef.divisor` + exponent},
+		"the Pod's own resources":        {patchtest.Bare, op("/spec/resources", `{"limits":{"cpu":"1e-9999999"}}`), `op 1 (add "/spec/resources"): spec.resources.limits["cpu"]` + exponent},
+		"copied from where it is a text": {patchtest.Bare, `[{"op":"add","path":"/spec/containers/0/resources","value":{"limits":{}}},{"op":"add","path":"/metadata/annotations/a","value":"1e-99999999"},{"op":"copy","from":"/metadata/annotations/a","path":"/spec/containers/0/resources/limits/cpu"}]`, `op 3 (copy "/spec/containers/0/resources/limits/cpu" from "/metadata/annotations/a"): ` + limit + exponent},
+	})
+	patchtest.Accepted(t, map[string]patchtest.Case{
+		"an exponent of two digits": {patchtest.Bare, cpu(`"1e10"`)},
+		"a unit":                    {patchtest.Bare, cpu(`"1Ei"`)},
+		"the same text elsewhere":   {patchtest.Bare, op("/spec/containers/0/env/-", `{"name":"a","value":"1e-99999999"}`)},
+		"many digits elsewhere":     {patchtest.Bare, op("/metadata/annotations/a", `"`+digits+`"`)},
+	})
+}
