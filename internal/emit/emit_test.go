@@ -175,6 +175,35 @@ func TestHostsBeyondThe200thShareALabel(t *testing.T) {
 	}
 }
 
+// TestAHostHasOneLabel: tenants spell URLs, and must not use up the labels.
+func TestAHostHasOneLabel(t *testing.T) {
+	recorder, reg, _ := newRecorder()
+	call := func(url string, result review.Result) {
+		rec := mutated(t)
+		rec.Run.Steps[0].Endpoint, rec.Run.Steps[0].Result = endpoint(t, url), result
+		recorder.Record(t.Context(), rec)
+	}
+	for i := range 300 {
+		call(fmt.Sprintf("http://forbidden-%d/", i), review.ResultForbidden)
+	}
+	for _, url := range []string{"http://hook/a", "http://HOOK/", "http://hook./", "http://hook:80/", "http://hook:00080/", "https://hook:443/?x"} {
+		call(url, review.ResultOK)
+	}
+	for _, url := range []string{"http://[fd00::1]:8080/", "http://[FD00:0:0::1]:08080/", "http://hook:443/"} {
+		call(url, review.ResultOK)
+	}
+	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
+# HELP amp_endpoint_requests_total Calls of endpoints, by host and result; all but ok and refused are failures.
+# TYPE amp_endpoint_requests_total counter
+amp_endpoint_requests_total{host="[fd00::1]:8080",result="ok"} 2
+amp_endpoint_requests_total{host="hook",result="ok"} 6
+amp_endpoint_requests_total{host="hook:443",result="ok"} 1
+amp_endpoint_requests_total{host="other",result="forbidden"} 300
+`), "amp_endpoint_requests_total"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLogLine(t *testing.T) {
 	failed := mutated(t)
 	failed.Run.Steps[0].Err, failed.Run.Steps[0].Ops, failed.Run.Patch = errors.New("answered 500"), nil, nil

@@ -120,22 +120,23 @@ func (m *Metrics) record(rec *review.Record) {
 	m.reviewHistograms[phase].Observe(rec.Took.Seconds())
 	for i := range rec.Run.Steps {
 		step := &rec.Run.Steps[i]
-		m.step(step.Endpoint.URL.Host, step.Result, step.Took)
+		m.step(step.Endpoint.Host, step.Result, step.Took)
 	}
 }
 
 func (m *Metrics) badRequest(status int) { m.badRequests.WithLabelValues(strconv.Itoa(status)).Inc() }
 
 func (m *Metrics) step(host string, result review.Result, took time.Duration) {
-	host = m.hostLabel(host)
+	host = m.hostLabel(host, result != review.ResultForbidden)
 	m.requests.WithLabelValues(host, string(result)).Inc()
 	m.requestDuration.WithLabelValues(host).Observe(took.Seconds())
 }
 
 func (m *Metrics) setQueue(n int) { m.eventsQueue.Set(float64(n)) }
 
-// hostLabel is host or, once maxHosts others have come before it, otherHost.
-func (m *Metrics) hostLabel(host string) string {
+// hostLabel is host or, once maxHosts others have come before it, otherHost. A host that amp has not called yet takes no
+// label from others.
+func (m *Metrics) hostLabel(host string, called bool) string {
 	if _, ok := m.hosts.Load(host); ok {
 		return host
 	}
@@ -144,7 +145,7 @@ func (m *Metrics) hostLabel(host string) string {
 	if _, ok := m.hosts.Load(host); ok {
 		return host
 	}
-	if m.hostsCount == maxHosts {
+	if !called || m.hostsCount == maxHosts {
 		return otherHost
 	}
 	m.hostsCount++

@@ -1,6 +1,7 @@
 package review
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -58,12 +59,30 @@ type Endpoint struct {
 	URL *url.URL
 	// Name is the URL without userinfo, query and fragment. amp shows an endpoint's URL in this form only.
 	Name string
+	// Host is the URL's host in one spelling, with its port if that is not the scheme's: metrics count by it.
+	Host string
 }
 
 // NewEndpoint returns the endpoint at u.
 func NewEndpoint(u *url.URL) Endpoint {
 	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
-	return Endpoint{URL: u, Name: shown.String()}
+	return Endpoint{URL: u, Name: shown.String(), Host: canonicalHost(u)}
+}
+
+// canonicalHost writes a host in lower case without a dot at its end, and a port without zeros before it.
+func canonicalHost(u *url.URL) string {
+	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.Unmap().String()
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	port := strings.TrimLeft(u.Port(), "0")
+	if port == "" || port == "80" && u.Scheme == "http" || port == "443" && u.Scheme == "https" {
+		return host
+	}
+	return host + ":" + port
 }
 
 // Globs is a list of patterns, in which * stands for any number of any characters.
