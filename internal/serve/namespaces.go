@@ -17,9 +17,9 @@ import (
 // namespaceSource is where Namespaces come from: a file or the cluster.
 type namespaceSource struct {
 	policies  proxy.Policies
-	ready     func() bool
-	apiServer []string // host:port, where endpoints must not be; empty if there is no cluster
-	name      string   // for the log
+	notReady  func() error // why no Namespace could be read; nil: one could
+	apiServer []string     // host:port, where endpoints must not be; empty if there is no cluster
+	name      string       // for the log
 }
 
 // openNamespaces reads the file of Namespaces, or starts to watch the cluster's until ctx ends.
@@ -29,7 +29,7 @@ func openNamespaces(ctx context.Context, config *Config, log *slog.Logger) (*nam
 		if err != nil {
 			return nil, fmt.Errorf("AMP_NAMESPACES_FILE: %w", err)
 		}
-		return &namespaceSource{policies: file, ready: func() bool { return true }, name: config.NamespacesFile}, nil
+		return &namespaceSource{policies: file, notReady: func() error { return nil }, name: config.NamespacesFile}, nil
 	}
 	rest, err := cluster.Config(config.Kubeconfig, outbound.UserAgent(Version()))
 	if err != nil {
@@ -40,7 +40,7 @@ func openNamespaces(ctx context.Context, config *Config, log *slog.Logger) (*nam
 		return nil, err
 	}
 	go watched.Run(ctx)
-	return &namespaceSource{policies: watched, ready: watched.Ready, apiServer: hostPort(rest.Host), name: "cluster"}, nil
+	return &namespaceSource{policies: watched, notReady: watched.NotReady, apiServer: hostPort(rest.Host), name: "cluster"}, nil
 }
 
 // hostPort returns where the server at the URL host listens. In a Pod that is the ClusterIP of the Service kubernetes:
