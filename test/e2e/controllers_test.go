@@ -166,7 +166,7 @@ func TestControllersRecognizeTheirPods(t *testing.T) {
 				wanted = 0
 			}
 			if n := created(ns.Name); n != wanted {
-				t.Errorf("%d Pods were created, %d of them in the last 10 s, want %d", n, n-half[name], wanted)
+				t.Fatalf("%d Pods were created, %d of them in the last 10 s, want %d", n, n-half[name], wanted)
 			}
 			for _, pod := range ns.All() {
 				if pod.Labels["team"] != "a" || pod.Annotations["team"] != "a" || len(pod.Spec.InitContainers) != 1 {
