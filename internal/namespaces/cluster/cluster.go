@@ -112,11 +112,8 @@ func (n *Namespaces) probe(ctx context.Context) {
 	}
 }
 
-// Ready reports whether a Namespace could be read since the start. It stays true while the API server is
+// NotReady says why no Namespace could be read since the start; nil: one could. It stays nil while the API server is
 // away: the policies that amp has read are still valid.
-func (n *Namespaces) Ready() bool { return n.ready.Load() }
-
-// NotReady says why no Namespace could be read yet; nil: one could.
 func (n *Namespaces) NotReady() error {
 	if n.ready.Load() {
 		return nil
