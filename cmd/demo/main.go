@@ -123,7 +123,7 @@ func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /demo/{namespace}", serveRecorded)
 	mux.Handle(auditPath, auditor)
-	mux.Handle("/", &proxy.Handler{Proxy: d.proxy, Version: version, Ready: func() bool { return true }})
+	mux.Handle("/", &proxy.Handler{Proxy: d.proxy, Version: version, NotReady: func() error { return nil }})
 	return serve(ctx, listener, mux)
 }
 

@@ -83,11 +83,11 @@ func describeConnect(ctx context.Context, err error, left time.Duration) (*revie
 	late := func(within string) *review.Failure {
 		switch {
 		case errors.As(err, &lookup):
-			return unreachable(name + " was not looked up " + within + ": does DNS answer, and does a NetworkPolicy let amp ask it?")
+			return unreachable(name + " " + fmt.Sprintf(outbound.LateLookup, within))
 		case dialing:
-			return unreachable("no connection " + within + ": does it run at that address and port, and does a NetworkPolicy let amp reach it?")
+			return unreachable(fmt.Sprintf(outbound.LateConnection, within))
 		}
-		return unreachable("no HTTPS connection " + within + ": the handshake was not finished; is it overloaded, or does it speak plain HTTP there?")
+		return unreachable(fmt.Sprintf(outbound.LateHandshake, within))
 	}
 	if f := ended(ctx, left, late); f != nil {
 		return f, never
@@ -98,9 +98,9 @@ func describeConnect(ctx context.Context, err error, left time.Duration) (*revie
 			return unreachable(name + " cannot be looked up: no such host"), never
 		}
 		if lookup.IsTimeout {
-			return unreachable(name + " cannot be looked up: no answer from DNS"), never
+			return late("within " + short(outbound.ConnectTimeout)), never
 		}
-		return unreachable(name + " cannot be looked up: DNS failed"), later
+		return unreachable(name + " cannot be looked up: DNS failed; " + outbound.AskDNS), later
 	case errno == syscall.ETIMEDOUT:
 		return unreachable("connection timed out"), never
 	case errors.As(err, &timeout) && timeout.Timeout():

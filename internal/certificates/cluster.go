@@ -17,7 +17,7 @@ type Cluster interface {
 type Configuration struct {
 	Name    string   // with its kind
 	Bundles [][]byte // the caBundle of each webhook
-	Hosts   []string // the names that the API server calls, of those webhooks that name a Service
+	Hosts   []string // the names that the API server calls, of those webhooks that name a Service of amp's namespace
 
 	// Write writes the bundle into every webhook. ErrConflict: the configuration has changed since it was read.
 	Write func(ctx context.Context, bundle []byte) error

@@ -148,8 +148,8 @@ func (r *Replica) requeueAfter(s Stored, now time.Time) time.Duration {
 		if p == nil {
 			continue
 		}
-		if since, ok := r.trustedSince[string(p.CA.Raw)]; ok && !(r.Verified && p.same(r.Serving)) {
-			times = append(times, since.Add(settle(s.Serving, s.Next, r.Serving)))
+		if at, ok := r.settles(p, s); ok && !(r.Verified && p.same(r.Serving)) {
+			times = append(times, at)
 		}
 		times = append(times, p.Renewal())
 	}

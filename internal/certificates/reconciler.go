@@ -34,7 +34,9 @@ type Reconciler struct {
 
 	replica  Replica // belongs to Run
 	reported string  // the problem that was last logged; belongs to Run
+	awaited  string  // what it waits for, as last logged; belongs to Run
 	current  atomic.Pointer[served]
+	why      atomic.Pointer[string] // why the replica is not ready, if it is not; nil: before the first reconciliation
 }
 
 // served is what the listener serves.
@@ -79,6 +81,17 @@ func (r *Reconciler) NotAfter() time.Time {
 func (r *Reconciler) Ready() bool {
 	s := r.current.Load()
 	return s != nil && s.verified && s.pair.valid(time.Now())
+}
+
+// NotReady says why the replica is not ready, in one line; nil: it is ready.
+func (r *Reconciler) NotReady() error {
+	if r.Ready() {
+		return nil
+	}
+	if why := r.why.Load(); why != nil {
+		return errors.New(*why)
+	}
+	return errors.New("amp has not read its certificate from the cluster yet")
 }
 
 // Run reconciles until ctx ends: at once, whenever changed receives, and when the next step is due.
@@ -151,6 +164,7 @@ func (r *Reconciler) Reconcile(ctx context.Context) (requeueAfter time.Duration,
 	default:
 		r.report(r.config.uncovered(o.Hosts))
 	}
+	r.await(r.replica.waits(d.Secret, o.At))
 	return d.RequeueAfter, nil
 }
 
@@ -221,8 +235,30 @@ func (r *Reconciler) publish() {
 		"renewal", now.Serving.Renewal(), "verified", now.Verified)
 }
 
+// await logs once until when the replica waits for a CA to settle before it can be ready; the zero time: it does not. A
+// problem comes before that in what NotReady says.
+func (r *Reconciler) await(until time.Time) {
+	waits := ""
+	if !until.IsZero() {
+		waits = "until " + until.UTC().Format("15:04:05 MST") + " amp waits until every API server knows its new CA: " +
+			"the webhooks had another CA, for example that of an earlier installation"
+	}
+	if waits != "" && r.reported == "" {
+		r.why.Store(&waits)
+	}
+	if waits != r.awaited && waits != "" {
+		r.log.Warn("not ready yet", "reason", waits)
+	}
+	r.awaited = waits
+}
+
 // report logs a problem with keeping the certificate, or that there is none any more, once each.
 func (r *Reconciler) report(problem string) {
+	why := "the webhooks do not have the CA of its certificate yet"
+	if problem != "" {
+		why = "amp cannot keep its certificate up to date: " + problem
+	}
+	r.why.Store(&why)
 	if problem == r.reported {
 		return
 	}

@@ -247,3 +247,64 @@ func TestReconcilerWithARenewedCA(t *testing.T) {
 		}
 	})
 }
+
+func TestReconcilerSaysUntilWhenItWaits(t *testing.T) {
+	for name, stored := range map[string]bool{
+		"the Secret is gone: the namespace was deleted and installed again": false,
+		"the bundles were overwritten, and then this replica started":       true,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := &soloCluster{bundle: encode(cas(pair(t, time.Now(), time.Hour)))}
+				if p := pair(t, time.Now(), time.Hour, simulatedName); stored {
+					o.data = Stored{Serving: p, CAs: cas(p)}.write(nil)
+				}
+				until := time.Now().Add(time.Minute).UTC().Format("15:04:05 UTC")
+				want := "until " + until + " amp waits until every API server knows its new CA: the webhooks had another CA, for example that of an earlier installation"
+				r, changed, log := run(t, o)
+				for range 3 {
+					time.Sleep(time.Minute/3 - time.Second)
+					changed <- struct{}{}
+					synctest.Wait()
+					if err := r.NotReady(); r.Ready() || err == nil || err.Error() != want {
+						t.Fatalf("ready %v: %v, want %s", r.Ready(), err, want)
+					}
+				}
+				time.Sleep(4 * time.Second)
+				synctest.Wait()
+				if err := r.NotReady(); !r.Ready() || err != nil {
+					t.Errorf("ready %v after a minute: %v", r.Ready(), err)
+				}
+				if n := strings.Count(log.String(), "not ready yet"); n != 1 || !strings.Contains(log.String(), `msg="not ready yet" reason="`+want) {
+					t.Errorf("logged %d times:\n%s", n, log)
+				}
+			})
+		})
+	}
+}
+
+func TestReconcilerSaysWhyItIsNotReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &soloCluster{err: errors.New("no answer")}
+		idle, err := NewReconciler(o, Config{Names: []string{simulatedName}, Lifetime: time.Hour}, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why := idle.NotReady(); why == nil || why.Error() != "amp has not read its certificate from the cluster yet" {
+			t.Error(why)
+		}
+		r, changed, _ := run(t, o)
+		if why := r.NotReady(); why == nil || why.Error() != "amp cannot keep its certificate up to date: no answer" {
+			t.Error(why)
+		}
+		// It also has to wait for the CA to settle; but that would not be enough.
+		o.access(func() {
+			o.err, o.bundle, o.hosts = nil, encode(cas(pair(t, time.Now(), time.Hour))), []string{"other.amp-system.svc"}
+		})
+		changed <- struct{}{}
+		synctest.Wait()
+		if why := r.NotReady(); why == nil || !strings.HasPrefix(why.Error(), "amp cannot keep its certificate up to date: the webhooks call other.amp-system.svc") {
+			t.Error(why)
+		}
+	})
+}

@@ -42,11 +42,34 @@ func (r *Replica) trust(o *Observed) map[string]time.Time {
 	return since
 }
 
-// settled reports whether the replica has seen the pair's CA in every bundle for the settle time. By then every API
-// server knows it.
-func (r *Replica) settled(p *Pair, s Stored, now time.Time) bool {
+// settles returns when the replica will have seen the pair's CA in every bundle for the settle time. By then every API
+// server knows it. ok is false if the CA is not in every bundle.
+func (r *Replica) settles(p *Pair, s Stored) (at time.Time, ok bool) {
 	since, ok := r.trustedSince[string(p.CA.Raw)]
-	return ok && now.Sub(since) >= settle(s.Serving, s.Next, r.Serving)
+	return since.Add(settle(s.Serving, s.Next, r.Serving)), ok
+}
+
+// settled reports whether the pair's CA has settled.
+func (r *Replica) settled(p *Pair, s Stored, now time.Time) bool {
+	at, ok := r.settles(p, s)
+	return ok && !now.Before(at)
+}
+
+// waits returns until when a replica that is not ready waits for a CA to settle; the zero time if it does not. That is so
+// in rows 7 and 9 of serve, and where the Secret has no pair to be served but a next one.
+func (r *Replica) waits(s Stored, now time.Time) (until time.Time) {
+	if r.ready(now) {
+		return until
+	}
+	for _, p := range []*Pair{s.Serving, s.Next} {
+		if p == nil {
+			continue
+		}
+		if at, ok := r.settles(p, s); ok && at.After(now) && (until.IsZero() || at.Before(until)) {
+			until = at
+		}
+	}
+	return until
 }
 
 // serve changes which pair the replica serves. P is the pair that the Secret says is to be served.

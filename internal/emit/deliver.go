@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/types"
@@ -48,10 +47,9 @@ func (e *Events) deliver(ctx context.Context, rec *review.Record) (sent bool, er
 	if err != nil {
 		return false, err
 	}
-	var went atomic.Bool
-	ctx = traceSent(ctx, &went)
 	for wait := 10 * time.Millisecond; ; wait *= 2 {
 		v := e.to.send(ctx, m)
+		sent = sent || v.sent
 		if v.taken {
 			e.metrics.events[eventDelivered].Inc()
 			return true, nil
@@ -61,7 +59,7 @@ func (e *Events) deliver(ctx context.Context, rec *review.Record) (sent bool, er
 			// This does not count as a dropped event: amp will not answer the mutation that the event tells of, and the
 			// record of that has an event, too.
 			e.log.Warn("mutation not answered, its event was not accepted", "event", m.id, "sink", e.name, "cause", v.cause)
-			return went.Load(), fmt.Errorf("event sink %s %s", e.name, v.cause)
+			return sent, fmt.Errorf("event sink %s %s", e.name, v.cause)
 		}
 		e.metrics.events[eventRetried].Inc()
 	}

@@ -9,11 +9,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -44,6 +42,7 @@ func (m *message) size() int64 {
 // verdict is the result of one try to deliver a message.
 type verdict struct {
 	taken bool
+	sent  bool          // the request went out: a missing answer does not mean that the event did not arrive
 	again bool          // another try may help
 	cause string        // why it was not taken, as what the sink did: "answered 503"
 	busy  bool          // the sink said that it has too much to do
@@ -130,19 +129,20 @@ func (s *sink) encode(e *event.Event) (*message, error) {
 func (s *sink) send(ctx context.Context, m *message) verdict {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	req := outbound.NewRequest(ctx, s.url, m.header, m.body)
+	var p progress
+	req := outbound.NewRequest(p.trace(ctx), s.url, m.header, m.body)
 
 	start := time.Now()
 	resp, err := s.transport.RoundTrip(req)
 	if err != nil {
-		return verdict{again: true, cause: failure(ctx, err, time.Since(start))}
+		return verdict{sent: p.sent.Load(), again: true, cause: failure(ctx, err, step(p.step.Load()), time.Since(start))}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusSwitchingProtocols { // after which the body would be the connection itself
 		// An error here changes nothing: the status is the answer.
 		_, _ = io.CopyN(io.Discard, resp.Body, answerBytes)
 	}
-	v := verdict{taken: resp.StatusCode/100 == 2, again: mayPass(resp.StatusCode)}
+	v := verdict{sent: true, taken: resp.StatusCode/100 == 2, again: mayPass(resp.StatusCode)}
 	if !v.taken {
 		v.cause = "answered " + strconv.Itoa(resp.StatusCode)
 		v.busy = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable
@@ -160,13 +160,22 @@ func mayPass(status int) bool {
 	return status >= 500
 }
 
-// failure says why a request has no answer.
-func failure(ctx context.Context, err error, took time.Duration) string {
+// failure says why a request has no answer. If its time was over, that is the step which was not finished.
+func failure(ctx context.Context, err error, at step, took time.Duration) string {
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "gave no answer within " + took.Round(time.Millisecond).String()
+		within := "within " + took.Round(time.Millisecond).String()
+		switch at {
+		case lookingUp:
+			return "cannot be reached: its name " + fmt.Sprintf(outbound.LateLookup, within)
+		case connecting:
+			return "cannot be reached: " + fmt.Sprintf(outbound.LateConnection, within)
+		case handshaking:
+			return "cannot be reached: " + fmt.Sprintf(outbound.LateHandshake, within)
+		}
+		return "gave no answer " + within
 	case ctx.Err() != nil:
 		return "gave no answer before amp gave up"
 	case errors.As(err, &dns):
@@ -187,10 +196,4 @@ func retryAfter(value string, now time.Time) time.Duration {
 		return min(max(at.Sub(now), 0), maxRetryAfter)
 	}
 	return 0
-}
-
-// traceSent returns a context under which sent is set once a request has gone out. From then on, a missing answer does
-// not mean that the event did not arrive.
-func traceSent(ctx context.Context, sent *atomic.Bool) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 }

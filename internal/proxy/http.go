@@ -38,9 +38,9 @@ var paths = []struct {
 
 // Handler speaks HTTP for a Proxy. Its fields must be set before its first request.
 type Handler struct {
-	Proxy   *Proxy
-	Version string
-	Ready   func() bool // whether Namespaces can be read, and the API server can verify the certificate
+	Proxy    *Proxy
+	Version  string
+	NotReady func() error // why Namespaces cannot be read, or the API server cannot verify the certificate; nil: ready
 	lifecycle
 
 	once sync.Once
@@ -82,13 +82,15 @@ func (h *Handler) serveName(w http.ResponseWriter, _ *http.Request) {
 	_ = json.NewEncoder(w).Encode(map[string]string{"service": "amp", "version": h.Version})
 }
 
+// maxReason is the most characters of the reason in an answer of /readyz, which may quote the API server.
+const maxReason = 300
+
 func (h *Handler) serveReady(w http.ResponseWriter, _ *http.Request) {
-	switch {
-	case h.draining.Load():
+	if h.draining.Load() {
 		text(w, http.StatusServiceUnavailable, "draining")
-	case !h.Ready():
-		text(w, http.StatusServiceUnavailable, "no Namespace could be read yet, or there is no certificate that the API server can verify: the log says why")
-	default:
+	} else if err := h.NotReady(); err != nil {
+		text(w, http.StatusServiceUnavailable, review.Clip(review.Line(err.Error()), maxReason))
+	} else {
 		text(w, http.StatusOK, "ok")
 	}
 }

@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -22,7 +23,7 @@ import (
 )
 
 func handler(w *world) *proxy.Handler {
-	return &proxy.Handler{Proxy: w.proxy(), Version: "v1", Ready: func() bool { return true }}
+	return &proxy.Handler{Proxy: w.proxy(), Version: "v1", NotReady: func() error { return nil }}
 }
 
 func ask(h http.Handler, method, path, contentType string, body io.Reader) *http.Response {
@@ -156,9 +157,12 @@ func TestReviewPaths(t *testing.T) {
 
 func TestReadyOnlyOnceNamespacesCanBeRead(t *testing.T) {
 	h := handler(&world{})
-	h.Ready = func() bool { return false }
-	if resp := ask(h, "GET", "/readyz", "", nil); resp.StatusCode != 503 {
-		t.Errorf("/readyz %s", resp.Status)
+	h.NotReady = func() error {
+		return errors.New("no Namespace could be read yet:\n" + strings.Repeat("no answer, ", 100))
+	}
+	resp := ask(h, "GET", "/readyz", "", nil)
+	if body := bodyOf(t, resp); resp.StatusCode != 503 || !strings.HasPrefix(body, "no Namespace could be read yet: no answer, no answer, ") || len(body) > 310 {
+		t.Errorf("/readyz %s: %s", resp.Status, body)
 	}
 	if resp := ask(h, "GET", "/healthz", "", nil); resp.StatusCode != 200 {
 		t.Errorf("/healthz %s", resp.Status)

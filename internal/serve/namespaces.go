@@ -19,8 +19,8 @@ import (
 // namespaceSource is where Namespaces come from: a file or the cluster.
 type namespaceSource struct {
 	policies  proxy.Policies
-	ready     func() bool
-	apiServer []string // host:port, where endpoints must not be; empty if there is no cluster
+	notReady  func() error // why no Namespace could be read; nil: one could
+	apiServer []string     // host:port, where endpoints must not be; empty if there is no cluster
 	// apiServers returns further such addresses; nil if there is no cluster.
 	apiServers func() []netip.AddrPort
 	name       string // for the log
@@ -33,7 +33,7 @@ func openNamespaces(ctx context.Context, config *Config, log *slog.Logger) (*nam
 		if err != nil {
 			return nil, fmt.Errorf("AMP_NAMESPACES_FILE: %w", err)
 		}
-		return &namespaceSource{policies: file, ready: func() bool { return true }, name: config.NamespacesFile}, nil
+		return &namespaceSource{policies: file, notReady: func() error { return nil }, name: config.NamespacesFile}, nil
 	}
 	rest, err := cluster.Config(config.Kubeconfig, outbound.UserAgent(Version()))
 	if err != nil {
@@ -49,7 +49,7 @@ func openNamespaces(ctx context.Context, config *Config, log *slog.Logger) (*nam
 	}
 	go watched.Run(ctx)
 	go servers.Run(ctx)
-	return &namespaceSource{policies: watched, ready: watched.Ready, apiServer: hostPort(rest.Host), apiServers: servers.Current, name: "cluster"}, nil
+	return &namespaceSource{policies: watched, notReady: watched.NotReady, apiServer: hostPort(rest.Host), apiServers: servers.Current, name: "cluster"}, nil
 }
 
 // hostPort returns where the server at the URL host listens. In a Pod that is the ClusterIP of the Service kubernetes:

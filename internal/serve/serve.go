@@ -4,6 +4,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -52,7 +53,7 @@ func New(ctx context.Context, getenv func(string) string) (*App, error) {
 	if err != nil {
 		return nil, err
 	}
-	handler := &proxy.Handler{Version: Version(), Ready: namespaces.ready}
+	handler := &proxy.Handler{Version: Version(), NotReady: namespaces.notReady}
 	registry := newRegistry()
 	recorder := newRecorder(config, emit.NewMetrics(registry, Version(), handler.InFlight), log)
 	if handler.Proxy, err = newProxy(config, namespaces, recorder, log); err != nil {
@@ -68,7 +69,7 @@ func New(ctx context.Context, getenv func(string) string) (*App, error) {
 		if err != nil {
 			return nil, err
 		}
-		handler.Ready = func() bool { return namespaces.ready() && certificate.ready() }
+		handler.NotReady = func() error { return cmp.Or(namespaces.notReady(), certificate.notReady()) }
 		registry.MustRegister(emit.NewCertificateMetric(certificate.notAfter))
 		if err := serveTLS(config, certificate, log, app.Handler, app.ended); err != nil {
 			return nil, err

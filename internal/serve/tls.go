@@ -22,7 +22,7 @@ import (
 type certificate struct {
 	get      func() *tls.Certificate
 	notAfter func() time.Time // when the certificate of get ends; the zero time if no caller can trust it
-	ready    func() bool      // whether the API server can verify it
+	notReady func() error     // why the API server cannot verify it; nil: it can
 }
 
 // openCertificate reads the certificate's files (TLSFiles), or starts to keep one in the cluster until ctx ends
@@ -49,7 +49,7 @@ func filesCertificate(config *Config, log *slog.Logger) (*certificate, error) {
 	return &certificate{
 		get:      files.Get,
 		notAfter: func() time.Time { return files.Get().Leaf.NotAfter },
-		ready:    func() bool { return true }, // the operator who made it also made the API server trust it
+		notReady: func() error { return nil }, // the operator who made it also made the API server trust it
 	}, nil
 }
 
@@ -75,7 +75,7 @@ func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*ce
 		return nil, err
 	}
 	go reconciler.Run(ctx, objects.Watch(ctx))
-	return &certificate{reconciler.Certificate, reconciler.NotAfter, reconciler.Ready}, nil
+	return &certificate{reconciler.Certificate, reconciler.NotAfter, reconciler.NotReady}, nil
 }
 
 // serveTLS serves handler over TLS until the process ends. If the listener fails, it sends the error to ended.

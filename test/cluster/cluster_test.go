@@ -303,6 +303,8 @@ spec:
 		}
 	})
 
+	t.Run("amp moves to another namespace; no create fails, and none passes it by", func(t *testing.T) { c.moves(t, readme) })
+
 	t.Run("with cert-manager amp installs on a fresh cluster, too; and if its namespace alone is deleted, one command lets Pods through", func(t *testing.T) {
 		readme.do(t, "kubectl apply -k deploy/cert-manager", "kubectl -n amp-system rollout status deployment/amp")
 		c.untilReached(t)

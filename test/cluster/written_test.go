@@ -16,7 +16,8 @@ import (
 type written struct {
 	c        *cluster
 	dir      string
-	commands []string // the commands that the READMEs have, in order
+	text     string   // of the READMEs
+	commands []string // the commands that they have, in order
 	done     map[string]bool
 }
 
@@ -51,6 +52,7 @@ func (c *cluster) asWritten(t *testing.T, readmes ...string) *written {
 		if err != nil {
 			t.Fatal(err)
 		}
+		w.text += string(text)
 		for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
 			for line := range strings.Lines(block[1]) {
 				if strings.HasPrefix(line, "kubectl ") {
@@ -73,6 +75,21 @@ func (w *written) do(t *testing.T, commands ...string) (out string) {
 		out = w.sh(t, command)
 	}
 	return out
+}
+
+// overlay writes a kustomization that must be in the README, into a folder of the clone.
+func (w *written) overlay(t *testing.T, folder, kustomization string) {
+	t.Helper()
+	if !strings.Contains(w.text, "```yaml\n"+kustomization+"```") {
+		t.Fatalf("no README has %q", kustomization)
+	}
+	dir := filepath.Join(w.dir, folder)
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(kustomization), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // sh runs a command in the clone, as a reader of the README would, and returns its output.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -82,6 +83,7 @@ type Objects struct {
 	secret    string
 	webhooks  []string
 	log       *slog.Logger
+	others    string // the Services of other namespaces that the webhooks call, as last logged; belongs to Configurations
 }
 
 // New returns the Secret with that name in the namespace, and the webhook configurations of either kind with those
@@ -99,8 +101,9 @@ func New(config *rest.Config, namespace, secret string, webhooks []string, log *
 }
 
 // Configurations reads the configurations. A name is missing if there is none of either kind: an operator who does not
-// want Pods to be validated may delete that one.
+// want Pods to be validated may delete that one. Only one goroutine may call it.
 func (o *Objects) Configurations(ctx context.Context) (found []certificates.Configuration, missing []string, err error) {
+	var others []string
 	for _, name := range o.webhooks {
 		exists := false
 		for _, k := range configurations {
@@ -113,24 +116,33 @@ func (o *Objects) Configurations(ctx context.Context) (found []certificates.Conf
 				return nil, nil, failed("reading", k, name, err)
 			}
 			exists = true
-			c, err := configuration(client, k, u)
+			c, elsewhere, err := configuration(client, k, u, o.namespace)
 			if err != nil {
 				return nil, nil, err
 			}
-			found = append(found, c)
+			found, others = append(found, c), append(others, elsewhere...)
 		}
 		if !exists {
 			missing = append(missing, name)
 		}
 	}
+	slices.Sort(others)
+	if text := strings.Join(slices.Compact(others), ", "); text != o.others {
+		if o.others = text; text != "" {
+			o.log.Warn("webhooks call another installation of amp, not this one: it gets none of their reviews", "services", text, "namespace", o.namespace)
+		}
+	}
 	return found, missing, nil
 }
 
-func configuration(client dynamic.ResourceInterface, k kind, u *unstructured.Unstructured) (certificates.Configuration, error) {
-	c := certificates.Configuration{Name: k.name + " " + u.GetName()}
+// configuration reads a configuration. A Service leads to Pods of its own namespace only. So a webhook that calls one of
+// another namespace does not call this amp, and needs no name on its certificate: elsewhere has these Services. That is so
+// while amp moves to another namespace.
+func configuration(client dynamic.ResourceInterface, k kind, u *unstructured.Unstructured, namespace string) (c certificates.Configuration, elsewhere []string, err error) {
+	c.Name = k.name + " " + u.GetName()
 	webhooks, _, err := unstructured.NestedSlice(u.Object, "webhooks")
 	if err != nil {
-		return c, failed("reading", k, u.GetName(), err)
+		return c, nil, failed("reading", k, u.GetName(), err)
 	}
 	for _, w := range webhooks {
 		w, _ := w.(map[string]any)
@@ -138,8 +150,11 @@ func configuration(client dynamic.ResourceInterface, k kind, u *unstructured.Uns
 		bundle, _ := base64.StdEncoding.DecodeString(text) // what is not base64 is not the right bundle either
 		c.Bundles = append(c.Bundles, bundle)
 		service, found, _ := unstructured.NestedMap(w, "clientConfig", "service")
-		if found {
-			c.Hosts = append(c.Hosts, fmt.Sprintf("%v.%v.svc", service["name"], service["namespace"]))
+		switch host := fmt.Sprintf("%v.%v.svc", service["name"], service["namespace"]); {
+		case found && service["namespace"] == namespace:
+			c.Hosts = append(c.Hosts, host)
+		case found:
+			elsewhere = append(elsewhere, host)
 		}
 	}
 	c.Write = func(ctx context.Context, bundle []byte) error {
@@ -158,7 +173,7 @@ func configuration(client dynamic.ResourceInterface, k kind, u *unstructured.Uns
 		_, err := client.Update(ctx, u, metav1.UpdateOptions{FieldManager: manager})
 		return failed("writing the CA into", k, u.GetName(), err)
 	}
-	return c, nil
+	return c, elsewhere, nil
 }
 
 // Secret reads the Secret.

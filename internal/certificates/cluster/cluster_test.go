@@ -120,6 +120,42 @@ func TestConfigurations(t *testing.T) {
 	}
 }
 
+// TestWebhooksOfAnotherInstallation has webhooks that call Services. Only one of amp's own namespace can lead to this amp.
+func TestWebhooksOfAnotherInstallation(t *testing.T) {
+	calls := func(services ...string) answer {
+		text := `{"apiVersion":"admissionregistration.k8s.io/v1","kind":"MutatingWebhookConfiguration","metadata":{"name":"amp"},"webhooks":[`
+		for i, s := range services {
+			name, namespace, _ := strings.Cut(s, ".")
+			text += strings.Repeat(",", min(i, 1)) + `{"name":"w","clientConfig":{"service":{"name":"` + name + `","namespace":"` + namespace + `"}}}`
+		}
+		return answer{200, text + "]}"}
+	}
+	answers := map[string]answer{}
+	o, _ := objects(t, answers)
+	var log strings.Builder
+	o.log = slog.New(slog.NewTextHandler(&log, nil))
+	for _, look := range []struct{ services, hosts, warning string }{
+		{"amp.amp-system amp.amp-system", "amp.amp-system.svc amp.amp-system.svc", ""},
+		{"amp.elsewhere amp.amp-system amp.elsewhere", "amp.amp-system.svc", "services=amp.elsewhere.svc namespace=amp-system"},
+		{"amp.elsewhere", "", ""}, // it said so before
+		{"amp.amp-system", "amp.amp-system.svc", ""},
+		{"amp.elsewhere", "", "services=amp.elsewhere.svc namespace=amp-system"},
+	} {
+		log.Reset()
+		answers["GET "+mutating] = calls(strings.Fields(look.services)...)
+		found, _, err := o.Configurations(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if hosts := strings.Join(found[0].Hosts, " "); hosts != look.hosts {
+			t.Errorf("webhooks that call %s call this amp as %q, want %q", look.services, hosts, look.hosts)
+		}
+		if (log.Len() > 0) != (look.warning != "") || !strings.Contains(log.String(), look.warning) {
+			t.Errorf("of webhooks that call %s it logs %q, want %q", look.services, log.String(), look.warning)
+		}
+	}
+}
+
 func TestSecret(t *testing.T) {
 	answers := map[string]answer{"POST " + strings.TrimSuffix(secret, "/amp-tls"): {201, `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"amp-tls"}}`}}
 	o, sent := objects(t, answers)

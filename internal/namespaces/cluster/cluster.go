@@ -65,6 +65,7 @@ type Namespaces struct {
 	client   metadata.Getter
 	policies store
 	ready    atomic.Bool
+	failed   atomic.Pointer[error] // why the last read before that failed
 }
 
 // New returns the Namespaces of the cluster that config leads to. It makes no request: see Run.
@@ -100,16 +101,28 @@ func (n *Namespaces) probe(ctx context.Context) {
 	// Without success this ends only when ctx ends, and then the result is not used.
 	_ = wait.PollUntilContextCancel(ctx, 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
 		_, err := n.get(ctx, probed)
-		return err == nil || apierrors.IsNotFound(err), nil
+		if err == nil || apierrors.IsNotFound(err) {
+			return true, nil
+		}
+		n.failed.Store(&err)
+		return false, nil
 	})
 	if ctx.Err() == nil {
 		n.ready.Store(true)
 	}
 }
 
-// Ready reports whether a Namespace could be read since the start. It stays true while the API server is
+// NotReady says why no Namespace could be read since the start; nil: one could. It stays nil while the API server is
 // away: the policies that amp has read are still valid.
-func (n *Namespaces) Ready() bool { return n.ready.Load() }
+func (n *Namespaces) NotReady() error {
+	if n.ready.Load() {
+		return nil
+	}
+	if err := n.failed.Load(); err != nil {
+		return fmt.Errorf("no Namespace could be read yet: %w", *err)
+	}
+	return errors.New("no Namespace could be read yet")
+}
 
 // Policy returns what the Namespace called name says. An error means that the Namespace could not be read.
 func (n *Namespaces) Policy(ctx context.Context, name string) (*review.Policy, error) {

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -10,7 +11,9 @@ import (
 	"sync/atomic"
 	"testing"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 )
 
@@ -78,8 +81,13 @@ func TestPolicyIsReadLiveOnAMissAndNotKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n.Ready() {
-		t.Error("ready before anything was read")
+	if err := n.NotReady(); err == nil || err.Error() != "no Namespace could be read yet" {
+		t.Errorf("before anything was read: %v", err)
+	}
+	forbidden := error(apierrors.NewForbidden(schema.GroupResource{Resource: "namespaces"}, probed, errors.New("no right")))
+	n.failed.Store(&forbidden)
+	if err := n.NotReady(); err == nil || !strings.HasPrefix(err.Error(), "no Namespace could be read yet: namespaces \"") {
+		t.Errorf("after a read failed: %v", err)
 	}
 	for range 2 {
 		if p, err := n.Policy(t.Context(), "a"); err != nil || p.Mutate[0].Name != "http://live" {
@@ -89,8 +97,8 @@ func TestPolicyIsReadLiveOnAMissAndNotKept(t *testing.T) {
 	if reads.Load() != 2 {
 		t.Errorf("%d reads, want one for each miss", reads.Load())
 	}
-	if !n.Ready() {
-		t.Error("not ready although a Namespace was read")
+	if err := n.NotReady(); err != nil {
+		t.Errorf("not ready although a Namespace was read: %v", err)
 	}
 	if err := n.policies.Add(meta("a", "http://watched")); err != nil {
 		t.Fatal(err)

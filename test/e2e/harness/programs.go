@@ -17,9 +17,9 @@ import (
 var released = regexp.MustCompile(`\sk8s\.io/kubernetes (v(\d+)\.(\d+)\S*)`)
 
 // programs are the binaries of one test run, by path.
-type programs struct{ etcd, apiserver, amp, endpoints string }
+type programs struct{ etcd, apiserver, controllers, amp, endpoints string }
 
-// build compiles what the tests run. It keeps the API server and etcd in the user's cache folder between runs: their
+// build compiles what the tests run. It keeps Kubernetes' programs and etcd in the user's cache folder between runs: their
 // code is in the module cache and cannot change, and linking them takes half a minute. It compiles amp each time,
 // into dir.
 func build(dir string) (programs, error) {
@@ -41,10 +41,11 @@ func build(dir string) (programs, error) {
 		return p, err
 	}
 	p = programs{
-		etcd:      filepath.Join(cache, "etcd"),
-		apiserver: filepath.Join(cache, "kube-apiserver"),
-		amp:       filepath.Join(dir, "amp"),
-		endpoints: filepath.Join(dir, "endpoints"),
+		etcd:        filepath.Join(cache, "etcd"),
+		apiserver:   filepath.Join(cache, "kube-apiserver"),
+		controllers: filepath.Join(cache, "kube-controller-manager"),
+		amp:         filepath.Join(dir, "amp"),
+		endpoints:   filepath.Join(dir, "endpoints"),
 	}
 	// A build from modules does not know its version, and clients refuse a server that says v0.0.0.
 	stamp := "-s -w"
@@ -53,6 +54,7 @@ func build(dir string) (programs, error) {
 	}
 	return p, errors.Join(
 		compileOnce(module, p.apiserver, "k8s.io/kubernetes/cmd/kube-apiserver", stamp),
+		compileOnce(module, p.controllers, "k8s.io/kubernetes/cmd/kube-controller-manager", stamp),
 		compileOnce(module, p.etcd, "go.etcd.io/etcd/server/v3", "-s -w"),
 		compile(root, p.amp, "./cmd/amp", ""),
 		compile(root, p.endpoints, "./cmd/endpoints", ""),

@@ -18,7 +18,7 @@ func (s *Store) deleteBefore(t time.Time) error {
 	for {
 		n, err := s.deleteOldest(cutoff, deleteChunk)
 		if err != nil {
-			return fmt.Errorf("deleting old events: %w", err)
+			return fmt.Errorf("deleting old events: %w", trouble(s.path, err, false))
 		}
 		if n == 0 {
 			break
@@ -48,7 +48,7 @@ func (s *Store) deleteBefore(t time.Time) error {
 	})
 	s.terms = map[termKey]termEntry{}
 	if err != nil {
-		return fmt.Errorf("deleting old sums: %w", err)
+		return fmt.Errorf("deleting old sums: %w", trouble(s.path, err, false))
 	}
 	return nil
 }

@@ -36,6 +36,7 @@ type Store struct {
 	// memory guards a database in memory, which has no WAL to read from while it is written.
 	memory    *sync.RWMutex
 	maxMemory int64
+	path      string // of the file; empty: in memory
 	log       *slog.Logger
 	epoch     string // tells one database's order of arrival from another's
 
@@ -61,7 +62,7 @@ var _ store.Store = (*Store)(nil)
 // Open opens the database, or makes it. The caller closes the Store.
 func Open(config Config) (*Store, error) {
 	s := &Store{
-		log: config.Log, maxMemory: config.MaxMemory,
+		log: config.Log, maxMemory: config.MaxMemory, path: config.Path,
 		writes: make(chan *write, maxPending), closing: make(chan struct{}), closed: make(chan struct{}),
 		changed: make(chan struct{}), terms: map[termKey]termEntry{},
 	}
@@ -85,7 +86,7 @@ func Open(config Config) (*Store, error) {
 		if s.writer != nil {
 			_ = s.writer.Close()
 		}
-		return nil, fmt.Errorf("opening the database %q: %w", config.Path, err)
+		return nil, fmt.Errorf("opening the database %q: %w", config.Path, trouble(config.Path, err, true))
 	}
 	s.readers.SetMaxOpenConns(8)
 	s.readers.SetMaxIdleConns(8)
@@ -116,6 +117,14 @@ func (s *Store) prepare(tx *transaction) error {
 	if err != nil {
 		return err
 	}
+	var tables, ours int
+	err = tx.conn.QueryRowContext(context.Background(), "SELECT count(*), count(*) FILTER (WHERE name = 'meta') FROM sqlite_schema").Scan(&tables, &ours)
+	if err != nil {
+		return err
+	}
+	if tables > 0 && ours == 0 {
+		return errors.New("it is the database of another program: name another file in AMP_AUDIT_DB")
+	}
 	switch version {
 	case 0:
 		if _, err := tx.conn.ExecContext(context.Background(), schema+"PRAGMA user_version = "+strconv.Itoa(schemaVersion)); err != nil {
@@ -125,6 +134,10 @@ func (s *Store) prepare(tx *transaction) error {
 			return err
 		}
 	case schemaVersion:
+		// SQLite opens a file that may not be written, too. Say so now, and not with the first event.
+		if err := tx.exec("UPDATE meta SET v = v WHERE k = 'seq'"); err != nil {
+			return err
+		}
 	default:
 		return fmt.Errorf("its schema is version %d, this amp knows %d: use the amp that made it, or another file", version, schemaVersion)
 	}

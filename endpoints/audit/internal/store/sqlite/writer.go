@@ -143,7 +143,7 @@ func (s *Store) commit(group ...*write) (err error) {
 	if err != nil {
 		s.seq = seq
 		s.terms = map[termKey]termEntry{} // it may hold what was rolled back
-		return fmt.Errorf("storing events: %w", err)
+		return fmt.Errorf("storing events: %w", trouble(s.path, err, false))
 	}
 	if s.memory != nil {
 		if err := s.shrink(); err != nil {
