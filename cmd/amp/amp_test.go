@@ -409,7 +409,7 @@ func tell(answer *admissionv1.AdmissionReview) (string, error) {
 	}
 	for _, w := range r.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", w)
-		if len([]rune(w)) > 120 {
+		if len([]rune(w)) > 256 {
 			return "", fmt.Errorf("a warning has %d characters: %s", len([]rune(w)), w)
 		}
 	}

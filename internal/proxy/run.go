@@ -54,7 +54,7 @@ func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) re
 func (p *Proxy) step(ctx context.Context, r *review.Review, plan *review.Plan, number int, e review.Endpoint, pod json.RawMessage) (review.Step, review.Answer, json.RawMessage) {
 	start := time.Now()
 	answer, err := p.Endpoints.Call(ctx, e, r, number, plan.Start, pod)
-	step := review.Step{Endpoint: e, Status: answer.Status, Result: review.ResultOK, Took: time.Since(start), Warnings: answer.Warnings}
+	step := review.Step{Endpoint: e, Status: answer.Status, Result: review.ResultOK, Took: time.Since(start), Warnings: answer.Warnings, MoreWarnings: answer.MoreWarnings}
 	switch {
 	case err != nil:
 	case answer.Refused:
@@ -64,7 +64,7 @@ func (p *Proxy) step(ctx context.Context, r *review.Review, plan *review.Plan, n
 		if checked, err = p.Check(pod, answer.Ops); err == nil {
 			step.Ops, pod = checked.Ops, checked.Pod
 			for _, w := range checked.Warnings {
-				step.Warnings = append(step.Warnings, "amp: "+w)
+				step.Warnings = append(step.Warnings, review.Warning(w))
 			}
 		}
 	}

@@ -33,7 +33,9 @@ type Step struct {
 	Took     time.Duration // of the call, without the check
 	Ops      []Op          // as checked and completed
 	Warnings []string
-	Err      error // why the step failed, nil if it did not
+	// MoreWarnings counts the warnings that were left out because there were too many.
+	MoreWarnings int
+	Err          error // why the step failed, nil if it did not
 }
 
 // Run is what happened to a review, before any policy.
