@@ -61,7 +61,11 @@ func (p *Proxy) step(ctx context.Context, r *review.Review, plan *review.Plan, n
 		step.Result = review.ResultRefused
 	case len(answer.Ops) > 0:
 		var checked review.Checked
-		if checked, err = p.Check(pod, answer.Ops); err == nil {
+		check := p.Check
+		if plan.Policy.FailUnknownFields {
+			check = p.CheckStrictly
+		}
+		if checked, err = check(pod, answer.Ops); err == nil {
 			step.Ops, pod = checked.Ops, checked.Pod
 			for _, w := range checked.Warnings {
 				step.Warnings = append(step.Warnings, review.Warning(w))
