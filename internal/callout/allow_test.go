@@ -213,7 +213,7 @@ func TestTrusts(t *testing.T) {
 func TestBadRules(t *testing.T) {
 	const end = `; allowed are host globs (*.svc), host:port, addresses and CIDRs (10.0.0.0/8)`
 	for entry, want := range map[string]string{
-		"http://ep.svc":     `AMP_ENDPOINT_ALLOW: "http://ep.svc" is a URL` + end,
+		"http://ep.svc":     `AMP_ENDPOINT_ALLOW: entry 1 of 1 is a URL` + end,
 		"10.0.0.0/33":       `AMP_ENDPOINT_ALLOW: "10.0.0.0/33" is not a valid CIDR` + end,
 		"ep.svc/mutate":     `AMP_ENDPOINT_ALLOW: "ep.svc/mutate" is not a valid CIDR` + end,
 		"::ffff:0.0.0.0/90": `AMP_ENDPOINT_ALLOW: "::ffff:0.0.0.0/90" is a CIDR around IPv4-mapped addresses; write it as IPv4` + end,

@@ -87,6 +87,9 @@ func strays(kind Kind, have map[string]string, known []string, foreign bool) []S
 		}
 		domain, name, _ := strings.Cut(key, "/")
 		s := Stray{Kind: kind, Key: key}
+		if review.MayHoldURL(key) { // the API server has no such key, but a file may
+			s.Key = domain + "/…"
+		}
 		switch own := slices.Contains(domains, domain); {
 		case own == foreign:
 			continue
@@ -130,7 +133,9 @@ func (s *Stray) unknown(domain, name string, known []string) {
 
 // meansDomain reports whether a key of another domain is probably one of amp's, and then says which.
 func (s *Stray) meansDomain(domain, name string) bool {
-	known := func(key string) bool { return slices.Contains(knownLabels, key) || slices.Contains(knownAnnotations, key) }
+	known := func(key string) bool {
+		return slices.Contains(knownLabels, key) || slices.Contains(knownAnnotations, key)
+	}
 	if !slices.ContainsFunc(domains, func(d string) bool { return known(d + "/" + name) }) {
 		return false // most keys of a Namespace, without a comparison
 	}

@@ -36,7 +36,7 @@ func Parse(name string, nsLabels, annotations map[string]string) *review.Policy 
 		if s.Kind == Annotation {
 			have = annotations
 		}
-		if value := have[s.Key]; s.holdsURLs() {
+		if value, shown := have[s.Key]; !shown || s.holdsURLs() {
 			r.errs = append(r.errs, fmt.Sprintf("%s %s: %s", s.Kind, s.Key, s.Text))
 		} else {
 			r.bad(s.Kind, s.Key, value, s.Text)

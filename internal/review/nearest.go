@@ -1,12 +1,13 @@
 package review
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 // Nearest returns the one of the known names that a misspelt name is nearest to, the first of several. A name that holds
-// the other counts as one with two slips. Slips count by the length of the longer name: four make something else of a
+// the other counts as one with two slips, and one with its words in another order as one with one. Slips count by the length of the longer name: four make something else of a
 // short one. near reports whether the nearest is probably meant: at most a third of its characters, or one, differ.
 func Nearest(name string, known []string) (nearest string, near bool) {
 	const longest = 100 // of a name whose distance is counted, which takes its square
@@ -14,7 +15,7 @@ func Nearest(name string, known []string) (nearest string, near bool) {
 	least := 2.0
 	for _, k := range known {
 		folded := strings.ToLower(k)
-		d := distance(name, folded)
+		d := min(distance(name, folded), 1+distance(inOrder(name), inOrder(folded)))
 		if min(len(name), len(folded)) > 3 && (strings.Contains(folded, name) || strings.Contains(name, folded)) {
 			d = min(d, 2)
 		}
@@ -24,6 +25,13 @@ func Nearest(name string, known []string) (nearest string, near bool) {
 		}
 	}
 	return nearest, near
+}
+
+// inOrder returns a name with its words in the order of the alphabet.
+func inOrder(name string) string {
+	words := strings.FieldsFunc(name, func(r rune) bool { return r == '_' || r == '-' })
+	slices.Sort(words)
+	return strings.Join(words, "_")
 }
 
 // distance counts the slips between two words: characters left out, put in or exchanged, and neighbours in the wrong

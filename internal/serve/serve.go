@@ -38,14 +38,15 @@ type App struct {
 	drain, flush func(context.Context)
 }
 
-// New builds amp from the environment that getenv reads. It watches the cluster until ctx ends. From then on it serves
+// New builds amp from the environment that getenv reads, and of which environ is the whole (NAME=value). It watches the cluster until ctx ends. From then on it serves
 // the metrics and, where TLS is on, amp itself, until the process ends: no host of the function knows TLS.
-func New(ctx context.Context, getenv func(string) string) (*App, error) {
+func New(ctx context.Context, getenv func(string) string, environ []string) (*App, error) {
 	config, err := Load(getenv)
+	log := NewLogger(config)
+	warnOfUnknown(environ, log) // also if amp does not start: a misspelt variable may be the reason
 	if err != nil {
 		return nil, err
 	}
-	log := NewLogger(config)
 	klog.SetSlogLogger(log) // client-go's lines are JSON, too
 
 	namespaces, err := openNamespaces(ctx, config, log)
