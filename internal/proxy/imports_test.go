@@ -89,17 +89,18 @@ var arrows = map[string][]string{
 	"internal/eventstest": {"endpoints/events"},
 
 	// The steps. None knows another one.
-	"internal/namespaces":           {"internal/review", "internal/reload"},
-	"internal/namespaces/cluster":   {"internal/review", "internal/namespaces"},
-	"internal/callout":              {"internal/review", "internal/reload", "internal/outbound", "endpoints"},
-	"internal/patch":                {"internal/review", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
-	"internal/patch/jsontree":       nil,
-	"internal/patch/apply":          {"internal/review", "internal/patch/jsontree"},
-	"internal/patch/rules":          {"internal/review", "internal/patch/apply", "internal/patch/jsontree"},
-	"internal/patch/patchtest":      {"internal/review", "internal/patch"},
-	"internal/emit":                 {"internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
-	"internal/certificates":         {"internal/review", "internal/reload"},
-	"internal/certificates/cluster": {"internal/review", "internal/certificates"},
+	"internal/namespaces":                {"internal/review", "internal/reload"},
+	"internal/namespaces/namespacestest": nil,
+	"internal/namespaces/cluster":        {"internal/review", "internal/namespaces"},
+	"internal/callout":                   {"internal/review", "internal/reload", "internal/outbound", "endpoints"},
+	"internal/patch":                     {"internal/review", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
+	"internal/patch/jsontree":            nil,
+	"internal/patch/apply":               {"internal/review", "internal/patch/jsontree"},
+	"internal/patch/rules":               {"internal/review", "internal/patch/apply", "internal/patch/jsontree"},
+	"internal/patch/patchtest":           {"internal/review", "internal/patch"},
+	"internal/emit":                      {"internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
+	"internal/certificates":              {"internal/review", "internal/reload"},
+	"internal/certificates/cluster":      {"internal/review", "internal/certificates"},
 
 	// The order of the steps declares what it needs of them. A caller without a cluster, TLS or metrics puts a proxy
 	// together with the engine, and must not link these.

@@ -37,7 +37,28 @@ func ParseURL(text string) (*url.URL, error) {
 	if !isHost(u.Hostname(), strings.HasPrefix(u.Host, "[")) {
 		return nil, errBadHost
 	}
+	if hidesUserinfo(u.EscapedPath()) {
+		return nil, errors.New("has in its path an @ or another URL; in userinfo, percent-encode /, in a path, @, and begin each URL with http:// or https://")
+	}
 	return u, nil
+}
+
+// hidesUserinfo reports whether a path may hold userinfo that its author did not mean as a path, which messages show:
+//
+//	http://user:1/secret@hook/       a password with a slash
+//	http://a/m,htp://u:secret@b/     a second URL, misspelt, so that the comma before it does not separate
+//
+// An @ at the beginning of a segment (/@scope/name) is not taken for one.
+func hidesUserinfo(path string) bool {
+	if _, behind, found := strings.Cut(path, ","); found && strings.Contains(behind, "://") {
+		return true
+	}
+	for i := range len(path) {
+		if path[i] == '@' && i > 0 && path[i-1] != '/' {
+			return true
+		}
+	}
+	return false
 }
 
 var (
