@@ -36,7 +36,7 @@ func extensions(v string) (map[string]string, error) {
 	for name, value := range all {
 		switch {
 		case !isAttributeName(name):
-			faults = append(faults, fmt.Sprintf("K_CE_OVERRIDES: extension%s: allowed: names of a to z and 0 to 9", named(name)))
+			faults = append(faults, fmt.Sprintf("K_CE_OVERRIDES: extension%s: allowed: names of a to z and 0 to 9 that are not CloudEvents attributes", named(name)))
 		case isOwnAttribute(name):
 			faults = append(faults, fmt.Sprintf("K_CE_OVERRIDES: extension%s: amp sets this attribute itself; allowed: other names of a to z and 0 to 9", named(name)))
 		case value == "":
