@@ -50,7 +50,7 @@ func ListenAndServe() error {
 }
 
 var build = sync.OnceValues(func() (*serve.App, error) {
-	app, err := serve.New(context.Background(), os.Getenv)
+	app, err := serve.New(context.Background(), os.Getenv, os.Environ())
 	if err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ func TestScreen(t *testing.T) {
 		"+    - name: WORKSPACE\n", "+      subPath: users/alice\n", "+  volumes:\n",
 		"who       admin, in namespace jhub\n", "/jupyterhub\n", "operations\n",
 		"the user sees: amp: endpoint http://127.0.0.1:", "connection refused",
-		"the user sees: Warning: amp: not mutated: http://127.0.0.1:",
+		"the user sees: Warning: amp: not mutated: connection refused", " (endpoint http://127.0.0.1:",
 		`the user sees: container "notebook" uses image "quay.io/jupyter/base-notebook:latest"`)
 	awaitEvent(t, regexp.MustCompile(`(http://\S+/audit/)\?event=(\S+)`).FindStringSubmatch(text))
 	if strings.Contains(text, "\x1b") {

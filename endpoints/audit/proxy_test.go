@@ -33,7 +33,7 @@ func TestAMutationMadeThroughTheProxyAppearsOnTheOpenPage(t *testing.T) {
 		"AMP_NAMESPACES_FILE": namespaces, "AMP_ENDPOINT_ALLOW": "127.0.0.0/8", "AMP_METRICS_ADDR": "off", "AMP_LOG_LEVEL": "error",
 		"K_SINK": base + "/", "AMP_EVENTS_LEVEL": "Full",
 	}
-	proxy, err := ampserve.New(t.Context(), func(name string) string { return environment[name] })
+	proxy, err := ampserve.New(t.Context(), func(name string) string { return environment[name] }, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

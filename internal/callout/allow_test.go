@@ -256,7 +256,7 @@ func TestTrusts(t *testing.T) {
 func TestBadRules(t *testing.T) {
 	const end = `; allowed are host globs (*.svc), host:port, addresses and CIDRs (10.0.0.0/8)`
 	for entry, want := range map[string]string{
-		"http://ep.svc":     `AMP_ENDPOINT_ALLOW: "http://ep.svc" is a URL` + end,
+		"http://ep.svc":     `AMP_ENDPOINT_ALLOW: entry 2 of 3 is a URL` + end,
 		"10.0.0.0/33":       `AMP_ENDPOINT_ALLOW: "10.0.0.0/33" is not a valid CIDR` + end,
 		"ep.svc/mutate":     `AMP_ENDPOINT_ALLOW: "ep.svc/mutate" is not a valid CIDR` + end,
 		"::ffff:0.0.0.0/90": `AMP_ENDPOINT_ALLOW: "::ffff:0.0.0.0/90" is a CIDR around IPv4-mapped addresses; write it as IPv4` + end,
@@ -267,7 +267,7 @@ func TestBadRules(t *testing.T) {
 		"a:b:c":             `AMP_ENDPOINT_ALLOW: "a:b:c" is not host:port` + end,
 		"fe80::1%eth0":      `AMP_ENDPOINT_ALLOW: "fe80::1%eth0" is an address with a zone` + end,
 		"ep svc":            `AMP_ENDPOINT_ALLOW: "ep svc" has the character ' ' in its host` + end,
-		"user@ep":           `AMP_ENDPOINT_ALLOW: "user@ep" has the character '@' in its host` + end,
+		"user@ep":           `AMP_ENDPOINT_ALLOW: entry 2 of 3 is none of these` + end,
 		"bücher.example":    `AMP_ENDPOINT_ALLOW: "bücher.example" has the character 'ü' in its host; write the name as DNS has it (xn--…)` + end,
 		"10.*":              `AMP_ENDPOINT_ALLOW: "10.*" has no letter, so it is no name; write a range of addresses as a CIDR` + end,
 		"*.*:80":            `AMP_ENDPOINT_ALLOW: "*.*:80" has no letter, so it is no name; write a range of addresses as a CIDR` + end,

@@ -14,9 +14,7 @@ import (
 // Bounds of the texts that an endpoint may show to users, in characters.
 const (
 	maxMessage   = 1024 // of a refusal
-	maxWarning   = 256  // to which the API server cuts each one when there are many (filters/warning.go)
-	maxWarnings  = 16
-	maxErrorLine = 120 // of an error's text
+	maxErrorLine = 120  // of an error's text
 )
 
 // parse reads an answer:
@@ -149,29 +147,30 @@ func kind(value []byte) string {
 	return "a number"
 }
 
-// parseWarnings reads the warnings of an object, and makes each one line.
-func parseWarnings(raw []byte) ([]string, error) {
+// parseWarnings reads the warnings of an object, and makes each one line. It returns the first ones and the number of the
+// others.
+func parseWarnings(raw []byte) (warnings []string, more int, err error) {
 	if absent(raw) {
-		return nil, nil
+		return nil, 0, nil
 	}
 	if raw[0] != '[' {
-		return nil, fmt.Errorf(`"warnings" that are %s, not an array of strings`, kind(raw))
+		return nil, 0, fmt.Errorf(`"warnings" that are %s, not an array of strings`, kind(raw))
 	}
-	var warnings []string
 	number := 0
 	for value := range elements(raw) {
 		number++
 		if value[0] != '"' {
-			return nil, fmt.Errorf(`"warnings" of which number %d is %s, not a string`, number, kind(value))
+			return nil, 0, fmt.Errorf(`"warnings" of which number %d is %s, not a string`, number, kind(value))
 		}
-		if len(warnings) == maxWarnings {
-			continue
-		}
-		if text := review.Line(textIn(value)); text != "" {
-			warnings = append(warnings, review.Clip(text, maxWarning))
+		switch text := review.Line(textIn(value)); {
+		case text == "":
+		case len(warnings) == review.MaxWarnings:
+			more++
+		default:
+			warnings = append(warnings, review.Clip(text, review.MaxWarning))
 		}
 	}
-	return warnings, nil
+	return warnings, more, nil
 }
 
 // parsePatch reads the patch of an object: an array or, as in the API, the base64 of one.

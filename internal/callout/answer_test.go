@@ -107,8 +107,8 @@ func TestParseMutate(t *testing.T) {
 			body: `{"warnings":["two\nlines","","\u0007bell","` + long + `"]}`,
 			want: review.Answer{Warnings: []string{"two lines", "bell", strings.Repeat("ä", 255) + "…"}}},
 		"too many warnings": {
-			body: `{"warnings":[` + strings.Repeat(`"w",`, 30) + `"w"]}`,
-			want: review.Answer{Warnings: slices.Repeat([]string{"w"}, 16)}},
+			body: `{"warnings":[` + strings.Repeat(`"w",`, 40) + `"w"]}`,
+			want: review.Answer{Warnings: slices.Repeat([]string{"w"}, 32), MoreWarnings: 9}},
 
 		"an empty body": {body: " \n", cause: "answered 200 with an empty body; where nothing is to change, answer [], null or status 204"},
 
@@ -238,11 +238,11 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		oneLine(t, answer.Message, maxMessage)
-		if len(answer.Warnings) > maxWarnings {
+		if len(answer.Warnings) > review.MaxWarnings {
 			t.Errorf("%d warnings", len(answer.Warnings))
 		}
 		for _, w := range answer.Warnings {
-			oneLine(t, w, maxWarning)
+			oneLine(t, w, review.MaxWarning)
 		}
 	})
 }

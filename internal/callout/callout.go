@@ -223,6 +223,12 @@ func (c *Client) exchange(conn *outbound.Conn, req *http.Request, phase review.P
 		}
 	}
 	a, f = parse(phase, resp.StatusCode, resp.Header, body)
+	if f != nil || a.Message != "" || len(a.Warnings) > 0 {
+		a, f = withoutSecrets(a, f, secretsOf(req.URL), func(shown string) *review.Failure {
+			_, f := parse(phase, resp.StatusCode, resp.Header, []byte(shown))
+			return f
+		}, body)
+	}
 	switch {
 	case f == nil:
 		return a, nil, never, nil

@@ -114,7 +114,7 @@ func parseObject(phase review.Phase, body []byte) (review.Answer, error) {
 		return answer, errors.New(`"allowed": true beside a "status" of an error; deny with "allowed": false, or leave the status out`)
 	}
 	var err error
-	if answer.Warnings, err = parseWarnings(o.warnings); err != nil {
+	if answer.Warnings, answer.MoreWarnings, err = parseWarnings(o.warnings); err != nil {
 		return answer, err
 	}
 	ops, err := parsePatch(o.patch)

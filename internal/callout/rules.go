@@ -31,20 +31,29 @@ type service struct {
 	port uint16
 }
 
-// allowed says what an entry of AMP_ENDPOINT_ALLOW may be, for the messages about a bad one.
-const allowed = `allowed are host globs (*.svc), host:port, addresses and CIDRs (10.0.0.0/8)`
+// AllowedEntries says what an entry of AMP_ENDPOINT_ALLOW may be, for the messages about a bad one.
+const AllowedEntries = `allowed are host globs (*.svc), host:port, addresses and CIDRs (10.0.0.0/8)`
 
 // ParseRules reads the entries of AMP_ENDPOINT_ALLOW: host globs, host:port, addresses and CIDRs. It ignores blank
-// entries; without any other the rules are the default. The error names each bad entry, one a line.
+// entries; without any other the rules are the default. The error names each bad entry, one a line. If one of the entries
+// may be a URL, the error gives positions instead: the list may have been cut within a password.
 func ParseRules(entries ...string) (Rules, error) {
 	var r Rules
 	var errs []error
-	for _, entry := range entries {
+	hide := slices.ContainsFunc(entries, review.MayHoldURL)
+	for i, entry := range entries {
 		if entry = strings.TrimSpace(entry); entry == "" {
 			continue
 		}
 		if err := r.add(entry); err != nil {
-			errs = append(errs, fmt.Errorf("AMP_ENDPOINT_ALLOW: %q %w; %s", entry, err, allowed))
+			name := strconv.Quote(entry)
+			if hide {
+				name = fmt.Sprintf("entry %d of %d", i+1, len(entries))
+				if !strings.Contains(entry, "://") {
+					err = errors.New("is none of these")
+				}
+			}
+			errs = append(errs, fmt.Errorf("AMP_ENDPOINT_ALLOW: %s %w; %s", name, err, AllowedEntries))
 			continue
 		}
 		r.entries = append(r.entries, entry)

@@ -109,7 +109,7 @@ func textOfJSON(text []byte) (line string, denies bool) {
 // maxNesting is how deep a text of an error may be: {"error":{"errors":[{"message":"…"}]}}.
 const maxNesting = 4
 
-// tellers are the names under which error answers hold their text, the one that tells most first: those of SPEC.md,
+// tellers are the names under which error answers hold their text, the one that tells most first: those of problem details (RFC 9457),
 // and those of an answer (status), FastAPI and GraphQL (detail and errors, arrays of objects) and OAuth.
 var tellers = []string{"message", "detail", "title", "error", "msg", "errors", "status", "error_description"}
 

@@ -29,6 +29,7 @@ var checks = []check{
 	{"deadlock", inEachNamespace(checkDeadlock)},
 	{"validate", inEachNamespace(checkValidate)},
 	{"timeout", inEachNamespace(checkTimeout)},
+	{"misspelt", checkMisspelt},
 	{"opt-in", checkOptIns},
 }
 

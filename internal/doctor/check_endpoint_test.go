@@ -57,7 +57,8 @@ func newDestinations(t *testing.T) destinations {
 // Users paste remedies into a shell. A tenant who may annotate the namespace must not write commands there.
 func TestHostsAreQuoted(t *testing.T) {
 	s := &observed{destinations: newDestinations(t), fix: remedies{namespace: "amp-system", deployment: "amp"}}
-	n := team(t, keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "http://a'$(id)/"})
+	n := team(t, keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "http://a/"})
+	n.policy.Mutate[0].URL.Host = "a'$(id)" // which amp does not take from an annotation
 	s.destinations.hosts["a'$(id)"] = s.destinations.hosts["hook.example.com"]
 	c := checkEndpoint(s, n, "amp.txn2.com/ep", n.policy.Mutate[0])
 	if want := ` *.svc.cluster.local a'\''$(id)'`; !strings.HasSuffix(c.Remedy, want) {

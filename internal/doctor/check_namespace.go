@@ -25,7 +25,7 @@ func checkNamespaces(s *observed) []Finding {
 func checkOptIns(s *observed) []Finding {
 	var findings []Finding
 	for _, n := range s.namespaces.value {
-		if value := n.labels[namespaces.LabelEnabled]; value != "true" && value != "false" {
+		if value := n.labels[namespaces.LabelEnabled]; value != "true" && value != "false" && !n.misspellsOptIn() {
 			findings = append(findings, checkOptIn(n))
 		}
 	}

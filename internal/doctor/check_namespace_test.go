@@ -28,7 +28,7 @@ func TestWithAmpKeys(t *testing.T) {
 	var names []string
 	for _, n := range withAmpKeys([]metav1.PartialObjectMetadata{
 		meta("z", keys{"amp.txn2.com/enabled": "true"}, nil), meta("annotated", nil, keys{"validation.amp.txn2.com/ep": "x"}),
-		meta("other", keys{"example.com/enabled": "true"}, keys{"xamp.txn2.com/ep": ""}), going,
+		meta("other", keys{"example.com/enabled": "true"}, keys{"amp.example.com/ep": ""}), going,
 	}) {
 		names = append(names, n.name)
 	}
@@ -46,8 +46,8 @@ func TestNamespace(t *testing.T) {
 	}{
 		"good": {keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "http://a"}, []string{"ok keys: labels and annotations are valid"}},
 		"a bad value": {keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "ftp://a"},
-			[]string{`failed keys: annotation amp.txn2.com/ep "ftp://a": allowed are http and https URLs`}},
-		"an unknown key":         {keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "http://a", "amp.txn2.com/endpoint": "x"}, []string{`failed keys: annotation amp.txn2.com/endpoint "x": the key is unknown`}},
+			[]string{`failed keys: annotation amp.txn2.com/ep: URL 1 of 1 does not begin with http:// or https://; allowed are http and https URLs`}},
+		"an unknown key":         {keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "http://a", "amp.txn2.com/endpoint": "x"}, []string{`failed keys: annotation amp.txn2.com/endpoint: the key is unknown; the nearest known is the annotation amp.txn2.com/ep`}},
 		"no endpoint":            {keys{"amp.txn2.com/enabled": "true"}, nil, []string{"ok keys", "warning endpoint: opted in without an endpoint"}},
 		"never validated":        {keys{"amp.txn2.com/enabled": "true"}, keys{"validation.amp.txn2.com/ep": "http://a"}, []string{"ok keys", "failed validate: validation.amp.txn2.com/ep names an endpoint that is never called"}},
 		"validated":              {keys{"amp.txn2.com/enabled": "true", "amp.txn2.com/validate": "true"}, keys{"validation.amp.txn2.com/ep": "http://a"}, []string{"ok keys", "ok validate: Pods are validated"}},

@@ -11,36 +11,24 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// namespace is a Namespace that has opted in, or that holds another of amp's keys.
+// namespace is a Namespace that has opted in, or that holds another of amp's keys, or what looks like one.
 type namespace struct {
 	name                string
 	labels, annotations map[string]string
 	policy              *review.Policy // as amp reads it
 }
 
-// withAmpKeys keeps the Namespaces that hold one of amp's keys, in the order of their names.
+// withAmpKeys keeps the Namespaces that hold one of amp's keys, or what looks like one, in the order of their names.
 func withAmpKeys(all []metav1.PartialObjectMetadata) []*namespace {
 	var some []*namespace
 	for _, m := range all {
-		if m.DeletionTimestamp != nil || !hasAmpKey(m.Labels) && !hasAmpKey(m.Annotations) {
+		if m.DeletionTimestamp != nil || !namespaces.HasKey(m.Labels, m.Annotations) {
 			continue
 		}
 		some = append(some, &namespace{m.Name, m.Labels, m.Annotations, namespaces.Parse(m.Name, m.Labels, m.Annotations)})
 	}
 	slices.SortFunc(some, func(a, b *namespace) int { return strings.Compare(a.name, b.name) })
 	return some
-}
-
-// domains are those of amp's keys.
-var domains = []string{"amp.txn2.com", "mutation.amp.txn2.com", "validation.amp.txn2.com"}
-
-func hasAmpKey(of map[string]string) bool {
-	for key := range of {
-		if domain, _, _ := strings.Cut(key, "/"); slices.Contains(domains, domain) {
-			return true
-		}
-	}
-	return false
 }
 
 // fails reports whether a Pod of the namespace is refused if amp or an endpoint is down.

@@ -97,7 +97,8 @@ func newData(rec *review.Record) *events.Data {
 	for i := range rec.Run.Steps {
 		step := &rec.Run.Steps[i]
 		e := &data.Endpoints[i]
-		*e = events.Endpoint{URL: step.Endpoint.Name, Status: step.Status, DurationMS: milliseconds(step.Took), Ops: len(step.Ops), Warnings: step.Warnings}
+		*e = events.Endpoint{URL: step.Endpoint.Name, Status: step.Status, DurationMS: milliseconds(step.Took), Ops: len(step.Ops),
+			Warnings: review.Bounded(step.Warnings, step.MoreWarnings, review.MaxWarnings)}
 		if step.Err != nil {
 			e.Error = review.Line(step.Err.Error())
 		}

@@ -3,6 +3,7 @@ package emit
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -182,6 +183,17 @@ func failure(ctx context.Context, err error, at step, took time.Duration) string
 		return "cannot be reached: " + review.Clip(review.Line("looking up "+dns.Name+": "+dns.Err), 200)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return "closed the connection without an answer"
+	}
+	// Any other error may quote what it cannot read: the answer, or the URL of a proxy (HTTPS_PROXY) with its password.
+	var network *net.OpError
+	var certificate *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &network):
+		err = network
+	case errors.As(err, &certificate):
+		err = certificate
+	default:
+		return "cannot be reached: the exchange failed (" + errorTypes(err) + ")"
 	}
 	return "cannot be reached: " + review.Clip(review.Line(err.Error()), 200)
 }

@@ -52,6 +52,7 @@ func New(config Config) (*proxy.Proxy, error) {
 		Policies:       config.Policies,
 		Endpoints:      endpoints,
 		Check:          config.Patches.Check,
+		CheckStrictly:  config.Patches.Strict().Check,
 		Same:           patch.Same,
 		Annotate:       patch.Annotate,
 		Unannotate:     patch.Unannotate,

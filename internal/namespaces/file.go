@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 
-	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 
@@ -48,8 +50,9 @@ func (f *File) Policy(_ context.Context, name string) (*review.Policy, error) {
 	return p, nil
 }
 
+// parseFile reads the documents of a file: Namespaces, and lists of them. They may be YAML or JSON.
 func parseFile(content []byte) (map[string]*review.Policy, error) {
-	policies := map[string]*review.Policy{}
+	policies := parsed{}
 	documents := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(content)))
 	for n := 1; ; {
 		document, err := documents.Read()
@@ -59,19 +62,93 @@ func parseFile(content []byte) (map[string]*review.Policy, error) {
 		if err != nil {
 			return nil, fmt.Errorf("document %d: %w", n, err)
 		}
-		var ns *corev1.Namespace
-		if err := yaml.Unmarshal(document, &ns); err != nil {
+		objects, err := objectsOf(document)
+		if err != nil {
 			return nil, fmt.Errorf("document %d: %w", n, err)
 		}
-		switch {
-		case ns == nil: // a document that holds only comments is not counted
-			continue
-		case ns.APIVersion != "v1" || ns.Kind != "Namespace" || ns.Name == "":
-			return nil, fmt.Errorf("document %d: expected apiVersion v1, kind Namespace and a metadata.name; this is apiVersion %q, kind %q, name %q", n, ns.APIVersion, ns.Kind, ns.Name)
-		case policies[ns.Name] != nil:
-			return nil, fmt.Errorf("document %d: namespace %s is there twice", n, ns.Name)
+		for _, object := range objects {
+			if string(object) == "null" { // a document that holds only comments is not counted
+				continue
+			}
+			if err := policies.add(fmt.Sprintf("document %d", n), object, metav1.TypeMeta{}); err != nil {
+				return nil, err
+			}
+			n++
 		}
-		policies[ns.Name] = Parse(ns.Name, ns.Labels, ns.Annotations)
-		n++
 	}
+}
+
+// objectsOf returns the JSON of what a document holds. Of JSON there may be several values, one after the other, as
+// kubectl reads and jq writes them.
+func objectsOf(document []byte) ([]json.RawMessage, error) {
+	if trimmed := bytes.TrimSpace(document); len(trimmed) > 0 && trimmed[0] == '{' {
+		var all []json.RawMessage
+		for dec := json.NewDecoder(bytes.NewReader(trimmed)); ; {
+			var one json.RawMessage
+			err := dec.Decode(&one)
+			if errors.Is(err, io.EOF) {
+				return all, nil
+			}
+			if err != nil {
+				break // YAML in braces
+			}
+			all = append(all, one)
+		}
+	}
+	object, err := yaml.YAMLToJSON(document)
+	return []json.RawMessage{object}, err
+}
+
+// parsed are the policies of a file, by the names of the Namespaces.
+type parsed map[string]*review.Policy
+
+// maxLists is how deep lists may stand in lists.
+const maxLists = 10
+
+// add reads a Namespace or a list at a place of the file. byDefault is the type of an object that names none: items of a
+// NamespaceList, as the API server writes it, have none.
+func (p parsed) add(place string, object json.RawMessage, byDefault metav1.TypeMeta) error {
+	kind := byDefault
+	if err := json.Unmarshal(object, &kind); err != nil {
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	var itemType metav1.TypeMeta
+	switch {
+	case kind.APIVersion == "v1" && kind.Kind == "NamespaceList":
+		itemType = metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}
+	case kind.APIVersion == "v1" && kind.Kind == "List":
+	default:
+		return p.addNamespace(place, object, kind)
+	}
+	if strings.Count(place, "item") == maxLists {
+		return fmt.Errorf("%s: more than %d lists stand in lists", place, maxLists)
+	}
+	var list struct {
+		Items []json.RawMessage `json:"items"`
+	}
+	if err := json.Unmarshal(object, &list); err != nil {
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	for i, item := range list.Items {
+		if err := p.add(fmt.Sprintf("%s, item %d", place, i+1), item, itemType); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p parsed) addNamespace(place string, object json.RawMessage, kind metav1.TypeMeta) error {
+	var ns metav1.PartialObjectMetadata
+	if err := json.Unmarshal(object, &ns); err != nil {
+		return fmt.Errorf("%s: %w", place, err)
+	}
+	switch {
+	case kind.APIVersion != "v1" || kind.Kind != "Namespace" || ns.Name == "":
+		return fmt.Errorf("%s: expected apiVersion v1, kind Namespace and a metadata.name, or a List of such; this is apiVersion %q, kind %q, name %q", place,
+			review.Clip(kind.APIVersion, 60), review.Clip(kind.Kind, 60), review.Clip(ns.Name, 60))
+	case p[ns.Name] != nil:
+		return fmt.Errorf("%s: namespace %s is there twice", place, ns.Name)
+	}
+	p[ns.Name] = Parse(ns.Name, ns.Labels, ns.Annotations)
+	return nil
 }

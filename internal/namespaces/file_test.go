@@ -71,10 +71,20 @@ func TestFile(t *testing.T) {
 
 func TestFileThatHoldsSomethingElse(t *testing.T) {
 	for name, test := range map[string]struct{ content, want string }{
-		"another kind": {twoNamespaces + "---\nkind: Pod\napiVersion: v1\nmetadata: {name: x}", `document 3: expected apiVersion v1, kind Namespace and a metadata.name; this is apiVersion "v1", kind "Pod", name "x"`},
-		"no name":      {"apiVersion: v1\nkind: Namespace", `document 1: expected apiVersion v1, kind Namespace and a metadata.name; this is apiVersion "v1", kind "Namespace", name ""`},
+		"another kind": {twoNamespaces + "---\nkind: Pod\napiVersion: v1\nmetadata: {name: x}", `document 3: expected apiVersion v1, kind Namespace and a metadata.name, or a List of such; this is apiVersion "v1", kind "Pod", name "x"`},
+		"no name":      {"apiVersion: v1\nkind: Namespace", `document 1: expected apiVersion v1, kind Namespace and a metadata.name, or a List of such; this is apiVersion "v1", kind "Namespace", name ""`},
 		"twice":        {twoNamespaces + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: jhub}", "document 3: namespace jhub is there twice"},
 		"no YAML":      {"a: [", "document 1: "},
+		"a Pod in a list": {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Namespace, metadata: {name: a}}\n- {apiVersion: v1, kind: Pod, metadata: {name: x}}",
+			`document 1, item 2: expected apiVersion v1, kind Namespace and a metadata.name, or a List of such; this is apiVersion "v1", kind "Pod", name "x"`},
+		"no kind in a list":       {"apiVersion: v1\nkind: List\nitems: [{metadata: {name: a}}]", `document 1, item 1: expected apiVersion v1`},
+		"no object in a list":     {"apiVersion: v1\nkind: List\nitems: [a]", `document 1, item 1: `},
+		"items that are no list":  {"apiVersion: v1\nkind: List\nitems: {a: b}", `document 1: `},
+		"twice, once in a list":   {twoNamespaces + "---\napiVersion: v1\nkind: NamespaceList\nitems: [{metadata: {name: jhub}}]", "document 3, item 1: namespace jhub is there twice"},
+		"a list of another group": {"apiVersion: v2\nkind: List\nitems: []", `document 1: expected apiVersion v1`},
+		"lists in lists without end": {strings.Repeat(`{"apiVersion":"v1","kind":"List","items":[`, 12) + strings.Repeat("]}", 12),
+			"document 1" + strings.Repeat(", item 1", 10) + ": more than 10 lists stand in lists"},
+		"the second JSON value": {`{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"a"}} {"kind":"Pod"}`, `document 2: expected apiVersion v1`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "namespaces.yaml")
@@ -87,6 +97,45 @@ func TestFileThatHoldsSomethingElse(t *testing.T) {
 	}
 	if _, err := namespaces.OpenFile(filepath.Join(t.TempDir(), "none"), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a file that is not there opens")
+	}
+}
+
+// What kubectl prints is read as well as what people write.
+func TestFileOfLists(t *testing.T) {
+	item := func(name string) string {
+		return `{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "` + name + `", "labels": {"amp.txn2.com/enabled": "true"}, "annotations": {"amp.txn2.com/ep": "http://` + name + `/m"}}, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}}`
+	}
+	untyped := func(name string) string {
+		return strings.Replace(item(name), `"apiVersion": "v1", "kind": "Namespace", `, "", 1)
+	}
+	list := func(kind string, items ...string) string {
+		return `{"apiVersion": "v1", "kind": "` + kind + `", "metadata": {"resourceVersion": ""}, "items": [` + strings.Join(items, ", ") + "]}"
+	}
+	for sentence, test := range map[string]struct{ content, names string }{
+		"kubectl get ns -o yaml":               {"apiVersion: v1\nitems:\n- " + item("a") + "\n- " + item("b") + "\nkind: List\nmetadata:\n  resourceVersion: \"\"\n", "a b"},
+		"kubectl get ns -o json":               {list("List", item("a"), item("b")) + "\n", "a b"},
+		"as the API server answers":            {list("NamespaceList", untyped("a"), untyped("b")), "a b"},
+		"an empty list":                        {list("List"), ""},
+		"a list in a list":                     {list("List", list("List", item("a")), list("NamespaceList", untyped("b")), item("c")), "a b c"},
+		"several documents":                    {list("List", item("a")) + "\n---\n# a comment\n---\n" + item("b") + "\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: c, labels: {amp.txn2.com/enabled: \"true\"}, annotations: {amp.txn2.com/ep: \"http://c/m\"}}\n", "a b c"},
+		"JSON values one after the other":      {item("a") + "\n" + item("b") + list("List", item("c")), "a b c"},
+		"YAML in braces":                       {"{apiVersion: v1, kind: List, items: [" + item("a") + "]}", "a"},
+		"nothing":                              {"", ""},
+		"with the line ends of another system": {strings.ReplaceAll("apiVersion: v1\nkind: List\nitems:\n- "+item("a")+"\n---\n"+item("b"), "\n", "\r\n"), "a b"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "namespaces.yaml")
+			write(t, path, test.content)
+			file, err := namespaces.OpenFile(path, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name := range strings.FieldsSeq(test.names) {
+				if p, err := file.Policy(t.Context(), name); err != nil || len(p.Mutate) != 1 || p.Mutate[0].Name != "http://"+name+"/m" {
+					t.Errorf("%s: %+v, %v", name, p, err)
+				}
+			}
+		})
 	}
 }
 

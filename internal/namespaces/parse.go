@@ -1,11 +1,15 @@
 // Package namespaces reads the labels and annotations of a Namespace into a [review.Policy]. The Namespaces
 // come from a file; package cluster gets them from the API server. It does not decide anything.
+//
+//	keys.go    the keys, and what looks like one of them
+//	parse.go   their values
+//	lists.go   the values that are lists
+//	file.go    a file of Namespaces
 package namespaces
 
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -15,172 +19,135 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// The keys on a Namespace. The API server selects its webhooks by the labels. amp reads the annotations when
-// it is called.
-const (
-	LabelEnabled       = "amp.txn2.com/enabled"
-	LabelFailurePolicy = "amp.txn2.com/failure-policy"
-	LabelValidate      = "amp.txn2.com/validate"
-
-	AnnotationEndpoint         = "amp.txn2.com/ep"
-	AnnotationMutationEndpoint = "mutation.amp.txn2.com/ep" // the name in newer releases of the original amp
-	AnnotationValidation       = "validation.amp.txn2.com/ep"
-	AnnotationPods             = "amp.txn2.com/pods"
-	AnnotationCreators         = "amp.txn2.com/creators"
-	AnnotationTimeout          = "amp.txn2.com/timeout"
-	AnnotationMode             = "amp.txn2.com/mode"
-	AnnotationEvents           = "amp.txn2.com/events"
-)
-
-var (
-	knownLabels      = []string{LabelEnabled, LabelFailurePolicy, LabelValidate}
-	knownAnnotations = []string{
-		AnnotationCreators, AnnotationEndpoint, AnnotationEvents, AnnotationMode, AnnotationPods, AnnotationTimeout,
-		AnnotationMutationEndpoint, AnnotationValidation,
-	}
-)
-
-// Parse reads the labels and annotations of the Namespace called name. Each value that does not parse is
-// named in the policy's Err, with its key and what is allowed; the other values are set. A Namespace that has
-// not opted in has an empty policy.
+// Parse reads the labels and annotations of the Namespace called name. White space around a value does not count. Each
+// value that does not parse is named in the policy's Err, with its key and what is allowed; the other values are set. A
+// Namespace that has not opted in has an empty policy.
 func Parse(name string, nsLabels, annotations map[string]string) *review.Policy {
-	p := &review.Policy{Enabled: nsLabels[LabelEnabled] == "true"}
+	p := &review.Policy{Enabled: strings.TrimSpace(nsLabels[LabelEnabled]) == "true"}
 	if !p.Enabled {
 		return p
 	}
-	var errs []error
-	bad := func(kind, key, value, allowed string) {
-		errs = append(errs, fmt.Errorf("%s %s %q: %s", kind, key, review.Clip(value, 100), allowed))
-	}
-	badAnnotation := func(key, value, allowed string) { bad("annotation", key, value, allowed) }
-
-	switch v, ok := nsLabels[LabelFailurePolicy]; {
-	case !ok:
-	case v == string(review.Fail), v == string(review.Ignore):
-		p.FailurePolicy = review.FailurePolicy(v)
-	default:
-		p.FailurePolicy = review.Fail // the API server's selectors take any other value for Fail
-		bad("label", LabelFailurePolicy, v, "allowed are Fail and Ignore")
-	}
-	if v, ok := nsLabels[LabelValidate]; ok && v != "true" && v != "false" {
-		bad("label", LabelValidate, v, `allowed are "true" and "false"`)
-	}
-
-	key := AnnotationEndpoint
-	if _, ok := annotations[key]; !ok {
-		key = AnnotationMutationEndpoint
-	}
-	p.Mutate = endpoints(key, annotations[key], badAnnotation)
-	p.Validate = endpoints(AnnotationValidation, annotations[AnnotationValidation], badAnnotation)
-
-	if v, ok := annotations[AnnotationPods]; ok {
-		selector, err := labels.Parse(v)
-		if err != nil {
-			badAnnotation(AnnotationPods, v, "allowed is a label selector, e.g. component=singleuser-server")
-		} else if !selector.Empty() {
-			p.Pods = selector
+	r := reader{labels: nsLabels, annotations: annotations}
+	r.policies(p)
+	r.chains(p)
+	r.limits(p)
+	for _, s := range Strays(nsLabels, annotations) {
+		have := nsLabels
+		if s.Kind == Annotation {
+			have = annotations
 		}
-	}
-	if v, ok := annotations[AnnotationCreators]; ok {
-		if p.Creators = fields(v); len(p.Creators) == 0 {
-			badAnnotation(AnnotationCreators, v, "allowed are usernames separated by white space or commas, * for any characters, e.g. system:serviceaccount:jhub:hub")
-		}
-	}
-	if v, ok := annotations[AnnotationTimeout]; ok {
-		if d, err := time.ParseDuration(v); err != nil || d <= 0 {
-			badAnnotation(AnnotationTimeout, v, "allowed is a positive Go duration, e.g. 800ms")
+		if value, shown := have[s.Key]; !shown || s.holdsURLs() {
+			r.errs = append(r.errs, fmt.Sprintf("%s %s: %s", s.Kind, s.Key, s.Text))
 		} else {
-			p.Timeout = d
+			r.bad(s.Kind, s.Key, value, s.Text)
 		}
 	}
-	if v, ok := annotations[AnnotationMode]; ok {
-		if p.Shadow = v == "shadow"; !p.Shadow {
-			badAnnotation(AnnotationMode, v, "allowed is shadow")
-		}
-	}
-	if v, ok := annotations[AnnotationEvents]; ok {
-		if slices.Contains(review.Levels, review.Level(v)) {
-			p.Events = review.Level(v)
-		} else {
-			badAnnotation(AnnotationEvents, v, "allowed are None, Metadata, Patch and Full")
-		}
-	}
-
-	errs = append(errs, unknownKeys("label", nsLabels, knownLabels, "annotation", knownAnnotations)...)
-	errs = append(errs, unknownKeys("annotation", annotations, knownAnnotations, "label", knownLabels)...)
-	if len(errs) > 0 {
-		p.Err = fmt.Errorf("namespace %s: %w", name, join(errs))
+	if len(r.errs) > 0 {
+		p.Err = fmt.Errorf("namespace %s: %w", name, errors.New(strings.Join(r.errs, "; ")))
 	}
 	return p
 }
 
-// join puts several errors into one line.
-func join(errs []error) error {
-	texts := make([]string, len(errs))
-	for i, err := range errs {
-		texts[i] = err.Error()
-	}
-	return errors.New(strings.Join(texts, "; "))
+// reader reads the values of a Namespace, and gathers what is wrong with them.
+type reader struct {
+	labels, annotations map[string]string
+	errs                []string
 }
 
-// endpoints reads a list of URLs. Its error about a bad URL leaves out the userinfo and the query.
-func endpoints(key, list string, bad func(key, value, allowed string)) []review.Endpoint {
-	var all []review.Endpoint
-	for _, text := range fields(list) {
-		u, err := url.Parse(text)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "" || u.Opaque != "" {
-			bad(key, withoutSecrets(text), "allowed are http and https URLs separated by white space or commas")
-			continue
+func (r *reader) label(key string) (string, bool) {
+	v, ok := r.labels[key]
+	return strings.TrimSpace(v), ok
+}
+
+func (r *reader) annotation(key string) (string, bool) {
+	v, ok := r.annotations[key]
+	return strings.TrimSpace(v), ok
+}
+
+// bad notes a value that does not parse. It leaves out a value that may be a URL: a part of it can be a secret.
+func (r *reader) bad(kind Kind, key, value, allowed string) {
+	if review.MayHoldURL(value) {
+		r.errs = append(r.errs, fmt.Sprintf("%s %s: %s", kind, key, allowed))
+		return
+	}
+	r.errs = append(r.errs, fmt.Sprintf("%s %s %q: %s", kind, key, review.Clip(value, 100), allowed))
+}
+
+// policies reads what happens to a Pod.
+func (r *reader) policies(p *review.Policy) {
+	switch v, ok := r.label(LabelFailurePolicy); {
+	case !ok:
+	case LabelAllows(LabelFailurePolicy, v):
+		p.FailurePolicy = review.FailurePolicy(v)
+	default:
+		p.FailurePolicy = review.Fail // the API server's selectors take any other value for Fail
+		r.bad(Label, LabelFailurePolicy, v, "allowed are Fail and Ignore")
+	}
+	if v, ok := r.label(LabelValidate); ok && !LabelAllows(LabelValidate, v) {
+		r.bad(Label, LabelValidate, v, `allowed are "true" and "false"`)
+	}
+	if v, ok := r.annotation(AnnotationMode); ok {
+		if p.Shadow = v == "shadow"; !p.Shadow {
+			r.bad(Annotation, AnnotationMode, v, "allowed is shadow")
 		}
-		all = append(all, review.NewEndpoint(u))
 	}
-	return all
-}
-
-// withoutSecrets cuts userinfo, query and fragment out of a text that did not parse as a URL.
-func withoutSecrets(text string) string {
-	if i := strings.IndexAny(text, "?#"); i >= 0 {
-		text = text[:i]
-	}
-	if i := strings.LastIndexByte(text, '@'); i >= 0 {
-		scheme, _, ok := strings.Cut(text[:i], "//")
-		if !ok {
-			return text[i+1:]
-		}
-		return scheme + "//" + text[i+1:]
-	}
-	return text
-}
-
-// fields splits at white space and commas.
-func fields(s string) []string {
-	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
-}
-
-// unknownKeys returns an error for each key that looks like amp's and is not. Without the error, a misspelt
-// key would have no effect, and its author would not see why.
-func unknownKeys(kind string, have map[string]string, known []string, otherKind string, otherKnown []string) []error {
-	var errs []error
-	for key := range have {
-		prefix, _, _ := strings.Cut(key, "/")
-		if prefix != "amp.txn2.com" && prefix != "mutation.amp.txn2.com" && prefix != "validation.amp.txn2.com" {
-			continue
-		}
-		switch {
-		case slices.Contains(known, key):
-		case slices.Contains(otherKnown, key):
-			errs = append(errs, fmt.Errorf("%s %s %q: set %s as %s", kind, key, review.Clip(withoutSecrets(have[key]), 100), key, article(otherKind)))
+	if v, ok := r.annotation(AnnotationUnknownFields); ok {
+		switch review.FailurePolicy(v) {
+		case "Warn":
+		case review.Fail:
+			p.FailUnknownFields = true
 		default:
-			errs = append(errs, fmt.Errorf("%s %s %q: the key is unknown, known are %s", kind, key, review.Clip(withoutSecrets(have[key]), 100), strings.Join(known, ", ")))
+			r.bad(Annotation, AnnotationUnknownFields, v, "allowed are Warn and Fail")
 		}
 	}
-	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errs
 }
 
-func article(noun string) string {
-	if strings.HasPrefix(noun, "a") {
-		return "an " + noun
+// chains reads the endpoints. The candidate is checked only: amp does not call it.
+func (r *reader) chains(p *review.Policy) {
+	read := func(key string, most int) []review.Endpoint {
+		all, err := endpoints(r.annotations[key], most)
+		if err != nil {
+			r.errs = append(r.errs, fmt.Sprintf("annotation %s: %v", key, err))
+		}
+		return all
 	}
-	return "a " + noun
+	mutation := AnnotationEndpoint
+	if _, ok := r.annotations[mutation]; !ok {
+		mutation = AnnotationMutationEndpoint
+	}
+	p.Mutate = read(mutation, maxEndpoints)
+	p.Validate = read(AnnotationValidation, maxEndpoints)
+	read(AnnotationCandidate, 1)
+}
+
+// limits reads which Pods are forwarded, for how long, and what their events tell.
+func (r *reader) limits(p *review.Policy) {
+	if v, ok := r.annotation(AnnotationPods); ok {
+		selector, err := labels.Parse(v)
+		if err != nil {
+			r.bad(Annotation, AnnotationPods, v, "allowed is a label selector, e.g. component=singleuser-server")
+		} else if !selector.Empty() {
+			p.Pods = selector
+		}
+	}
+	if v, ok := r.annotation(AnnotationCreators); ok {
+		var err error
+		if p.Creators, err = creators(v); err != nil {
+			r.bad(Annotation, AnnotationCreators, v, err.Error()+"; allowed are usernames separated by white space or commas, * for any characters, in double quotes where a name has such characters")
+		}
+	}
+	if v, ok := r.annotation(AnnotationTimeout); ok {
+		if d, err := time.ParseDuration(v); err != nil || d <= 0 {
+			r.bad(Annotation, AnnotationTimeout, v, "allowed is a positive Go duration, e.g. 800ms")
+		} else {
+			p.Timeout = d
+		}
+	}
+	if v, ok := r.annotation(AnnotationEvents); ok {
+		if slices.Contains(review.Levels, review.Level(v)) {
+			p.Events = review.Level(v)
+		} else {
+			r.bad(Annotation, AnnotationEvents, v, "allowed are None, Metadata, Patch and Full")
+		}
+	}
 }

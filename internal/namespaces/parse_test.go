@@ -1,6 +1,7 @@
 package namespaces_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -67,9 +68,19 @@ func TestParse(t *testing.T) {
 			func(p *review.Policy) bool {
 				return p.Creators.Match("system:serviceaccount:jhub:hub") && p.Creators.Match("admin-1") && !p.Creators.Match("bob")
 			}},
-		"a timeout":   {nil, keys{"amp.txn2.com/timeout": "800ms"}, func(p *review.Policy) bool { return p.Timeout == 800*time.Millisecond }},
-		"shadow":      {nil, keys{"amp.txn2.com/mode": "shadow"}, func(p *review.Policy) bool { return p.Shadow }},
-		"event level": {nil, keys{"amp.txn2.com/events": "Metadata"}, func(p *review.Policy) bool { return p.Events == review.LevelMetadata }},
+		"white space around values": {keys{"amp.txn2.com/failure-policy": " Ignore "}, keys{"amp.txn2.com/ep": "\n http://a \n", "amp.txn2.com/mode": " shadow\n", "amp.txn2.com/timeout": "\t800ms ",
+			"amp.txn2.com/events": "None\n", "amp.txn2.com/pods": " a=b\n", "amp.txn2.com/creators": "\nbob\n", "amp.txn2.com/unknown-fields": " Fail ", "amp.txn2.com/candidate": " http://b\n"},
+			func(p *review.Policy) bool {
+				return p.FailurePolicy == review.Ignore && p.Shadow && p.Timeout == 800*time.Millisecond && p.Events == review.LevelNone && p.FailUnknownFields &&
+					p.Pods.String() == "a=b" && cmp.Equal(p.Creators, review.Globs{"bob"}) && cmp.Equal(names(p.Mutate), []string{"http://a"})
+			}},
+		"unknown fields warn":        {nil, keys{"amp.txn2.com/unknown-fields": "Warn"}, func(p *review.Policy) bool { return !p.FailUnknownFields }},
+		"a candidate is no endpoint": {nil, keys{"amp.txn2.com/candidate": "https://u:p@new/m?x"}, func(p *review.Policy) bool { return p.Mutate == nil && p.Validate == nil }},
+		"an empty list of endpoints": {nil, keys{"amp.txn2.com/ep": " "}, func(p *review.Policy) bool { return p.Mutate == nil }},
+		"16 endpoints":               {nil, keys{"amp.txn2.com/ep": strings.Repeat("http://a ", 16)}, func(p *review.Policy) bool { return len(p.Mutate) == 16 }},
+		"a timeout":                  {nil, keys{"amp.txn2.com/timeout": "800ms"}, func(p *review.Policy) bool { return p.Timeout == 800*time.Millisecond }},
+		"shadow":                     {nil, keys{"amp.txn2.com/mode": "shadow"}, func(p *review.Policy) bool { return p.Shadow }},
+		"event level":                {nil, keys{"amp.txn2.com/events": "Metadata"}, func(p *review.Policy) bool { return p.Events == review.LevelMetadata }},
 		"the keys of other programs are ignored": {keys{"team": "a", "kubernetes.io/metadata.name": "x"}, keys{"example.com/amp.txn2.com": "y", "other.amp.txn2.com/x": "y"},
 			func(p *review.Policy) bool { return p.Enabled }},
 	} {
@@ -105,28 +116,42 @@ func TestParseNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 		labels, annotations keys
 		want                string
 	}{
-		"a policy in lower case":           {keys{"amp.txn2.com/failure-policy": "ignore"}, nil, `label amp.txn2.com/failure-policy "ignore": allowed are Fail and Ignore`},
-		"validate":                         {keys{"amp.txn2.com/validate": "yes"}, nil, `label amp.txn2.com/validate "yes": allowed are "true" and "false"`},
-		"an endpoint without a scheme":     {nil, keys{"amp.txn2.com/ep": "hook.svc/mutate"}, `annotation amp.txn2.com/ep "hook.svc/mutate": allowed are http and https URLs separated by white space or commas`},
-		"an endpoint of another scheme":    {nil, keys{"amp.txn2.com/ep": "ftp://u:p@hook/x?y"}, `annotation amp.txn2.com/ep "ftp://hook/x": allowed are http and https URLs separated by white space or commas`},
-		"an endpoint that is not a URL":    {nil, keys{"amp.txn2.com/ep": "http://u:p%zz@hook:x/?secret"}, `annotation amp.txn2.com/ep "http://hook:x/": allowed are http and https URLs separated by white space or commas`},
-		"an endpoint without a host":       {nil, keys{"amp.txn2.com/ep": "http:///x"}, `annotation amp.txn2.com/ep "http:///x": allowed are http and https URLs separated by white space or commas`},
-		"one bad endpoint of two":          {nil, keys{"validation.amp.txn2.com/ep": "http://a b"}, `annotation validation.amp.txn2.com/ep "b": allowed are http and https URLs separated by white space or commas`},
-		"the newer key is named":           {nil, keys{"mutation.amp.txn2.com/ep": "a"}, `annotation mutation.amp.txn2.com/ep "a": allowed are http and https URLs separated by white space or commas`},
-		"a selector":                       {nil, keys{"amp.txn2.com/pods": "a=b=c"}, `annotation amp.txn2.com/pods "a=b=c": allowed is a label selector, e.g. component=singleuser-server`},
-		"no creators":                      {nil, keys{"amp.txn2.com/creators": " "}, `annotation amp.txn2.com/creators " ": allowed are usernames separated by white space or commas, * for any characters, e.g. system:serviceaccount:jhub:hub`},
-		"a timeout without a unit":         {nil, keys{"amp.txn2.com/timeout": "5"}, `annotation amp.txn2.com/timeout "5": allowed is a positive Go duration, e.g. 800ms`},
-		"no time at all":                   {nil, keys{"amp.txn2.com/timeout": "0s"}, `annotation amp.txn2.com/timeout "0s": allowed is a positive Go duration, e.g. 800ms`},
-		"a mode":                           {nil, keys{"amp.txn2.com/mode": "Shadow"}, `annotation amp.txn2.com/mode "Shadow": allowed is shadow`},
-		"a level":                          {nil, keys{"amp.txn2.com/events": "patch"}, `annotation amp.txn2.com/events "patch": allowed are None, Metadata, Patch and Full`},
-		"an unknown annotation":            {nil, keys{"amp.txn2.com/endpoint": "http://u:p@a/x?y"}, `annotation amp.txn2.com/endpoint "http://a/x": the key is unknown, known are amp.txn2.com/creators, amp.txn2.com/ep, amp.txn2.com/events, amp.txn2.com/mode, amp.txn2.com/pods, amp.txn2.com/timeout, mutation.amp.txn2.com/ep, validation.amp.txn2.com/ep`},
-		"an unknown label":                 {keys{"amp.txn2.com/policy": "Fail"}, nil, `label amp.txn2.com/policy "Fail": the key is unknown, known are amp.txn2.com/enabled, amp.txn2.com/failure-policy, amp.txn2.com/validate`},
-		"an unknown key under validation":  {nil, keys{"validation.amp.txn2.com/endpoint": "x"}, `annotation validation.amp.txn2.com/endpoint "x": the key is unknown, known are amp.txn2.com/creators, amp.txn2.com/ep, amp.txn2.com/events, amp.txn2.com/mode, amp.txn2.com/pods, amp.txn2.com/timeout, mutation.amp.txn2.com/ep, validation.amp.txn2.com/ep`},
-		"a label's key as an annotation":   {nil, keys{"amp.txn2.com/failure-policy": "Ignore"}, `annotation amp.txn2.com/failure-policy "Ignore": set amp.txn2.com/failure-policy as a label`},
-		"an annotation's key as a label":   {keys{"amp.txn2.com/mode": "shadow"}, nil, `label amp.txn2.com/mode "shadow": set amp.txn2.com/mode as an annotation`},
-		"several at once, all in one line": {keys{"amp.txn2.com/validate": "1"}, keys{"amp.txn2.com/mode": "x"}, `label amp.txn2.com/validate "1": allowed are "true" and "false"; annotation amp.txn2.com/mode "x": allowed is shadow`},
-		"a value with a newline is quoted": {nil, keys{"amp.txn2.com/mode": "a\nb"}, `annotation amp.txn2.com/mode "a\nb": allowed is shadow`},
-		"an empty failure policy":          {keys{"amp.txn2.com/failure-policy": ""}, nil, `label amp.txn2.com/failure-policy "": allowed are Fail and Ignore`},
+		"a policy in lower case":                    {keys{"amp.txn2.com/failure-policy": "ignore"}, nil, `label amp.txn2.com/failure-policy "ignore": allowed are Fail and Ignore`},
+		"validate":                                  {keys{"amp.txn2.com/validate": "yes"}, nil, `label amp.txn2.com/validate "yes": allowed are "true" and "false"`},
+		"an endpoint without a scheme":              {nil, keys{"amp.txn2.com/ep": "hook.svc/mutate"}, `annotation amp.txn2.com/ep: URL 1 of 1 does not begin with http:// or https://; allowed are http and https URLs separated by white space`},
+		"an endpoint of another scheme":             {nil, keys{"amp.txn2.com/ep": "ftp://u:p@hook/x?y"}, `annotation amp.txn2.com/ep: URL 1 of 1 does not begin with http:// or https://; allowed are http and https URLs separated by white space`},
+		"an endpoint that is not a URL":             {nil, keys{"amp.txn2.com/ep": "http://u:p%zz@hook:x/?secret"}, `annotation amp.txn2.com/ep: URL 1 of 1 has a bad port (1 to 65535); in a password, percent-encode / ? # and @; allowed are http and https URLs separated by white space`},
+		"an endpoint without a host":                {nil, keys{"amp.txn2.com/ep": "http:///x"}, `annotation amp.txn2.com/ep: URL 1 of 1 has no host; allowed are http and https URLs separated by white space`},
+		"two bad endpoints of three":                {nil, keys{"validation.amp.txn2.com/ep": "b http://a http://"}, `annotation validation.amp.txn2.com/ep: URL 1 of 3 does not begin with http:// or https://, URL 3 of 3 has no host; allowed are http and https URLs separated by white space`},
+		"the newer key is named":                    {nil, keys{"mutation.amp.txn2.com/ep": "a"}, `annotation mutation.amp.txn2.com/ep: URL 1 of 1 does not begin with http:// or https://; allowed are http and https URLs separated by white space`},
+		"a list of URLs without one":                {nil, keys{"amp.txn2.com/ep": ","}, `annotation amp.txn2.com/ep: URL 1 of 1 does not begin with http:// or https://; allowed are http and https URLs separated by white space`},
+		"17 endpoints":                              {nil, keys{"amp.txn2.com/ep": strings.Repeat("http://a,", 16) + "http://a"}, `annotation amp.txn2.com/ep: it names 17 URLs; allowed are at most 16`},
+		"a candidate that is not a URL":             {nil, keys{"amp.txn2.com/candidate": "hook"}, `annotation amp.txn2.com/candidate: URL 1 of 1 does not begin with http:// or https://; allowed are http and https URLs separated by white space`},
+		"two candidates":                            {nil, keys{"amp.txn2.com/candidate": "http://a http://b?s3cret"}, `annotation amp.txn2.com/candidate: it names 2 URLs; allowed is one http or https URL`},
+		"what becomes of unknown fields":            {nil, keys{"amp.txn2.com/unknown-fields": "warn"}, `annotation amp.txn2.com/unknown-fields "warn": allowed are Warn and Fail`},
+		"a value that may be a URL":                 {nil, keys{"amp.txn2.com/mode": "http://u:s3cret@hook"}, `annotation amp.txn2.com/mode: allowed is shadow`},
+		"a selector":                                {nil, keys{"amp.txn2.com/pods": "a=b=c"}, `annotation amp.txn2.com/pods "a=b=c": allowed is a label selector, e.g. component=singleuser-server`},
+		"no creators":                               {nil, keys{"amp.txn2.com/creators": " "}, `annotation amp.txn2.com/creators "": it names no user; allowed are usernames separated by white space or commas, * for any characters, in double quotes where a name has such characters`},
+		"creators without an entry":                 {nil, keys{"amp.txn2.com/creators": ","}, `annotation amp.txn2.com/creators ",": it names no user; allowed are usernames separated by white space or commas, * for any characters, in double quotes where a name has such characters`},
+		"a creator without a closing quote":         {nil, keys{"amp.txn2.com/creators": `a "CN=b, c`}, `annotation amp.txn2.com/creators "a \"CN=b, c": entry 2 has no closing quote; allowed are usernames separated by white space or commas, * for any characters, in double quotes where a name has such characters`},
+		"a timeout without a unit":                  {nil, keys{"amp.txn2.com/timeout": "5"}, `annotation amp.txn2.com/timeout "5": allowed is a positive Go duration, e.g. 800ms`},
+		"no time at all":                            {nil, keys{"amp.txn2.com/timeout": "0s"}, `annotation amp.txn2.com/timeout "0s": allowed is a positive Go duration, e.g. 800ms`},
+		"a mode":                                    {nil, keys{"amp.txn2.com/mode": "Shadow"}, `annotation amp.txn2.com/mode "Shadow": allowed is shadow`},
+		"a level":                                   {nil, keys{"amp.txn2.com/events": "patch"}, `annotation amp.txn2.com/events "patch": allowed are None, Metadata, Patch and Full`},
+		"an unknown annotation":                     {nil, keys{"amp.txn2.com/endpoint": "http://u:p@a/x?y"}, `annotation amp.txn2.com/endpoint: the key is unknown; the nearest known is the annotation amp.txn2.com/ep`},
+		"an unknown label":                          {keys{"amp.txn2.com/policy": "Fail"}, nil, `label amp.txn2.com/policy "Fail": the key is unknown; the nearest known is the label amp.txn2.com/failure-policy`},
+		"a slip in a label":                         {keys{"amp.txn2.com/failure-polcy": "Ignore"}, nil, `label amp.txn2.com/failure-polcy "Ignore": the key is unknown; the nearest known is the label amp.txn2.com/failure-policy`},
+		"a key like none":                           {nil, keys{"amp.txn2.com/owner": "jane"}, `annotation amp.txn2.com/owner "jane": the key is unknown; the nearest known is the annotation amp.txn2.com/unknown-fields (known annotations are amp.txn2.com/candidate, amp.txn2.com/creators, amp.txn2.com/ep, amp.txn2.com/events, amp.txn2.com/mode, amp.txn2.com/pods, amp.txn2.com/timeout, amp.txn2.com/unknown-fields, mutation.amp.txn2.com/ep, validation.amp.txn2.com/ep)`},
+		"a key of Pods":                             {nil, keys{"amp.txn2.com/explain": "true"}, `annotation amp.txn2.com/explain "true": it belongs on a Pod, not on a Namespace`},
+		"a label's key, misspelt, as an annotation": {nil, keys{"amp.txn2.com/failurepolicy": "Fail"}, `annotation amp.txn2.com/failurepolicy "Fail": the key is unknown; the nearest known is the label amp.txn2.com/failure-policy`},
+		"a key without a name":                      {nil, keys{"amp.txn2.com/": "", "amp.txn2.com": ""}, `annotation amp.txn2.com: the key is unknown; the nearest known is the annotation amp.txn2.com/ep; annotation amp.txn2.com/: the key is unknown; the nearest known is the annotation amp.txn2.com/ep`},
+		"an unknown key under validation":           {nil, keys{"validation.amp.txn2.com/timeout": "x"}, `annotation validation.amp.txn2.com/timeout: the key is unknown; the nearest known is the annotation validation.amp.txn2.com/ep`},
+		"a label's key as an annotation":            {nil, keys{"amp.txn2.com/failure-policy": "Ignore"}, `annotation amp.txn2.com/failure-policy "Ignore": set it as a label`},
+		"an annotation's key as a label":            {keys{"amp.txn2.com/mode": "shadow"}, nil, `label amp.txn2.com/mode "shadow": set it as an annotation`},
+		"a URL as a label":                          {keys{"amp.txn2.com/ep": "http-hook"}, nil, `label amp.txn2.com/ep: set it as an annotation`},
+		"several at once, all in one line":          {keys{"amp.txn2.com/validate": "1"}, keys{"amp.txn2.com/mode": "x"}, `label amp.txn2.com/validate "1": allowed are "true" and "false"; annotation amp.txn2.com/mode "x": allowed is shadow`},
+		"a value with a newline is quoted":          {nil, keys{"amp.txn2.com/mode": "a\nb"}, `annotation amp.txn2.com/mode "a\nb": allowed is shadow`},
+		"an empty failure policy":                   {keys{"amp.txn2.com/failure-policy": ""}, nil, `label amp.txn2.com/failure-policy "": allowed are Fail and Ignore`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := namespaces.Parse("x", optedIn(test.labels), test.annotations)

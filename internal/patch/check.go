@@ -32,6 +32,13 @@ func New(deny []string) (*Checker, error) {
 	return &Checker{rules.Settings{Deny: places}}, nil
 }
 
+// Strict returns a Checker like c that also refuses a patch which brings a field that a Pod does not have.
+func (c *Checker) Strict() *Checker {
+	strict := *c
+	strict.settings.RefuseUnknown = true
+	return &strict
+}
+
 // Check applies ops to the Pod as the API server would and returns them completed, with the Pod that they
 // make. Its error is a *review.Failure, which counts the ops from 1. The Pod must be valid JSON, which
 // [review.Read] makes sure of.

@@ -90,24 +90,25 @@ var arrows = map[string][]string{
 	"internal/eventstest": {"endpoints/events"},
 
 	// The steps. None knows another one.
-	"internal/namespaces":           {"internal/review", "internal/reload"},
-	"internal/apiserver":            {},
-	"internal/namespaces/cluster":   {"internal/review", "internal/namespaces"},
-	"internal/callout":              {"internal/review", "internal/reload", "internal/outbound", "internal/spelling", "endpoints"},
-	"internal/patch":                {"internal/review", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
-	"internal/patch/jsontree":       nil,
-	"internal/patch/apply":          {"internal/review", "internal/spelling", "internal/patch/jsontree"},
-	"internal/patch/rules":          {"internal/review", "internal/spelling", "internal/patch/apply", "internal/patch/jsontree"},
-	"internal/patch/patchtest":      {"internal/review", "internal/patch"},
-	"internal/emit":                 {"internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
-	"internal/certificates":         {"internal/review", "internal/reload"},
-	"internal/certificates/cluster": {"internal/review", "internal/certificates"},
+	"internal/namespaces":                {"internal/review", "internal/reload", "internal/spelling"},
+	"internal/namespaces/namespacestest": nil,
+	"internal/apiserver":                 {},
+	"internal/namespaces/cluster":        {"internal/review", "internal/namespaces"},
+	"internal/callout":                   {"internal/review", "internal/reload", "internal/outbound", "internal/spelling", "endpoints"},
+	"internal/patch":                     {"internal/review", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
+	"internal/patch/jsontree":            nil,
+	"internal/patch/apply":               {"internal/review", "internal/spelling", "internal/patch/jsontree"},
+	"internal/patch/rules":               {"internal/review", "internal/spelling", "internal/patch/apply", "internal/patch/jsontree"},
+	"internal/patch/patchtest":           {"internal/review", "internal/patch"},
+	"internal/emit":                      {"internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
+	"internal/certificates":              {"internal/review", "internal/reload"},
+	"internal/certificates/cluster":      {"internal/review", "internal/certificates"},
 
 	// The order of the steps declares what it needs of them. A caller without a cluster, TLS or metrics puts a proxy
 	// together with the engine, and must not link these.
 	"internal/proxy":  {"internal/review"},
 	"internal/engine": {"internal/review", "internal/callout", "internal/patch", "internal/proxy"},
-	"internal/serve": {"internal/apiserver", "internal/review", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
+	"internal/serve": {"internal/apiserver", "internal/review", "internal/spelling", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
 		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload"},
 
 	// Importing the root registers the function, so only the program of the proxy does.

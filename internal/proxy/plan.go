@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/labels"
@@ -135,7 +136,11 @@ func mayForward(r *review.Review, policy *review.Policy) error {
 	case r.Pod == nil:
 		return errors.New("the review holds no Pod: request.object must be one")
 	case policy.Creators != nil && !policy.Creators.Match(r.User) && len(chain(r, policy)) > 0:
-		return fmt.Errorf("namespace %s: %s may not create the Pods that amp forwards here; annotation amp.txn2.com/creators names who may", r.Namespace, r.User)
+		hint := ""
+		if strings.ContainsAny(r.User, ", \t") {
+			hint = "; put a name with commas or spaces in double quotes there"
+		}
+		return fmt.Errorf("namespace %s: %s may not create the Pods that amp forwards here; annotation amp.txn2.com/creators names who may%s", r.Namespace, r.User, hint)
 	}
 	return nil
 }

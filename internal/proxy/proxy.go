@@ -52,6 +52,8 @@ type Proxy struct {
 	Endpoints Endpoints
 	// Check completes a patch so that it applies to the Pod. Its error is a *[review.Failure].
 	Check func(pod json.RawMessage, ops []review.Op) (review.Checked, error)
+	// CheckStrictly is Check for a Namespace whose policy has FailUnknownFields.
+	CheckStrictly func(pod json.RawMessage, ops []review.Op) (review.Checked, error)
 	// Same reports whether two Pods are the same, however they are written.
 	Same func(a, b json.RawMessage) bool
 	// Annotate returns the ops that set an annotation on the Pod.

@@ -65,17 +65,21 @@ func (p *Proxy) unstamp(r *review.Review, plan *review.Plan, pod json.RawMessage
 func (p *Proxy) step(ctx context.Context, r *review.Review, plan *review.Plan, number int, e review.Endpoint, pod json.RawMessage) (review.Step, review.Answer, json.RawMessage) {
 	start := time.Now()
 	answer, err := p.Endpoints.Call(ctx, e, r, number, plan.Start, pod)
-	step := review.Step{Endpoint: e, Status: answer.Status, Result: review.ResultOK, Took: time.Since(start), Warnings: answer.Warnings}
+	step := review.Step{Endpoint: e, Status: answer.Status, Result: review.ResultOK, Took: time.Since(start), Warnings: answer.Warnings, MoreWarnings: answer.MoreWarnings}
 	switch {
 	case err != nil:
 	case answer.Refused:
 		step.Result = review.ResultRefused
 	case len(answer.Ops) > 0:
 		var checked review.Checked
-		if checked, err = p.Check(pod, answer.Ops); err == nil {
+		check := p.Check
+		if plan.Policy.FailUnknownFields {
+			check = p.CheckStrictly
+		}
+		if checked, err = check(pod, answer.Ops); err == nil {
 			step.Ops, pod = checked.Ops, checked.Pod
 			for _, w := range checked.Warnings {
-				step.Warnings = append(step.Warnings, "amp: "+w)
+				step.Warnings = append(step.Warnings, review.Warning(w))
 			}
 		}
 	}

@@ -9,7 +9,9 @@ type Answer struct {
 	Refused  bool     // the endpoint denied the Pod
 	Message  string   // of a refusal, one line
 	Code     int32    // of a refusal; 0 if the endpoint gave none
-	Warnings []string // for the user
+	Warnings []string // for the user, at most MaxWarnings
+	// MoreWarnings counts the warnings after those.
+	MoreWarnings int
 }
 
 // Checked is a patch that applies, and the Pod that it makes.

@@ -3,7 +3,6 @@ package review
 import (
 	"cmp"
 	"slices"
-	"unicode/utf8"
 )
 
 // Outcome is how a review ended.
@@ -49,13 +48,6 @@ const (
 	codeFailed int32 = 500
 )
 
-// warningLength is the most characters of amp's own warnings. The API server cuts warnings when all of them together have
-// more than 4,096 characters, and kubectl prints each on one line.
-const warningLength = 120
-
-// Warning makes one of amp's own warnings of a text.
-func Warning(text string) string { return Clip("amp: "+Line(text), warningLength) }
-
 // Decide turns what happened to r into amp's answer, by the plan's Policy and FailurePolicy. It is the only code that
 // knows what Fail, Ignore and shadow mean:
 //
@@ -70,7 +62,7 @@ func Warning(text string) string { return Clip("amp: "+Line(text), warningLength
 // (*) with a patch that only takes off the stamp of another Pod, if the Pod came with one.
 //
 // A plan that skips the review is skipped in every case. A failure policy that is not Ignore is Fail. Under Fail the user
-// reads the whole message, under Ignore a warning of at most 120 characters.
+// reads the whole message, under Ignore a warning of at most 256 characters.
 //
 // A dry run that asks for it gets one more warning, an [Explanation].
 func Decide(r *Review, plan *Plan, run *Run) Verdict {
@@ -92,7 +84,12 @@ func decide(r *Review, plan *Plan, run *Run) Verdict {
 		return Verdict{Outcome: OutcomeSkipped, Warnings: plan.Warnings}
 	}
 	endpoint, err := run.Failed()
-	v := Verdict{Warnings: warnings(plan, run)}
+	all, more := warnings(plan, run)
+	limit := MaxWarnings
+	if r.DryRun && r.Explain {
+		limit-- // for the Explanation
+	}
+	v := Verdict{Warnings: Bounded(all, more, limit)}
 	switch {
 	case err != nil:
 		v.Message = failureMessage(endpoint, err)
@@ -141,43 +138,9 @@ func refusalMessage(run *Run) string {
 	return "amp: endpoint " + run.Steps[len(run.Steps)-1].Endpoint.Name + " refused the Pod and gave no reason"
 }
 
-// ignoredWarning fits endpoint, cause and event into one warning. If it is too long, the endpoint is cut first, in its
-// middle, which says least; then the cause.
-func ignoredWarning(r *Review, plan *Plan, endpoint string, err error) string {
-	shown := 44 // characters of the endpoint that always stay
-	prefix, cause, suffix := failedOpenPrefix(r.Phase), Line(err.Error()), ""
-	if plan.Event != "" {
-		shown, suffix = 30, " (event "+plan.Event+")"
-	}
-	room := warningLength - utf8.RuneCountInString(suffix)
-	if endpoint != "" {
-		prefix += clipMiddle(endpoint, max(shown, room-utf8.RuneCountInString(prefix+cause)-len(": "))) + ": "
-	}
-	return Clip(prefix+cause, room) + suffix
-}
-
 func past(phase Phase) string {
 	if phase == Validate {
 		return "validated"
 	}
 	return "mutated"
-}
-
-// clipMiddle shortens s to at most n characters, n > 2, with an ellipsis in the middle.
-func clipMiddle(s string, n int) string {
-	runes := []rune(s)
-	if len(runes) <= n {
-		return s
-	}
-	head := n / 2
-	return string(runes[:head]) + "…" + string(runes[len(runes)-(n-1-head):])
-}
-
-// warnings are amp's own, and then those of the steps in their order.
-func warnings(plan *Plan, run *Run) []string {
-	all := slices.Clip(plan.Warnings)
-	for i := range run.Steps {
-		all = append(all, run.Steps[i].Warnings...)
-	}
-	return all
 }

@@ -34,8 +34,7 @@ const (
 	explanationPrefix = "amp: dry run, "
 	explanationShadow = "shadow mode, else "
 	explanationOps    = ", operations"
-	// explanationLength is the most characters of an Explanation. It is more than warningLength, because the user
-	// asked for it. The API server may cut a warning after 256 bytes.
+	// explanationLength is the most characters of an Explanation. The API server may cut a warning after 256 bytes.
 	explanationLength = 250
 )
 

@@ -78,7 +78,7 @@ func TestParseExplanation(t *testing.T) {
 		}
 	}
 	for _, warning := range []string{
-		"", "amp: not mutated: http://a: answered 500", "amp: dry run, ", "amp: dry run, mutate: ", "amp: dry run, update: mutated",
+		"", "amp: not mutated: answered 500 (endpoint http://a)", "amp: dry run, ", "amp: dry run, mutate: ", "amp: dry run, update: mutated",
 		"amp: dry run, mutate: mutated, operations: x", "amp: dry run, mutate: mutated, operations: -1", "amp: dry run, mutate: shadow mode, else ",
 	} {
 		if got, ok := review.ParseExplanation(warning); ok {

@@ -24,6 +24,8 @@ type Policy struct {
 	Timeout  time.Duration   // of the whole chain; 0 if the Namespace sets none
 	Events   Level           // at most this level; empty if the Namespace sets none
 
+	FailUnknownFields bool // a patch that brings a field which a Pod does not have fails; if not, the user is warned
+
 	// Err names every bad value of the Namespace, nil if there is none. Values that parse are set nevertheless, so that
 	// shadow mode or a selector works although another key has a bad value.
 	Err error

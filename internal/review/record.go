@@ -33,7 +33,9 @@ type Step struct {
 	Took     time.Duration // of the call, without the check
 	Ops      []Op          // as checked and completed
 	Warnings []string
-	Err      error // why the step failed, nil if it did not
+	// MoreWarnings counts the warnings that were left out because there were too many.
+	MoreWarnings int
+	Err          error // why the step failed, nil if it did not
 }
 
 // Run is what happened to a review, before any policy.
@@ -82,7 +84,7 @@ func Undecided(r *Review, policy FailurePolicy, err error, start, now time.Time)
 	rec := &Record{Review: r, Plan: Plan{Policy: &Policy{}, FailurePolicy: policy, Start: start}, Run: Run{Err: err}, Time: now, Took: now.Sub(start)}
 	rec.Verdict = Verdict{Outcome: OutcomeRejected, Message: "amp: " + err.Error(), Code: codeFailed}
 	if policy == Ignore {
-		rec.Verdict.Outcome, rec.Verdict.Warnings = OutcomeFailedOpen, []string{Clip(failedOpenPrefix(r.Phase)+Line(err.Error()), warningLength)}
+		rec.Verdict.Outcome, rec.Verdict.Warnings = OutcomeFailedOpen, []string{Clip(failedOpenPrefix(r.Phase)+Line(err.Error()), MaxWarning)}
 	}
 	return rec
 }

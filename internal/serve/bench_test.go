@@ -52,7 +52,7 @@ func BenchmarkReview(b *testing.B) {
 	os.Stderr = null
 	app, err := serve.New(b.Context(), env(map[string]string{
 		"AMP_NAMESPACES_FILE": file, "AMP_ENDPOINT_ALLOW": "127.0.0.0/8", "AMP_METRICS_ADDR": "off", "AMP_EVENTS": "off",
-	}))
+	}), nil)
 	os.Stderr = stderr
 	if err != nil {
 		b.Fatal(err)

@@ -144,13 +144,14 @@ AMP_WEBHOOKS=",": allowed: names of webhook configurations
 AMP_FAILURE_POLICY="fail": allowed: Fail and Ignore
 AMP_TIMEOUT="2": allowed: a Go duration from 10ms to 30s
 AMP_ENDPOINT_MAX_BYTES="1MB": allowed: a number of bytes from 1 to 16777216
+AMP_PATCH_DENY: "/spec/a" names no field of a Pod: /spec has no "a"; the nearest known is /spec/nodeName
 AMP_PATCH_DENY: "spec/b" is not a JSON pointer such as /spec/nodeName or /spec/containers/*/securityContext: it must begin with a slash
-K_SINK: allowed: an http or https URL
+K_SINK: the URL does not begin with http:// or https://; allowed: an http or https URL
 K_CE_OVERRIDES: allowed: JSON like {"extensions":{"name":"value"}}
 K_CA_CERTS: allowed: certificates in PEM; it holds none
 AMP_EVENTS="on": allowed: off, async and required
 AMP_EVENTS_LEVEL="full": allowed: None, Metadata, Patch and Full
-AMP_EVENTS_SOURCE="my cluster": allowed: a URI
+AMP_EVENTS_SOURCE: allowed: a URI without userinfo
 AMP_METRICS_ADDR="2112": allowed: host:port, :port or off
 AMP_LOG_LEVEL="loud": allowed: debug, info, warn and error
 AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY go together
@@ -191,6 +192,43 @@ func TestLoadOfABadEnvironmentGivesTheDefaultsInItsPlace(t *testing.T) {
 				t.Errorf("configuration %+v", c)
 			}
 		})
+	}
+}
+
+// A list without an entry would stand for something: the default, or nothing at all.
+func TestListsWithoutAnEntry(t *testing.T) {
+	for _, name := range []string{"AMP_ENDPOINT_ALLOW", "AMP_PATCH_DENY", "AMP_TLS_DNS_NAMES", "AMP_WEBHOOKS"} {
+		for _, value := range []string{",", " , ,\n"} {
+			_, err := serve.Load(env(map[string]string{name: value}))
+			var bad *serve.Bad
+			if !errors.As(err, &bad) || !cmp.Equal(bad.Variables, []string{name}) || strings.Count(err.Error(), "\n") != 1 || !strings.Contains(err.Error(), "allowed") {
+				t.Errorf("%s=%q: %v", name, value, err)
+			}
+		}
+	}
+}
+
+// Whatever variable a URL is pasted into, no part of it is shown.
+func TestNoVariableShowsAURL(t *testing.T) {
+	const mark = "s3cret"
+	var table bytes.Buffer
+	if err := serve.WriteMarkdown(&table); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, line := range strings.Split(strings.TrimSpace(table.String()), "\n")[2:] {
+		names = append(names, strings.Split(line, "`")[1])
+	}
+	for _, name := range append(names, "K_SERVICE") {
+		for _, value := range []string{
+			"http://u:" + mark, "http://u:" + mark + "@h:bad/", "htp://u:" + mark + "@h", "//u:" + mark + "@h", "u:" + mark + "@h/path", "http://h/%zz?" + mark, "http:///?" + mark,
+			"h?" + mark + "=1", "http://h/?a=1," + mark + "=2,3", "http://u:first," + mark + "=@h/", "http://u:" + mark + " ^@h/", "http://h/#" + mark + "%", "ftp://h/a b?" + mark,
+		} {
+			_, err := serve.Load(env(map[string]string{name: value}))
+			if err != nil && strings.Contains(err.Error(), mark) {
+				t.Errorf("%s=%s: %v", name, value, err)
+			}
+		}
 	}
 }
 
@@ -241,10 +279,26 @@ func TestLoadOfTheEventSink(t *testing.T) {
 		"overrides with nothing": {env: map[string]string{"K_CE_OVERRIDES": `{}`}, want: func(c *serve.Config) bool { return c.EventExtensions == nil }},
 		"overrides with null":    {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":null}`}, want: func(c *serve.Config) bool { return c.EventExtensions == nil }},
 
-		"a sink that is not a URL":    {env: map[string]string{"K_SINK": "http://a b/"}, bad: []string{"K_SINK: allowed: an http or https URL"}},
+		"a sink that is not a URL":    {env: map[string]string{"K_SINK": "http://a b/"}, bad: []string{"K_SINK: the URL holds white space or a control character"}},
 		"a sink without scheme":       {env: map[string]string{"K_SINK": "user:s3cret@broker:80"}, bad: []string{"K_SINK"}},
 		"a sink of another kind":      {env: map[string]string{"K_SINK": "ftp://broker"}, bad: []string{"K_SINK"}},
 		"a sink without a host":       {env: map[string]string{"K_SINK": "http:///x"}, bad: []string{"K_SINK"}},
+		"a sink with a bad port":      {env: map[string]string{"K_SINK": "http://user:s3cret"}, bad: []string{"K_SINK: the URL has a bad port"}},
+		"a sink with a bad escape":    {env: map[string]string{"K_SINK": "http://user:s3cret%zz@broker/"}, bad: []string{"K_SINK: the URL has a %"}},
+		"a source with a password":    {env: map[string]string{"AMP_EVENTS_SOURCE": "https://user:s3cret@amp.example"}, bad: []string{"AMP_EVENTS_SOURCE"}},
+		"overrides of another shape":  {env: map[string]string{"K_CE_OVERRIDES": `{"cluster":"s3cret"}`}, bad: []string{`K_CE_OVERRIDES: allowed: JSON like {"extensions":{"name":"value"}}`}},
+		"overrides beside extensions": {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"a":"b"},"cluster":"s3cret"}`}, bad: []string{"K_CE_OVERRIDES: allowed: JSON"}},
+		"overrides misspelt":          {env: map[string]string{"K_CE_OVERRIDES": `{"Extensions":{"a":"b"}}`}, bad: []string{"K_CE_OVERRIDES: allowed: JSON"}},
+		"overrides that are null":     {env: map[string]string{"K_CE_OVERRIDES": `null`}, bad: []string{"K_CE_OVERRIDES: allowed: JSON"}},
+		"overrides in an array":       {env: map[string]string{"K_CE_OVERRIDES": `[{"extensions":{}}]`}, bad: []string{"K_CE_OVERRIDES: allowed: JSON"}},
+		"overrides as a string":       {env: map[string]string{"K_CE_OVERRIDES": `"{}"`}, bad: []string{"K_CE_OVERRIDES: allowed: JSON"}},
+		"extensions in an array":      {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":["s3cret"]}`}, bad: []string{"K_CE_OVERRIDES: allowed: JSON"}},
+		"two JSON values":             {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{}} {}`}, bad: []string{"K_CE_OVERRIDES: allowed: JSON"}},
+		"overrides of amp's own attributes": {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"outcome":"s3cret","namespace":"","traceparent":"x","cluster":"a","type":"x","a-b":"c"}}`}, bad: []string{
+			`K_CE_OVERRIDES: extension "a-b": allowed: names of a to z and 0 to 9`,
+			`K_CE_OVERRIDES: extension "namespace": amp sets this attribute itself`, `K_CE_OVERRIDES: extension "outcome": amp sets`,
+			`K_CE_OVERRIDES: extension "traceparent": amp sets`, `K_CE_OVERRIDES: extension "type": amp sets`}},
+		"an extension that is a URL":  {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"http://u:s3cret@h":"b"}}`}, bad: []string{"K_CE_OVERRIDES: extension: allowed"}},
 		"overrides that are not JSON": {env: map[string]string{"K_CE_OVERRIDES": `s3cret`}, bad: []string{"K_CE_OVERRIDES"}},
 		"an override of a number":     {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"a":1}}`}, bad: []string{"K_CE_OVERRIDES"}},
 		"an override with a dash":     {env: map[string]string{"K_CE_OVERRIDES": `{"extensions":{"a-b":"1"}}`}, bad: []string{`K_CE_OVERRIDES: extension "a-b"`}},
@@ -280,8 +334,8 @@ func TestLoadOfBadRulesForEndpoints(t *testing.T) {
 	_, err := serve.Load(env(map[string]string{"AMP_ENDPOINT_ALLOW": "http://x, *.svc 10.0.0.0/33", "AMP_ENDPOINT_MAX_BYTES": "-1"}))
 	const allowed = "; allowed are host globs (*.svc), host:port, addresses and CIDRs (10.0.0.0/8)"
 	want := `reading the configuration:
-AMP_ENDPOINT_ALLOW: "http://x" is a URL` + allowed + `
-AMP_ENDPOINT_ALLOW: "10.0.0.0/33" is not a valid CIDR` + allowed + `
+AMP_ENDPOINT_ALLOW: entry 1 of 3 is a URL` + allowed + `
+AMP_ENDPOINT_ALLOW: entry 3 of 3 is none of these` + allowed + `
 AMP_ENDPOINT_MAX_BYTES="-1": allowed: a number of bytes from 1 to 16777216`
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
@@ -298,7 +352,9 @@ func TestConfigDocIsTheTable(t *testing.T) {
 	const head = `# Configuration
 
 amp reads its configuration only from the environment. An empty variable counts as unset. amp reports all bad variables
-together, each with its allowed values, and does not start. ` + "`amp --help`" + ` prints this table.
+together, each with its allowed values, and does not start. No message shows a part of a URL. If a variable begins with
+` + "`AMP_`" + ` and is unknown, amp logs a warning with the nearest known name. White space or commas separate the entries of a list;
+a list without an entry is a bad value. ` + "`amp --help`" + ` prints this table.
 
 `
 	want := head + table.String()

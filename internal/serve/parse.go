@@ -2,7 +2,6 @@ package serve
 
 import (
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -88,24 +87,47 @@ func hostNames(v string) ([]string, error) {
 	return list(v, func(s string) bool { return isObjectName(s) || net.ParseIP(s) != nil })
 }
 
-func rules(v string) (callout.Rules, error) { return callout.ParseRules(split(v)...) }
+// fileName parses the name of a file. A URL is not one, and errors about a file show its name.
+func fileName(v string) (string, error) {
+	if strings.Contains(v, "://") {
+		return "", errBad
+	}
+	return v, nil
+}
 
+// rules parses AMP_ENDPOINT_ALLOW. Without an entry, the rules would be the default, which the operator has not left.
+func rules(v string) (callout.Rules, error) {
+	entries := split(v)
+	if len(entries) == 0 {
+		return callout.Rules{}, errors.New("AMP_ENDPOINT_ALLOW: a list without an entry; " + callout.AllowedEntries)
+	}
+	return callout.ParseRules(entries...)
+}
+
+// checker parses AMP_PATCH_DENY. Without an entry, nothing would be denied, which none says in so many words.
 func checker(v string) (*patch.Checker, error) {
 	if v == "none" {
 		return patch.New(nil)
 	}
-	c, err := patch.New(split(v))
-	if err != nil {
-		return nil, fmt.Errorf("AMP_PATCH_DENY: %w", err)
+	entries := split(v)
+	if len(entries) == 0 {
+		return nil, errors.New("AMP_PATCH_DENY: a list without an entry; allowed are JSON pointers such as /spec/nodeName, and none")
+	}
+	c, err := patch.New(entries)
+	switch {
+	case err != nil && review.MayHoldURL(v):
+		return nil, errors.New("AMP_PATCH_DENY: allowed are JSON pointers such as /spec/nodeName, and none")
+	case err != nil:
+		return nil, errors.New("AMP_PATCH_DENY: " + strings.ReplaceAll(err.Error(), "\n", "\nAMP_PATCH_DENY: "))
 	}
 	return c, nil
 }
 
 // sink parses K_SINK. Its error does not repeat the value, which may hold a password.
 func sink(v string) (*url.URL, error) {
-	u, err := url.Parse(v)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("K_SINK: allowed: an http or https URL")
+	u, err := review.ParseURL(v)
+	if err != nil {
+		return nil, fmt.Errorf("K_SINK: the URL %w; allowed: an http or https URL", err)
 	}
 	return u, nil
 }
@@ -122,37 +144,12 @@ func roots(v string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// extensions parses K_CE_OVERRIDES. It leaves out empty extensions, because a CloudEvents attribute must not be empty.
-func extensions(v string) (map[string]string, error) {
-	var overrides struct {
-		Extensions map[string]string `json:"extensions"`
-	}
-	if err := json.Unmarshal([]byte(v), &overrides); err != nil {
-		return nil, errors.New(`K_CE_OVERRIDES: allowed: JSON like {"extensions":{"name":"value"}}`)
-	}
-	for name, value := range overrides.Extensions {
-		if !isExtensionName(name) {
-			return nil, fmt.Errorf("K_CE_OVERRIDES: extension %q: allowed: names of a to z and 0 to 9 that are not CloudEvents attributes", review.Clip(review.Line(name), 60))
-		}
-		if value == "" {
-			delete(overrides.Extensions, name)
-		}
-	}
-	return overrides.Extensions, nil
-}
-
-func isExtensionName(s string) bool {
-	switch s {
-	case "", "id", "source", "specversion", "type", "datacontenttype", "dataschema", "subject", "time", "data":
-		return false
-	}
-	return strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789") == ""
-}
-
+// source parses AMP_EVENTS_SOURCE. Its error does not repeat the value. The source is shown in every event, so it cannot
+// hold userinfo.
 func source(v string) (types.URIRef, error) {
 	u, err := url.Parse(v)
-	if err != nil || v != u.String() {
-		return types.URIRef{}, errBad
+	if err != nil || v != u.String() || u.User != nil {
+		return types.URIRef{}, errors.New("AMP_EVENTS_SOURCE: allowed: a URI without userinfo")
 	}
 	return types.URIRef{URL: *u}, nil
 }

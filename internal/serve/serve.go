@@ -38,15 +38,16 @@ type App struct {
 	drain, flush func(context.Context)
 }
 
-// New builds amp from the environment that getenv reads. It watches the cluster until ctx ends. New itself
-// serves the metrics and, if TLS is on, amp, until the process ends: a program that hosts the function, such as the
-// framework, does not serve TLS.
-func New(ctx context.Context, getenv func(string) string) (*App, error) {
+// New builds amp from the environment that getenv reads, and of which environ is the whole (NAME=value). It watches the
+// cluster until ctx ends. New itself serves the metrics and, if TLS is on, amp, until the process ends: a program that hosts
+// the function, such as the framework, does not serve TLS.
+func New(ctx context.Context, getenv func(string) string, environ []string) (*App, error) {
 	config, err := Load(getenv)
+	log := NewLogger(config)
+	warnOfUnknown(environ, log) // also if amp does not start: a misspelt variable may be the reason
 	if err != nil {
 		return nil, err
 	}
-	log := NewLogger(config)
 	klog.SetSlogLogger(log) // client-go's lines are JSON, too
 
 	namespaces, err := openNamespaces(ctx, config, log)

@@ -21,31 +21,37 @@ func Fold(name string) string {
 // Far is what [Distance] returns for all names that are not near each other.
 const Far = 3
 
-// Distance counts the slips between a name and a word: letters left out, put in or exchanged, and neighbours in the
-// wrong order (optimal string alignment). It stops counting at Far.
+// Distance counts the slips between a name and a word. It stops counting at Far.
 func Distance(name, word string) int {
 	if len(name) > len(word)+Far || len(word) > len(name)+Far {
 		return Far
 	}
-	before, last, row := make([]int, len(word)+1), make([]int, len(word)+1), make([]int, len(word)+1)
+	return min(slips(name, word), Far)
+}
+
+// slips counts the slips between two words: letters left out, put in or exchanged, and neighbours in the wrong order
+// (optimal string alignment).
+func slips(a, b string) int {
+	x, y := []rune(a), []rune(b)
+	before, last, row := make([]int, len(y)+1), make([]int, len(y)+1), make([]int, len(y)+1)
 	for j := range last {
 		last[j] = j
 	}
-	for i := 1; i <= len(name); i++ {
+	for i := 1; i <= len(x); i++ {
 		row[0] = i
-		for j := 1; j <= len(word); j++ {
+		for j := 1; j <= len(y); j++ {
 			exchanged := last[j-1]
-			if name[i-1] != word[j-1] {
+			if x[i-1] != y[j-1] {
 				exchanged++
 			}
 			row[j] = min(exchanged, last[j]+1, row[j-1]+1)
-			if i > 1 && j > 1 && name[i-1] == word[j-2] && name[i-2] == word[j-1] {
+			if i > 1 && j > 1 && x[i-1] == y[j-2] && x[i-2] == y[j-1] {
 				row[j] = min(row[j], before[j-2]+1)
 			}
 		}
 		before, last, row = last, row, before
 	}
-	return min(last[len(word)], Far)
+	return last[len(y)]
 }
 
 // minPart is how many letters a part of a name must have to stand for the whole.
@@ -66,25 +72,25 @@ func Nearest(name string, known []string) string {
 	}
 	known = slices.Sorted(slices.Values(known))
 	var parts []string
-	slips := [Far]string{}
+	by := [Far]string{} // the first name with so many slips
 	for _, k := range known {
 		word := Fold(k)
-		if d := Distance(name, word); d < Far && slips[d] == "" {
-			slips[d] = k
+		if d := Distance(name, word); d < Far && by[d] == "" {
+			by[d] = k
 		}
 		if len(name) >= minPart && (strings.HasPrefix(word, name) || strings.HasSuffix(word, name)) || len(word) >= 3 && strings.HasPrefix(name, word) {
 			parts = append(parts, k)
 		}
 	}
 	switch {
-	case slips[0] != "":
-		return slips[0]
-	case slips[1] != "":
-		return slips[1]
+	case by[0] != "":
+		return by[0]
+	case by[1] != "":
+		return by[1]
 	case len(parts) == 1:
 		return parts[0]
 	case len(name) >= 6:
-		return slips[2]
+		return by[2]
 	}
 	return ""
 }

@@ -188,7 +188,7 @@ spec:
 			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore --overwrite")
 		// This endpoint does not exist.
 		explain := "kubectl -n team-a run web --image=nginx --annotations=amp.txn2.com/explain=true --dry-run=server"
-		if said := readme.do(t, explain); !strings.Contains(said, "Warning: amp: not mutated: http://hook.team-hooks") {
+		if said := readme.do(t, explain); !strings.Contains(said, "Warning: amp: not mutated: ") || !strings.Contains(said, "(endpoint http://hook.team-hooks") {
 			t.Errorf("of a dry run amp says %q", said)
 		}
 		if said := readme.do(t, `kubectl -n amp-system logs -l app.kubernetes.io/name=amp --prefix --tail=-1 | grep '"outcome":"failedopen"'`); !strings.Contains(said, `"namespace":"team-a"`) {

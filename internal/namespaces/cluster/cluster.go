@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"sync/atomic"
 	"time"
 
@@ -132,6 +133,10 @@ func (n *Namespaces) Policy(ctx context.Context, name string) (*review.Policy, e
 	// The policy is not stored here: amp would not see its next change. The watch stores it soon.
 	meta, err := n.get(ctx, name)
 	if err != nil {
+		// A user may read this. The URL of the API server tells a user nothing, and a kubeconfig's may hold a password.
+		if request := (*url.Error)(nil); errors.As(err, &request) {
+			err = request.Err
+		}
 		return nil, fmt.Errorf("reading namespace %s: %w", name, err)
 	}
 	return parse(meta), nil

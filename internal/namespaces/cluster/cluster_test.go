@@ -111,6 +111,21 @@ func TestPolicyIsReadLiveOnAMissAndNotKept(t *testing.T) {
 	}
 }
 
+// The URL of the API server is not shown: a kubeconfig's may hold a password.
+func TestPolicyOfAClusterThatIsAway(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	address := server.Listener.Addr().String()
+	server.Close()
+	n, err := New(&rest.Config{Host: "http://" + address + "/s3cret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = n.Policy(t.Context(), "a")
+	if err == nil || err.Error() != "reading namespace a: dial tcp "+address+": connect: connection refused" {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestConfig(t *testing.T) {
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
 	if _, err := Config("", "amp/v1"); err == nil || !strings.Contains(err.Error(), "set KUBECONFIG, or AMP_NAMESPACES_FILE") {

@@ -21,7 +21,7 @@ type place struct {
 var serviceAccount = [2]string{"serviceAccountName", "serviceAccount"}
 
 // ParsePlaces reads the JSON pointers of AMP_PATCH_DENY, in which * stands for any one segment. Its error
-// names each bad one.
+// names each bad one, one a line, also one of a field that a Pod does not have: it would deny nothing.
 func ParsePlaces(texts []string) (Places, error) {
 	var places Places
 	var errs []error
@@ -29,6 +29,10 @@ func ParsePlaces(texts []string) (Places, error) {
 		pattern, err := apply.ParsePointer(text)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%q is not a JSON pointer such as /spec/nodeName or /spec/containers/*/securityContext: %w", text, err))
+			continue
+		}
+		if fault := apply.NoField(pattern); fault != "" {
+			errs = append(errs, fmt.Errorf("%s names no field of a Pod: %s", apply.Quote(text), fault))
 			continue
 		}
 		places = append(places, place{pattern, text})

@@ -37,7 +37,7 @@ func TestDenied(t *testing.T) {
 		"but a null for what is absent":          {"/metadata/labels/x", `[{"op":"add","path":"/metadata/labels","value":{"app":"w","x":null,"y":"z"}}]`, ""},
 		"but a test":                             {"/spec/nodeName", `[{"op":"test","path":"/spec/nodeName","value":"n"},{"op":"add","path":"/metadata/labels/x","value":"y"}]`, ""},
 		"but a copy from it":                     {"/spec/nodeName", `[{"op":"copy","from":"/spec/nodeName","path":"/metadata/labels/node"}]`, ""},
-		"but a neighbour with a longer name":     {"/spec/node", `[{"op":"replace","path":"/spec/nodeName","value":"x"}]`, ""},
+		"but a neighbour with a longer name":     {"/spec/hostname", `[{"op":"add","path":"/spec/hostnameOverride","value":"x"}]`, ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			_, err := patchtest.NewChecker(t, test.deny).Check(json.RawMessage(patchtest.Rich), patchtest.Ops(t, test.ops))

@@ -82,6 +82,9 @@ type SentRule func([]review.Op) []Finding
 type Settings struct {
 	// Deny are the places that no endpoint may change (AMP_PATCH_DENY).
 	Deny Places
+	// RefuseUnknown refuses a patch that brings a field which a Pod does not have (amp.txn2.com/unknown-fields). The zero
+	// value warns.
+	RefuseUnknown bool
 }
 
 // A Finding is what a rule finds in a change.

@@ -10,8 +10,9 @@ import (
 )
 
 // unknownFields warns of the fields that a patch brings and that a Pod does not have: the API server drops
-// them silently. It names the field that is probably meant. It only warns, because the cluster's API may be newer than the one amp is built with.
-func unknownFields(c *apply.Change, _ *Settings) (found []Finding) {
+// them silently. It names the field that is probably meant. It only warns, because the cluster's API may be newer than the
+// one amp is built with. Where the namespace says so, it refuses: no user reads the warnings about a controller's Pods.
+func unknownFields(c *apply.Change, s *Settings) (found []Finding) {
 	if len(c.Unknown) == 0 {
 		return nil
 	}
@@ -35,6 +36,9 @@ func unknownFields(c *apply.Change, _ *Settings) (found []Finding) {
 		text := fmt.Sprintf("%s is unknown to amp's Kubernetes %s API", m.field, apply.APIVersion)
 		if meant := cmp.Or(apply.Meant(c.Given[m.op-1].Path), m.in.Nearest(m.name)); meant != "" {
 			text += fmt.Sprintf(": did you mean %q?", meant)
+		}
+		if s.RefuseUnknown {
+			return refuse(m.op, text+" (the namespace has amp.txn2.com/unknown-fields: Fail)")
 		}
 		found = append(found, Finding{Severity: Warn, Op: m.op, Text: text})
 	}
