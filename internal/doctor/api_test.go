@@ -35,6 +35,7 @@ type api struct {
 	evaluation     string // why the API server could not fully judge that
 	dryRun         func(w http.ResponseWriter)
 	forbidden      string // regexp of requests, as in "GET /api/v1/pods", that the doctor may not make
+	flags          string // of the doctor's Options
 	mu             sync.Mutex
 	requests, made []string // all, and those that are not reads
 }
@@ -103,7 +104,7 @@ func (a *api) report(t *testing.T) (*Report, error) {
 	t.Helper()
 	server := httptest.NewServer(a)
 	defer server.Close()
-	return Run(t.Context(), Options{Config: &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, Timeout: 10 * time.Second, Version: "v1.0.0"})
+	return Run(t.Context(), Options{Config: &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, Flags: a.flags, Timeout: 10 * time.Second, Version: "v1.0.0"})
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -117,7 +117,7 @@ func judgeDryRun(n *namespace, d *dryRun, user seen[string]) Finding {
 	case d.missesAMP(n):
 		return n.finding(Skipped, "", "not checked: the API server does not reach amp")
 	case creators != nil && user.err == nil && !creators.Match(user.value):
-		return n.finding(Skipped, "kubectl amp doctor --as "+quoted(creators[0]), "no endpoint was called: %s does not name %s", namespaces.AnnotationCreators, cmp.Or(user.value, "you"))
+		return n.finding(Skipped, "kubectl amp doctor --as "+Quoted(creators[0]), "no endpoint was called: %s does not name %s", namespaces.AnnotationCreators, cmp.Or(user.value, "you"))
 	}
 	a, text, also := d.answers(), "", ""
 	if d.err != nil {

@@ -179,5 +179,5 @@ func (c *endpointCheck) allow(to []netip.Addr) string {
 		return c.another()
 	}
 	list := cmp.Or(c.fix.allow, allowedByDefault) + " " + c.host
-	return c.another() + "\nor, if amp is to call it:\n" + c.fix.set("AMP_ENDPOINT_ALLOW="+quoted(list))
+	return c.another() + "\nor, if amp is to call it:\n" + c.fix.set("AMP_ENDPOINT_ALLOW="+Quoted(list))
 }

@@ -4,23 +4,32 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/txn2/amp/internal/review"
 )
 
-// gather reads everything but the dry runs. Only an error without which nothing can be checked ends it: no API server,
-// or no right to read webhook configurations.
+// unasked is the error of a request without whose answer nothing can be checked.
+type unasked struct {
+	does string // what the API server does not do, in words
+	err  error
+}
+
+func (e *unasked) Error() string { return e.does + ": " + e.err.Error() }
+
+func (e *unasked) Unwrap() error { return e.err }
+
+// gather reads everything but the dry runs. It returns an error, which is an *unasked, only if nothing can be checked:
+// there is no API server, or no right to read webhook configurations.
 func (c *cluster) gather(ctx context.Context, namespace string) (*observed, error) {
 	s := &observed{now: time.Now()}
 	var err error
 	if s.kubernetes, err = c.version(ctx); err != nil {
-		return nil, fmt.Errorf("reaching the cluster: %w", err)
+		return nil, &unasked{"cannot be asked", err}
 	}
 	s.mutating, s.validating = c.webhooks(ctx)
 	if s.mutating.err != nil && s.validating.err != nil {
-		return nil, fmt.Errorf("reading amp's webhooks: %w; %w", s.mutating.err, s.validating.err)
+		return nil, &unasked{"does not list its webhook configurations", s.mutating.err}
 	}
 	c.gatherInstallation(ctx, s, namespace)
 	c.gatherNamespaces(ctx, s)

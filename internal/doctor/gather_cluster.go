@@ -84,7 +84,11 @@ func each[T any](all []T, do func(i int, one T)) {
 // version is the API server's. Its answer shows that there is one.
 func (c *cluster) version(ctx context.Context) (string, error) {
 	answer, err := get(ctx, c, func(ctx context.Context) ([]byte, error) {
-		return c.kube.Discovery().RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+		result := c.kube.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx)
+		if err := result.Error(); err != nil { // Raw does not read the Status in the answer
+			return nil, err
+		}
+		return result.Raw()
 	})
 	if err != nil {
 		return "", err

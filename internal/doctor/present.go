@@ -66,9 +66,14 @@ func (f *Finding) writeText(b *strings.Builder, column int) {
 		b.WriteString(lead + line + "\n")
 		lead = indent
 	}
-	lead = indent + "→ "
-	for line := range strings.Lines(f.Remedy) {
-		n := width - len(indent) - 2
+	writeRemedy(b, indent, f.Remedy)
+}
+
+// writeRemedy writes a remedy behind an arrow.
+func writeRemedy(b *strings.Builder, indent, remedy string) {
+	lead := indent + "→ "
+	for line := range strings.Lines(remedy) {
+		n := width - len(indent) - 2 // the arrow
 		if strings.HasPrefix(line, "kubectl ") {
 			n = len(line)
 		}

@@ -204,8 +204,8 @@ func (r remedies) reach(said string, clientCA bool) string {
 		"between control plane and nodes; its own log names the failed calls"
 }
 
-// quoted is one word to a shell. Users paste remedies, and what a Namespace says is written by its tenants.
-func quoted(word string) string {
+// Quoted is one word to a shell. Users paste remedies, and what a Namespace says is written by its tenants.
+func Quoted(word string) string {
 	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@%+,"
 	if strings.Trim(word, harmless) == "" {
 		return word
