@@ -16,6 +16,11 @@ func checkAccess(s *observed) []Finding {
 	case account == "":
 		f.Status, f.Message = Skipped, "not checked: without a Deployment, amp's ServiceAccount is unknown"
 		return []Finding{f}
+	case s.accountMissing:
+		// Its rights would be right: they are of its name.
+		f.Status, f.Message = Failed, fmt.Sprintf("there is no ServiceAccount %s in namespace %s: no Pod of amp can be created", account, s.fix.namespace)
+		f.Remedy = s.fix.apply() + s.fix.retry()
+		return []Finding{f}
 	}
 	var lacking, reasons []string // each once
 	var unasked error

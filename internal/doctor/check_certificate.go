@@ -65,6 +65,9 @@ func distrust(s *observed, c certificate) (message, remedy string) {
 	hooks := map[string][]string{} // by what is wrong with their caBundle
 	for _, configuration := range s.configurations() {
 		for _, h := range configuration.hooks {
+			if targetOf(h.ClientConfig).service != s.target().service {
+				continue // not these replicas are called: service says so
+			}
 			err := verify(c.chain, h.ClientConfig, s.now)
 			var invalid x509.CertificateInvalidError
 			var name x509.HostnameError
@@ -75,7 +78,7 @@ func distrust(s *observed, c certificate) (message, remedy string) {
 			case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert.Equal(leaf):
 				return "the certificate is not valid now, only from " + date(leaf.NotBefore) + " until " + date(leaf.NotAfter), s.fix.renew()
 			case errors.As(err, &name):
-				return fmt.Sprintf("the certificate is for %s, but the API server calls %s", strings.Join(leaf.DNSNames, ", "), name.Host), s.fix.certificateName(name.Host)
+				return fmt.Sprintf("the certificate is for %s, but the API server calls %s", strings.Join(leaf.DNSNames, ", "), name.Host), s.fix.certificateName(name.Host, leaf.DNSNames)
 			case errors.Is(err, errNoCA):
 				fault = "holds no certificate"
 			case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

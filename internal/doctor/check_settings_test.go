@@ -31,7 +31,7 @@ func TestUnseenSettings(t *testing.T) {
 		"a ConfigMap": {EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "x"}}}}},
 		"everything":  nil,
 	} {
-		s := &observed{settings: readSettings(c, nil)}
+		s := &observed{settings: readSettings(c, nil), wanted: readSettings(c, nil)}
 		for _, check := range []Finding{checkEventsSource(s), checkEventsSink(s)} {
 			if check.Status != Skipped || !strings.HasSuffix(check.Message, "may be set where it cannot be seen") {
 				t.Errorf("%s: %+v", name, check)
@@ -83,7 +83,7 @@ func TestSettings(t *testing.T) {
 			if set.err == nil && set.config.Timeout.String() != "1s" {
 				t.Errorf("the ConfigMap is ignored: %s", set.config.Timeout)
 			}
-			s := &observed{settings: set, deployments: seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, fix: remedies{namespace: "amp-system", deployment: "amp"}}
+			s := &observed{settings: set, wanted: set, deployments: seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, fix: remedies{namespace: "amp-system", deployment: "amp"}}
 			for _, c := range judge(checks, s) {
 				if c.ID == test.id && (c.Status != test.status || c.Message != test.message) {
 					t.Errorf("%s: %s\nwant %s: %s", c.Status, c.Message, test.status, test.message)

@@ -39,6 +39,7 @@ func (c *cluster) gather(ctx context.Context, namespace string) (*observed, erro
 // gatherInstallation reads what belongs to amp itself. Each line depends on those above it: the webhooks name the
 // Service, the Service selects the Deployments, and these say where amp's settings come from.
 func (c *cluster) gatherInstallation(ctx context.Context, s *observed, namespace string) {
+	s.gone = c.gone(ctx, s.targets())
 	to := s.target()
 	namespace = cmp.Or(namespace, to.service.Namespace, review.InstallNamespace)
 	if to.service.Name != "" {
@@ -46,11 +47,17 @@ func (c *cluster) gatherInstallation(ctx context.Context, s *observed, namespace
 	}
 	s.deployments = c.deployments(ctx, namespace, s.service.service.value)
 	s.pods = c.podsOf(ctx, namespace, s.deployments.value)
+	s.replicaSets = c.replicaSets(ctx, namespace, s.deployments.value)
+	s.states = c.states(ctx, s.pods.value)
 	s.settings = readSettings(s.container(), c.configMaps(ctx, namespace, s.container()))
+	wanted := containerOf(s.wantedTemplate())
+	s.wanted = readSettings(wanted, c.configMaps(ctx, namespace, wanted))
 	s.fix = remediesFor(s, namespace)
 	if account := s.account(); account != "" {
+		s.accountMissing = c.accountMissing(ctx, namespace, account)
 		s.access = c.access(ctx, namespace, account, needed(namespace, s.settings.config))
 	}
+	s.sink = c.sink(ctx, namespace, s.settings.config.Sink)
 	s.certificates = c.certificates(ctx, to, s.service, s.fix.secret)
 }
 
