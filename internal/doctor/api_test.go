@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ import (
 // it and looks at the report.
 type api struct {
 	mutating       admissionv1.MutatingWebhookConfiguration
+	others         []admissionv1.MutatingWebhookConfiguration // before mutating
 	validating     admissionv1.ValidatingWebhookConfiguration
 	deployment     appsv1.Deployment
 	services       map[string]*backend // by namespace/name
@@ -185,7 +187,7 @@ func (a *api) read(resource, namespace, name string, r *http.Request) any {
 	case "version":
 		return map[string]string{"gitVersion": "v1.36.3"}
 	case "mutatingwebhookconfigurations":
-		return object("MutatingWebhookConfigurationList", "admissionregistration.k8s.io/v1", map[string]any{"items": []any{a.mutating}})
+		return object("MutatingWebhookConfigurationList", "admissionregistration.k8s.io/v1", map[string]any{"items": append(slices.Clone(a.others), a.mutating)})
 	case "validatingwebhookconfigurations":
 		return object("ValidatingWebhookConfigurationList", "admissionregistration.k8s.io/v1", map[string]any{"items": []any{a.validating}})
 	case "services":

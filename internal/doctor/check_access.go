@@ -48,6 +48,9 @@ func checkAccess(s *observed) []Finding {
 			lacking[i] = strings.Join(verbs[what], ", ") + " " + what
 		}
 		f.Status, f.Remedy = Failed, s.fix.apply()
+		if set, names := s.wanted.config, defaults(); set.TLSSecret != names.TLSSecret || !slices.Equal(set.Webhooks, names.Webhooks) {
+			f.Remedy = s.fix.overlay("let the roles of amp name what AMP_TLS_SECRET and AMP_WEBHOOKS name, or remove these variables")
+		}
 		f.Message = fmt.Sprintf("ServiceAccount %s may not %s", account, strings.Join(lacking, "; "))
 		if len(reasons) > 0 {
 			f.Message += " (" + strings.Join(reasons, "; ") + ")"

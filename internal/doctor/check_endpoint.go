@@ -81,7 +81,10 @@ func (c *endpointCheck) ofService(b *backend) Finding {
 	ready := b.ready(c.port)
 	if len(ready) == 0 && b.slices.err == nil {
 		remedy := fmt.Sprintf("kubectl -n %s get pods", name.Namespace)
-		if want := b.service.value.Spec.Selector; len(want) > 0 {
+		switch want := b.service.value.Spec.Selector; {
+		case len(want) > 0 && !b.any():
+			remedy = fmt.Sprintf("no Pod that runs has its labels, %s: start one, or correct the Service's selector. This shows what there is:\nkubectl -n %s get deployments,pods --show-labels", selector(want), name.Namespace)
+		case len(want) > 0:
 			remedy += " -l " + selector(want)
 		}
 		return c.finding(Failed, remedy, "no Pod behind %s is ready on port %d", service, c.port)

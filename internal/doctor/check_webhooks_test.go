@@ -98,6 +98,59 @@ func TestWebhooksThatAreNotThere(t *testing.T) {
 	}
 }
 
+// What an earlier installation left behind calls a Service that is gone. The remedy takes that away, and touches nothing
+// of the installation that works: not its certificate, and not its Service.
+func TestLeftOverWebhooks(t *testing.T) {
+	for name, gone := range map[string]bool{"its Service is gone": true, "its Service is there": false} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI(t)
+			old := a.mutating.DeepCopy()
+			old.Name = "amp-old"
+			for i := range old.Webhooks {
+				old.Webhooks[i].ClientConfig.Service.Namespace = "amp-old"
+			}
+			a.others = append(a.others, *old)
+			if !gone {
+				a.services["amp-old/amp"] = a.services["amp-system/amp"]
+			}
+			r, err := a.report(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range r.Checks {
+				switch {
+				case f.ID == "webhooks" && f.Status == Failed:
+					text, remedy := "MutatingWebhookConfigurations amp-old (calls amp.amp-old.svc, which is gone) and amp (calls amp.amp-system.svc) hold webhooks of the same names: each Pod goes to all of them", "delete what is left over:\nkubectl delete mutatingwebhookconfiguration amp-old"
+					if !gone {
+						text, remedy = strings.Replace(text, ", which is gone", "", 1), "delete the one that amp no longer uses:\nkubectl delete mutatingwebhookconfiguration NAME"
+					}
+					if f.Message != text || f.Remedy != remedy {
+						t.Errorf("%+v", f)
+					}
+				case gone && f.Status != OK && f.ID != "dry-run", strings.Contains(f.Remedy, "AMP_TLS_DNS_NAMES"):
+					t.Errorf("another check goes by what is left over: %+v", f)
+				}
+			}
+			if ids(r, Failed) == "" || gone && ids(r, Failed) != "webhooks" {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// One of amp's own webhooks calls a Service that is gone.
+func TestAWebhookCallsAnother(t *testing.T) {
+	a := newAPI(t)
+	a.mutating.Webhooks[0].ClientConfig.Service.Name = "gone"
+	r, err := a.report(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids(r, Failed) != "service" {
+		t.Errorf("%s failed: %+v", ids(r, Failed), r)
+	}
+}
+
 // Applying the manifests again does not remove what was added.
 func TestForeignWebhooks(t *testing.T) {
 	want, _ := deployed()

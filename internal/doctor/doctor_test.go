@@ -138,7 +138,7 @@ func TestErrorsAreNotLost(t *testing.T) {
 
 // Some rights could not be asked for, and another one is missing.
 func TestMissingRightBesideAnError(t *testing.T) {
-	s := &observed{fix: remedies{namespace: "amp-system"}, access: []access{{allowed: true}, {err: forbidden}, {}}}
+	s := &observed{fix: remedies{namespace: "amp-system"}, wanted: settings{config: defaults()}, access: []access{{allowed: true}, {err: forbidden}, {}}}
 	s.deployments.value = append(s.deployments.value, deployment(2, 2))
 	s.access[2].Verb, s.access[2].Resource = "get", "namespaces"
 	status, message := the(t, checkAccess(s)...)

@@ -55,7 +55,7 @@ func (c *cluster) gatherInstallation(ctx context.Context, s *observed, namespace
 	s.fix = remediesFor(s, namespace)
 	if account := s.account(); account != "" {
 		s.accountMissing = c.accountMissing(ctx, namespace, account)
-		s.access = c.access(ctx, namespace, account, needed(namespace, s.settings.config))
+		s.access = c.access(ctx, namespace, account, needed(namespace, s.wanted.config))
 	}
 	s.sink = c.sink(ctx, namespace, s.settings.config.Sink)
 	s.certificates = c.certificates(ctx, to, s.service, s.fix.secret)

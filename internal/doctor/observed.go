@@ -76,16 +76,27 @@ func (s *observed) targets() []target {
 	return all
 }
 
-// target is the first of targets that is not gone or, if all are gone, the first. It is empty if there is none.
+// target is the one that most webhooks call, of those that are not gone. It is empty if there is none.
 func (s *observed) target() target {
-	all := s.targets()
-	if i := slices.IndexFunc(all, func(t target) bool { return !s.gone[t.service] }); i >= 0 {
-		return all[i]
+	calls := map[target]int{}
+	for _, c := range s.configurations() {
+		for _, h := range c.hooks {
+			calls[targetOf(h.ClientConfig)]++
+		}
 	}
-	if len(all) > 0 {
-		return all[0]
+	var first target
+	rank := func(t target) int {
+		if s.gone[t.service] {
+			return 1
+		}
+		return 1 + calls[t]
 	}
-	return target{}
+	for i, t := range s.targets() {
+		if i == 0 || rank(t) > rank(first) {
+			first = t
+		}
+	}
+	return first
 }
 
 // template is the Pod template of the ready replicas or, if none is ready, of amp's newest Deployment. It is nil if no

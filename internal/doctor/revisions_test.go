@@ -160,6 +160,21 @@ func TestNoReplica(t *testing.T) {
 	}
 }
 
+// amp's roles name its Secret and webhooks. Where variables name others, applying the roles again does not help.
+func TestRightsOfOtherNames(t *testing.T) {
+	a := newAPI(t)
+	a.configMaps["amp"]["AMP_TLS_SECRET"], a.denied = "other", "get secrets"
+	r, err := a.report(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Checks {
+		if f.ID == "rbac" && (f.Message != "ServiceAccount amp may not get secrets other" || !strings.HasPrefix(f.Remedy, "in your overlay of deploy, which installed amp, let the roles of amp name")) {
+			t.Errorf("%+v", f)
+		}
+	}
+}
+
 // The rights of a ServiceAccount that is missing are those of its name.
 func TestMissingServiceAccount(t *testing.T) {
 	a := newAPI(t)
