@@ -37,11 +37,13 @@ Pods that it creates are dry runs. amp calls the namespaces' endpoints for them.
 usage: kubectl amp doctor [flags]
 
 It reads webhook configurations, Namespaces (their metadata), Services,
-EndpointSlices, Deployments, Pods, and the ConfigMaps that amp's environment
-comes from. It forwards a port to each replica to see its certificate; if it
-cannot, it reads tls.crt of amp's Secret. It creates SubjectAccessReviews, which
-say what amp may do, and a SelfSubjectReview, which says who you are. What you
-have no right to read is skipped, and the report says so.
+EndpointSlices, Deployments, ReplicaSets, Pods, amp's ServiceAccount, and the
+ConfigMaps that amp's environment comes from. It forwards a port to each replica
+to see its certificate; if it cannot, it reads tls.crt of amp's Secret. Of a Pod
+of amp that is not ready, it reads the events and asks /readyz through the API
+server. It creates SubjectAccessReviews, which say what amp may do, and a
+SelfSubjectReview, which says who you are. What you have no right to read is
+skipped, and the report says so.
 
 exit codes:
   0  no check failed; there may be warnings, and checks that were skipped
