@@ -15,6 +15,7 @@ type remedies struct {
 	deployment string // name
 	pods       string // selector of its Pods
 	knative    string // name of the Knative Service that runs amp, empty if none does
+	down       bool   // no replica is ready
 	tls        string // AMP_TLS, empty if that cannot be seen
 	injected   bool   // cert-manager writes the CA into the webhooks
 	url        string // that the webhooks call, empty if they call a Service
@@ -37,6 +38,8 @@ func remediesFor(s *observed, namespace string) remedies {
 		r.deployment, r.knative, r.manifest = all[0].Name, all[0].Labels[knative], all[0].Annotations[corev1.LastAppliedConfigAnnotation]
 		r.pods = selector(all[0].Spec.Selector.MatchLabels)
 		r.secret = mountedSecret(s.template())
+		_, ready := counts(all)
+		r.down = ready == 0
 	}
 	if s.settings.doubt("AMP_TLS") == "" {
 		r.tls = s.settings.config.TLS

@@ -39,8 +39,8 @@ var certificateRemedies = map[issuer]struct {
 	name   string // it has to be valid for the name {host}
 }{
 	byAMP: {
-		bundle: "amp writes the right CA within seconds while it runs; its log says why it did not:\n{logs}",
-		renew:  "amp renews it after two thirds of its lifetime; its log says why it did not:\n{logs}",
+		bundle: "amp writes the right CA within seconds while it runs{why}",
+		renew:  "amp renews it after two thirds of its lifetime while it runs{why}",
 		name:   "{set AMP_TLS_DNS_NAMES}",
 	},
 	byCertManager: {
@@ -72,8 +72,12 @@ func (r remedies) certificateName(host string, has []string) string {
 }
 
 func (r remedies) fill(text, host string, names []string) string {
-	return strings.NewReplacer("{namespace}", r.namespace, "{secret}", r.secret, "{url}", r.url, "{host}", host, "{names}", strings.Join(names, ", "),
-		"{logs}", r.logs(), "{apply}", r.applyAgain(), "{set AMP_TLS_DNS_NAMES}", r.set("AMP_TLS_DNS_NAMES="+strings.Join(names, ","))).Replace(text)
+	why := "; its log says why it did not:\n" + r.logs()
+	if r.down {
+		why = ": see why it does not, under replicas"
+	}
+	return strings.NewReplacer("{why}", why, "{namespace}", r.namespace, "{secret}", r.secret, "{url}", r.url, "{host}", host, "{names}", strings.Join(names, ", "),
+		"{apply}", r.applyAgain(), "{set AMP_TLS_DNS_NAMES}", r.set("AMP_TLS_DNS_NAMES="+strings.Join(names, ","))).Replace(text)
 }
 
 // renewsItself reports whether something renews the certificate after two thirds of its lifetime.
