@@ -38,6 +38,7 @@ func checkReplicas(s *observed) []Finding {
 		f.Status, stopped = Warning, cause{paused + is.name + " is not rolled out", s.fix.resume()}
 	case len(older) > 0:
 		f.Status, f.Message = Warning, f.Message+"; the rollout of "+is.name+" is not finished"
+		stopped.remedy += s.fix.back(&older[0])
 	case ready < wanted:
 		f.Status = Warning
 	case stopped.text != "":
@@ -118,15 +119,20 @@ func (s *observed) hindrance(of *revision, some bool) cause {
 		return cause{of.failure, s.fix.refused(of.failure)}
 	case !some && of.late == "":
 		return cause{}
-	case s.wanted.err != nil:
-		return cause{"", s.fix.describe(pods)}
+	}
+	var first *corev1.Pod
+	if len(pods) > 0 {
+		first = pods[0]
+	}
+	if s.wanted.err != nil {
+		return cause{"", s.fix.describe("", first)}
 	}
 	for _, p := range pods {
 		if c := s.notReady(p); c.text != "" {
 			return c
 		}
 	}
-	return cause{of.late, s.fix.describe(pods)}
+	return cause{of.late, s.fix.describe("", first)}
 }
 
 // other is empty for a Pod of the revision.
@@ -141,7 +147,7 @@ func other(of *revision, p *corev1.Pod) string {
 func (r remedies) waiting(pod *corev1.Pod) cause {
 	for _, c := range pod.Status.Conditions {
 		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return cause{fmt.Sprintf("Pod %s has no node: %s", pod.Name, c.Message), r.describe([]*corev1.Pod{pod})}
+			return r.explained("Pod %s has no node: %s", pod, c.Message)
 		}
 	}
 	for _, c := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
@@ -157,7 +163,7 @@ func (r remedies) waiting(pod *corev1.Pod) cause {
 			}
 			return cause{text, "its log says why it ended:\n" + fmt.Sprintf("kubectl -n %s logs %s -c %s --previous", r.namespace, pod.Name, c.Name)}
 		}
-		return cause{text, r.describe([]*corev1.Pod{pod})}
+		return cause{text, r.describe(text, pod)}
 	}
 	return cause{}
 }
@@ -169,14 +175,20 @@ func (s *observed) notReady(pod *corev1.Pod) cause {
 	case is.readyz != "" && is.readyz != "ok":
 		return cause{fmt.Sprintf("Pod %s is not ready: %s", pod.Name, is.readyz), "its log says more:\n" + log}
 	case is.event != "":
-		return cause{fmt.Sprintf("Pod %s is not ready: %s", pod.Name, is.event), s.fix.describe([]*corev1.Pod{pod})}
+		return s.fix.explained("Pod %s is not ready: %s", pod, is.event)
 	}
 	for _, c := range pod.Status.Conditions {
 		if c.Status == corev1.ConditionFalse && c.Message != "" {
-			return cause{fmt.Sprintf("Pod %s: %s", pod.Name, c.Message), s.fix.describe([]*corev1.Pod{pod})}
+			return s.fix.explained("Pod %s: %s", pod, c.Message)
 		}
 	}
 	return cause{}
+}
+
+// explained is a cause that a Pod's status or its node names, with what to do about it.
+func (r remedies) explained(format string, pod *corev1.Pod, why string) cause {
+	text := fmt.Sprintf(format, pod.Name, why)
+	return cause{text, r.describe(text, pod)}
 }
 
 func isReady(pod *corev1.Pod) bool {

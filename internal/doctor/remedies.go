@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -72,12 +73,40 @@ func (r remedies) logs() string {
 	return fmt.Sprintf("kubectl -n %s logs -l %s --prefix --tail 50", r.namespace, r.pods)
 }
 
-// describe is how to see more of these Pods or, if there are none, of why.
-func (r remedies) describe(pods []*corev1.Pod) string {
-	if len(pods) == 0 {
+// hints are what to do about a Pod that does not start, by a word of the cause that the node or the scheduler names. The
+// last one matches anything.
+var hints = []struct {
+	words []string
+	hint  string
+}{
+	{[]string{"has no node"}, "let a node take it: free CPU and memory, or change what keeps it away (a cordon, taints, nodeSelector). "},
+	{[]string{"ErrImage", "ImagePull", "InvalidImageName"}, "correct the image (images in your overlay), or let the nodes pull it (imagePullSecrets, the network). "},
+	{[]string{"FailedMount", "FailedAttachVolume"}, "create what the volume needs, or take the volume out of your overlay. "},
+	{[]string{"CreateContainerConfigError"}, "create what is missing, or correct your overlay. "},
+	{[]string{"RunContainerError", "CreateContainerError", "StartError"}, "correct command, args or resources in your overlay. "},
+	{[]string{"probe failed"}, "correct the probe or the port in your overlay, if its log shows that amp runs. "},
+	{[]string{""}, ""},
+}
+
+// describe is how to see more of this Pod, with what to do if the cause says so. The Pod is nil if there is none.
+func (r remedies) describe(cause string, pod *corev1.Pod) string {
+	if pod == nil {
 		return fmt.Sprintf("this says more:\nkubectl -n %s describe replicasets", r.namespace)
 	}
-	return fmt.Sprintf("this says more:\nkubectl -n %s describe pod %s", r.namespace, pods[0].Name)
+	for _, h := range hints {
+		if slices.ContainsFunc(h.words, func(word string) bool { return strings.Contains(cause, word) }) {
+			return fmt.Sprintf("%sThis says more:\nkubectl -n %s describe pod %s", h.hint, r.namespace, pod.Name)
+		}
+	}
+	return ""
+}
+
+// back is how to go back to the revision that serves, in addition to another remedy.
+func (r remedies) back(to *revision) string {
+	if r.knative != "" || to.number == "" {
+		return ""
+	}
+	return fmt.Sprintf("\nOr go back to revision %s:\nkubectl -n %s rollout undo deployment/%s --to-revision %s", to.number, r.namespace, r.deployment, to.number)
 }
 
 // noTLS says what to do about a replica that does not speak TLS.

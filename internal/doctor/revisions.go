@@ -12,6 +12,7 @@ import (
 // revision is one version of amp's Pods: that of a ReplicaSet or, under Knative, that of a Deployment.
 type revision struct {
 	name     string // in words: "revision 4"
+	number   string // that `kubectl rollout undo` takes, empty if there is none
 	template *corev1.PodTemplateSpec
 	ready    int32  // replicas
 	hash     string // of the template, a label of its Pods; empty if it is unknown
@@ -42,7 +43,8 @@ func (s *observed) revisions() []revision {
 			if !metav1.IsControlledBy(set, d) {
 				continue
 			}
-			of := revision{name: "revision " + cmp.Or(set.Annotations[revisionAnnotation], set.Name), template: &set.Spec.Template,
+			number := set.Annotations[revisionAnnotation]
+			of := revision{name: "revision " + cmp.Or(number, set.Name), number: number, template: &set.Spec.Template,
 				ready: set.Status.ReadyReplicas, hash: set.Labels[appsv1.DefaultDeploymentUniqueLabelKey], failure: refused(set)}
 			switch {
 			case sameTemplate(&set.Spec.Template, &d.Spec.Template):

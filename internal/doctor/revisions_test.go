@@ -41,15 +41,15 @@ func TestRollout(t *testing.T) {
 		}, []string{
 			"warning replicas: 2 of 2 ready, 2 of revision 1; the rollout of revision 2 is not finished: Pod amp-new is not ready: waits until 12:00:03 UTC for the API servers to trust its CA",
 			"ok settings: valid; the ready replicas run with another value of AMP_TIMEOUT, until the rollout is finished",
-		}, "its log says more:\nkubectl -n amp-system logs amp-new"},
+		}, "its log says more:\nkubectl -n amp-system logs amp-new\nOr go back to revision 1:\nkubectl -n amp-system rollout undo deployment/amp --to-revision 1"},
 		"its node says why it does not start": {func(a *api) {
 			changed(a, 0, "AMP_TIMEOUT", "1s")
 			a.events["amp-new"] = []corev1.Event{{Type: "Warning", Reason: "FailedMount", Message: `secret "amp-tls" not found`}}
-		}, []string{`warning replicas: is not finished: Pod amp-new is not ready: FailedMount: secret "amp-tls" not found`}, "this says more:\nkubectl -n amp-system describe pod amp-new"},
+		}, []string{`warning replicas: is not finished: Pod amp-new is not ready: FailedMount: secret "amp-tls" not found`}, "create what the volume needs, or take the volume out of your overlay. This says more:\nkubectl -n amp-system describe pod amp-new\nOr go back to revision 1:\nkubectl -n amp-system rollout undo deployment/amp --to-revision 1"},
 		"only its status says something": {func(a *api) { changed(a, 0, "AMP_TIMEOUT", "1s") },
-			[]string{"warning replicas: is not finished: Pod amp-new: containers with unready status: [amp]"}, "this says more:\nkubectl -n amp-system describe pod amp-new"},
+			[]string{"warning replicas: is not finished: Pod amp-new: containers with unready status: [amp]"}, "This says more:\nkubectl -n amp-system describe pod amp-new\nOr go back to revision 1:\n"},
 		"one of two is ready": {func(a *api) { changed(a, 1, "AMP_TIMEOUT", "1s") },
-			[]string{"warning replicas: 2 of 2 ready, 1 of revision 2 and 1 of revision 1; the rollout of revision 2 is not finished: Pod amp-new", "ok settings: environment variables are valid"}, "this says more"},
+			[]string{"warning replicas: 2 of 2 ready, 1 of revision 2 and 1 of revision 1; the rollout of revision 2 is not finished: Pod amp-new", "ok settings: environment variables are valid"}, "This says more"},
 		"its Pods are refused": {func(a *api) {
 			changed(a, 0, "AMP_TIMEOUT", "1s")
 			a.pods["amp-system"] = a.pods["amp-system"][:2]
@@ -75,7 +75,7 @@ func TestRollout(t *testing.T) {
 		"it is to allow what an endpoint needs": {func(a *api) {
 			a.namespaces[0].Annotations["amp.txn2.com/ep"] = "http://8.8.8.8/"
 			changed(a, 0, "AMP_ENDPOINT_ALLOW", "8.8.8.8")
-		}, []string{"failed endpoint: amp may not call 8.8.8.8 (public)"}, "this says more"},
+		}, []string{"failed endpoint: amp may not call 8.8.8.8 (public)"}, "This says more"},
 		"what is behind is unknown": {func(a *api) { a.forbidden = ".*/replicasets" },
 			[]string{"ok replicas: 2 of 2 ready; whether a rollout is under way is unknown: forbidden"}, ""},
 	} {
