@@ -65,6 +65,7 @@ func newAPI(t *testing.T) *api {
 			Labels: keys{"amp.txn2.com/enabled": "true"}, Annotations: keys{"amp.txn2.com/ep": "http://hook.hooks.svc/mutate"}}}},
 		dryRun: answer(http.StatusCreated, "amp: dry run, mutate: mutated, operations: 1"),
 	}
+	*a.services["amp-system/amp"].slices.value[0].Ports[0].Port = 8443
 	unmarshal("base/mutating.yaml", &a.mutating)
 	unmarshal("base/validating.yaml", &a.validating)
 	for i := range 2 {

@@ -28,6 +28,9 @@ func checkCertificates(s *observed) []Finding {
 	case s.certificates.err != nil:
 		return []Finding{unread(subject, s.certificates.err)}
 	}
+	if port, _ := s.wrongPort(); port != 0 {
+		return []Finding{{Subject: subject, Status: Skipped, Message: "not checked: the Service leads to a port where amp does not listen"}}
+	}
 	var failed, skipped []Finding
 	var trusted []certificate
 	for _, c := range s.certificates.value {
@@ -59,7 +62,11 @@ func checkCertificates(s *observed) []Finding {
 // distrust says why the API server would not trust a certificate, empty if it would.
 func distrust(s *observed, c certificate) (message, remedy string) {
 	if c.err != nil {
-		return "it presents no certificate: " + c.err.Error(), s.fix.noTLS()
+		why := c.err.Error()
+		if strings.Contains(why, "connection refused") {
+			why = "nothing listens there" // the kubelet's text names its own paths and ids, which differ for each Pod
+		}
+		return "it presents no certificate: " + why, s.fix.noTLS()
 	}
 	leaf := c.chain[0]
 	hooks := map[string][]string{} // by what is wrong with their caBundle

@@ -161,6 +161,9 @@ func (r remedies) waiting(pod *corev1.Pod) cause {
 			if t.Reason != "" && t.Reason != "Error" {
 				text += " (" + t.Reason + ")"
 			}
+			if t.Reason == "StartError" || t.Reason == "ContainerCannotRun" { // it has no log
+				return cause{text, r.describe(text, pod)}
+			}
 			return cause{text, "its log says why it ended:\n" + fmt.Sprintf("kubectl -n %s logs %s -c %s --previous", r.namespace, pod.Name, c.Name)}
 		}
 		return cause{text, r.describe(text, pod)}
