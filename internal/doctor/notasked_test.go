@@ -36,8 +36,7 @@ func TestNotAsked(t *testing.T) {
 		defer l.Close()
 		return l.Addr().String()
 	}()
-	silent, release := make(chan struct{}), func() {}
-	release = func() { close(silent) }
+	silent := make(chan struct{})
 	serve := func(h http.Handler, start func(http.Handler) *httptest.Server) string {
 		s := start(h)
 		t.Cleanup(s.Close)
@@ -65,9 +64,9 @@ func TestNotAsked(t *testing.T) {
 		"what it does not say twice": {"https://me:secret@" + closed + "/path?token=secret", "cannot be asked: connection refused", "start the cluster"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o := Options{Config: &rest.Config{Host: test.host}, Source: "kubeconfig /k, context c", Flags: "--context c", Timeout: 200 * time.Millisecond, Version: "v1"}
-			if strings.Contains(name, "name is unknown") {
-				o.Timeout = 10 * time.Second
+			o := Options{Config: &rest.Config{Host: test.host}, Source: "kubeconfig /k, context c", Flags: "--context c", Timeout: 10 * time.Second, Version: "v1"}
+			if name == "it does not answer" {
+				o.Timeout = 200 * time.Millisecond
 			}
 			r, err := Run(t.Context(), o)
 			var no *NotAsked
@@ -90,7 +89,7 @@ func TestNotAsked(t *testing.T) {
 			}
 		})
 	}
-	release()
+	close(silent) // the servers close once their requests have ended
 }
 
 func TestInterrupted(t *testing.T) {
