@@ -163,8 +163,8 @@ var endpointRemedies = []struct {
 	{[]string{"no answer within", "no answer in time", "not complete", "no time was left"}, "find out why it is slow. If it starts only when it is called (Knative), keep a Pod of it running (min-scale), or give it more time:\n" +
 		"AMP_TIMEOUT, and in your overlay timeoutSeconds of the webhooks"},
 	{[]string{"no such host"}, "correct the host in the endpoint's URL, or create what it names: amp looked it up in the cluster's DNS, which has no such name"},
-	{[]string{"looked up"}, "mend the cluster's DNS, or let amp ask it: a NetworkPolicy of amp's namespace must allow port 53. This shows the Pods of DNS:\n" +
-		"kubectl -n kube-system get pods -l k8s-app=kube-dns"},
+	{[]string{"looked up"}, "mend the cluster's DNS, or let amp ask it: a NetworkPolicy of amp's namespace must allow port 53. DNS mostly is the Deployment coredns:\n" +
+		"kubectl -n kube-system get deployments,pods"},
 	{[]string{"certificate", "TLS"}, "check that its certificate is valid for that name, and that amp trusts the CA that signed it (AMP_ENDPOINT_CA)"},
 	{[]string{"connecti", "connected"}, "check that it runs and listens there, and that no NetworkPolicy keeps amp from it"},
 	{[]string{""}, "the endpoint must answer with a JSON patch, an object with allowed, or 204; its log may say more"},

@@ -7,6 +7,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/txn2/amp/internal/review"
 )
 
 // checkReplicas judges whether amp runs: its Deployment or, under Knative, those of its revisions. While an older
@@ -160,6 +162,9 @@ func (r remedies) waiting(pod *corev1.Pod) cause {
 			text += fmt.Sprintf("; it ended with exit code %d", t.ExitCode)
 			if t.Reason != "" && t.Reason != "Error" {
 				text += " (" + t.Reason + ")"
+			}
+			if t.Message != "" && w.Message != t.Message {
+				text += ": " + review.Clip(review.Line(t.Message), maxCause)
 			}
 			if t.Reason == "StartError" || t.Reason == "ContainerCannotRun" { // it has no log
 				return cause{text, r.describe(text, pod)}

@@ -121,6 +121,8 @@ var refusals = []struct {
 	{[]string{"PriorityClass", "error looking up service account"}, "{apply}{retry}"},
 	{[]string{" usage per ", "limit ratio per "}, "let the limits of the namespace allow amp's Pods. This shows them:\nkubectl -n {namespace} describe limitranges{retry}"},
 	{[]string{"violates PodSecurity"}, "take out of your overlay what the message names; amp needs none of it:\n{applyAgain}{retry}"},
+	{[]string{"ValidatingAdmissionPolicy"}, "correct that policy, or let its binding exclude namespace {namespace}. This lists the bindings:\n" +
+		"kubectl get validatingadmissionpolicybindings{retry}"},
 	{[]string{"failed calling webhook", "denied the request"}, "repair that webhook, or let it exclude namespace {namespace}. This lists the webhooks:\n" +
 		"kubectl get mutatingwebhookconfigurations,validatingwebhookconfigurations{retry}"},
 	{[]string{""}, "this says more:\nkubectl -n {namespace} describe replicasets"},

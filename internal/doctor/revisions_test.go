@@ -126,14 +126,15 @@ func TestNoReplica(t *testing.T) {
 		"a limit range":     {none("maximum memory usage per Container is 100Mi, but limit is 256Mi"), Failed, "maximum memory usage", "let the limits of the namespace", "rollout restart deployment/amp"},
 		"Pod Security":      {none(`violates PodSecurity "restricted:latest": hostNetwork`), Failed, "violates PodSecurity", "take out of your overlay", "rollout restart deployment/amp"},
 		"another webhook":   {none(`admission webhook "x.example.com" denied the request: no`), Failed, "denied the request", "repair that webhook", "rollout restart deployment/amp"},
+		"a policy":          {none(`ValidatingAdmissionPolicy 'x' with binding 'x' denied request: no`), Failed, "denied request: no", "correct that policy", "rollout restart deployment/amp"},
 		"something else":    {none("the moon is full"), Failed, "0 of 2 ready: the moon is full", "this says more:\nkubectl -n amp-system describe replicasets", ""},
 		"nothing said why":  {func(a *api) { none("")(a); a.deployment.Status.Conditions = nil }, Failed, "0 of 2 ready", "this says more:\nkubectl -n amp-system describe replicasets", ""},
 		"it crashes": {func(a *api) {
 			a.deployment.Status.ReadyReplicas = 1
 			pod := &a.pods["amp-system"][1]
 			pod.Status = corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "amp", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: "back-off"}},
-				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}}}}}
-		}, Warning, "1 of 2 ready: Pod amp-2 is waiting: CrashLoopBackOff: back-off; it ended with exit code 137 (OOMKilled)", "its log says why it ended:\nkubectl -n amp-system logs amp-2 -c amp --previous", ""},
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled", Message: "too big"}}}}}
+		}, Warning, "1 of 2 ready: Pod amp-2 is waiting: CrashLoopBackOff: back-off; it ended with exit code 137 (OOMKilled): too big", "its log says why it ended:\nkubectl -n amp-system logs amp-2 -c amp --previous", ""},
 		"a single replica": {func(a *api) {
 			one := int32(1)
 			a.deployment.Spec.Replicas, a.deployment.Status.ReadyReplicas = &one, 1
