@@ -166,7 +166,7 @@ var endpointRemedies = []struct {
 	{[]string{"looked up"}, "mend the cluster's DNS, or let amp ask it: a NetworkPolicy of amp's namespace must allow port 53. DNS mostly is the Deployment coredns:\n" +
 		"kubectl -n kube-system get deployments,pods"},
 	{[]string{"certificate", "TLS"}, "check that its certificate is valid for that name, and that amp trusts the CA that signed it (AMP_ENDPOINT_CA)"},
-	{[]string{"connecti", "connected"}, "check that it runs and listens there, and that no NetworkPolicy keeps amp from it"},
+	{[]string{"connecti", "connected"}, "check that it runs and listens there, if it is a Service at its targetPort, and that no NetworkPolicy keeps amp from it"},
 	{[]string{""}, "the endpoint must answer with a JSON patch, an object with allowed, or 204; its log may say more"},
 }
 
