@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/rest"
 )
 
@@ -24,10 +26,15 @@ import (
 // it and looks at the report.
 type api struct {
 	mutating       admissionv1.MutatingWebhookConfiguration
+	others         []admissionv1.MutatingWebhookConfiguration // before mutating
 	validating     admissionv1.ValidatingWebhookConfiguration
 	deployment     appsv1.Deployment
 	services       map[string]*backend // by namespace/name
+	replicaSets    []appsv1.ReplicaSet // nil: the Deployment's one, whatever a test made of that
+	noAccount      bool                // there is no ServiceAccount
 	pods           map[string][]corev1.Pod
+	proxied        map[string]string // what Pods answer, by "scheme:name:port/path"
+	events         map[string][]corev1.Event
 	configMaps     map[string]map[string]string // in amp-system, by name
 	secret         []byte                       // tls.crt of amp-tls
 	namespaces     []metav1.PartialObjectMetadata
@@ -35,6 +42,7 @@ type api struct {
 	evaluation     string // why the API server could not fully judge that
 	dryRun         func(w http.ResponseWriter)
 	forbidden      string // regexp of requests, as in "GET /api/v1/pods", that the doctor may not make
+	flags          string // of the doctor's Options
 	mu             sync.Mutex
 	requests, made []string // all, and those that are not reads
 }
@@ -50,11 +58,14 @@ func newAPI(t *testing.T) *api {
 			"hooks/hook":         serviceWith("hook", 80, "10.0.0.2", "10.1.1.1"),
 		},
 		pods:       map[string][]corev1.Pod{},
+		proxied:    map[string]string{},
+		events:     map[string][]corev1.Event{},
 		configMaps: map[string]map[string]string{"amp": {"AMP_EVENTS_SOURCE": "https://test.example.com/amp"}},
 		namespaces: []metav1.PartialObjectMetadata{{ObjectMeta: metav1.ObjectMeta{Name: "team-a",
 			Labels: keys{"amp.txn2.com/enabled": "true"}, Annotations: keys{"amp.txn2.com/ep": "http://hook.hooks.svc/mutate"}}}},
 		dryRun: answer(http.StatusCreated, "amp: dry run, mutate: mutated, operations: 1"),
 	}
+	*a.services["amp-system/amp"].slices.value[0].Ports[0].Port = 8443
 	unmarshal("base/mutating.yaml", &a.mutating)
 	unmarshal("base/validating.yaml", &a.validating)
 	for i := range 2 {
@@ -62,11 +73,13 @@ func newAPI(t *testing.T) *api {
 		a.validating.Webhooks[i].ClientConfig.CABundle = ca.bundle(t)
 	}
 	a.deployment = deployment(2, 2)
-	a.deployment.Namespace = "amp-system"
+	a.deployment.Namespace, a.deployment.UID = "amp-system", "amp"
 	a.deployment.Spec.Template.Labels = map[string]string{"app": "amp"}
 	a.deployment.Spec.Template.Spec = corev1.PodSpec{ServiceAccountName: "amp", Containers: []corev1.Container{{Name: "amp", Image: "amp:1",
-		Env:     []corev1.EnvVar{{Name: "AMP_TLS", Value: "self"}},
-		EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "amp"}}}},
+		Ports:          []corev1.ContainerPort{{Name: "https", ContainerPort: 8443}},
+		ReadinessProbe: &corev1.Probe{ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/readyz", Port: intstr.FromString("https"), Scheme: corev1.URISchemeHTTPS}}},
+		Env:            []corev1.EnvVar{{Name: "AMP_TLS", Value: "self"}},
+		EnvFrom:        []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "amp"}}}},
 	}}}
 	for _, name := range []string{"amp-1", "amp-2"} {
 		a.pods["amp-system"] = append(a.pods["amp-system"], corev1.Pod{
@@ -103,7 +116,7 @@ func (a *api) report(t *testing.T) (*Report, error) {
 	t.Helper()
 	server := httptest.NewServer(a)
 	defer server.Close()
-	return Run(t.Context(), Options{Config: &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, Timeout: 10 * time.Second, Version: "v1.0.0"})
+	return Run(t.Context(), Options{Config: &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}, Flags: a.flags, Timeout: 10 * time.Second, Version: "v1.0.0"})
 }
 
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -134,6 +147,15 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var object any
 	switch {
+	case resource == "pods" && len(parts) > 3 && parts[2] == "proxy":
+		text, ok := a.proxied[name+"/"+strings.Join(parts[3:], "/")]
+		if !ok {
+			a.fail(w, http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable, "error trying to reach service: dial tcp")
+			return
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, text)
+		return
 	case resource == "pods" && name != "": // to forward a port
 	case resource == "pods" && r.Method == http.MethodPost:
 		a.dryRun(w)
@@ -166,7 +188,7 @@ func (a *api) read(resource, namespace, name string, r *http.Request) any {
 	case "version":
 		return map[string]string{"gitVersion": "v1.36.3"}
 	case "mutatingwebhookconfigurations":
-		return object("MutatingWebhookConfigurationList", "admissionregistration.k8s.io/v1", map[string]any{"items": []any{a.mutating}})
+		return object("MutatingWebhookConfigurationList", "admissionregistration.k8s.io/v1", map[string]any{"items": append(slices.Clone(a.others), a.mutating)})
 	case "validatingwebhookconfigurations":
 		return object("ValidatingWebhookConfigurationList", "admissionregistration.k8s.io/v1", map[string]any{"items": []any{a.validating}})
 	case "services":
@@ -183,6 +205,19 @@ func (a *api) read(resource, namespace, name string, r *http.Request) any {
 			items = append(items, a.deployment)
 		}
 		return object("DeploymentList", "apps/v1", map[string]any{"items": items})
+	case "replicasets":
+		sets := a.replicaSets
+		if sets == nil {
+			sets = []appsv1.ReplicaSet{revisionOf(&a.deployment, "1", a.deployment.Status.ReadyReplicas)}
+		}
+		return object("ReplicaSetList", "apps/v1", map[string]any{"items": sets})
+	case "serviceaccounts":
+		if !a.noAccount {
+			return object("ServiceAccount", "v1", map[string]any{})
+		}
+	case "events":
+		_, name, _ := strings.Cut(r.URL.Query().Get("fieldSelector"), "involvedObject.name=")
+		return object("EventList", "v1", map[string]any{"items": a.events[name]})
 	case "pods":
 		return object("PodList", "v1", map[string]any{"items": a.pods[namespace]})
 	case "configmaps":

@@ -53,6 +53,11 @@ func (b *backend) addresses() []netip.Addr {
 	return all
 }
 
+// any reports whether there is anything behind the Service, be it ready or not.
+func (b *backend) any() bool {
+	return slices.ContainsFunc(b.slices.value, func(s discoveryv1.EndpointSlice) bool { return len(s.Endpoints) > 0 })
+}
+
 // replica is where a connection to a Service ends.
 type replica struct {
 	pod     string // empty if it is not a Pod

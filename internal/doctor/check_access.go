@@ -16,6 +16,11 @@ func checkAccess(s *observed) []Finding {
 	case account == "":
 		f.Status, f.Message = Skipped, "not checked: without a Deployment, amp's ServiceAccount is unknown"
 		return []Finding{f}
+	case s.accountMissing:
+		// Its rights would be right: they are of its name.
+		f.Status, f.Message = Failed, fmt.Sprintf("there is no ServiceAccount %s in namespace %s: no Pod of amp can be created", account, s.fix.namespace)
+		f.Remedy = s.fix.apply() + s.fix.retry()
+		return []Finding{f}
 	}
 	var lacking, reasons []string // each once
 	var unasked error
@@ -43,6 +48,9 @@ func checkAccess(s *observed) []Finding {
 			lacking[i] = strings.Join(verbs[what], ", ") + " " + what
 		}
 		f.Status, f.Remedy = Failed, s.fix.apply()
+		if set, names := s.wanted.config, defaults(); set.TLSSecret != names.TLSSecret || !slices.Equal(set.Webhooks, names.Webhooks) {
+			f.Remedy = s.fix.overlay("let the roles of amp name what AMP_TLS_SECRET and AMP_WEBHOOKS name, or remove these variables")
+		}
 		f.Message = fmt.Sprintf("ServiceAccount %s may not %s", account, strings.Join(lacking, "; "))
 		if len(reasons) > 0 {
 			f.Message += " (" + strings.Join(reasons, "; ") + ")"

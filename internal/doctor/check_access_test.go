@@ -31,7 +31,7 @@ func TestAccess(t *testing.T) {
 		t.Errorf("needed are %d verbs on Secrets and %d on webhooks", secrets, hooks)
 	}
 
-	s := &observed{deployments: seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, fix: remedies{tls: serve.TLSFiles}}
+	s := &observed{deployments: seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, fix: remedies{tls: serve.TLSFiles}, wanted: settings{config: defaults()}}
 	s.deployments.value[0].Spec.Template.Spec.ServiceAccountName = "amp"
 	for _, right := range files {
 		s.access = append(s.access, access{ResourceAttributes: right})

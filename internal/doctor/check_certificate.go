@@ -28,6 +28,9 @@ func checkCertificates(s *observed) []Finding {
 	case s.certificates.err != nil:
 		return []Finding{unread(subject, s.certificates.err)}
 	}
+	if port, _ := s.wrongPort(); port != 0 {
+		return []Finding{{Subject: subject, Status: Skipped, Message: "not checked: the Service leads to a port where amp does not listen"}}
+	}
 	var failed, skipped []Finding
 	var trusted []certificate
 	for _, c := range s.certificates.value {
@@ -59,12 +62,19 @@ func checkCertificates(s *observed) []Finding {
 // distrust says why the API server would not trust a certificate, empty if it would.
 func distrust(s *observed, c certificate) (message, remedy string) {
 	if c.err != nil {
-		return "it presents no certificate: " + c.err.Error(), s.fix.noTLS()
+		why := c.err.Error()
+		if strings.Contains(why, "connection refused") {
+			why = "nothing listens there" // the kubelet's text names its own paths and ids, which differ for each Pod
+		}
+		return "it presents no certificate: " + why, s.fix.noTLS()
 	}
 	leaf := c.chain[0]
 	hooks := map[string][]string{} // by what is wrong with their caBundle
 	for _, configuration := range s.configurations() {
 		for _, h := range configuration.hooks {
+			if targetOf(h.ClientConfig).service != s.target().service {
+				continue // not these replicas are called: service says so
+			}
 			err := verify(c.chain, h.ClientConfig, s.now)
 			var invalid x509.CertificateInvalidError
 			var name x509.HostnameError
@@ -75,7 +85,7 @@ func distrust(s *observed, c certificate) (message, remedy string) {
 			case errors.As(err, &invalid) && invalid.Reason == x509.Expired && invalid.Cert.Equal(leaf):
 				return "the certificate is not valid now, only from " + date(leaf.NotBefore) + " until " + date(leaf.NotAfter), s.fix.renew()
 			case errors.As(err, &name):
-				return fmt.Sprintf("the certificate is for %s, but the API server calls %s", strings.Join(leaf.DNSNames, ", "), name.Host), s.fix.certificateName(name.Host)
+				return fmt.Sprintf("the certificate is for %s, but the API server calls %s", strings.Join(leaf.DNSNames, ", "), name.Host), s.fix.certificateName(name.Host, leaf.DNSNames)
 			case errors.Is(err, errNoCA):
 				fault = "holds no certificate"
 			case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

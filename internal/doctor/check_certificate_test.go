@@ -172,20 +172,21 @@ func TestUnseenCertificates(t *testing.T) {
 
 // What is to be done depends on who makes the certificate.
 func TestRemediesOfCertificates(t *testing.T) {
-	base := remedies{namespace: "amp-system", deployment: "amp", secret: "amp-tls", tls: serve.TLSFiles}
+	base := remedies{namespace: "amp-system", deployment: "amp", pods: "app=amp", secret: "amp-tls", tls: serve.TLSFiles}
 	injected, own := base, base
 	injected.injected, own.tls = true, serve.TLSSelf
 	for _, test := range []struct {
 		remedy, want string
 	}{
-		{own.bundle(), "kubectl -n amp-system logs deployment/amp"},
+		{own.bundle(), "kubectl -n amp-system logs -l app=amp "},
 		{injected.bundle(), "cert-manager-cainjector"},
 		{base.bundle(), "kubectl -n amp-system get secret amp-tls"},
-		{own.renew(), "kubectl -n amp-system logs deployment/amp"},
+		{own.renew(), "kubectl -n amp-system logs -l app=amp "},
 		{injected.renew(), "describe certificates"},
 		{base.renew(), "kubectl -n amp-system create secret tls amp-tls"},
-		{own.certificateName("a.b.svc"), "AMP_TLS_DNS_NAMES=a.b.svc"},
-		{injected.certificateName("a.b.svc"), "edit certificate amp"},
+		{own.certificateName("a.b.svc", []string{"amp.x.svc", "y"}), "AMP_TLS_DNS_NAMES=amp.x.svc,y,a.b.svc"},
+		{base.certificateName("a.b.svc", []string{"amp.x.svc"}), "get a certificate for amp.x.svc, a.b.svc"},
+		{injected.certificateName("a.b.svc", nil), "add a.b.svc to dnsNames of the Certificate amp, in the overlay"},
 	} {
 		if !strings.Contains(test.remedy, test.want) {
 			t.Errorf("%q does not say %q", test.remedy, test.want)
@@ -198,17 +199,17 @@ func TestRemediesOfCertificates(t *testing.T) {
 		}
 	}
 	for want, r := range map[string]remedies{
-		"kubectl apply -k deploy\n":                                               {namespace: "amp-system", tls: serve.TLSSelf},
-		"kubectl apply -k deploy/cert-manager\n":                                  {namespace: "amp-system", tls: serve.TLSFiles},
-		"kubectl apply -k knative\n":                                              {namespace: "amp-system", tls: serve.TLSSelf, knative: "amp"},
-		"apply the overlay again that installed deploy into namespace elsewhere:": {namespace: "elsewhere"},
+		"apply again what installed amp: your overlay of deploy or, if there is none,\nkubectl apply -k deploy":                           {namespace: "amp-system", tls: serve.TLSSelf},
+		"apply again what installed amp: your overlay of deploy/cert-manager or, if there is none,\nkubectl apply -k deploy/cert-manager": {namespace: "amp-system", tls: serve.TLSFiles},
+		"apply again what installed amp: your overlay of knative or, if there is none,\nkubectl apply -k knative":                         {namespace: "amp-system", tls: serve.TLSSelf, knative: "amp"},
+		"apply the overlay again that installed deploy into namespace elsewhere:":                                                         {namespace: "elsewhere"},
 	} {
 		if got := r.apply(); !strings.HasPrefix(got, want) {
 			t.Errorf("%q is not %q…", got, want)
 		}
 	}
 	knative := remedies{namespace: "amp-system", knative: "amp"}
-	if got := knative.set("A=b"); !strings.Contains(got, "edit ksvc amp") {
+	if got := knative.set("A=b"); !strings.HasPrefix(got, "in your overlay of knative, which installed amp, set A=b in the env of its container. Then\nkubectl apply -k OVERLAY") {
 		t.Errorf("under Knative: %s", got)
 	}
 }

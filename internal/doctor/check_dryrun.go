@@ -117,7 +117,7 @@ func judgeDryRun(n *namespace, d *dryRun, user seen[string]) Finding {
 	case d.missesAMP(n):
 		return n.finding(Skipped, "", "not checked: the API server does not reach amp")
 	case creators != nil && user.err == nil && !creators.Match(user.value):
-		return n.finding(Skipped, "kubectl amp doctor --as "+quoted(creators[0]), "no endpoint was called: %s does not name %s", namespaces.AnnotationCreators, cmp.Or(user.value, "you"))
+		return n.finding(Skipped, "kubectl amp doctor --as "+Quoted(creators[0]), "no endpoint was called: %s does not name %s", namespaces.AnnotationCreators, cmp.Or(user.value, "you"))
 	}
 	a, text, also := d.answers(), "", ""
 	if d.err != nil {
@@ -148,7 +148,9 @@ func judgeDryRun(n *namespace, d *dryRun, user seen[string]) Finding {
 	case d.err != nil && !a.phases[review.Mutate]:
 		return n.finding(Skipped, "", "not checked: the Pod is refused, but not by amp: %s%s", text, also)
 	case d.err != nil:
-		return n.finding(OK, "", "amp admits a Pod (%s), and another step of the API server refuses it: %s%s", list(a.admitted), text, also)
+		f := n.finding(OK, "", "amp admits a Pod (%s), and another step of the API server refuses it: %s%s", list(a.admitted), text, also)
+		f.shown = true
+		return f
 	}
 	return n.finding(OK, "", "a Pod was admitted: %s%s", list(a.admitted), also)
 }
@@ -158,10 +160,13 @@ var endpointRemedies = []struct {
 	words  []string
 	remedy string
 }{
-	{[]string{"no answer within", "no time was left"}, "find out why it is slow. If it starts only when it is called (Knative), keep a Pod of it running (min-scale), or give it more time:\n" +
-		"AMP_TIMEOUT, and timeoutSeconds of the webhooks"},
+	{[]string{"no answer within", "no answer in time", "not complete", "no time was left"}, "find out why it is slow. If it starts only when it is called (Knative), keep a Pod of it running (min-scale), or give it more time:\n" +
+		"AMP_TIMEOUT, and in your overlay timeoutSeconds of the webhooks"},
+	{[]string{"no such host"}, "correct the host in the endpoint's URL, or create what it names: amp looked it up in the cluster's DNS, which has no such name"},
+	{[]string{"looked up"}, "mend the cluster's DNS, or let amp ask it: a NetworkPolicy of amp's namespace must allow port 53. DNS mostly is the Deployment coredns:\n" +
+		"kubectl -n kube-system get deployments,pods"},
 	{[]string{"certificate", "TLS"}, "check that its certificate is valid for that name, and that amp trusts the CA that signed it (AMP_ENDPOINT_CA)"},
-	{[]string{"connecti", "connected", "looked up"}, "check that it runs and listens there, and that no NetworkPolicy keeps amp from it"},
+	{[]string{"connecti", "connected"}, "check that it runs and listens there, if it is a Service at its targetPort, and that no NetworkPolicy keeps amp from it"},
 	{[]string{""}, "the endpoint must answer with a JSON patch, an object with allowed, or 204; its log may say more"},
 }
 

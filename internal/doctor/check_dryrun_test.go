@@ -135,3 +135,26 @@ func TestCalls(t *testing.T) {
 		})
 	}
 }
+
+// Each text of amp about an endpoint leads to the remedy for its cause (internal/callout/failure.go).
+func TestEndpointRemedies(t *testing.T) {
+	for cause, want := range map[string]string{
+		"its name was not looked up within 1.5s, the time it had: does DNS answer, and does a NetworkPolicy let amp ask it?": "mend the cluster's DNS",
+		"its name cannot be looked up: no answer from DNS":                                                                   "mend the cluster's DNS",
+		"its name cannot be looked up: DNS failed":                                                                           "mend the cluster's DNS",
+		"its name cannot be looked up: no such host":                                                                         "correct the host",
+		"no connection within 1.5s, the time it had: does it run at that address and port":                                   "check that it runs and listens there",
+		"no HTTPS connection within 1.5s, the time it had: the handshake was not finished":                                   "check that it runs and listens there",
+		"connection refused: is the endpoint running, on that port?":                                                         "check that it runs and listens there",
+		"no answer within 1.5s, the time it had (AMP_TIMEOUT, amp.txn2.com/timeout)":                                         "find out why it is slow",
+		"its answer was not complete within 1s, the time it had":                                                             "find out why it is slow",
+		"no time was left to call it":                                                                                        "find out why it is slow",
+		"its certificate is signed by an authority that amp does not know (AMP_ENDPOINT_CA)":                                 "check that its certificate is valid",
+		"it does not speak TLS there: use http://, or its TLS port":                                                          "check that its certificate is valid",
+		"answered 500 Internal Server Error":                                                                                 "the endpoint must answer with a JSON patch",
+	} {
+		if got := endpointRemedy("endpoint http://hook.hooks.svc/mutate: " + cause); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %q", cause, got)
+		}
+	}
+}

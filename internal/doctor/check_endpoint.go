@@ -37,6 +37,7 @@ func checkEndpoints(s *observed, n *namespace) []Finding {
 type endpointCheck struct {
 	*destinations
 	fix       remedies
+	pending   string // revision that is to change AMP_ENDPOINT_ALLOW, empty if none is
 	namespace *namespace
 	key       string // annotation that names the endpoint
 	endpoint  review.Endpoint
@@ -47,7 +48,7 @@ type endpointCheck struct {
 // checkEndpoint judges whether amp may call an endpoint, and whether there is something that answers. Of a Service the
 // cluster knows both. Of any other host, only the address is known, as it resolves where the doctor runs.
 func checkEndpoint(s *observed, n *namespace, key string, e review.Endpoint) Finding {
-	c := endpointCheck{&s.destinations, s.fix, n, key, e, e.URL.Hostname(), int32(outbound.Port(e.URL))}
+	c := endpointCheck{&s.destinations, s.fix, s.pending("AMP_ENDPOINT_ALLOW"), n, key, e, e.URL.Hostname(), int32(outbound.Port(e.URL))}
 	if b := c.service(c.host); b != nil {
 		return c.ofService(b)
 	}
@@ -80,7 +81,10 @@ func (c *endpointCheck) ofService(b *backend) Finding {
 	ready := b.ready(c.port)
 	if len(ready) == 0 && b.slices.err == nil {
 		remedy := fmt.Sprintf("kubectl -n %s get pods", name.Namespace)
-		if want := b.service.value.Spec.Selector; len(want) > 0 {
+		switch want := b.service.value.Spec.Selector; {
+		case len(want) > 0 && !b.any():
+			remedy = fmt.Sprintf("no Pod that runs has its labels, %s: start one, or correct the Service's selector. This shows what there is:\nkubectl -n %s get deployments,pods --show-labels", selector(want), name.Namespace)
+		case len(want) > 0:
 			remedy += " -l " + selector(want)
 		}
 		return c.finding(Failed, remedy, "no Pod behind %s is ready on port %d", service, c.port)
@@ -177,7 +181,9 @@ func (c *endpointCheck) allow(to []netip.Addr) string {
 		return ""
 	case c.allowed(c.mayName, to) != nil:
 		return c.another()
+	case c.pending != "":
+		return c.pending + " changes AMP_ENDPOINT_ALLOW: see why it is not rolled out, under replicas"
 	}
 	list := cmp.Or(c.fix.allow, allowedByDefault) + " " + c.host
-	return c.another() + "\nor, if amp is to call it:\n" + c.fix.set("AMP_ENDPOINT_ALLOW="+quoted(list))
+	return c.another() + "\nor, if amp is to call it:\n" + c.fix.set("AMP_ENDPOINT_ALLOW="+Quoted(list))
 }

@@ -16,6 +16,21 @@ func deployment(wanted, ready int32) appsv1.Deployment {
 	}
 }
 
+// revisionOf is the ReplicaSet of a Deployment as that is now.
+func revisionOf(d *appsv1.Deployment, number string, ready int32) appsv1.ReplicaSet {
+	set := appsv1.ReplicaSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "amp-" + number, Annotations: map[string]string{revisionAnnotation: number}, Labels: map[string]string{"pod-template-hash": number},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(d, appsv1.SchemeGroupVersion.WithKind("Deployment"))}},
+		Spec:   appsv1.ReplicaSetSpec{Template: *d.Spec.Template.DeepCopy()},
+		Status: appsv1.ReplicaSetStatus{ReadyReplicas: ready},
+	}
+	set.Spec.Template.Labels = map[string]string{"pod-template-hash": number}
+	for k, v := range d.Spec.Template.Labels {
+		set.Spec.Template.Labels[k] = v
+	}
+	return set
+}
+
 func TestReplicas(t *testing.T) {
 	crashing := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "amp-1"}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
 		{State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: "back-off 10s"}}},

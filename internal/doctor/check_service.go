@@ -39,6 +39,9 @@ func checkService(s *observed) []Finding {
 	case b.slices.err != nil:
 		return []Finding{unread(subject, b.slices.err)}
 	}
+	if port, own := s.wrongPort(); port != 0 {
+		return failed(fix.apply(), "%s:%d leads to port %d of the replicas, where amp does not listen: its ports are %s", to.host, to.port, port, own)
+	}
 	if ready := b.ready(to.port); len(ready) > 0 {
 		return []Finding{{Subject: subject, Status: OK, Message: fmt.Sprintf("%s:%d leads to %s", to.host, to.port, count(len(ready), "ready replica"))}}
 	}
@@ -49,6 +52,25 @@ func checkService(s *observed) []Finding {
 		return []Finding{unread(subject, err)}
 	}
 	return []Finding{{Subject: subject, Status: Skipped, Message: "not checked: no replica is ready"}} // as replicas says
+}
+
+// wrongPort is the port of the replicas to which the Service leads, if amp's container does not have it among its ports;
+// 0 if it has. Under Knative a container names only one of its ports.
+func (s *observed) wrongPort() (port int32, own string) {
+	c := s.container()
+	if c == nil || len(c.Ports) == 0 || s.fix.knative != "" {
+		return 0, ""
+	}
+	var names []string
+	for _, p := range c.Ports {
+		names = append(names, fmt.Sprint(p.ContainerPort))
+	}
+	for _, r := range s.service.ready(s.target().port) {
+		if r.pod != "" && !slices.Contains(names, fmt.Sprint(r.port)) {
+			return r.port, strings.Join(names, ", ")
+		}
+	}
+	return 0, ""
 }
 
 // replicasReady reports whether a replica of amp is ready, by its Pods or, if they could not all be read, by its

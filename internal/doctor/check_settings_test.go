@@ -31,7 +31,7 @@ func TestUnseenSettings(t *testing.T) {
 		"a ConfigMap": {EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "x"}}}}},
 		"everything":  nil,
 	} {
-		s := &observed{settings: readSettings(c, nil)}
+		s := &observed{settings: readSettings(c, nil), wanted: readSettings(c, nil)}
 		for _, check := range []Finding{checkEventsSource(s), checkEventsSink(s)} {
 			if check.Status != Skipped || !strings.HasSuffix(check.Message, "may be set where it cannot be seen") {
 				t.Errorf("%s: %+v", name, check)
@@ -83,7 +83,7 @@ func TestSettings(t *testing.T) {
 			if set.err == nil && set.config.Timeout.String() != "1s" {
 				t.Errorf("the ConfigMap is ignored: %s", set.config.Timeout)
 			}
-			s := &observed{settings: set, deployments: seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, fix: remedies{namespace: "amp-system", deployment: "amp"}}
+			s := &observed{settings: set, wanted: set, deployments: seen[[]appsv1.Deployment]{value: []appsv1.Deployment{deployment(2, 2)}}, fix: remedies{namespace: "amp-system", deployment: "amp"}}
 			for _, c := range judge(checks, s) {
 				if c.ID == test.id && (c.Status != test.status || c.Message != test.message) {
 					t.Errorf("%s: %s\nwant %s: %s", c.Status, c.Message, test.status, test.message)
@@ -93,5 +93,52 @@ func TestSettings(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A sink that is a Service must be there.
+func TestSinkService(t *testing.T) {
+	for name, test := range map[string]struct {
+		sink   string
+		change func(*api)
+		want   string
+	}{
+		"it is there":                    {"http://hook.hooks.svc.cluster.local/x", nil, "ok: events go to http://hook.hooks.svc.cluster.local/x"},
+		"there is none":                  {"http://me:secret@audit.amp-audit.svc", nil, "warning: events go to http://audit.amp-audit.svc, but there is no such Service: they are lost"},
+		"events are required":            {"http://audit.amp-audit.svc", func(a *api) { a.configMaps["amp"]["AMP_EVENTS"] = "required" }, "failed: events go to http://audit.amp-audit.svc, but there is no such Service: with AMP_EVENTS=required each mutation fails"},
+		"it has another port":            {"http://hook.hooks.svc:8080", nil, "warning: events go to http://hook.hooks.svc:8080, but that Service has port 80, not 8080: they are lost"},
+		"no Pod is behind it":            {"http://hook.hooks.svc", func(a *api) { a.services["hooks/hook"].slices.value = nil }, "warning: events go to http://hook.hooks.svc, but no Pod behind that Service is ready: they are lost"},
+		"it may not be read":             {"http://audit.amp-audit.svc", func(a *api) { a.forbidden = ".*/services/audit" }, "ok: events go to http://audit.amp-audit.svc"},
+		"it is not in the cluster":       {"https://sink.example.com/", nil, "ok: events go to https://sink.example.com/"},
+		"it can be a name outside of it": {"https://sink.example/", nil, "ok: events go to https://sink.example/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI(t)
+			a.configMaps["amp"]["K_SINK"] = test.sink
+			if test.change != nil {
+				test.change(a)
+			}
+			if got := message(t, a, "events-sink"); got != test.want {
+				t.Errorf("%s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+// What the manifest sets is changed there: the next apply would undo a command. Anything else a command sets for good.
+func TestRemediesLast(t *testing.T) {
+	r := remedies{namespace: "amp-system", deployment: "amp", manifest: `{"spec":{"template":{"spec":{"containers":[{"name":"amp","env":[{"name":"AMP_TLS","value":"self"}]}]}}}}`}
+	for name, test := range map[string]struct{ got, want string }{
+		"it is not in the manifest":       {r.set("AMP_TIMEOUT=1s", "K_SINK=x"), "kubectl -n amp-system set env deployment/amp AMP_TIMEOUT=1s K_SINK=x"},
+		"it is in the manifest":           {r.set("AMP_TLS=off"), "in your overlay of deploy, which installed amp, set AMP_TLS=off in the env of its container. Then\nkubectl apply -k OVERLAY"},
+		"it is to be removed":             {r.set("AMP_TIMEOUT-"), "kubectl -n amp-system set env deployment/amp AMP_TIMEOUT-"},
+		"it is to be removed from there":  {r.set("AMP_TLS-"), "in your overlay of deploy, which installed amp, remove AMP_TLS from the env of its container. Then\nkubectl apply -k OVERLAY"},
+		"a value with an equals sign":     {r.set("K_SINK=http://a/?b=AMP_TLS=x-"), "kubectl -n amp-system set env deployment/amp K_SINK=http://a/?b=AMP_TLS=x-"},
+		"the manifest cannot be read":     {remedies{namespace: "a", deployment: "amp", manifest: "{"}.set("A=b"), "kubectl -n a set env deployment/amp A=b"},
+		"the manifest says nothing of it": {r.start(), "kubectl -n amp-system scale deployment/amp --replicas 2"},
+	} {
+		if test.got != test.want {
+			t.Errorf("%s: %q, not %q", name, test.got, test.want)
+		}
 	}
 }

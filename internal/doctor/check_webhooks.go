@@ -19,11 +19,12 @@ import (
 // who is called and with which CA; the path belongs to this one, because it tells amp the failure policy.
 func checkWebhooks(s *observed) []Finding {
 	m, v := deployed()
-	return []Finding{checkConfigurations(s.mutating, m, s.fix), checkConfigurations(s.validating, v, s.fix)}
+	return []Finding{s.checkConfigurations(s.mutating, m), s.checkConfigurations(s.validating, v)}
 }
 
 // checkConfigurations is checkWebhooks for one kind.
-func checkConfigurations(found seen[[]configuration], want configuration, fix remedies) Finding {
+func (s *observed) checkConfigurations(found seen[[]configuration], want configuration) Finding {
+	fix := s.fix
 	finding := func(c configuration, status Status, message, remedy string) Finding {
 		return Finding{Subject: c.subject(), Status: status, Message: message, Remedy: remedy}
 	}
@@ -33,12 +34,8 @@ func checkConfigurations(found seen[[]configuration], want configuration, fix re
 	case len(found.value) == 0:
 		return finding(want, Failed, want.kind+" "+want.name+" is missing: no Pod reaches amp through it", fix.apply())
 	case len(found.value) > 1:
-		var names []string
-		for _, c := range found.value {
-			names = append(names, c.name)
-		}
-		return finding(want, Failed, fmt.Sprintf("%ss %s hold webhooks of the same names: amp is called twice", want.kind, strings.Join(names, " and ")),
-			"delete the one that amp no longer uses:\nkubectl delete "+strings.ToLower(want.kind)+" NAME")
+		message, remedy := s.several(found.value)
+		return finding(want, Failed, message, remedy)
 	}
 	is := found.value[0]
 	faults, additions := compare(is, want, fix.namespace)
@@ -49,8 +46,38 @@ func checkConfigurations(found seen[[]configuration], want configuration, fix re
 		return finding(is, Failed, is.kind+" "+is.name+" is not as deployed: "+text, fix.apply())
 	default: // applying the manifests again would not change this
 		return finding(is, Warning, is.kind+" "+is.name+" is not as deployed: "+text,
-			"if this is not intended:\nkubectl edit "+strings.ToLower(is.kind)+" "+is.name)
+			"nothing, if this is intended. Otherwise take it out of your overlay and apply that; what the overlay does not say, this takes out:\n"+
+				"kubectl edit "+strings.ToLower(is.kind)+" "+is.name)
 	}
+}
+
+// several says that several configurations of a kind hold amp's webhooks. Which of them is left over shows in what it
+// calls; if all that they call is there, the operator has to know.
+func (s *observed) several(all []configuration) (message, remedy string) {
+	var texts, left []string
+	for _, c := range all {
+		var calls []string
+		for _, h := range c.hooks {
+			to := targetOf(h.ClientConfig)
+			text := cmp.Or(to.url, to.host)
+			if s.gone[to.service] {
+				text += ", which is gone"
+			}
+			if !slices.Contains(calls, text) {
+				calls = append(calls, text)
+			}
+		}
+		texts = append(texts, fmt.Sprintf("%s (calls %s)", c.name, strings.Join(calls, " and ")))
+		if s.leftOver(c) {
+			left = append(left, c.name)
+		}
+	}
+	kind := strings.ToLower(all[0].kind)
+	message = fmt.Sprintf("%ss %s hold webhooks of the same names: each Pod goes to all of them", all[0].kind, strings.Join(texts, " and "))
+	if len(left) > 0 {
+		return message, "delete what is left over:\nkubectl delete " + kind + " " + strings.Join(left, " ")
+	}
+	return message, "delete the one that amp no longer uses:\nkubectl delete " + kind + " NAME"
 }
 
 // compare says how a configuration differs from the one in deploy/: webhooks with a fault, and those that are only

@@ -20,6 +20,11 @@ func the(t *testing.T, checks ...Finding) (Status, string) {
 	return checks[0].Status, checks[0].Message
 }
 
+// installed is an installation in a namespace of which nothing else is known.
+func installed(namespace string) *observed {
+	return &observed{fix: remedies{namespace: namespace, deployment: "amp"}}
+}
+
 // forbidden is the API server's answer to a user without rights.
 var forbidden = apierrors.NewForbidden(schema.GroupResource{Resource: "things"}, "", nil)
 
@@ -58,7 +63,7 @@ func TestWebhooks(t *testing.T) {
 			want, _ := deployed()
 			is, _ := deployed()
 			test.change(&is.hooks[0])
-			status, message := the(t, checkConfigurations(seen[[]configuration]{value: []configuration{is}}, want, remedies{namespace: "amp-system"}))
+			status, message := the(t, installed("amp-system").checkConfigurations(seen[[]configuration]{value: []configuration{is}}, want))
 			text := "MutatingWebhookConfiguration amp is as deployed"
 			if test.message != "" {
 				text = "MutatingWebhookConfiguration amp is not as deployed: fail.amp.txn2.com: " + test.message
@@ -81,15 +86,68 @@ func TestWebhooksThatAreNotThere(t *testing.T) {
 	}{
 		"missing":        {seen[[]configuration]{}, Failed, "ValidatingWebhookConfiguration amp is missing: no Pod reaches amp through it"},
 		"one of two":     {seen[[]configuration]{value: []configuration{less}}, Failed, "ValidatingWebhookConfiguration amp is not as deployed: validate.ignore.amp.txn2.com is missing"},
-		"twice":          {seen[[]configuration]{value: []configuration{one, other}}, Failed, "ValidatingWebhookConfigurations amp and amp-old hold webhooks of the same names: amp is called twice"},
+		"twice":          {seen[[]configuration]{value: []configuration{one, other}}, Failed, "ValidatingWebhookConfigurations amp (calls amp.amp-system.svc) and amp-old (calls amp.amp-system.svc) hold webhooks of the same names: each Pod goes to all of them"},
 		"not to be seen": {seen[[]configuration]{err: forbidden}, Skipped, "not checked: things is forbidden: <nil>"},
 		"foreign":        {seen[[]configuration]{value: withWebhooksOf(want, []configuration{{kind: validating, hooks: []admissionv1.MutatingWebhook{{Name: "x.example.com"}}}})}, Failed, "ValidatingWebhookConfiguration amp is missing: no Pod reaches amp through it"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if status, message := the(t, checkConfigurations(test.found, want, remedies{namespace: "amp-system"})); status != test.status || message != test.message {
+			if status, message := the(t, installed("amp-system").checkConfigurations(test.found, want)); status != test.status || message != test.message {
 				t.Errorf("%s: %s\nwant %s: %s", status, message, test.status, test.message)
 			}
 		})
+	}
+}
+
+// What an earlier installation left behind calls a Service that is gone. The remedy takes that away, and touches nothing
+// of the installation that works: not its certificate, and not its Service.
+func TestLeftOverWebhooks(t *testing.T) {
+	for name, gone := range map[string]bool{"its Service is gone": true, "its Service is there": false} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI(t)
+			old := a.mutating.DeepCopy()
+			old.Name = "amp-old"
+			for i := range old.Webhooks {
+				old.Webhooks[i].ClientConfig.Service.Namespace = "amp-old"
+			}
+			a.others = append(a.others, *old)
+			if !gone {
+				a.services["amp-old/amp"] = a.services["amp-system/amp"]
+			}
+			r, err := a.report(t)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, f := range r.Checks {
+				switch {
+				case f.ID == "webhooks" && f.Status == Failed:
+					text, remedy := "MutatingWebhookConfigurations amp-old (calls amp.amp-old.svc, which is gone) and amp (calls amp.amp-system.svc) hold webhooks of the same names: each Pod goes to all of them", "delete what is left over:\nkubectl delete mutatingwebhookconfiguration amp-old"
+					if !gone {
+						text, remedy = strings.Replace(text, ", which is gone", "", 1), "delete the one that amp no longer uses:\nkubectl delete mutatingwebhookconfiguration NAME"
+					}
+					if f.Message != text || f.Remedy != remedy {
+						t.Errorf("%+v", f)
+					}
+				case gone && f.Status != OK && f.ID != "dry-run", strings.Contains(f.Remedy, "AMP_TLS_DNS_NAMES"):
+					t.Errorf("another check goes by what is left over: %+v", f)
+				}
+			}
+			if ids(r, Failed) == "" || gone && ids(r, Failed) != "webhooks" {
+				t.Errorf("%+v", r)
+			}
+		})
+	}
+}
+
+// One of amp's own webhooks calls a Service that is gone.
+func TestAWebhookCallsAnother(t *testing.T) {
+	a := newAPI(t)
+	a.mutating.Webhooks[0].ClientConfig.Service.Name = "gone"
+	r, err := a.report(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ids(r, Failed) != "service" {
+		t.Errorf("%s failed: %+v", ids(r, Failed), r)
 	}
 }
 
@@ -99,11 +157,11 @@ func TestForeignWebhooks(t *testing.T) {
 	is, _ := deployed()
 	is.hooks = append(is.hooks, admissionv1.MutatingWebhook{Name: "x.example.com"})
 	all := withWebhooksOf(want, []configuration{is})
-	f := checkConfigurations(seen[[]configuration]{value: all}, want, remedies{namespace: "amp-system"})
+	f := installed("amp-system").checkConfigurations(seen[[]configuration]{value: all}, want)
 	if status, message := the(t, f); status != Warning || !strings.HasSuffix(message, "x.example.com is not one of amp's webhooks") {
 		t.Errorf("%s: %s", status, message)
 	}
-	if remedy := f.Remedy; remedy != "if this is not intended:\nkubectl edit mutatingwebhookconfiguration amp" {
+	if remedy := f.Remedy; !strings.HasPrefix(remedy, "nothing, if this is intended. ") || !strings.HasSuffix(remedy, "\nkubectl edit mutatingwebhookconfiguration amp") {
 		t.Errorf("the remedy is %q", remedy)
 	}
 	if len(all[0].hooks) != 2 {
@@ -116,14 +174,14 @@ func TestWebhooksOfARenamedInstallation(t *testing.T) {
 	want, _ := deployed()
 	is, _ := deployed()
 	found := seen[[]configuration]{value: []configuration{is}}
-	if status, message := the(t, checkConfigurations(found, want, remedies{namespace: "elsewhere"})); status != Failed || !strings.HasSuffix(message, "namespaceSelector does not exclude elsewhere") {
+	if status, message := the(t, installed("elsewhere").checkConfigurations(found, want)); status != Failed || !strings.HasSuffix(message, "namespaceSelector does not exclude elsewhere") {
 		t.Errorf("%s: %s", status, message)
 	}
 	for i := range is.hooks {
 		is.hooks[i].NamespaceSelector.MatchExpressions[1].Values[1] = "elsewhere"
 		is.hooks[i].ClientConfig.Service.Namespace = "elsewhere"
 	}
-	if status, message := the(t, checkConfigurations(found, want, remedies{namespace: "elsewhere"})); status != OK {
+	if status, message := the(t, installed("elsewhere").checkConfigurations(found, want)); status != OK {
 		t.Errorf("%s: %s", status, message)
 	}
 }

@@ -9,16 +9,17 @@
 //     No check talks to the cluster, and one failure is reported once, not again by all that follows from it.
 //  3. Present (report.go, present.go) writes the findings as text or JSON.
 //
-// Dry runs depend on findings: where amp itself is broken, no Pod is tried. That is why they are gathered after the
-// other checks, and judged by checks of their own.
+// Dry runs depend on findings: where amp itself is broken, the doctor tries no Pod. They are therefore gathered after the
+// other checks have run, and other checks judge them.
 //
-// The doctor does not repeat amp's rules. How a Namespace is read, which address may be called and what a variable may
-// be, it asks of amp's own packages.
+// The doctor has no copy of amp's rules. It calls amp's own packages to read a Namespace, to decide which addresses amp
+// may call, and to parse environment variables.
 package doctor
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/rest"
@@ -27,27 +28,47 @@ import (
 // Options say where to look.
 type Options struct {
 	Config    *rest.Config  // how to reach the API server
+	Source    string        // where Config is from, in words, for messages: "kubeconfig /home/me/.kube/config, context test"
+	Flags     string        // of kubectl that choose this cluster, as a shell reads them, for remedies: "--context test"
 	Namespace string        // where amp is installed; empty: the namespace of the Service that the webhooks call
 	Timeout   time.Duration // for each request
 	Version   string        // of this program, for the report and the User-Agent
 }
 
-// Run looks at the installation. It returns an error if the cluster could not be asked or ctx ended. Everything else
-// that is wrong is in the report.
+// Run looks at the installation. It returns a [*NotAsked] if the cluster could not be asked or ctx ended. Everything
+// else that is wrong is in the report.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	c, err := connect(o)
 	if err != nil {
-		return nil, fmt.Errorf("reaching the cluster: %w", err)
+		return nil, o.notAsked("cannot be asked", err)
 	}
 	s, err := c.gather(ctx, o.Namespace)
+	if err := ctx.Err(); err != nil {
+		return nil, o.interrupted(err)
+	}
 	if err != nil {
-		return nil, err
+		var no *unasked
+		errors.As(err, &no)
+		return nil, o.notAsked(no.does, no.err)
 	}
 	findings := judge(checks, s)
 	s.dryRuns = c.gatherDryRuns(ctx, s, findings)
 	findings = append(findings, judge(dryRunChecks, s)...)
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("looking at the installation: %w", err) // checks were skipped for that, which is not a finding
+		return nil, o.interrupted(err) // checks were skipped for that, which is not a finding
+	}
+	for i := range findings {
+		findings[i].Remedy = withFlags(findings[i].Remedy, o.Flags)
 	}
 	return newReport(o.Version, s, findings), nil
+}
+
+// withFlags adds flags to the kubectl commands of a remedy: without them, a command would go to the cluster of the
+// current context.
+func withFlags(remedy, flags string) string {
+	if flags == "" {
+		return remedy
+	}
+	// A plugin gets only the flags behind its name.
+	return strings.NewReplacer("kubectl amp doctor", "kubectl amp doctor "+flags, "kubectl ", "kubectl "+flags+" ").Replace(remedy)
 }

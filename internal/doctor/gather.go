@@ -4,23 +4,32 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/txn2/amp/internal/review"
 )
 
-// gather reads everything but the dry runs. Only an error without which nothing can be checked ends it: no API server,
-// or no right to read webhook configurations.
+// unasked is the error of a request without whose answer nothing can be checked.
+type unasked struct {
+	does string // what the API server does not do, in words
+	err  error
+}
+
+func (e *unasked) Error() string { return e.does + ": " + e.err.Error() }
+
+func (e *unasked) Unwrap() error { return e.err }
+
+// gather reads everything but the dry runs. It returns an error, which is an *unasked, only if nothing can be checked:
+// there is no API server, or no right to read webhook configurations.
 func (c *cluster) gather(ctx context.Context, namespace string) (*observed, error) {
 	s := &observed{now: time.Now()}
 	var err error
 	if s.kubernetes, err = c.version(ctx); err != nil {
-		return nil, fmt.Errorf("reaching the cluster: %w", err)
+		return nil, &unasked{"cannot be asked", err}
 	}
 	s.mutating, s.validating = c.webhooks(ctx)
 	if s.mutating.err != nil && s.validating.err != nil {
-		return nil, fmt.Errorf("reading amp's webhooks: %w; %w", s.mutating.err, s.validating.err)
+		return nil, &unasked{"does not list its webhook configurations", s.mutating.err}
 	}
 	c.gatherInstallation(ctx, s, namespace)
 	c.gatherNamespaces(ctx, s)
@@ -30,6 +39,7 @@ func (c *cluster) gather(ctx context.Context, namespace string) (*observed, erro
 // gatherInstallation reads what belongs to amp itself. Each line depends on those above it: the webhooks name the
 // Service, the Service selects the Deployments, and these say where amp's settings come from.
 func (c *cluster) gatherInstallation(ctx context.Context, s *observed, namespace string) {
+	s.gone = c.gone(ctx, s.targets())
 	to := s.target()
 	namespace = cmp.Or(namespace, to.service.Namespace, review.InstallNamespace)
 	if to.service.Name != "" {
@@ -37,11 +47,17 @@ func (c *cluster) gatherInstallation(ctx context.Context, s *observed, namespace
 	}
 	s.deployments = c.deployments(ctx, namespace, s.service.service.value)
 	s.pods = c.podsOf(ctx, namespace, s.deployments.value)
+	s.replicaSets = c.replicaSets(ctx, namespace, s.deployments.value)
+	s.states = c.states(ctx, s.pods.value)
 	s.settings = readSettings(s.container(), c.configMaps(ctx, namespace, s.container()))
+	wanted := containerOf(s.wantedTemplate())
+	s.wanted = readSettings(wanted, c.configMaps(ctx, namespace, wanted))
 	s.fix = remediesFor(s, namespace)
 	if account := s.account(); account != "" {
-		s.access = c.access(ctx, namespace, account, needed(namespace, s.settings.config))
+		s.accountMissing = c.accountMissing(ctx, namespace, account)
+		s.access = c.access(ctx, namespace, account, needed(namespace, s.wanted.config))
 	}
+	s.sink = c.sink(ctx, namespace, s.settings.config.Sink)
 	s.certificates = c.certificates(ctx, to, s.service, s.fix.secret)
 }
 

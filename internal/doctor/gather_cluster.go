@@ -13,6 +13,7 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -84,7 +85,11 @@ func each[T any](all []T, do func(i int, one T)) {
 // version is the API server's. Its answer shows that there is one.
 func (c *cluster) version(ctx context.Context) (string, error) {
 	answer, err := get(ctx, c, func(ctx context.Context) ([]byte, error) {
-		return c.kube.Discovery().RESTClient().Get().AbsPath("/version").DoRaw(ctx)
+		result := c.kube.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx)
+		if err := result.Error(); err != nil { // Raw does not read the Status in the answer
+			return nil, err
+		}
+		return result.Raw()
 	})
 	if err != nil {
 		return "", err
@@ -122,6 +127,9 @@ func (c *cluster) webhooks(ctx context.Context) (m, v seen[[]configuration]) {
 	return m, v
 }
 
+// labelled are the labels of amp's Pods in deploy/.
+var labelled = map[string]string{"app.kubernetes.io/name": "amp", "app.kubernetes.io/component": "proxy"}
+
 // deployments are those whose Pods the Service selects: amp's one, or those of a Knative Service's revisions. Without a
 // Service that selects any, they are those that are labelled as in deploy/. The newest is first.
 func (c *cluster) deployments(ctx context.Context, namespace string, service *corev1.Service) seen[[]appsv1.Deployment] {
@@ -136,7 +144,7 @@ func (c *cluster) deployments(ctx context.Context, namespace string, service *co
 		some = withPodLabels(list.Items, service.Spec.Selector)
 	}
 	if len(some) == 0 {
-		some = withPodLabels(list.Items, map[string]string{"app.kubernetes.io/name": "amp", "app.kubernetes.io/component": "proxy"})
+		some = withPodLabels(list.Items, labelled)
 	}
 	slices.SortFunc(some, func(a, b appsv1.Deployment) int {
 		return cmp.Or(-cmp.Compare(replicas(&a), replicas(&b)), -a.CreationTimestamp.Compare(b.CreationTimestamp.Time))
@@ -191,6 +199,13 @@ func (c *cluster) configMaps(ctx context.Context, namespace string, of *corev1.C
 		})
 	}
 	return all
+}
+
+// accountMissing reports whether there is no such ServiceAccount. If it may not be read, it is not missing.
+func (c *cluster) accountMissing(ctx context.Context, namespace, account string) bool {
+	return apierrors.IsNotFound(look(ctx, c, func(ctx context.Context) (*corev1.ServiceAccount, error) {
+		return c.kube.CoreV1().ServiceAccounts(namespace).Get(ctx, account, getOptions)
+	}).err)
 }
 
 // access asks the API server for each right whether the ServiceAccount has it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
@@ -41,6 +43,33 @@ func (c *cluster) backend(ctx context.Context, name types.NamespacedName, withPo
 		b.labels.value, b.labels.err = c.podLabels(ctx, name.Namespace, want)
 	}
 	return b
+}
+
+// sink is the Service that a sink's URL leads to, nil if the URL names none for certain.
+func (c *cluster) sink(ctx context.Context, ampNamespace string, u *url.URL) *backend {
+	if u == nil {
+		return nil
+	}
+	d := destinations{ampNamespace: ampNamespace, services: map[types.NamespacedName]*backend{}}
+	c.gatherServices(ctx, &d, []string{u.Hostname()}, nil)
+	return d.service(u.Hostname())
+}
+
+// gone are the Services of targets that do not exist. One that may not be read is not gone.
+func (c *cluster) gone(ctx context.Context, targets []target) map[types.NamespacedName]bool {
+	missing := make([]bool, len(targets))
+	each(targets, func(i int, t target) {
+		if t.service.Name != "" {
+			missing[i] = apierrors.IsNotFound(c.backend(ctx, t.service, false).service.err)
+		}
+	})
+	all := map[types.NamespacedName]bool{}
+	for i, t := range targets {
+		if missing[i] {
+			all[t.service] = true
+		}
+	}
+	return all
 }
 
 // podSelector selects the Pods behind a Service. It is empty if they are unknown. A Knative Service's Service is an

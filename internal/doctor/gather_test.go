@@ -57,6 +57,10 @@ func TestGather(t *testing.T) {
 				a.validating.Webhooks[i].ClientConfig.Service.Namespace = "elsewhere"
 			}
 		}, "replicas", "failed: there is no Deployment of amp in namespace elsewhere"},
+		"a Service that leads to another port of the replicas": {func(a *api) { *a.services["amp-system/amp"].slices.value[0].Ports[0].Port = 9 },
+			"service", "failed: amp.amp-system.svc:443 leads to port 9 of the replicas, where amp does not listen: its ports are 8443"},
+		"and its certificate": {func(a *api) { *a.services["amp-system/amp"].slices.value[0].Ports[0].Port = 9 },
+			"certificate", "skipped: not checked: the Service leads to a port where amp does not listen"},
 		"of a Service that is an alias, the last one counts": {func(a *api) {
 			alias := serviceWith("alias", 80, "")
 			alias.service.value.Spec.Type, alias.service.value.Spec.ExternalName = corev1.ServiceTypeExternalName, "hook.hooks.svc.cluster.local"

@@ -59,7 +59,7 @@ func (n *namespace) label(assignment string) string {
 
 // annotate is the command that sets an annotation, or removes it (key-).
 func (n *namespace) annotate(assignment string) string {
-	return fmt.Sprintf("kubectl annotate namespace %s --overwrite %s", n.name, quoted(assignment))
+	return fmt.Sprintf("kubectl annotate namespace %s --overwrite %s", n.name, Quoted(assignment))
 }
 
 // replace says how to put another URL in the place of an endpoint's. The annotation can hold more, other endpoints,

@@ -21,7 +21,8 @@ func (r *Report) WriteJSON(w io.Writer) error {
 // width is how wide a report for people is, in characters. Commands may be wider: a broken one cannot be copied.
 const width = 80
 
-// WriteText writes the report for people. In a namespace, all checks that are ok share one line, unless verbose.
+// WriteText writes the report for people. In a namespace, checks that are ok share one line, unless
+// verbose, or what one says is worth reading.
 func (r *Report) WriteText(w io.Writer, verbose bool) error {
 	column := 0
 	for _, f := range r.Checks {
@@ -45,7 +46,7 @@ func (r *Report) WriteText(w io.Writer, verbose bool) error {
 				fmt.Fprintf(&b, "\nNamespace %s\n", group)
 			}
 		}
-		if f.Status == OK && f.Namespace != "" && !verbose {
+		if f.Status == OK && f.Namespace != "" && !verbose && !f.shown {
 			ok = append(ok, f.ID)
 		} else {
 			f.writeText(&b, column)
@@ -66,9 +67,14 @@ func (f *Finding) writeText(b *strings.Builder, column int) {
 		b.WriteString(lead + line + "\n")
 		lead = indent
 	}
-	lead = indent + "→ "
-	for line := range strings.Lines(f.Remedy) {
-		n := width - len(indent) - 2
+	writeRemedy(b, indent, f.Remedy)
+}
+
+// writeRemedy writes a remedy behind an arrow.
+func writeRemedy(b *strings.Builder, indent, remedy string) {
+	lead := indent + "→ "
+	for line := range strings.Lines(remedy) {
+		n := width - len(indent) - 2 // the arrow
 		if strings.HasPrefix(line, "kubectl ") {
 			n = len(line)
 		}

@@ -2,11 +2,11 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/serve"
 )
 
@@ -14,17 +14,20 @@ import (
 type remedies struct {
 	namespace  string // amp's own
 	deployment string // name
+	pods       string // selector of its Pods
 	knative    string // name of the Knative Service that runs amp, empty if none does
+	down       bool   // no replica is ready
 	tls        string // AMP_TLS, empty if that cannot be seen
 	injected   bool   // cert-manager writes the CA into the webhooks
 	url        string // that the webhooks call, empty if they call a Service
 	secret     string // with amp's certificate
 	allow      string // AMP_ENDPOINT_ALLOW, empty if it is not set
+	manifest   string // that `kubectl apply` applied last to the Deployment, empty if that is unknown
 }
 
 // remediesFor knows how amp is installed by what was observed of it so far.
 func remediesFor(s *observed, namespace string) remedies {
-	r := remedies{namespace: namespace, deployment: "amp", url: s.target().url, allow: s.settings.config.EndpointAllow.String()}
+	r := remedies{namespace: namespace, deployment: "amp", pods: selector(labelled), url: s.target().url, allow: s.settings.config.EndpointAllow.String()}
 	for _, c := range s.configurations() {
 		r.injected = r.injected || c.annotations["cert-manager.io/inject-ca-from"] != ""
 	}
@@ -33,8 +36,11 @@ func remediesFor(s *observed, namespace string) remedies {
 		r.knative = service.Spec.Selector[knative]
 	}
 	if all := s.deployments.value; len(all) > 0 {
-		r.deployment, r.knative = all[0].Name, all[0].Labels[knative]
+		r.deployment, r.knative, r.manifest = all[0].Name, all[0].Labels[knative], all[0].Annotations[corev1.LastAppliedConfigAnnotation]
+		r.pods = selector(all[0].Spec.Selector.MatchLabels)
 		r.secret = mountedSecret(s.template())
+		_, ready := counts(all)
+		r.down = ready == 0
 	}
 	if s.settings.doubt("AMP_TLS") == "" {
 		r.tls = s.settings.config.TLS
@@ -62,120 +68,46 @@ func mountedSecret(spec *corev1.PodSpec) string {
 // subject is amp's Deployment.
 func (r remedies) subject() string { return "deployment/" + r.deployment }
 
-// apply is how amp was installed. It brings back what was removed.
-func (r remedies) apply() string {
-	folder := "deploy"
-	switch {
-	case r.knative != "":
-		folder = "knative"
-	case r.injected || r.tls == serve.TLSFiles:
-		folder = "deploy/cert-manager"
-	}
-	if r.namespace != review.InstallNamespace {
-		return "apply the overlay again that installed " + folder + " into namespace " + r.namespace + ":\n" +
-			"kubectl apply -k OVERLAY"
-	}
-	return "kubectl apply -k " + folder + "\nor the overlay of it that installed amp"
-}
-
-// set is how to set a variable of amp.
-func (r remedies) set(assignment string) string {
-	if r.knative != "" {
-		return fmt.Sprintf("kubectl -n %s edit ksvc %s\nin its container's env: %s", r.namespace, r.knative, assignment)
-	}
-	return fmt.Sprintf("kubectl -n %s set env deployment/%s %s", r.namespace, r.deployment, assignment)
-}
-
-// unset is how to unset a variable of amp.
-func (r remedies) unset(name string) string {
-	if r.knative != "" {
-		return fmt.Sprintf("kubectl -n %s edit ksvc %s\nand remove %s from its container's env", r.namespace, r.knative, name)
-	}
-	return r.set(name + "-")
-}
-
-// logs is how to read amp's log.
+// logs is how to read the log of amp's replicas.
 func (r remedies) logs() string {
-	return fmt.Sprintf("kubectl -n %s logs deployment/%s", r.namespace, r.deployment)
+	return fmt.Sprintf("kubectl -n %s logs -l %s --prefix --tail 50", r.namespace, r.pods)
 }
 
-// start is how to scale amp up.
-func (r remedies) start() string {
-	if r.knative != "" {
-		return fmt.Sprintf("kubectl -n %s edit ksvc %s\nin its template, the annotation autoscaling.knative.dev/min-scale: \"2\"", r.namespace, r.knative)
-	}
-	return fmt.Sprintf("kubectl -n %s scale deployment/%s --replicas 2", r.namespace, r.deployment)
-}
-
-// issuer is what makes amp's certificate.
-type issuer int
-
-const (
-	byHand issuer = iota // or by something that is not known
-	byAMP
-	byCertManager
-	elsewhere // where the URL that the webhooks call is served
-)
-
-func (r remedies) issuer() issuer {
-	switch {
-	case r.url != "":
-		return elsewhere
-	case r.tls == serve.TLSSelf:
-		return byAMP
-	case r.injected:
-		return byCertManager
-	}
-	return byHand
-}
-
-const newSecret = "put a new certificate into the Secret:\n" +
-	"kubectl -n {namespace} create secret tls {secret} --cert FILE --key FILE --dry-run=client -o yaml | kubectl apply -f -"
-
-// certificateRemedies are what to do about amp's certificate. The parts in braces are filled in by [remedies.fill].
-var certificateRemedies = map[issuer]struct {
-	bundle string // the webhooks have to trust it
-	renew  string // there has to be a new one
-	name   string // it has to be valid for the name {host}
+// hints are what to do about a Pod that does not start, by a word of the cause that the node or the scheduler names. The
+// last one matches anything.
+var hints = []struct {
+	words []string
+	hint  string
 }{
-	byAMP: {
-		bundle: "amp writes the right CA within seconds while it runs; its log says why it did not:\n{logs}",
-		renew:  "amp renews it after two thirds of its lifetime; its log says why it did not:\n{logs}",
-		name:   "{set AMP_TLS_DNS_NAMES}",
-	},
-	byCertManager: {
-		bundle: "cert-manager's cainjector writes the right CA; its log says why it did not:\nkubectl -n cert-manager logs deployment/cert-manager-cainjector",
-		renew:  "cert-manager renews it; this says why it did not:\nkubectl -n {namespace} describe certificates,certificaterequests",
-		name:   "kubectl -n {namespace} edit certificate amp\nspec.dnsNames: [{host}]",
-	},
-	byHand: {
-		bundle: "write the CA that signed the certificate into caBundle of every webhook; the Secret may hold it:\n" +
-			"kubectl -n {namespace} get secret {secret} -o jsonpath='{.data.ca\\.crt}'",
-		renew: newSecret,
-		name:  "get a certificate for {host}, and " + newSecret,
-	},
-	elsewhere: {
-		bundle: "write the CA that signed the certificate of {url} into caBundle of every webhook",
-		renew:  "renew the certificate of {url}",
-		name:   "get a certificate for {host}",
-	},
+	{[]string{"has no node"}, "let a node take it: free CPU and memory, or change what keeps it away (a cordon, taints, nodeSelector). "},
+	{[]string{"ErrImage", "ImagePull", "InvalidImageName"}, "correct the image (images in your overlay), or let the nodes pull it (imagePullSecrets, the network). "},
+	{[]string{"FailedMount", "FailedAttachVolume"}, "create what the volume needs, or take the volume out of your overlay. "},
+	{[]string{"CreateContainerConfigError"}, "create what is missing, or correct your overlay. "},
+	{[]string{"RunContainerError", "CreateContainerError", "StartError"}, "correct command, args or resources in your overlay. "},
+	{[]string{"probe failed"}, "correct the probe or the port in your overlay, if its log shows that amp runs. "},
+	{[]string{""}, ""},
 }
 
-func (r remedies) bundle() string { return r.fill(certificateRemedies[r.issuer()].bundle, "") }
-
-func (r remedies) renew() string { return r.fill(certificateRemedies[r.issuer()].renew, "") }
-
-func (r remedies) certificateName(host string) string {
-	return r.fill(certificateRemedies[r.issuer()].name, host)
+// describe is how to see more of this Pod, with what to do if the cause says so. The Pod is nil if there is none.
+func (r remedies) describe(cause string, pod *corev1.Pod) string {
+	if pod == nil {
+		return fmt.Sprintf("this says more:\nkubectl -n %s describe replicasets", r.namespace)
+	}
+	for _, h := range hints {
+		if slices.ContainsFunc(h.words, func(word string) bool { return strings.Contains(cause, word) }) {
+			return fmt.Sprintf("%sThis says more:\nkubectl -n %s describe pod %s", h.hint, r.namespace, pod.Name)
+		}
+	}
+	return ""
 }
 
-func (r remedies) fill(text, host string) string {
-	return strings.NewReplacer("{namespace}", r.namespace, "{secret}", r.secret, "{url}", r.url, "{host}", host, "{logs}", r.logs(),
-		"{set AMP_TLS_DNS_NAMES}", r.set("AMP_TLS_DNS_NAMES="+host)).Replace(text)
+// back is how to go back to the revision that serves, in addition to another remedy.
+func (r remedies) back(to *revision) string {
+	if r.knative != "" || to.number == "" {
+		return ""
+	}
+	return fmt.Sprintf("\nOr go back to revision %s:\nkubectl -n %s rollout undo deployment/%s --to-revision %s", to.number, r.namespace, r.deployment, to.number)
 }
-
-// renewsItself reports whether something renews the certificate after two thirds of its lifetime.
-func (r remedies) renewsItself() bool { return r.issuer() == byAMP || r.issuer() == byCertManager }
 
 // noTLS says what to do about a replica that does not speak TLS.
 func (r remedies) noTLS() string {
@@ -183,9 +115,9 @@ func (r remedies) noTLS() string {
 	case r.url != "":
 		return "check what answers at " + r.url
 	case r.tls == serve.TLSOff:
-		return r.set("AMP_TLS=self")
+		return r.apply() // the manifests set AMP_TLS
 	}
-	return r.logs()
+	return "its log says why:\n" + r.logs()
 }
 
 // reach says how to let the API server reach amp, by what it said of a call, which can be nothing. clientCA says that
@@ -196,7 +128,7 @@ func (r remedies) reach(said string, clientCA bool) string {
 		return r.bundle()
 	case strings.Contains(said, "client certificate"), said == "" && clientCA:
 		return "AMP_TLS_CLIENT_CA demands a client certificate: give the API server one, in the kubeconfig of its\n" +
-			"AdmissionConfiguration, or\n" + r.unset("AMP_TLS_CLIENT_CA")
+			"AdmissionConfiguration, or\n" + r.set("AMP_TLS_CLIENT_CA-")
 	case r.url != "":
 		return "let the API server reach " + r.url + "; its own log names the failed calls"
 	}
@@ -204,8 +136,8 @@ func (r remedies) reach(said string, clientCA bool) string {
 		"between control plane and nodes; its own log names the failed calls"
 }
 
-// quoted is one word to a shell. Users paste remedies, and what a Namespace says is written by its tenants.
-func quoted(word string) string {
+// Quoted is one word to a shell. Users paste remedies, and what a Namespace says is written by its tenants.
+func Quoted(word string) string {
 	const harmless = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:=@%+,"
 	if strings.Trim(word, harmless) == "" {
 		return word

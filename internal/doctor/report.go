@@ -25,6 +25,8 @@ type Finding struct {
 	Message   string `json:"message"`
 	// Remedy is what to do, one command or thing a line. It is empty if there is nothing to do.
 	Remedy string `json:"remedy,omitempty"`
+	// shown says that the text for people has the message although all is well.
+	shown bool
 }
 
 // Report is what the doctor found.

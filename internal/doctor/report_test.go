@@ -10,14 +10,15 @@ import (
 var report = &Report{
 	Version: "v1.0.0", Kubernetes: "v1.36.3", Namespace: "amp-system",
 	Checks: []Finding{
-		{"replicas", "", "deployment/amp", OK, "2 of 2 ready", ""},
-		{"events-source", "", "deployment/amp", Warning, "AMP_EVENTS_SOURCE is still the default: events do not say which cluster they are from", "set it, to something that tells your clusters apart\nkubectl set env " + strings.Repeat("x", 60)},
-		{"keys", "team-a", "namespace/team-a", OK, "labels and annotations are good", ""},
-		{"endpoint", "team-a", "http://a", Failed, "http://a: there is no Service", "kubectl annotate"},
-		{"validate", "team-a", "namespace/team-a", OK, "Pods are validated", ""},
-		{"keys", "team-b", "namespace/team-b", OK, "labels and annotations are good", ""},
+		{"replicas", "", "deployment/amp", OK, "2 of 2 ready", "", false},
+		{"events-source", "", "deployment/amp", Warning, "AMP_EVENTS_SOURCE is still the default: events do not say which cluster they are from", "set it, to something that tells your clusters apart\nkubectl set env " + strings.Repeat("x", 60), false},
+		{"keys", "team-a", "namespace/team-a", OK, "labels and annotations are good", "", false},
+		{"endpoint", "team-a", "http://a", Failed, "http://a: there is no Service", "kubectl annotate", false},
+		{"validate", "team-a", "namespace/team-a", OK, "Pods are validated", "", false},
+		{"dry-run", "team-b", "namespace/team-b", OK, "amp admits a Pod, and another step of the API server refuses it: exceeded quota", "", true},
+		{"keys", "team-b", "namespace/team-b", OK, "labels and annotations are good", "", false},
 	},
-	Summary: Summary{4, 1, 1, 0},
+	Summary: Summary{5, 1, 1, 0},
 }
 
 func TestText(t *testing.T) {
@@ -36,9 +37,11 @@ Namespace team-a
   ok       keys, validate
 
 Namespace team-b
+  ok       dry-run       amp admits a Pod, and another step of the API server
+                         refuses it: exceeded quota
   ok       keys
 
-4 ok, 1 warning, 1 failed, 0 skipped
+5 ok, 1 warning, 1 failed, 0 skipped
 `
 	var b bytes.Buffer
 	if err := report.WriteText(&b, false); err != nil || b.String() != want {
@@ -49,7 +52,7 @@ Namespace team-b
 // Messages quote others, who must not control the reader's terminal.
 func TestTextHoldsNoControlCharacters(t *testing.T) {
 	var b bytes.Buffer
-	r := Report{Checks: []Finding{{"dry-run", "team-a", "namespace/team-a", Failed, "the endpoint says \x1b[2J\u009b1m\rall is well", "look\nat\x1b[2J it"}}}
+	r := Report{Checks: []Finding{{"dry-run", "team-a", "namespace/team-a", Failed, "the endpoint says \x1b[2J\u009b1m\rall is well", "look\nat\x1b[2J it", false}}}
 	if err := r.WriteText(&b, false); err != nil || strings.ContainsAny(b.String(), "\x1b\u009b\r") {
 		t.Errorf("%v\n%q", err, b.String())
 	}

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -27,11 +26,29 @@ func TestDoctor(t *testing.T) {
 	t.Logf("of an installation without faults:\n%s", text)
 
 	redeploy := func(t *testing.T) { w.sh(t, "kubectl apply -k deploy") }
+	const again = "apply again what installed amp: your overlay of deploy or, if there is none,\n"
 	var remedy string
 	byRemedy := func(t *testing.T) {
 		lines := strings.Split(remedy, "\n")
 		command := lines[slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "kubectl ") })]
 		w.sh(t, command)
+	}
+	allByRemedy := func(t *testing.T) {
+		for line := range strings.Lines(remedy) {
+			if strings.HasPrefix(line, "kubectl ") {
+				w.sh(t, line)
+			}
+		}
+		c.ampIsUp(t)
+	}
+	noPods := func(t *testing.T) {
+		c.kubectl(t, "delete", "pods", "--namespace", "amp-system", "--all", "--grace-period=0", "--force")
+	}
+	env := func(variables ...string) func(*testing.T) {
+		return func(t *testing.T) {
+			c.kubectl(t, append([]string{"set", "env", "--namespace", "amp-system", "deployment/amp"}, variables...)...)
+			c.ampIsUp(t)
+		}
 	}
 	hooks := func(t *testing.T, kind, patch string) {
 		c.kubectl(t, "patch", kind+"webhookconfiguration", "amp", "--type", "json", "--patch", patch)
@@ -46,35 +63,88 @@ func TestDoctor(t *testing.T) {
 	}{
 		{"the mutating webhooks are gone",
 			func(t *testing.T) { c.kubectl(t, "delete", "mutatingwebhookconfiguration", "amp") },
-			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is missing"}}, "kubectl apply -k deploy\n", byRemedy},
+			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is missing"}}, again + "kubectl apply -k deploy", byRemedy},
 		{"a webhook's failure policy is another, and its selector lacks the opting in",
 			func(t *testing.T) {
 				hooks(t, "mutating", `[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"},
 					{"op": "remove", "path": "/webhooks/1/namespaceSelector/matchLabels"}]`)
 			},
 			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is not as deployed: fail.amp.txn2.com: failurePolicy is Ignore instead of Fail. " +
-				`ignore.amp.txn2.com: namespaceSelector lacks "amp.txn2.com/enabled=true"`}}, "kubectl apply -k deploy\n", byRemedy},
+				`ignore.amp.txn2.com: namespaceSelector lacks "amp.txn2.com/enabled=true"`}}, again + "kubectl apply -k deploy", byRemedy},
 		{"a webhook's timeout is another",
 			func(t *testing.T) {
 				hooks(t, "validating", `[{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 10}]`)
 			},
 			[]finding{{"warning", "webhooks", "", "ValidatingWebhookConfiguration amp is not as deployed: validate.fail.amp.txn2.com: timeoutSeconds is 10 instead of 1"}},
-			"if this is not intended:\nkubectl edit validatingwebhookconfiguration amp", redeploy},
+			"nothing, if this is intended. Otherwise take it out of your overlay", redeploy},
 		{"a foreign webhook is among amp's",
 			func(t *testing.T) {
 				hooks(t, "mutating", `[{"op": "add", "path": "/webhooks/-", "value": {"name": "x.example.com", "admissionReviewVersions": ["v1"],
 					"sideEffects": "None", "failurePolicy": "Ignore", "clientConfig": {"url": "https://x.example.com"}}}]`)
 			},
-			[]finding{{"warning", "webhooks", "", "x.example.com is not one of amp's webhooks"}}, "if this is not intended:\nkubectl edit mutatingwebhookconfiguration amp",
+			[]finding{{"warning", "webhooks", "", "x.example.com is not one of amp's webhooks"}}, "nothing, if this is intended. Otherwise take it out of your overlay",
 			func(t *testing.T) { hooks(t, "mutating", `[{"op": "remove", "path": "/webhooks/2"}]`) }},
 		{"the Service selects no Pod",
 			func(t *testing.T) {
 				c.kubectl(t, "patch", "service", "--namespace", "amp-system", "amp", "--patch", `{"spec": {"selector": {"app.kubernetes.io/component": "none"}}}`)
 			},
-			[]finding{{"failed", "service", "", "replicas are ready, but Service amp selects none of them"}}, "kubectl apply -k deploy\n", byRemedy},
+			[]finding{{"failed", "service", "", "replicas are ready, but Service amp selects none of them"}}, again + "kubectl apply -k deploy", byRemedy},
+		{"webhooks of an earlier installation are left over",
+			func(t *testing.T) {
+				text := c.kubectl(t, "get", "mutatingwebhookconfiguration", "amp", "--output", "json")
+				text = strings.ReplaceAll(strings.Replace(text, `"name": "amp",`, `"name": "amp-old",`, 1), `"namespace": "amp-system"`, `"namespace": "amp-old"`)
+				var old map[string]any
+				if err := json.Unmarshal([]byte(text), &old); err != nil {
+					t.Fatal(err)
+				}
+				old["metadata"] = map[string]any{"name": "amp-old"}
+				manifest, err := json.Marshal(old)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.apply(t, string(manifest))
+			},
+			[]finding{{"failed", "webhooks", "", "amp-old (calls amp.amp-old.svc, which is gone)"}}, "delete what is left over:\nkubectl delete mutatingwebhookconfiguration amp-old", byRemedy},
+		{"a quota lets no Pod in",
+			func(t *testing.T) {
+				c.kubectl(t, "create", "quota", "none", "--namespace", "amp-system", "--hard", "pods=0")
+				noPods(t)
+			},
+			[]finding{{"failed", "replicas", "", "0 of 2 ready: "}}, "let the quota of the namespace have room",
+			func(t *testing.T) {
+				if !strings.Contains(c.kubectl(t, "describe", "resourcequotas", "--namespace", "amp-system"), "none") {
+					t.Error("the remedy does not show the quota")
+				}
+				c.kubectl(t, "delete", "quota", "none", "--namespace", "amp-system")
+				allByRemedy(t)
+			}},
+		{"the ServiceAccount is gone",
+			func(t *testing.T) {
+				c.kubectl(t, "delete", "serviceaccount", "amp", "--namespace", "amp-system")
+				noPods(t)
+			},
+			[]finding{{"failed", "rbac", "", "there is no ServiceAccount amp in namespace amp-system"}, {"failed", "replicas", "", `0 of 2 ready: pods "amp-`}}, again, allByRemedy},
+		{"the Deployment is paused, and has changed",
+			func(t *testing.T) {
+				c.kubectl(t, "rollout", "pause", "--namespace", "amp-system", "deployment/amp")
+				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TIMEOUT=1s")
+			},
+			[]finding{{"warning", "replicas", "", "Deployment amp is paused: the Deployment's last change is not rolled out"}}, "kubectl -n amp-system rollout resume deployment/amp", allByRemedy},
+		{"a new Pod is not ready",
+			func(t *testing.T) {
+				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TIMEOUT-", "AMP_TLS_SECRET=other")
+			},
+			[]finding{{"failed", "rbac", "", "secrets other"}, {"warning", "replicas", "", "is not finished: Pod amp-"}}, "in your overlay of deploy, which installed amp, let the roles of amp name", env("AMP_TLS_SECRET-")},
+		{"the sink is gone", env("K_SINK=http://audit.amp-audit.svc"),
+			[]finding{{"warning", "events-sink", "", "there is no such Service"}}, "deploy the sink, or name another:\nkubectl -n amp-system set env deployment/amp K_SINK=", env("K_SINK-")},
+		{"there is a single replica",
+			func(t *testing.T) {
+				c.kubectl(t, "scale", "--namespace", "amp-system", "deployment/amp", "--replicas", "1")
+			},
+			[]finding{{"warning", "replicas", "", "1 of 1 ready: with a single replica"}}, "kubectl -n amp-system scale deployment/amp --replicas 2", allByRemedy},
 		{"amp may not read Namespaces",
 			func(t *testing.T) { c.kubectl(t, "delete", "clusterrolebinding", "amp") },
-			[]finding{{"failed", "rbac", "", "ServiceAccount amp may not get, list, watch namespaces"}}, "kubectl apply -k deploy\n", byRemedy},
+			[]finding{{"failed", "rbac", "", "ServiceAccount amp may not get, list, watch namespaces"}}, again + "kubectl apply -k deploy", byRemedy},
 		{"the webhooks trust another CA, and amp may not put that right",
 			func(t *testing.T) {
 				c.kubectl(t, "delete", "clusterrolebinding", "amp-tls")
@@ -189,119 +259,4 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: looks}]
 			t.Errorf("for a user who may read nothing the exit code is %d", code)
 		}
 	})
-}
-
-// badNamespaces makes namespaces that are wrong each in a way of its own.
-func (c *cluster) badNamespaces(t *testing.T) {
-	const good = "http://endpoints.amp-samples.svc/example"
-	type ways struct {
-		labels, annotations map[string]string
-		want                []finding
-		remedy              string // of the first finding: its beginning; a whole command without a placeholder is run
-	}
-	all := map[string]ways{
-		"bad-value": {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/timeout": "soon"},
-			[]finding{{"failed", "keys", "", `annotation amp.txn2.com/timeout "soon": allowed is a positive Go duration`}}, "kubectl edit namespace bad-value"},
-		"unknown-key": {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/endpoints": "x"},
-			[]finding{{"failed", "keys", "", "the key is unknown"}}, "kubectl edit namespace unknown-key"},
-		"no-service": {nil, map[string]string{"amp.txn2.com/ep": "http://me:secret@gone.amp-samples.svc/example?token=secret"},
-			[]finding{{"failed", "endpoint", "", "http://gone.amp-samples.svc/example: there is no Service gone in namespace amp-samples"}},
-			"kubectl edit namespace no-service\n"},
-		"no-pods": {nil, map[string]string{"amp.txn2.com/ep": "http://empty.no-pods-behind.svc/"},
-			[]finding{{"failed", "endpoint", "", "no Pod behind Service empty in namespace no-pods-behind is ready"}}, "kubectl -n no-pods-behind get pods -l app=none"},
-		"another-port": {nil, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc:8080/example"},
-			[]finding{{"failed", "endpoint", "", "Service endpoints in namespace amp-samples has port 80, not 8080"}},
-			"kubectl annotate namespace another-port --overwrite amp.txn2.com/ep=http://endpoints.amp-samples.svc:80/example"},
-		"public": {nil, map[string]string{"amp.txn2.com/ep": "http://8.8.8.8/"},
-			[]finding{{"failed", "endpoint", "", "amp may not call 8.8.8.8 (public)"}}, "kubectl annotate namespace public --overwrite amp.txn2.com/ep=http://SERVICE"},
-		"loopback": {nil, map[string]string{"amp.txn2.com/ep": "http://127.0.0.1:8080/"},
-			[]finding{{"failed", "endpoint", "", "amp may not call 127.0.0.1 (loopback)"}}, "kubectl annotate namespace loopback --overwrite amp.txn2.com/ep=http://SERVICE"},
-		"never-validated": {nil, map[string]string{"validation.amp.txn2.com/ep": "http://endpoints.amp-samples.svc/require"},
-			[]finding{{"failed", "validate", "", "names an endpoint that is never called"}}, "kubectl label namespace never-validated --overwrite amp.txn2.com/validate=true"},
-		"nonsense": {nil, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/nowhere"},
-			[]finding{{"failed", "dry-run", "", "answered 404 Not Found"}}, "the endpoint must answer"},
-		"nonsense-ignored": {map[string]string{"amp.txn2.com/failure-policy": "Ignore"}, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/nowhere"},
-			[]finding{{"failed", "dry-run", "", "amp: not mutated: "}}, "the endpoint must answer"},
-		"nonsense-shadowed": {nil, map[string]string{"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/nowhere", "amp.txn2.com/mode": "shadow"},
-			[]finding{{"failed", "dry-run", "", "shadow mode, else failed: endpoint http://endpoints.amp-samples.svc/nowhere: answered 404"}}, "the endpoint must answer"},
-		"second-of-two": {nil, map[string]string{"amp.txn2.com/ep": good + "?profile=secret, http://endpoints.amp-samples.svc:8080/example"},
-			[]finding{{"failed", "endpoint", "", "Service endpoints in namespace amp-samples has port 80, not 8080"}}, "kubectl edit namespace second-of-two\n"},
-		"by-annotation": {map[string]string{"amp.txn2.com/enabled": ""}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/enabled": "true"},
-			[]finding{{"warning", "opt-in", "", "amp.txn2.com/enabled is an annotation and has to be a label"}}, "kubectl label namespace by-annotation --overwrite amp.txn2.com/enabled=true"},
-		"too-slow": {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/timeout": "5s"},
-			[]finding{{"warning", "timeout", "", "but amp's limit is 1.5s"}}, "kubectl annotate namespace too-slow --overwrite amp.txn2.com/timeout=1.5s"},
-		"no-endpoint": {nil, nil,
-			[]finding{{"warning", "endpoint", "", "opted in without an endpoint"}}, "kubectl annotate namespace no-endpoint --overwrite amp.txn2.com/ep=http://SERVICE"},
-		// There is nothing wrong with these.
-		"picky":        {map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/pods": "app in (a, b), !other"}, nil, ""},
-		"hubs":         {nil, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/creators": "system:serviceaccount:hubs:hub"}, nil, ""},
-		"hubs-ignored": {map[string]string{"amp.txn2.com/failure-policy": "Ignore"}, map[string]string{"amp.txn2.com/ep": good, "amp.txn2.com/creators": "system:serviceaccount:hubs:hub"}, nil, ""},
-		"quota":        {nil, map[string]string{"amp.txn2.com/ep": good}, nil, ""},
-	}
-	var manifests strings.Builder
-	var want []finding
-	for name, w := range all {
-		labels := map[string]string{"amp.txn2.com/enabled": "true"}
-		for k, v := range w.labels {
-			if labels[k] = v; v == "" {
-				delete(labels, k)
-			}
-		}
-		meta, err := json.Marshal(map[string]any{"name": name, "labels": labels, "annotations": w.annotations})
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(&manifests, "---\n{apiVersion: v1, kind: Namespace, metadata: %s}\n", meta)
-		for _, f := range w.want {
-			f.namespace = name
-			want = append(want, f)
-		}
-	}
-	manifests.WriteString(`---
-{apiVersion: v1, kind: Namespace, metadata: {name: no-pods-behind}}
----
-{apiVersion: v1, kind: Service, metadata: {name: empty, namespace: no-pods-behind}, spec: {selector: {app: none}, ports: [{port: 80}]}}
----
-{apiVersion: v1, kind: ResourceQuota, metadata: {name: none, namespace: quota}, spec: {hard: {pods: "0"}}}
-`)
-	c.apply(t, manifests.String())
-	// Two that exist already: the one whose Pods are the endpoint, and the one that the webhooks exclude.
-	for _, name := range []string{"amp-samples", "kube-system"} {
-		c.kubectl(t, "annotate", "namespace", name, "amp.txn2.com/ep="+good)
-		c.kubectl(t, "label", "namespace", name, "amp.txn2.com/enabled=true")
-	}
-	want = append(want, finding{"failed", "deadlock", "amp-samples", "is served by Pods of this namespace, which under Fail cannot start"},
-		finding{"failed", "selected", "kube-system", "the webhooks exclude this namespace"})
-
-	checks := c.expect(t, want)
-	text, _ := c.run("kubectl", "amp", "doctor")
-	t.Logf("\n%s", text)
-	for _, check := range checks {
-		remedy := all[check.Namespace].remedy
-		if !strings.HasPrefix(check.Remedy, remedy) || check.Remedy == "" {
-			t.Errorf("namespace %s: the remedy is %q, not %q", check.Namespace, check.Remedy, remedy)
-		}
-		if strings.Contains(check.Message+check.Remedy+check.Subject, "secret") || strings.Contains(text, "secret") {
-			t.Errorf("namespace %s: userinfo or query is shown: %+v", check.Namespace, check)
-		}
-	}
-
-	// Run the remedies that are whole commands.
-	for _, check := range checks {
-		command, _, _ := strings.Cut(check.Remedy, "\n")
-		switch check.Namespace {
-		case "another-port", "never-validated", "by-annotation", "too-slow", "kube-system":
-			c.kubectl(t, strings.Fields(command)[1:]...)
-		case "amp-samples": // the first line is prose
-			c.kubectl(t, strings.Fields(strings.Split(check.Remedy, "\n")[1])[1:]...)
-		default:
-			c.kubectl(t, "delete", "namespace", check.Namespace, "--wait=false")
-		}
-	}
-	c.kubectl(t, "annotate", "namespace", "by-annotation", "amp.txn2.com/enabled-")
-	c.kubectl(t, "annotate", "namespace", "kube-system", "amp.txn2.com/ep-")
-	// Now it is called, and denies the image.
-	c.expect(t, []finding{{"warning", "dry-run", "never-validated", "the endpoint answers, and denies a plain Pod: "}})
-	c.kubectl(t, "delete", "namespace", "never-validated", "--wait=false")
-	c.expect(t, nil)
 }

@@ -44,7 +44,7 @@ func TestOnKnative(t *testing.T) {
 	t.Run("the doctor knows it for a Knative Service, and finds nothing wrong, be an endpoint at zero", func(t *testing.T) {
 		c.isAtZero(t, "jupyterhub")
 		checks := c.expect(t, []finding{{"warning", "events-source", "", "AMP_EVENTS_SOURCE is still the default"}})
-		if remedy := checks[0].Remedy; !strings.HasPrefix(remedy, "kubectl -n amp-system edit ksvc amp\n") {
+		if remedy := checks[0].Remedy; !strings.HasPrefix(remedy, "in your overlay of knative, which installed amp, set AMP_EVENTS_SOURCE=") {
 			t.Errorf("the remedy is %q", remedy)
 		}
 		text, err := c.run("kubectl", "amp", "doctor")

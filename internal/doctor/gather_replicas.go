@@ -1,0 +1,135 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/txn2/amp/internal/review"
+)
+
+// replicaSets are those of these Deployments.
+func (c *cluster) replicaSets(ctx context.Context, namespace string, deployments []appsv1.Deployment) seen[[]appsv1.ReplicaSet] {
+	var all seen[[]appsv1.ReplicaSet]
+	for i := range deployments {
+		list, err := get(ctx, c, func(ctx context.Context) (*appsv1.ReplicaSetList, error) {
+			return c.kube.AppsV1().ReplicaSets(namespace).
+				List(ctx, metav1.ListOptions{LabelSelector: selector(deployments[i].Spec.Selector.MatchLabels)})
+		})
+		if err != nil {
+			all.err = cmp.Or(all.err, err)
+			continue
+		}
+		all.value = append(all.value, list.Items...)
+	}
+	return all
+}
+
+// state is what a Pod that is not ready says of itself, and what its node says of it.
+type state struct {
+	readyz string // the answer of its readiness probe, empty if it did not answer
+	event  string // the last warning, empty if there is none
+}
+
+// maxStates is how many Pods are asked. Those of one Deployment mostly say the same.
+const maxStates = 4
+
+// states asks the Pods that are not ready, by name.
+func (c *cluster) states(ctx context.Context, pods []corev1.Pod) map[string]state {
+	var some []*corev1.Pod
+	for i := range pods {
+		if p := &pods[i]; !isReady(p) && p.DeletionTimestamp == nil && len(some) < maxStates {
+			some = append(some, p)
+		}
+	}
+	found := make([]state, len(some))
+	each(some, func(i int, p *corev1.Pod) {
+		// Without the right to ask, the report says what the Pod's status says.
+		found[i].readyz, _ = c.readyz(ctx, p)
+		found[i].event, _ = c.lastWarning(ctx, p)
+	})
+	all := map[string]state{}
+	for i, p := range some {
+		all[p.Name] = found[i]
+	}
+	return all
+}
+
+// readyz is what the Pod answers to its readiness probe, sent through the API server.
+func (c *cluster) readyz(ctx context.Context, pod *corev1.Pod) (string, error) {
+	is := ampContainer(pod.Spec.Containers)
+	if is == nil || is.ReadinessProbe == nil || is.ReadinessProbe.HTTPGet == nil {
+		return "", errors.New("it has no readiness probe over HTTP")
+	}
+	probe := is.ReadinessProbe.HTTPGet
+	port := probe.Port.String()
+	for _, p := range is.Ports {
+		if p.Name == port {
+			port = fmt.Sprint(p.ContainerPort)
+		}
+	}
+	client, err := rest.HTTPClientFor(c.config)
+	if err != nil {
+		return "", err
+	}
+	name := strings.ToLower(string(cmp.Or(probe.Scheme, corev1.URISchemeHTTP))) + ":" + pod.Name + ":" + port
+	to := c.kube.CoreV1().RESTClient().Get().Namespace(pod.Namespace).Resource("pods").Name(name).SubResource("proxy").Suffix(probe.Path).URL()
+	return get(ctx, c, func(ctx context.Context) (string, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil)
+		if err != nil {
+			return "", err
+		}
+		answer, err := client.Do(request)
+		if err != nil {
+			return "", err
+		}
+		defer answer.Body.Close()
+		body, err := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
+		if err != nil {
+			return "", err
+		}
+		// The API server's own answers are of kind Status.
+		var own metav1.Status
+		if json.Unmarshal(body, &own) == nil && own.Kind == "Status" {
+			return "", errors.New(own.Message)
+		}
+		return review.Clip(review.Line(string(body)), maxCause), nil
+	})
+}
+
+// lastWarning is the last event of type Warning about a Pod, with its reason.
+func (c *cluster) lastWarning(ctx context.Context, pod *corev1.Pod) (string, error) {
+	list, err := get(ctx, c, func(ctx context.Context) (*corev1.EventList, error) {
+		return c.kube.CoreV1().Events(pod.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning,involvedObject.name=" + pod.Name})
+	})
+	if err != nil {
+		return "", err
+	}
+	var last *corev1.Event
+	at := func(e *corev1.Event) metav1.Time {
+		if e.LastTimestamp.IsZero() {
+			return metav1.Time(e.EventTime)
+		}
+		return e.LastTimestamp
+	}
+	for i := range list.Items {
+		e := &list.Items[i]
+		if last == nil || !at(e).Time.Before(at(last).Time) {
+			last = e
+		}
+	}
+	if last == nil {
+		return "", nil
+	}
+	return review.Clip(review.Line(last.Reason+": "+last.Message), maxCause), nil
+}
