@@ -86,13 +86,9 @@ func TestFailures(t *testing.T) {
 				if len(c.Warnings) != 1 {
 					t.Fatalf("the user was warned %d times: %q", len(c.Warnings), c.Warnings)
 				}
-				// A warning that would be too long is cut. The event that it names has the whole cause.
-				warning, all := c.Warnings[0], c.Warnings[0]
-				if _, id, cut := strings.Cut(warning, "… (event "); cut {
-					all = printedEvent(t, strings.TrimSuffix(id, ")")).Data.Message
-				}
-				if !strings.Contains(warning, endpoint) || !cause.MatchString(all) || utf8.RuneCountInString(warning) > 120 {
-					t.Errorf("the user was warned: %s\nexpected at most 120 characters that name %s and the cause: %s", warning, endpoint, f.cause)
+				warning := c.Warnings[0]
+				if at := cause.FindStringIndex(warning); at == nil || strings.Index(warning, endpoint) < at[1] || utf8.RuneCountInString(warning) > 256 {
+					t.Errorf("the user was warned: %s\nexpected at most 256 characters that name the cause, %s, and then %s", warning, f.cause, endpoint)
 				}
 			})
 
