@@ -66,6 +66,9 @@ func TestEvents(t *testing.T) {
 			want := strings.TrimSpace("/1 " + test.stamp)
 			if test.outcome != review.OutcomeMutated {
 				want = ""
+				if len(rec.Run.Stamp) > 0 { // the event would show it
+					t.Errorf("stamped by %v", rec.Run.Stamp)
+				}
 			}
 			if got := strings.Join(paths, " "); got != want {
 				t.Errorf("patch %q, want %q", got, want)
