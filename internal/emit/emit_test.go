@@ -108,6 +108,7 @@ func TestMetrics(t *testing.T) {
 amp_bad_requests_total{status="400"} 0
 amp_bad_requests_total{status="404"} 0
 amp_bad_requests_total{status="405"} 0
+amp_bad_requests_total{status="408"} 0
 amp_bad_requests_total{status="413"} 0
 amp_bad_requests_total{status="415"} 1
 # HELP amp_endpoint_requests_total Calls of endpoints, by host and result; all but ok and refused are failures.

@@ -46,7 +46,7 @@ const (
 
 // badStatuses are the statuses of answers to requests that are not AdmissionReviews.
 var badStatuses = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed,
-	http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
+	http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
 
 // durations span what a review may take, from a tenth of a millisecond to the API server's 30 s at most.
 var durations = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"path"
 	"strings"
 	"sync"
@@ -35,6 +36,10 @@ var paths = []struct {
 	{"/validate", review.Validate, ""},
 	{"/{$}", review.Mutate, ""},
 }
+
+// bodyTimeout is how long a body may take to arrive. The function sets it for itself, because the framework's server sets
+// none: a caller that never ends its body would hold a connection and memory for ever.
+const bodyTimeout = 10 * time.Second
 
 // Handler speaks HTTP for a Proxy. Its fields must be set before its first request.
 type Handler struct {
@@ -161,9 +166,14 @@ func readBody(w http.ResponseWriter, req *http.Request) ([]byte, int, error) {
 	if n := req.ContentLength; n > 0 {
 		body.Grow(int(min(n, 256<<10)) + bytes.MinRead)
 	}
+	// net/http takes the deadline back once the body was read. A server that knows no deadlines has its own ways.
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	if _, err := body.ReadFrom(http.MaxBytesReader(w, req.Body, maxReviewBytes)); err != nil {
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
 			return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("expected an AdmissionReview of at most %d MiB", maxReviewBytes>>20)
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, http.StatusRequestTimeout, fmt.Errorf("expected the whole AdmissionReview within %s", bodyTimeout)
 		}
 		return nil, http.StatusBadRequest, fmt.Errorf("reading the request: %w", err)
 	}
