@@ -30,7 +30,7 @@ const slow = 500 * time.Millisecond
 
 // TestFilterTimes asks for the list and the charts by every filter, and prints how long each takes over as many
 // events as -events says. Few are enough to see that each filter works, and internal/store/sqlite tests that each
-// query goes by an index. Times are worth reading with a million events, or a hundred thousand, as .ci/run has them:
+// query goes by an index. Times are worth reading with a million events, or fifty thousand, as .ci/run has them:
 //
 //	go test ./endpoints/audit -run TestFilterTimes -events 1000000 -v
 //

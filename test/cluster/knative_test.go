@@ -185,8 +185,8 @@ func TestOnKnative(t *testing.T) {
 	})
 
 	t.Run("once uninstalled, amp is gone and does not block Pods", func(t *testing.T) {
-		readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp",
-			"kubectl delete --ignore-not-found -k knative", "kubectl delete --ignore-not-found -k knative/functions")
+		readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp")
+		readme.doTogether(t, "kubectl delete --ignore-not-found -k knative", "kubectl delete --ignore-not-found -k knative/functions")
 		if pod, _, err := c.create("team-a", "jupyter-alice-again"); err != nil || strings.Contains(pod, "S3_PREFIX") {
 			t.Errorf("%v, mutated: %v", err, strings.Contains(pod, "S3_PREFIX"))
 		}

@@ -5,8 +5,11 @@ import (
 	"testing"
 )
 
-// moves installs amp, moves it to another namespace as deploy/README.md says, while Pods are created, and removes it.
+// moves installs amp, moves it to another namespace as deploy/README.md says, while Pods are created, and removes it. With
+// certificates of three minutes, the new installation waits ten seconds until it serves its own, and not a minute.
 func (c *cluster) moves(t *testing.T, readme *written) {
+	readme.set(t, "deploy/base/deployment.yaml", "        env:\n", "        env:\n        - {name: AMP_TLS_LIFETIME, value: 3m}\n")
+	defer readme.set(t, "deploy/base/deployment.yaml", "        - {name: AMP_TLS_LIFETIME, value: 3m}\n", "")
 	readme.do(t, "kubectl apply -k deploy", "kubectl -n amp-system rollout status deployment/amp")
 	c.untilReached(t)
 	c.kubectl(t, "delete", "pod", "--namespace", "creators", "--ignore-not-found", "creator", "--timeout=60s")

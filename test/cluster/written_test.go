@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -77,6 +78,42 @@ func (w *written) do(t *testing.T, commands ...string) (out string) {
 	return out
 }
 
+// doTogether is do for commands that wait long, at the same time.
+func (w *written) doTogether(t *testing.T, commands ...string) {
+	t.Helper()
+	for _, command := range commands {
+		if !slices.Contains(w.commands, command) {
+			t.Fatalf("no README has %q", command)
+		}
+		w.done[command] = true
+	}
+	var all sync.WaitGroup
+	for _, command := range commands {
+		all.Go(func() {
+			if out, err := w.run(command); err != nil {
+				t.Errorf("%s: %v\n%s", command, err, out)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// set replaces a text in a file of the clone.
+func (w *written) set(t *testing.T, file, old, text string) {
+	t.Helper()
+	path := filepath.Join(w.dir, file)
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(content), old) {
+		t.Fatalf("%s does not have %q", file, old)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(content), old, text, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // overlay writes a kustomization that must be in the README, into a folder of the clone.
 func (w *written) overlay(t *testing.T, folder, kustomization string) {
 	t.Helper()
@@ -95,13 +132,18 @@ func (w *written) overlay(t *testing.T, folder, kustomization string) {
 // sh runs a command in the clone, as a reader of the README would, and returns its output.
 func (w *written) sh(t *testing.T, command string) string {
 	t.Helper()
-	cmd := exec.Command("sh", "-c", `kubectl() { "`+w.c.adapter+`" kubectl "$@"; }`+"\n"+command)
-	cmd.Dir = w.dir
-	out, err := cmd.CombinedOutput()
+	out, err := w.run(command)
 	if err != nil {
 		t.Fatalf("%s: %v\n%s", command, err, out)
 	}
-	return string(out)
+	return out
+}
+
+func (w *written) run(command string) (string, error) {
+	cmd := exec.Command("sh", "-c", `kubectl() { "`+w.c.adapter+`" kubectl "$@"; }`+"\n"+command)
+	cmd.Dir = w.dir
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 // left are the commands that were not run, with exceptions.
