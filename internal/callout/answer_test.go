@@ -130,6 +130,8 @@ func TestParseMutate(t *testing.T) {
 		"a value misspelt":                           {body: `[{"op":"test","path":"/x","vlaue":1}]`, cause: `op 1: it has "vlaue" instead of "value"`},
 		"a from misspelt":                            {body: `[{"op":"move","path":"/x","From":"/y"}]`, cause: `op 1: it has "From" instead of "from"`},
 		"another word for op":                        {body: `[{"operation":"add","path":"/x"}]`, cause: `op 1: it has "operation" instead of "op"`},
+		"an answer in an array":                      {body: `[{"allowed":false}]`, cause: `op 1: it has "allowed" instead of "op": it is an answer, not an operation; answer the object itself, without [ ]`},
+		"an answer with a patch in an array":         {body: `[{"patch":[` + add + `]}]`, cause: `op 1: it has "patch" instead of "op": it is an answer, not an operation; answer the object itself, without [ ]`},
 		"no member that helps":                       {body: `[{"path":"/x","why":"y"}]`, cause: `op 1: it has no "op"; RFC 6902 knows add, remove, replace, move, copy, test`},
 		"without value, which internal/patch judges": {body: `[{"op":"add","path":"/x","why":"y"}]`, want: review.Answer{Ops: []review.Op{{Op: "add", Path: "/x"}}}},
 		"a remove needs none":                        {body: `[{"op":"remove","path":"/x","Value":"y"}]`, want: review.Answer{Ops: []review.Op{{Op: "remove", Path: "/x"}}}},
@@ -144,6 +146,13 @@ func TestParseMutate(t *testing.T) {
 		"a patch that is text":           {body: `{"patch":"[]"}`, cause: "answered 200 with a patch that is a string of JSON; put the array itself there, not its text"},
 		"a patch that is an object":      {body: `{"patch":{}}`, cause: "answered 200 with a patch that is an object, not an array or the base64 of one; put each operation into an array"},
 		"a patch that is a number":       {body: `{"patch":1}`, cause: "answered 200 with a patch that is a number, not an array or the base64 of one"},
+
+		"answers in an array":          {body: `{"results":[{"allowed":false}]}`, cause: `answered 200 with an object that has none of allowed, status, warnings, patch; ` + expectedMutate},
+		"a Status with its metadata":   {body: `{"kind":"Status","metadata":{},"status":"Failure","message":"no"}`, cause: `answered 200 with an object of kind "Status"; ` + expectedMutate},
+		"a Deployment":                 {body: `{"kind":"Deployment","metadata":{},"spec":{}}`, cause: `answered 200 with an object of kind "Deployment"; ` + expectedMutate},
+		"a Pod under another name":     {body: `{"allowed":true,"pod":{"metadata":{},"spec":{}}}`, cause: `answered 200 with a Pod in "pod"; answer a JSON patch in "patch"`},
+		"a Pod beside a patch":         {body: `{"patch":[` + add + `],"was":{"kind":"Pod"}}`, want: review.Answer{Ops: added}},
+		"a status that is no redirect": {status: 304, result: review.ResultStatus, cause: "answered 304 Not Modified"},
 
 		"a redirect": {status: 302, result: review.ResultStatus,
 			cause: "answered 302: amp does not follow redirects; name the final URL in the annotation"},

@@ -144,7 +144,7 @@ func describeAnswer(ctx context.Context, err error, left time.Duration, started 
 	case !errors.As(err, &errno) && protocolCause(err) != "":
 		return failed(review.ResultInvalid, protocolCause(err)), never
 	case started && errors.Is(err, io.ErrUnexpectedEOF):
-		return unreachable("the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"), later
+		return unreachable("the connection was closed in the middle of the answer; did its handler crash, or is its body shorter than its Content-Length or its chunks say?"), later
 	case started:
 		return broken(err, "in the middle of the answer"), later
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

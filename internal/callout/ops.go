@@ -104,6 +104,9 @@ func (w *wireOp) bad(i int, array []byte, complaint string) badOp {
 			return notObject(i, element)
 		}
 		for name := range members(element) {
+			if folded := spelling.Fold(name); missing == "op" && (folded == "allowed" || folded == "patch") {
+				return badOp(fmt.Sprintf(`op %d: it has %s instead of "op": it is an answer, not an operation; answer the object itself, without [ ]`, i+1, quoted(name)))
+			}
 			if meantInOp(name) == missing {
 				return badOp(fmt.Sprintf("op %d: it has %s instead of %q", i+1, quoted(name), missing))
 			}
