@@ -96,7 +96,7 @@ func parseBody(phase review.Phase, header http.Header, body []byte) (review.Answ
 	if err != nil {
 		return review.Answer{}, err
 	}
-	trimmed := bytes.TrimLeft(text, jsonSpace)
+	trimmed := bytes.Trim(text, jsonSpace)
 	if len(trimmed) == 0 {
 		return review.Answer{}, errors.New("an empty body; where nothing is to change, answer " + noChange(phase))
 	}

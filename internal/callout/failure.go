@@ -125,7 +125,7 @@ func describeConnect(ctx context.Context, err error, left time.Duration) (*revie
 func describeAnswer(ctx context.Context, err error, left time.Duration, started bool) (*review.Failure, retry) {
 	f := ended(ctx, left, func(within string) *review.Failure {
 		if started {
-			return failed(review.ResultLate, "its answer was not complete "+within+": is its Content-Length longer than its body?")
+			return failed(review.ResultLate, "its answer was not complete "+within+": does its handler end it, and is its Content-Length right?")
 		}
 		return failed(review.ResultLate, "no answer "+within+" (AMP_TIMEOUT, amp.txn2.com/timeout)")
 	})

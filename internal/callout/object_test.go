@@ -155,7 +155,7 @@ func TestParseObject(t *testing.T) {
 		})
 	}
 	for name, tt := range map[string]answerTest{
-		"an empty object":             {body: `{ }`, cause: `answered 200 with an empty object (as JSON.stringify writes a Promise); where nothing is to change, answer [], null or status 204`},
+		"an empty object":             {body: `{ }`, cause: `answered 200 with an empty object (as JavaScript encodes a Promise, and Go an error); where nothing is to change, answer [], null or status 204`},
 		"an object that says nothing": {body: `{"x":1}`, cause: `answered 200 with an object that has none of allowed, status, warnings, patch; ` + expectedMutate},
 		"an object of something else": {body: `{"uid":"u","kind":"X"}`, cause: `answered 200 with an object that has none of allowed, status, warnings, patch; ` + expectedMutate},
 		"the Pod, changed":            {body: `{"apiVersion":"v1","kind":"Pod","metadata":{},"spec":{},"status":{}}`, cause: `answered 200 with a Pod; ` + expectedMutate},

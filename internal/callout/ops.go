@@ -81,6 +81,12 @@ func parseOps(array []byte) ([]review.Op, error) {
 }
 
 func notObject(i int, element []byte) badOp {
+	switch {
+	case element[0] == '[':
+		return badOp(fmt.Sprintf("op %d is an array, not an object; answer one array of all operations", i+1))
+	case element[0] == '"' && holdsJSON(element):
+		return badOp(fmt.Sprintf("op %d is a string that holds JSON, not an object; encode it once", i+1))
+	}
 	return badOp(fmt.Sprintf("op %d is %s, not an object", i+1, kind(element)))
 }
 

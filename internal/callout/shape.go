@@ -46,7 +46,9 @@ func (o *object) fault(phase review.Phase) error {
 	}
 	switch {
 	case !o.known() && o.empty:
-		return errors.New("an empty object (as JSON.stringify writes a Promise); where nothing is to change, answer " + noChange(phase))
+		return errors.New("an empty object (as JavaScript encodes a Promise, and Go an error); where nothing is to change, answer " + noChange(phase))
+	case !o.known() && o.has("data") && len(o.strays) == 2 && o.strays[0].name == "type" && textIn(o.strays[0].value) == "Buffer":
+		return errors.New("a Buffer, as JSON.stringify writes it; answer its bytes")
 	case !o.known():
 		return errors.New("an object that has none of allowed, status, warnings, patch; " + expected(phase))
 	case o.allowed != nil && string(o.allowed) != "true" && string(o.allowed) != "false":

@@ -65,6 +65,14 @@ func remedy(mediaType string, text []byte, stop stop) string {
 		return "; answer one JSON value: an array of all operations, without log lines"
 	case bytes.HasPrefix(text[max(stop.at-1, 0):], []byte("[object ")):
 		return `; it is the "[object Object]" of JavaScript: use JSON.stringify`
+	case pythonObject.Match(text):
+		return "; it is how Python prints an object: use json.dumps"
+	case bytes.HasPrefix(text[stop.at:], []byte("({")):
+		return "; it is how Python prints a tuple: use json.dumps"
+	case bytes.HasPrefix(text[stop.at:], []byte("map[")):
+		return "; it is how Go prints a map: use json.Marshal"
+	case bytes.HasPrefix(text[stop.at:], []byte("&{")):
+		return "; it is how Go prints a struct: use json.Marshal"
 	case stop.at == 0 && (bytes.HasPrefix(text, []byte("b'")) || bytes.HasPrefix(text, []byte(`b"`))):
 		return "; it is how Python prints bytes: answer the bytes themselves"
 	case bytes.HasPrefix(text[stop.at:], []byte(byteOrderMark)):
@@ -106,6 +114,8 @@ func endsInJSON(text []byte) bool {
 var (
 	// A form's first field, without the signs that begin JSON or a sentence.
 	form = regexp.MustCompile(`^[\w%+.-]+=[^\s"'{}]*(&[\w%+.-]+=[^\s"'{}]*)*\s*$`)
+	// <generator object …>, <__main__.Patch object at 0x7f…>
+	pythonObject = regexp.MustCompile(`^<[\w.]+ object\b`)
 	// A document in YAML, an op in a list, or a member of an answer.
 	yaml = regexp.MustCompile(`^(---\s|- \w+:\s|"?(allowed|status|warnings|patch|op|path|apiVersion|kind)"?:\s)`)
 )
