@@ -37,7 +37,7 @@ func parse(phase review.Phase, status int, header http.Header, body []byte) (rev
 	switch {
 	case status == http.StatusNoContent:
 		return review.Answer{Status: status}, nil
-	case status >= 300 && status < 400:
+	case status >= 300 && status < 400 && status != http.StatusNotModified:
 		return review.Answer{}, failed(review.ResultStatus,
 			fmt.Sprintf("answered %d: amp does not follow redirects; name the final URL in the annotation", status))
 	case status < 200 || status >= 300:
@@ -96,7 +96,7 @@ func parseBody(phase review.Phase, header http.Header, body []byte) (review.Answ
 	if err != nil {
 		return review.Answer{}, err
 	}
-	trimmed := bytes.TrimLeft(text, jsonSpace)
+	trimmed := bytes.Trim(text, jsonSpace)
 	if len(trimmed) == 0 {
 		return review.Answer{}, errors.New("an empty body; where nothing is to change, answer " + noChange(phase))
 	}
@@ -117,15 +117,25 @@ func parseBody(phase review.Phase, header http.Header, body []byte) (review.Answ
 		return review.Answer{}, nil
 	case first == '"' && holdsJSON(trimmed):
 		return review.Answer{}, errors.New("a JSON string that holds JSON: it was encoded twice; encode it once")
+	case first == '"' && base64JSON(textIn(trimmed)):
+		return review.Answer{}, errors.New("a JSON string that holds the base64 of JSON: answer the JSON itself")
 	default:
 		return review.Answer{}, fmt.Errorf("%s; %s", kind(trimmed), expected(phase))
 	}
 }
 
-// holdsJSON reports whether a JSON string holds an answer as JSON: an array or an object.
+// holdsJSON reports whether a JSON string holds an answer as JSON: an array or an object, or again a string of one.
 func holdsJSON(value []byte) bool {
-	inside := bytes.TrimLeft([]byte(textIn(value)), jsonSpace)
-	return len(inside) > 0 && (inside[0] == '[' || inside[0] == '{') && validJSON(inside)
+	for range maxNesting {
+		value = bytes.TrimLeft([]byte(textIn(value)), jsonSpace)
+		if len(value) == 0 || !validJSON(value) {
+			return false
+		}
+		if value[0] != '"' {
+			return value[0] == '[' || value[0] == '{'
+		}
+	}
+	return false
 }
 
 // kind says what a JSON value is.

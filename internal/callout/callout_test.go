@@ -345,7 +345,7 @@ func TestRetry(t *testing.T) {
 		"504, then fine":              {steps: []func(net.Conn){status(504), fine}, tries: 2, status: 200},
 		"once only":                   {steps: []func(net.Conn){status(503), status(503), fine}, tries: 2, status: 503, result: review.ResultStatus, cause: "answered 503 Service Unavailable"},
 		"the last try counts":         {steps: []func(net.Conn){status(503), answer("")}, tries: 2, result: review.ResultUnreachable, cause: "the connection was closed before an answer; did its handler crash? its log says why"},
-		"and its status":              {steps: []func(net.Conn){status(503), half}, tries: 2, status: 200, result: review.ResultUnreachable, cause: "the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"},
+		"and its status":              {steps: []func(net.Conn){status(503), half}, tries: 2, status: 200, result: review.ResultUnreachable, cause: "the connection was closed in the middle of the answer; did its handler crash, or is its body shorter than its Content-Length or its chunks say?"},
 		"reset twice":                 {steps: []func(net.Conn){reset}, tries: 2, result: review.ResultUnreachable, cause: "the connection broke before an answer: connection reset by peer"},
 		"500 is an answer":            {steps: []func(net.Conn){status(500)}, tries: 1, status: 500, result: review.ResultStatus, cause: "answered 500 Internal Server Error"},
 		"404 is an answer":            {steps: []func(net.Conn){status(404)}, tries: 1, status: 404, result: review.ResultStatus, cause: "answered 404 Not Found"},
@@ -402,7 +402,7 @@ func TestProtocol(t *testing.T) {
 		"TLS":                            {text: "\x15\x03\x01\x00\x02\x02\x0a", cause: "its answer is not HTTP but TLS: use https://, or its port for plain HTTP"},
 		"the body only":                  {text: "[]\r\n", cause: "its answer is not HTTP: it does not begin with a status line; does the handler end the header before it writes the body?"},
 		"no empty line before the body":  {text: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n[{\"op\"\r\n\r\n", cause: "its answer has a header that is not one: does an empty line stand between the header and the body?"},
-		"Content-Length beyond the body": {text: "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n[]", status: 200, cause: "the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"},
+		"Content-Length beyond the body": {text: "HTTP/1.1 200 OK\r\nContent-Length: 200\r\n\r\n[]", status: 200, cause: "the connection was closed in the middle of the answer; did its handler crash, or is its body shorter than its Content-Length or its chunks say?"},
 		"Content-Length that counts letters": {text: "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{\"warnings\":[\"ä\"]}", status: 200,
 			cause: "answered 200 with a body that ends at line 1, column 15, in the middle of a character; does Content-Length count bytes?"},
 	} {

@@ -125,7 +125,7 @@ func describeConnect(ctx context.Context, err error, left time.Duration) (*revie
 func describeAnswer(ctx context.Context, err error, left time.Duration, started bool) (*review.Failure, retry) {
 	f := ended(ctx, left, func(within string) *review.Failure {
 		if started {
-			return failed(review.ResultLate, "its answer was not complete "+within+": is its Content-Length longer than its body?")
+			return failed(review.ResultLate, "its answer was not complete "+within+": does its handler end it, and is its Content-Length right?")
 		}
 		return failed(review.ResultLate, "no answer "+within+" (AMP_TIMEOUT, amp.txn2.com/timeout)")
 	})
@@ -144,7 +144,7 @@ func describeAnswer(ctx context.Context, err error, left time.Duration, started 
 	case !errors.As(err, &errno) && protocolCause(err) != "":
 		return failed(review.ResultInvalid, protocolCause(err)), never
 	case started && errors.Is(err, io.ErrUnexpectedEOF):
-		return unreachable("the connection was closed in the middle of the answer; did its handler crash, or is its Content-Length longer than its body?"), later
+		return unreachable("the connection was closed in the middle of the answer; did its handler crash, or is its body shorter than its Content-Length or its chunks say?"), later
 	case started:
 		return broken(err, "in the middle of the answer"), later
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

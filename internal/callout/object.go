@@ -103,6 +103,8 @@ func parseObject(phase review.Phase, body []byte) (review.Answer, error) {
 		return answer, statusErr
 	case answer.Refused && status.hint != "":
 		return answer, errors.New(status.hint)
+	case answer.Refused && answer.Message == "" && o.perhapsWhy() != "":
+		return answer, fmt.Errorf(`%s beside "allowed"; if it is the reason, put it in status.message`, quoted(o.perhapsWhy()))
 	case answer.Refused:
 	case o.allowed == nil && !absent(o.status) && !absent(o.patch):
 		return answer, errors.New(`a "status" and a "patch", but no "allowed"; add "allowed": true or "allowed": false`)

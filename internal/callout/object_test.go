@@ -94,16 +94,31 @@ func TestParseObject(t *testing.T) {
 		"denied in another word":          {body: `{"denied":true}`, cause: `answered 200 with "denied", which amp does not read; deny with "allowed": false`},
 		"denied in words, with a warning": {body: `{"warnings":["w"],"approved":false}`, cause: `answered 200 with "approved", which amp does not read; deny with "allowed": false`},
 
+		"a decision beside warnings":    {body: `{"warnings":[],"decision":"Deny"}`, cause: `answered 200 with "decision", which amp does not read; deny with "allowed": false`},
+		"any name that says no":         {body: `{"patch":[],"admission":"DENIED"}`, cause: `answered 200 with "admission", which amp does not read; deny with "allowed": false`},
+		"a decision alone":              {body: `{"verdict":"reject"}`, cause: `answered 200 with "verdict", which amp does not read; deny with "allowed": false`},
+		"a decision against allowed":    {body: `{"allowed":true,"result":"deny"}`, cause: `answered 200 with "result", which amp does not read; deny with "allowed": false`},
+		"an exception beside a patch":   {body: `{"patch":[],"exception":"boom"}`, cause: `answered 200 with "exception" outside "status"; put it in status.message, and ` + sayAllowed},
+		"an answer in an object":        {body: `{"result":{"allowed":false}}`, cause: `answered 200 with "allowed" in "result"; answer that object itself`},
+		"an answer in an object, in Go": {body: `{"Response":{"Allowed":false},"warnings":[]}`, cause: `answered 200 with "Allowed" in "Response"; answer that object itself`},
+		"a Lambda's answer":             {body: `{"statusCode":200,"body":"{\"allowed\":false}"}`, cause: `answered 200 with "statusCode" and "body"; answer what is in "body" itself, as the body of the HTTP answer`},
+		"a status under its name in Go": {body: `{"uid":"u","warnings":[],"result":{"message":"no","code":403}}`, cause: `answered 200 with "result", which amp does not know; write "status"`},
+		"what says no where allowed":    {body: `{"allowed":true,"policy":"deny","action":"audit","data":{"allowed_users":[]},"result":"ok"}`},
+
 		// A denial stands, whatever else is wrong.
-		"denied, the message beside it": {body: `{"allowed":false,"message":"no GPU"}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "message" beside "allowed"; put it in status.message`}},
-		"denied, the reason beside it":  {body: `{"allowed":false,"reason":"no GPU"}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "reason" beside "allowed"; put it in status.message`}},
-		"denied, the code beside it":    {body: `{"allowed":false,"code":403}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "code" outside "status"; put it in status.code`}},
-		"denied, the status a string":   {body: `{"allowed":false,"status":"no"}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with a "status" that is a string, not an object with message and code`}},
-		"denied, the message a list":    {body: `{"allowed":false,"status":{"message":["no"]}}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with a "status.message" that is an array, not a string`}},
-		"denied, the message in Go":     {body: `{"allowed":false,"status":{"Message":"no"}}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "Message" in "status"; write "message"`}},
-		"denied, the code a string":     {body: `{"allowed":false,"status":{"message":"no","code":"403"}}`, want: review.Answer{Refused: true, Message: `no (amp: it answered 200 with a "status.code" that is a string, not an HTTP status)`}},
-		"denied, the warnings a string": {body: `{"status":{"message":"no"},"warnings":"w"}`, want: review.Answer{Refused: true, Message: `no (amp: it answered 200 with "warnings" that are a string, not an array of strings)`}},
-		"denied, with an unknown op":    {body: `{"allowed":false,"patch":[{"op":"mv","path":"/x"}]}`, want: review.Answer{Refused: true, Message: deniedBut + `op 1 ("mv" "/x"): unknown op; RFC 6902 knows add, remove, replace, move, copy, test, in lower case`}},
+		"denied, the reason in a word of its own": {body: `{"allowed":false,"explanation":"no GPU"}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "explanation" beside "allowed"; if it is the reason, put it in status.message`}},
+		"denied, beside a name of a reason":       {body: `{"allowed":false,"denyReason":"no GPU","traceId":"x"}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "denyReason" beside "allowed"; put it in status.message`}},
+		"denied, with a trace":                    {body: `{"allowed":false,"status":{"message":"no"},"traceId":"x"}`, want: review.Answer{Refused: true, Message: "no"}},
+		"denied, the status under another name":   {body: `{"allowed":false,"result":{"message":"no GPU"}}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "result", which amp does not know; write "status"`}},
+		"denied, the message beside it":           {body: `{"allowed":false,"message":"no GPU"}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "message" beside "allowed"; put it in status.message`}},
+		"denied, the reason beside it":            {body: `{"allowed":false,"reason":"no GPU"}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "reason" beside "allowed"; put it in status.message`}},
+		"denied, the code beside it":              {body: `{"allowed":false,"code":403}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "code" outside "status"; put it in status.code`}},
+		"denied, the status a string":             {body: `{"allowed":false,"status":"no"}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with a "status" that is a string, not an object with message and code`}},
+		"denied, the message a list":              {body: `{"allowed":false,"status":{"message":["no"]}}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with a "status.message" that is an array, not a string`}},
+		"denied, the message in Go":               {body: `{"allowed":false,"status":{"Message":"no"}}`, want: review.Answer{Refused: true, Message: deniedBut + `it answered 200 with "Message" in "status"; write "message"`}},
+		"denied, the code a string":               {body: `{"allowed":false,"status":{"message":"no","code":"403"}}`, want: review.Answer{Refused: true, Message: `no (amp: it answered 200 with a "status.code" that is a string, not an HTTP status)`}},
+		"denied, the warnings a string":           {body: `{"status":{"message":"no"},"warnings":"w"}`, want: review.Answer{Refused: true, Message: `no (amp: it answered 200 with "warnings" that are a string, not an array of strings)`}},
+		"denied, with an unknown op":              {body: `{"allowed":false,"patch":[{"op":"mv","path":"/x"}]}`, want: review.Answer{Refused: true, Message: deniedBut + `op 1 ("mv" "/x"): unknown op; RFC 6902 knows add, remove, replace, move, copy, test, in lower case`}},
 		"denied at length, and more": {body: `{"allowed":false,"status":{"message":"` + long + `","code":"403"}}`, want: review.Answer{Refused: true,
 			Message: strings.Repeat("ä", 942) + `… (amp: it answered 200 with a "status.code" that is a string, not an HTTP status)`}},
 
@@ -125,7 +140,8 @@ func TestParseObject(t *testing.T) {
 		"a status message":          {body: `{"allowed":true,"status_message":"no"}`, cause: `answered 200 with "status_message", which amp does not know; write "status"`},
 		"what alone is near enough": {body: `{"state":{"message":"no"}}`, cause: `answered 200 with "state", which amp does not know; write "status"`},
 		"a name of any length":      {body: `{"allowed-` + long + `":true}`, cause: `answered 200 with "allowed-` + strings.Repeat("ä", 31) + `…", which amp does not know; write "allowed"`},
-		"a name that is not one":    {body: `{"\u0000allow\n":true}`, cause: `answered 200 with "allow", which amp does not know; write "allowed"`},
+		"a name that is not one":    {body: `{"\u0000allow\n":true}`, cause: `answered 200 with "\x00allow\n", which amp does not know; write "allowed"`},
+		"a name with a space":       {body: `{"allowed ":false,"warnings":[]}`, cause: `answered 200 with "allowed ", which amp does not know; write "allowed"`},
 
 		// Something else.
 		"a whole AdmissionReview":             {body: `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","response":{"uid":"u","allowed":true}}`, cause: `answered 200 with a whole AdmissionReview; answer its response only: {"allowed":…,"patch":…}`},
@@ -139,7 +155,7 @@ func TestParseObject(t *testing.T) {
 		})
 	}
 	for name, tt := range map[string]answerTest{
-		"an empty object":             {body: `{ }`, cause: `answered 200 with an empty object (as JSON.stringify writes a Promise); where nothing is to change, answer [], null or status 204`},
+		"an empty object":             {body: `{ }`, cause: `answered 200 with an empty object (as JavaScript encodes a Promise, and Go an error); where nothing is to change, answer [], null or status 204`},
 		"an object that says nothing": {body: `{"x":1}`, cause: `answered 200 with an object that has none of allowed, status, warnings, patch; ` + expectedMutate},
 		"an object of something else": {body: `{"uid":"u","kind":"X"}`, cause: `answered 200 with an object that has none of allowed, status, warnings, patch; ` + expectedMutate},
 		"the Pod, changed":            {body: `{"apiVersion":"v1","kind":"Pod","metadata":{},"spec":{},"status":{}}`, cause: `answered 200 with a Pod; ` + expectedMutate},

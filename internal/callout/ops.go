@@ -81,6 +81,12 @@ func parseOps(array []byte) ([]review.Op, error) {
 }
 
 func notObject(i int, element []byte) badOp {
+	switch {
+	case element[0] == '[':
+		return badOp(fmt.Sprintf("op %d is an array, not an object; answer one array of all operations", i+1))
+	case element[0] == '"' && holdsJSON(element):
+		return badOp(fmt.Sprintf("op %d is a string that holds JSON, not an object; encode it once", i+1))
+	}
 	return badOp(fmt.Sprintf("op %d is %s, not an object", i+1, kind(element)))
 }
 
@@ -104,6 +110,9 @@ func (w *wireOp) bad(i int, array []byte, complaint string) badOp {
 			return notObject(i, element)
 		}
 		for name := range members(element) {
+			if folded := spelling.Fold(name); missing == "op" && (folded == "allowed" || folded == "patch") {
+				return badOp(fmt.Sprintf(`op %d: it has %s instead of "op": it is an answer, not an operation; answer the object itself, without [ ]`, i+1, quoted(name)))
+			}
 			if meantInOp(name) == missing {
 				return badOp(fmt.Sprintf("op %d: it has %s instead of %q", i+1, quoted(name), missing))
 			}

@@ -44,7 +44,7 @@ func notJSON(header http.Header, text []byte) error {
 			contentType, place(text, len(text)))
 	}
 	what := standing(text, stop.at)
-	if stop.afterValue {
+	if first := text[space(text, 0)]; stop.afterValue && (first == '[' || first == '{') { // not "2026" of a date
 		what += ", after the JSON"
 	}
 	return fmt.Errorf("a body that is not JSON%s: at %s stands %s%s", contentType, place(text, stop.at), what, remedy(mediaType, text, stop))
@@ -56,17 +56,31 @@ func remedy(mediaType string, text []byte, stop stop) string {
 	opened := first == '[' || first == '{'
 	next := text[stop.at]
 	switch {
-	case isHTML(mediaType, text):
+	case isHTML(mediaType, text) && !endsInJSON(text):
 		if title := pageTitle(text); title != "" {
 			return fmt.Sprintf("; it is an HTML page (%q): does the URL lead to the endpoint?", review.Clip(title, maxErrorLine))
 		}
 		return "; it is an HTML page: does the URL lead to the endpoint?"
 	case opened && stop.afterValue && (next == '[' || next == '{'):
-		return "; answer one JSON value: an array of all operations"
+		return "; answer one JSON value: an array of all operations, without log lines"
 	case bytes.HasPrefix(text[max(stop.at-1, 0):], []byte("[object ")):
 		return `; it is the "[object Object]" of JavaScript: use JSON.stringify`
+	case pythonObject.Match(text):
+		return "; it is how Python prints an object: use json.dumps"
+	case bytes.HasPrefix(text[stop.at:], []byte("({")):
+		return "; it is how Python prints a tuple: use json.dumps"
+	case bytes.HasPrefix(text[stop.at:], []byte("map[")):
+		return "; it is how Go prints a map: use json.Marshal"
+	case bytes.HasPrefix(text[stop.at:], []byte("&{")):
+		return "; it is how Go prints a struct: use json.Marshal"
 	case stop.at == 0 && (bytes.HasPrefix(text, []byte("b'")) || bytes.HasPrefix(text, []byte(`b"`))):
 		return "; it is how Python prints bytes: answer the bytes themselves"
+	case bytes.HasPrefix(text[stop.at:], []byte(byteOrderMark)):
+		return "; amp ignores one only: leave it out"
+	case !opened && (bytes.HasPrefix(text[stop.at:], []byte("/*")) || bytes.HasPrefix(text[stop.at:], []byte("//")) || next == '#'):
+		return "; JSON has no comments"
+	case strings.HasPrefix(mediaType, "multipart/"):
+		return "; it is a form (" + headerText(mediaType) + "): answer JSON"
 	case laterJSON(text) > 0:
 		return fmt.Sprintf("; the JSON begins at %s: answer the JSON only, and write logs elsewhere", place(text, laterJSON(text)))
 	case opened && stop.afterValue:
@@ -82,15 +96,26 @@ func remedy(mediaType string, text []byte, stop stop) string {
 	case strings.Contains(mediaType, "xml"), first == '<':
 		return "; it is XML: answer JSON"
 	}
-	if remedy := slip(text, stop); remedy != "" || stop.at > space(text, 0) {
+	if remedy := slip(text, stop); remedy != "" {
 		return remedy
 	}
+	if stop.at > space(text, 0) {
+		return "; use a JSON encoder"
+	}
 	return "; answer JSON"
+}
+
+// endsInJSON reports whether JSON stands after some other text, up to the end. PHP writes warnings before it, as HTML.
+func endsInJSON(text []byte) bool {
+	at := laterJSON(text)
+	return at > 0 && validJSON(text[at:])
 }
 
 var (
 	// A form's first field, without the signs that begin JSON or a sentence.
 	form = regexp.MustCompile(`^[\w%+.-]+=[^\s"'{}]*(&[\w%+.-]+=[^\s"'{}]*)*\s*$`)
+	// <generator object …>, <__main__.Patch object at 0x7f…>
+	pythonObject = regexp.MustCompile(`^<[\w.]+ object\b`)
 	// A document in YAML, an op in a list, or a member of an answer.
 	yaml = regexp.MustCompile(`^(---\s|- \w+:\s|"?(allowed|status|warnings|patch|op|path|apiVersion|kind)"?:\s)`)
 )
@@ -112,7 +137,10 @@ type stop struct {
 	inString   bool
 	inEscape   bool // in a string, after a backslash
 	forName    bool // the name of a member should stand there
+	forColon   bool // a colon should stand there
 	forComma   bool // a comma or the end of an array or object should stand there
+	inArray    bool // with forComma: it is an array's
+	inNumber   bool
 	tooDeep    bool
 }
 
@@ -138,6 +166,9 @@ func stopOf(text []byte) stop {
 		inEscape:   says("in string escape code"),
 		forName:    says("beginning of object key string"),
 		forComma:   says("after array element") || says("after object key:value pair"),
+		forColon:   says("after object key") && !says("after object key:value pair"),
+		inArray:    says("after array element"),
+		inNumber:   says("in numeric literal") || says("after decimal point"),
 		tooDeep:    says("max depth"),
 	}
 }
@@ -240,12 +271,34 @@ func slip(text []byte, stop stop) string {
 		return ", after a comma too many"
 	case c == '/' || c == '#':
 		return "; JSON has no comments"
+	case bytes.HasPrefix(text[stop.at:], []byte("=>")):
+		return "; write a colon (in Ruby with to_json, not with inspect)"
+	case stop.forColon:
+		return "; a colon is missing before it"
+	case stop.inNumber, !stop.forComma && (c == '+' || c == '.'), stop.forComma && badNumber(before, stop.at, c):
+		return "; write numbers as 7, -0.5 or 1e3"
 	case stop.forName:
 		return "; write each name in double quotes, as a JSON encoder does"
 	case stop.forComma && bytes.HasSuffix(before, []byte(`"`)) && (c == '_' || c < utf8.RuneSelf && unicode.IsLetter(rune(c))):
 		return "; a double quote in a string needs a backslash"
+	case stop.forComma && c == ';':
+		return "; write a comma"
+	case stop.forComma && c == '}' && stop.inArray:
+		return "; a ] is missing before it"
+	case stop.forComma && c == ']' && !stop.inArray:
+		return "; a } is missing before it"
+	case stop.forComma && len(before) == stop.at && c < utf8.RuneSelf && unicode.IsLetter(rune(c)):
+		return "; a comma is missing before it, or quotes around the value"
 	case stop.forComma && c != ':' && c != '}' && c != ']':
 		return "; a comma is missing before it"
 	}
 	return ""
+}
+
+// badNumber reports whether c goes on a number, where JSON lets the number end: 007, 0x1f, 1.
+func badNumber(before []byte, at int, c byte) bool {
+	if len(before) != at || len(before) == 0 || before[at-1] != '0' {
+		return false
+	}
+	return c >= '0' && c <= '9' || c == 'x' || c == 'X' || c == 'b' || c == 'o'
 }

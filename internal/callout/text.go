@@ -27,8 +27,11 @@ func statusCause(status int, header http.Header, body []byte) string {
 	if text != "" && !strings.EqualFold(strings.TrimLeft(text, "0123456789:. "), name) {
 		cause += ": " + text
 	}
-	if denies {
+	switch {
+	case denies:
 		cause += `; answer {"allowed":false,…} with status 200`
+	case status == http.StatusForbidden && text != "": // a denial, perhaps; or a proxy between does not let amp through
+		cause += `; to deny a Pod, answer {"allowed":false,…} with status 200`
 	}
 	return cause
 }

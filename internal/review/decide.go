@@ -135,7 +135,7 @@ func refusalMessage(run *Run) string {
 	if run.Refusal.Message != "" {
 		return Line(run.Refusal.Message)
 	}
-	return "amp: endpoint " + run.Steps[len(run.Steps)-1].Endpoint.Name + " refused the Pod and gave no reason"
+	return "amp: endpoint " + run.Steps[len(run.Steps)-1].Endpoint.Name + " refused the Pod and gave no reason; it belongs in status.message"
 }
 
 func past(phase Phase) string {

@@ -90,7 +90,7 @@ func TestDecide(t *testing.T) {
 		"a refusal by validation":                                {validate, ignore, refused, review.Fail, denied},
 		"a failure after which an endpoint refused is a failure": {mutate, fail, failedAndRefused, review.Fail, rejectedFailure},
 		"a refusal with a code of its own":                       {mutate, fail, teapot, review.Fail, review.Verdict{Outcome: review.OutcomeDenied, Code: 418, Message: "short"}},
-		"a refusal without a reason":                             {mutate, fail, wordless, review.Fail, review.Verdict{Outcome: review.OutcomeDenied, Code: 403, Message: "amp: endpoint http://hook.svc/mutate refused the Pod and gave no reason"}},
+		"a refusal without a reason":                             {mutate, fail, wordless, review.Fail, review.Verdict{Outcome: review.OutcomeDenied, Code: 403, Message: "amp: endpoint http://hook.svc/mutate refused the Pod and gave no reason; it belongs in status.message"}},
 		"a refusal under shadow denies nothing":                  {mutate, shadow, refused, review.Fail, review.Verdict{Outcome: review.OutcomeShadowed, Code: 403, Message: "no GPUs left"}},
 		"a patch":                                                {mutate, fail, patched, review.Fail, review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{op}, Warnings: []string{"old image"}}},
 		"a patch under Ignore":                                   {mutate, ignore, patched, review.Fail, review.Verdict{Outcome: review.OutcomeMutated, Patch: []review.Op{op}, Warnings: []string{"old image"}}},

@@ -159,7 +159,7 @@ func nodeKept(before, after *jsontree.Node) (jsontree.Pointer, string) {
 	if len(terms) > 0 && !slices.ContainsFunc(terms, func(term *jsontree.Node) bool { return !namesNode(term, node) }) {
 		return nil, ""
 	}
-	return requiredTerms, "keep its matchFields metadata.name in each of the required nodeSelectorTerms, and put what else you require of the node into the matchExpressions of the same term"
+	return requiredTerms, "keep matchFields metadata.name in each required nodeSelectorTerm, and add matchExpressions to the same term"
 }
 
 // targetNode returns the node that a Pod of a DaemonSet is for, "" if it names none.

@@ -29,7 +29,7 @@ var (
 
 const (
 	terms    = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms"
-	keepNode = `the Pod belongs to DaemonSet "x", which finds it by its node: keep its matchFields metadata.name in each of the required nodeSelectorTerms, and put what else you require of the node into the matchExpressions of the same term`
+	keepNode = `the Pod belongs to DaemonSet "x", which finds it by its node: keep matchFields metadata.name in each required nodeSelectorTerm, and add matchExpressions to the same term`
 	keepData = `the Pod belongs to StatefulSet "x", which finds it by the volumes of its claims: keep "data" with its persistentVolumeClaim, and only add volumes`
 )
 

@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/txn2/amp/internal/patch/apply"
 	"github.com/txn2/amp/internal/patch/jsontree"
@@ -54,6 +55,13 @@ func derivedValues(c *apply.Change) (ops []review.Op, warnings []Finding) {
 		}
 	}
 	return ops, warnings
+}
+
+// isDerived reports whether a field is one that the API server derives.
+func isDerived(field jsontree.Pointer) bool {
+	return slices.ContainsFunc(derivations, func(d derivation) bool {
+		return slices.ContainsFunc(d.values, func(value jsontree.Pointer) bool { return slices.Equal(value, field) })
+	})
 }
 
 // differ reports whether the patch changed a field. An empty text is the same as none.

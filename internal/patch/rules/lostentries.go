@@ -15,7 +15,8 @@ func lostEntries(c *apply.Change, _ *Settings) (found []Finding) {
 	for _, drop := range c.Dropped {
 		now := apply.EntriesAt(c.After, drop.Place) // a later op may have put an entry back
 		lost := slices.DeleteFunc(slices.Clone(drop.Names), func(name string) bool {
-			return now[name] || name == review.StampAnnotation // which amp takes off or replaces
+			return now[name] || name == review.StampAnnotation || // which amp takes off or replaces
+				isDerived(append(slices.Clip(drop.Place), name)) // which the API server fills in again
 		})
 		if len(lost) == 0 {
 			continue

@@ -88,6 +88,7 @@ func TestLostEntries(t *testing.T) {
 
 func TestLostEntriesAccepts(t *testing.T) {
 	patchtest.Accepted(t, map[string]patchtest.Case{
+		"what the API server computes again":      {`{"apiVersion":"v1","kind":"Pod","spec":{"priority":1,"preemptionPolicy":"Never","priorityClassName":"a","runtimeClassName":"a","overhead":{"cpu":"1"},"containers":[]}}`, `[{"op":"replace","path":"/spec","value":{"priorityClassName":"a","runtimeClassName":"b","containers":[]}}]`},
 		"a map written anew that keeps every key": {patchtest.Rich, `[{"op":"add","path":"/metadata/labels","value":{"app":"x","y":"z"}}]`},
 		"a list that keeps every entry":           {listed, `[{"op":"replace","path":"/spec/containers/0/env","value":[{"name":"HOME"},{"name":"A"},{"name":"NB_PREFIX"}]}]`},
 		"a list without names":                    {listed, `[{"op":"replace","path":"/spec/containers/0/command","value":["x"]}]`},
