@@ -28,7 +28,9 @@ func envNames(c *apply.Change, _ *Settings) []Finding {
 				owner := container.Get("name").Text()
 				found = append(found, flaw{
 					[2]string{owner, name.Text()}, max(op, latest(env, variable, name)), jsontree.Pointer{"spec", list},
-					fmt.Sprintf("the name of env %d of container %s is malformed: use printable ASCII characters except =", i, apply.Quote(owner)),
+					func() string {
+						return fmt.Sprintf("the name of env %d of container %s is malformed: use printable ASCII characters except =", i, apply.Quote(owner))
+					},
 				})
 			}
 		})
