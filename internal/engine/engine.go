@@ -53,7 +53,7 @@ func New(config Config) (*proxy.Proxy, error) {
 		Endpoints:      endpoints,
 		Check:          config.Patches.Check,
 		CheckStrictly:  config.Patches.Strict().Check,
-		Same:           patch.Same,
+		CheckWhole:     config.Patches.CheckWhole,
 		Annotate:       patch.Annotate,
 		Unannotate:     patch.Unannotate,
 		Recorder:       config.Recorder,

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/txn2/amp/internal/patch"
+	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
 func TestAnnotate(t *testing.T) {
@@ -80,7 +81,7 @@ func TestUnannotate(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !patch.Same(result, json.RawMessage(test.want)) {
+			if !jsontree.Same(jsontree.NewValue(string(result), 0), jsontree.NewValue(test.want, 0)) {
 				t.Errorf("the API server's library makes %s, want %s", result, test.want)
 			}
 		})

@@ -2,17 +2,18 @@
 // missing parents. It does no I/O and knows no failure policy: a patch is good, or it is a [review.Failure]
 // that says why.
 //
-// START HERE: [Checker.Check] is the order of the steps. Package apply applies the ops to the Pod, package
+// START HERE: [Checker.Check] is the order of the steps. [Checker.CheckWhole] is about the patches of a chain. Package apply applies the ops to the Pod, package
 // rules judges what they do: rules.All is the list of what a patch may not do. Package jsontree is the Pod as
 // both see it.
 package patch
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 
 	"github.com/txn2/amp/internal/patch/apply"
-	"github.com/txn2/amp/internal/patch/jsontree"
 	"github.com/txn2/amp/internal/patch/rules"
 	"github.com/txn2/amp/internal/review"
 )
@@ -20,6 +21,7 @@ import (
 // Checker checks patches. Any number of goroutines may use it at once.
 type Checker struct {
 	settings rules.Settings
+	heavy    slots
 }
 
 // New returns a Checker for the JSON pointers of AMP_PATCH_DENY, in which * stands for any one segment. No
@@ -29,7 +31,7 @@ func New(deny []string) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Checker{rules.Settings{Deny: places}}, nil
+	return &Checker{rules.Settings{Deny: places}, make(slots, maxHeavy)}, nil
 }
 
 // Strict returns a Checker like c that also refuses a patch which brings a field that a Pod does not have.
@@ -40,40 +42,46 @@ func (c *Checker) Strict() *Checker {
 }
 
 // Check applies ops to the Pod as the API server would and returns them completed, with the Pod that they
-// make. Its error is a *review.Failure, which counts the ops from 1. The Pod must be valid JSON, which
-// [review.Read] makes sure of.
+// make. It ends soon after ctx ends. Its error is a *review.Failure, which counts the ops from 1. The Pod must be valid
+// JSON, which [review.Read] makes sure of.
 //
 // What the ops do not touch keeps its bytes, and most of it is not even read.
-func (c *Checker) Check(pod json.RawMessage, ops []review.Op) (review.Checked, error) {
-	unchanged := review.Checked{Pod: pod}
+func (c *Checker) Check(ctx context.Context, pod json.RawMessage, ops []review.Op) (review.Checked, error) {
 	if len(ops) == 0 {
-		return unchanged, nil
+		return review.Checked{Pod: pod}, nil
 	}
 	for _, rule := range rules.All.Sent {
 		if _, err := collect(nil, rule(ops), ops); err != nil {
 			return review.Checked{}, err
 		}
 	}
-
-	change, err := apply.Apply(pod, ops, rules.All.Values)
-	if err != nil {
-		return review.Checked{}, err
+	if isHeavy(pod, ops) {
+		return run(ctx, c.heavy, len(ops), func() (review.Checked, error) { return c.check(ctx, pod, ops) })
 	}
-	if _, err := c.judge(rules.All.Always, change); err != nil {
+	return c.check(ctx, pod, ops)
+}
+
+// check is Check for at least one op, and not too many.
+func (c *Checker) check(ctx context.Context, pod json.RawMessage, ops []review.Op) (review.Checked, error) {
+	change, err := apply.Apply(ctx, pod, ops, rules.All.Values)
+	if err != nil {
+		return review.Checked{}, asFailure(err)
+	}
+	if _, err := c.judge(ctx, rules.All.Always, change); err != nil {
 		return review.Checked{}, err
 	}
 	if change.Empty() {
-		return unchanged, nil
+		return review.Checked{Pod: pod}, nil
 	}
 
-	change, found, err := complete(pod, change)
+	change, found, err := complete(ctx, pod, change)
 	if err != nil {
 		return review.Checked{}, err
 	}
-	if change, err = change.Verify(); err != nil {
-		return review.Checked{}, err
+	if change, err = change.Verify(ctx); err != nil {
+		return review.Checked{}, asFailure(err)
 	}
-	warnings, err := c.judge(rules.All.Changed, change)
+	warnings, err := c.judge(ctx, rules.All.Changed, change)
 	if err != nil {
 		return review.Checked{}, err
 	}
@@ -81,12 +89,21 @@ func (c *Checker) Check(pod json.RawMessage, ops []review.Op) (review.Checked, e
 		return review.Checked{}, err
 	}
 	after := change.After.AppendJSON(make([]byte, 0, len(pod)+len(pod)/4))
-	return review.Checked{Ops: change.Ops, Pod: after, Warnings: warnings}, nil
+	return review.Checked{Ops: change.Ops, Numbers: change.Numbers, Pod: after, Warnings: warnings, MoreWarnings: change.MoreDropped}, nil
+}
+
+// asFailure returns an error of package apply as the failure that it is.
+func asFailure(err error) error {
+	var of *apply.Error
+	if errors.As(err, &of) {
+		return &review.Failure{Result: review.ResultPatch, Cause: of.Error(), Err: of.Err}
+	}
+	return err
 }
 
 // complete returns the change with the ops that the completions add. Messages never name these: they are not the
 // endpoint's.
-func complete(pod json.RawMessage, change *apply.Change) (*apply.Change, []rules.Finding, error) {
+func complete(ctx context.Context, pod json.RawMessage, change *apply.Change) (*apply.Change, []rules.Finding, error) {
 	var more []review.Op
 	var warnings []rules.Finding
 	for _, completion := range rules.All.Completions {
@@ -96,17 +113,20 @@ func complete(pod json.RawMessage, change *apply.Change) (*apply.Change, []rules
 	if len(more) == 0 {
 		return change, warnings, nil
 	}
-	completed, err := apply.Apply(pod, slices.Concat(change.Given, more), rules.All.Values)
+	completed, err := apply.Apply(ctx, pod, slices.Concat(change.Given, more), rules.All.Values)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, asFailure(err)
 	}
 	completed.Given, completed.Touched = change.Given, change.Touched
 	return completed, warnings, nil
 }
 
 // judge returns the warnings of the rules, or the first refusal as a *review.Failure.
-func (c *Checker) judge(list []rules.Rule, change *apply.Change) (warnings []string, err error) {
+func (c *Checker) judge(ctx context.Context, list []rules.Rule, change *apply.Change) (warnings []string, err error) {
 	for _, rule := range list {
+		if err := apply.Late(ctx, len(change.Given)); err != nil {
+			return nil, err
+		}
 		if warnings, err = collect(warnings, rule(change, &c.settings), change.Given); err != nil {
 			return nil, err
 		}
@@ -132,13 +152,9 @@ func collect(warnings []string, findings []rules.Finding, ops []review.Op) ([]st
 // Apply returns the Pod that the ops of amp's answer make. It judges nothing: the answer also changes what an endpoint may
 // not.
 func Apply(pod json.RawMessage, ops []review.Op) (json.RawMessage, error) {
-	change, err := apply.Apply(pod, ops, nil)
+	change, err := apply.Apply(context.Background(), pod, ops, nil)
 	if err != nil {
 		return nil, err
 	}
 	return change.After.AppendJSON(nil), nil
 }
-
-// Same reports whether two JSON texts mean the same: the order of members, white space, the spelling of
-// strings and of numbers (1, 1.0) make no difference. Both must be valid JSON.
-func Same(a, b json.RawMessage) bool { return jsontree.SameText(string(a), string(b)) }

@@ -31,9 +31,9 @@ func FuzzCheck(f *testing.F) {
 	})
 }
 
-// FuzzOps is FuzzCheck for patches that fit a Pod: each three bytes choose an op at a place that a Pod has.
-func FuzzOps(f *testing.F) {
-	paths := []string{
+// What the bytes of a program choose from.
+var (
+	fuzzPaths = []string{
 		"/metadata", "/metadata/name", "/metadata/labels", "/metadata/labels/app", "/metadata/labels/x", "/metadata/annotations", "/metadata/annotations/a~1b",
 		"/metadata/ownerReferences", "/metadata/ownerReferences/0", "/metadata/ownerReferences/0/controller", "/metadata/managedFields",
 		"/spec", "/spec/volumes", "/spec/volumes/-", "/spec/volumes/0", "/spec/volumes/-1", "/spec/volumes/0/name", "/spec/volumes/1/name",
@@ -44,15 +44,31 @@ func FuzzOps(f *testing.F) {
 		"/spec/initContainers", "/spec/initContainers/-", "/spec/initContainers/0", "/spec/initContainers/0/name", "/spec/initContainers/0/env/-",
 		"/spec/ephemeralContainers", "/spec/x", "/spec/x/-", "/spec/x/0", "/spec/x/a", "/spec/x/a/b/0/c", "/spec/nodeName", "/spec/tolerations/-", "/status", "/kind",
 	}
-	values := []string{
+	fuzzValues = []string{
 		`null`, `{}`, `[]`, `"x"`, `"main"`, `"v"`, `"w"`, `1`, `true`, `[null]`, `{"a":null}`, `{"name":"main"}`, `{"name":"x"}`, `{"name":"v","mountPath":"/v"}`, `{"name":"x","mountPath":"/x"}`,
 		`{"name":"x","volumeMounts":[{"name":"x","mountPath":"/x"}],"env":[{"name":"A"}]}`, `[{"name":"main","image":"i"},{"name":"side","securityContext":{"privileged":true}}]`,
 		`{"app":"w"}`, `{"app":"w","hash":"1","x":"y"}`, `[{"name":"v"},{"name":"x"}]`, `{"containers":[{"name":"main"}],"nodeName":"n","serviceAccountName":"sa","serviceAccount":"sa"}`,
 		`{"x":{"a":{"b":[{"c":1}]}}}`, `"a b"`, `"\u003c\u00e9"`, `"<é"`, `1.0`,
 	}
-	kinds := []string{"add", "replace", "remove", "move", "copy", "test", "add", "copy"}
+	fuzzKinds = []string{"add", "replace", "remove", "move", "copy", "test", "add", "copy"}
+)
+
+// opOf returns the op that three bytes choose.
+func opOf(choice []byte) review.Op {
+	op := review.Op{Op: fuzzKinds[int(choice[0])%len(fuzzKinds)], Path: fuzzPaths[int(choice[1])%len(fuzzPaths)]}
+	switch op.Op {
+	case "move", "copy":
+		op.From = fuzzPaths[int(choice[2])%len(fuzzPaths)]
+	case "add", "replace", "test":
+		op.Value = json.RawMessage(fuzzValues[int(choice[2])%len(fuzzValues)])
+	}
+	return op
+}
+
+// FuzzOps is FuzzCheck for patches that fit a Pod: each three bytes choose an op at a place that a Pod has.
+func FuzzOps(f *testing.F) {
 	pods := fuzzPods(f)
-	at := func(wanted string) byte { return byte(slices.Index(paths, wanted)) }
+	at := func(wanted string) byte { return byte(slices.Index(fuzzPaths, wanted)) }
 	f.Add([]byte{5, 0, at("/spec/volumes/-"), 12, 0, at("/spec/containers/0/volumeMounts/-"), 14})
 	f.Add([]byte{5, 3, at("/spec/x"), at("/spec/containers/0"), 3, at("/spec/containers/0"), at("/spec/x")})
 	f.Add([]byte{5, 4, at("/spec/containers/-"), at("/spec/containers/0"), 1, at("/spec/containers/-1"), 12, 2, at("/spec/containers/0"), 0})
@@ -64,16 +80,9 @@ func FuzzOps(f *testing.F) {
 		pod, program := pods[int(program[0])%len(pods)], program[1:]
 		var ops []review.Op
 		for ; len(program) >= 3; program = program[3:] {
-			op := review.Op{Op: kinds[int(program[0])%len(kinds)], Path: paths[int(program[1])%len(paths)]}
-			switch op.Op {
-			case "move", "copy":
-				op.From = paths[int(program[2])%len(paths)]
-			case "add", "replace", "test":
-				op.Value = json.RawMessage(values[int(program[2])%len(values)])
-			}
-			ops = append(ops, op)
+			ops = append(ops, opOf(program))
 			// An op that fails would hide those after it.
-			if _, err := patchtest.NewChecker(t).Check(pod, ops); err != nil && len(program) >= 6 {
+			if _, err := patchtest.NewChecker(t).Check(t.Context(), pod, ops); err != nil && len(program) >= 6 {
 				hold(t, pod, ops)
 				ops = ops[:len(ops)-1]
 			}
@@ -94,7 +103,7 @@ func FuzzAnyPod(f *testing.F) {
 		if json.Unmarshal([]byte(patch), &ops) != nil {
 			return
 		}
-		checked, err := patchtest.NewChecker(t, denied...).Check(json.RawMessage(pod), ops)
+		checked, err := patchtest.NewChecker(t, denied...).Check(t.Context(), json.RawMessage(pod), ops)
 		if err == nil && json.Valid([]byte(pod)) && !json.Valid(checked.Pod) {
 			t.Errorf("the Pod was valid JSON and is no longer: %s", checked.Pod)
 		}
@@ -104,7 +113,7 @@ func FuzzAnyPod(f *testing.F) {
 // hold fails the test if ops neither fail nor keep the promise.
 func hold(t *testing.T, came json.RawMessage, ops []review.Op) {
 	t.Helper()
-	checked, err := patchtest.NewChecker(t, denied...).Check(slices.Clone(came), ops)
+	checked, err := patchtest.NewChecker(t, denied...).Check(t.Context(), slices.Clone(came), ops)
 	if err != nil {
 		var failure *review.Failure
 		if !errors.As(err, &failure) {

@@ -40,7 +40,7 @@ func TestAPanicAnywhereIsAnsweredByThePolicy(t *testing.T) {
 		"looking up the policy": {panics: "policy", event: uid},
 		"calling an endpoint":   {panics: "call", event: uid},
 		"checking a patch":      {panics: "check", calls: []string{a}, event: uid},
-		"comparing Pods":        {panics: "same", calls: []string{a, b}, event: uid},
+		"checking the whole":    {panics: "whole", calls: []string{a, b}, event: uid},
 		"stamping":              {panics: "annotate", calls: []string{a, b}, event: uid},
 		"writing the answer":    {answer: unwritable, calls: []string{a, b}, steps: 2, event: uid},
 		"delivering the event":  {panics: "deliver", calls: []string{a, b}, steps: 2, event: uid + "/final"},
@@ -54,6 +54,9 @@ func TestAPanicAnywhereIsAnsweredByThePolicy(t *testing.T) {
 				}
 				w := &world{policy: &review.Policy{Enabled: true, Mutate: endpoints(t, a, b)}, panics: test.panics, events: review.LevelPatch,
 					required: true, sent: true, answers: map[string]review.Answer{a: answer}}
+				if test.panics == "whole" {
+					w.answers[b] = patch("/2")
+				}
 				resp := ask(handler(w), "POST", path, "application/json", bytes.NewReader(body))
 				var got admissionv1.AdmissionReview
 				if err := json.Unmarshal([]byte(bodyOf(t, resp)), &got); err != nil || resp.StatusCode != 200 {

@@ -44,6 +44,10 @@ func TestReview(t *testing.T) {
 			world: world{policy: full, answers: map[string]review.Answer{a: patch("/1"), b: patch("-")}}, r: mutate,
 			outcome: review.OutcomeUnchanged, warnings: []string{"amp: checked"},
 			calls: []call{{a, 1, "pod", 1500 * time.Millisecond}, {b, 2, "pod/1", 1500 * time.Millisecond}}},
+		"patches that do not go together are a failure of the later endpoint": {
+			world: world{policy: full, answers: map[string]review.Answer{a: patch("/1"), b: patch("/2")}, together: map[string]error{"/2": &review.Failure{Result: review.ResultPatch, Cause: "not together"}}}, r: mutate,
+			outcome: review.OutcomeRejected, message: "amp: endpoint http://b: not together", warnings: []string{"amp: checked", "amp: checked"},
+			calls: []call{{a, 1, "pod", 1500 * time.Millisecond}, {b, 2, "pod/1", 1500 * time.Millisecond}}},
 		"no endpoint wants a change": {
 			world: world{policy: full}, r: mutate, outcome: review.OutcomeUnchanged,
 			calls: []call{{a, 1, "pod", 1500 * time.Millisecond}, {b, 2, "pod", 1500 * time.Millisecond}}},

@@ -11,7 +11,7 @@ import (
 )
 
 // run calls the plan's endpoints in their order, each with the Pod as the one before left it. It ends with the first
-// endpoint that fails or denies the Pod; then there is no patch.
+// endpoint that fails or denies the Pod; then there is no patch. Nor is there one if the patches do not go together.
 func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) review.Run {
 	if plan.Err != nil || len(plan.Endpoints) == 0 {
 		return review.Run{Err: plan.Err}
@@ -23,6 +23,7 @@ func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) re
 	}
 	run, pod := review.Run{Steps: make([]review.Step, 0, len(plan.Endpoints))}, r.Pod
 	var patch []review.Op
+	patches := 0
 	for i, e := range plan.Endpoints {
 		step, answer, next := p.step(ctx, r, plan, i+1, e, pod)
 		run.Steps = append(run.Steps, step)
@@ -33,22 +34,37 @@ func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) re
 			run.Refusal = &answer
 			return run
 		}
+		if len(step.Ops) > 0 {
+			patches++
+		}
 		if pod = next; len(patch) == 0 {
 			patch = slices.Clip(step.Ops) // without a copy: most chains have one endpoint
 		} else {
 			patch = append(patch, step.Ops...)
 		}
 	}
-	if len(patch) == 0 || len(run.Steps) > 1 && p.Same(r.Pod, pod) { // one endpoint may undo what another one did
+	if len(patch) == 0 {
 		run.Unstamp = p.unstamp(r, plan, r.Pod)
 		return run
 	}
+	var stamp []review.Op
 	if plan.Event != "" && !plan.Policy.Shadow {
-		run.Stamp = p.Annotate(pod, review.StampAnnotation, plan.Event)
+		stamp = p.Annotate(pod, review.StampAnnotation, plan.Event)
 	} else {
-		run.Stamp = p.unstamp(r, plan, pod)
+		stamp = p.unstamp(r, plan, pod)
 	}
-	run.Patch = append(patch, run.Stamp...)
+	if patches > 1 {
+		undone, failed, err := p.CheckWhole(ctx, r.Pod, run.Steps, stamp)
+		if err != nil {
+			fail(&run.Steps[failed], err)
+			return run
+		}
+		if undone { // one endpoint may undo what another one did
+			run.Unstamp = p.unstamp(r, plan, r.Pod)
+			return run
+		}
+	}
+	run.Stamp, run.Patch = stamp, append(patch, stamp...)
 	return run
 }
 
@@ -76,18 +92,24 @@ func (p *Proxy) step(ctx context.Context, r *review.Review, plan *review.Plan, n
 		if plan.Policy.FailUnknownFields {
 			check = p.CheckStrictly
 		}
-		if checked, err = check(pod, answer.Ops); err == nil {
-			step.Ops, pod = checked.Ops, checked.Pod
+		if checked, err = check(ctx, pod, answer.Ops); err == nil {
+			step.Ops, step.Numbers, pod = checked.Ops, checked.Numbers, checked.Pod
+			step.MoreWarnings += checked.MoreWarnings
 			for _, w := range checked.Warnings {
 				step.Warnings = append(step.Warnings, review.Warning(w))
 			}
 		}
 	}
 	if err != nil {
-		step.Err, step.Result = err, review.ResultInvalid
-		if failure := (*review.Failure)(nil); errors.As(err, &failure) {
-			step.Result = failure.Result
-		}
+		fail(&step, err)
 	}
 	return step, answer, pod
+}
+
+// fail makes a step fail because of err.
+func fail(step *review.Step, err error) {
+	step.Err, step.Result = err, review.ResultInvalid
+	if failure := (*review.Failure)(nil); errors.As(err, &failure) {
+		step.Result = failure.Result
+	}
 }

@@ -39,7 +39,8 @@ type world struct {
 	answers   map[string]review.Answer // by endpoint
 	failures  map[string]error
 	refused   map[string]error // by the path of a patch's first op
-	panics    string           // where it panics: policy, call, check, same, annotate, deliver or record
+	together  map[string]error // by the path of the last patch's first op
+	panics    string           // where it panics: policy, call, check, whole, annotate, deliver or record
 	events    review.Level
 	required  bool
 	// sent and undelivered are what Deliver returns.
@@ -73,7 +74,7 @@ func (w *world) Call(ctx context.Context, e review.Endpoint, r *review.Review, s
 }
 
 // Check pretends that a patch appends the path of its first op to the Pod; "-" takes the last one off.
-func (w *world) Check(pod json.RawMessage, ops []review.Op) (review.Checked, error) {
+func (w *world) Check(_ context.Context, pod json.RawMessage, ops []review.Op) (review.Checked, error) {
 	w.at("check")
 	if err := w.refused[ops[0].Path]; err != nil {
 		return review.Checked{}, err
@@ -84,9 +85,12 @@ func (w *world) Check(pod json.RawMessage, ops []review.Op) (review.Checked, err
 	return review.Checked{Ops: ops, Pod: append(bytes.Clone(pod), ops[0].Path...), Warnings: []string{"checked"}}, nil
 }
 
-func (w *world) Same(a, b json.RawMessage) bool {
-	w.at("same")
-	return bytes.Equal(a, b)
+// CheckWhole pretends that the path of the last patch says what is wrong with all of them together.
+func (w *world) CheckWhole(_ context.Context, _ json.RawMessage, steps []review.Step, _ []review.Op) (undone bool, step int, err error) {
+	w.at("whole")
+	last := len(steps) - 1
+	path := steps[last].Ops[0].Path
+	return path == "-", 1, w.together[path]
 }
 
 func (w *world) Annotate(_ json.RawMessage, key, value string) []review.Op {
@@ -118,7 +122,7 @@ func (w *world) Panicked() { w.panicked++ }
 func (w *world) BadRequest(status int) { w.badRequests = append(w.badRequests, status) }
 
 func (w *world) proxy() *proxy.Proxy {
-	return &proxy.Proxy{Policies: w, Endpoints: w, Check: w.Check, Same: w.Same, Annotate: w.Annotate, Unannotate: w.Unannotate, Recorder: w,
+	return &proxy.Proxy{Policies: w, Endpoints: w, Check: w.Check, CheckWhole: w.CheckWhole, Annotate: w.Annotate, Unannotate: w.Unannotate, Recorder: w,
 		Events: w.events, EventsRequired: w.required, Timeout: 1500 * time.Millisecond, FailurePolicy: review.Fail,
 		Log: slog.New(slog.NewTextHandler(&w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 }

@@ -18,9 +18,13 @@ type Answer struct {
 type Checked struct {
 	// Ops are the endpoint's and, before them where necessary, ops that create missing parents; empty if they change
 	// nothing.
-	Ops      []Op
+	Ops []Op
+	// Numbers hold for each of Ops the number, from 1, of the endpoint's op that it is or that needs it.
+	Numbers  []int
 	Pod      json.RawMessage // the Pod after Ops; fields that no op touches keep their bytes
 	Warnings []string        // for the user, each one line
+	// MoreWarnings counts the warnings that were left out because there were too many.
+	MoreWarnings int
 }
 
 // Result classifies how the call of one endpoint ended, for the metrics.
@@ -32,7 +36,7 @@ const (
 	ResultRefused     Result = "refused"     // the endpoint refused the Pod
 	ResultForbidden   Result = "forbidden"   // amp may not call that address
 	ResultUnreachable Result = "unreachable" // no connection, or it broke
-	ResultLate        Result = "late"        // no answer within the deadline
+	ResultLate        Result = "late"        // no answer within the deadline, or one too late to check it
 	ResultStatus      Result = "status"      // an HTTP status other than 2xx
 	ResultInvalid     Result = "invalid"     // an answer that amp cannot read
 	ResultPatch       Result = "patch"       // a patch that does not apply, or that changes what it may not

@@ -32,6 +32,7 @@ type Step struct {
 	Result   Result
 	Took     time.Duration // of the call, without the check
 	Ops      []Op          // as checked and completed
+	Numbers  []int         // for each of Ops, that of the endpoint's op that it is or that needs it: see [Checked]
 	Warnings []string
 	// MoreWarnings counts the warnings that were left out because there were too many.
 	MoreWarnings int
@@ -50,13 +51,16 @@ type Run struct {
 	Err error
 }
 
-// Failed reports why a run failed and at which endpoint (empty if at none); a nil error means it did not.
+// Failed reports why a run failed and at which endpoint (empty if at none); a nil error means it did not. A failed step is
+// the last one, unless its patch fails only together with those of the other steps.
 func (run *Run) Failed() (endpoint string, err error) {
 	if run.Err != nil {
 		return "", run.Err
 	}
-	if n := len(run.Steps); n > 0 && run.Steps[n-1].Err != nil {
-		return run.Steps[n-1].Endpoint.Name, run.Steps[n-1].Err
+	for i := range run.Steps {
+		if step := &run.Steps[i]; step.Err != nil {
+			return step.Endpoint.Name, step.Err
+		}
 	}
 	return "", nil
 }

@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
@@ -39,7 +40,7 @@ func denied(c *patch.Checker) (pointers []string) {
 		if strings.HasPrefix(pointer, "/spec/host") && pointer != "/spec/hostname" {
 			value = "true"
 		}
-		_, err := c.Check(json.RawMessage(pod), []review.Op{{Op: "add", Path: pointer, Value: json.RawMessage(value)}})
+		_, err := c.Check(context.Background(), json.RawMessage(pod), []review.Op{{Op: "add", Path: pointer, Value: json.RawMessage(value)}})
 		if err != nil && strings.Contains(err.Error(), "AMP_PATCH_DENY") {
 			pointers = append(pointers, pointer)
 		}

@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -17,9 +18,17 @@ const (
 	MaxLevels = 100
 	// maxCopied is how many bytes the API server allows all copies of one patch to add: its limit for a request.
 	maxCopied = 3 << 20
-	// maxShifted is how many elements all insertions and removals of one patch may move within lists. amp and
-	// json-patch.v4 take time for each; the lists of a real Pod have some dozens.
+	// maxShifted is how many elements all insertions and removals of one patch may move within lists. amp takes time for
+	// each; the lists of a real Pod have some dozens.
 	maxShifted = 1_000_000
+	// maxCopiedElements is how many elements of lists json-patch.v4 may copy. It makes a new list for each insertion before
+	// an index and each removal, also at the end.
+	maxCopiedElements = 20 * maxShifted
+	// maxVisited is how many values amp may go through to learn how deep what a patch moves nests.
+	maxVisited = 1_000_000
+	// maxValues is how many values the ops may bring, copy and move, and have beside the places that they change: the two bytes of
+	// a "{}" become some hundred bytes of memory.
+	maxValues = 100_000
 )
 
 func init() {
@@ -31,8 +40,8 @@ func init() {
 type ValueRule func(value *jsontree.Node) (fault string)
 
 // Apply applies ops to the Pod and returns the change. The rules judge the value of each op before Apply uses
-// it. The Pod must be valid JSON. The error is a *review.Failure, of the first op that does not apply.
-func Apply(pod json.RawMessage, ops []review.Op, rules []ValueRule) (*Change, error) {
+// it. The Pod must be valid JSON. The error is an [*Error], of the first op that does not apply, or says that ctx ended.
+func Apply(ctx context.Context, pod json.RawMessage, ops []review.Op, rules []ValueRule) (*Change, error) {
 	before := jsontree.NewDocument(string(pod))
 	if before.Kind() != jsontree.Object {
 		return nil, &review.Failure{Result: review.ResultPatch, Cause: "the Pod is not a JSON object"}
@@ -47,6 +56,9 @@ func Apply(pod json.RawMessage, ops []review.Op, rules []ValueRule) (*Change, er
 	}
 	for i := range ops {
 		a.number, a.op = i+1, &ops[i]
+		if err := Late(ctx, len(ops)); err != nil {
+			return nil, err
+		}
 		if err := a.apply(); err != nil {
 			return nil, err
 		}
@@ -61,7 +73,11 @@ type applier struct {
 	change Change // so far
 	copied int    // bytes, by all copies
 
-	shifted int // elements of lists, by all insertions and removals
+	// What the ops cost, each with a limit.
+	shifted        int // elements of lists, by all insertions and removals
+	copiedElements int // of lists, by json-patch.v4 for these
+	visited        int // values, to measure what is moved
+	values         int // that the ops bring, copy and move, and in the lists and objects that they open
 
 	op     *review.Op // the current one
 	number int        // of op, from 1
@@ -180,6 +196,11 @@ func (a *applier) move(path jsontree.Pointer) error {
 	if err := a.fits(value, path); err != nil {
 		return err
 	}
+	if value.Op() == 0 && value.Length() > alwaysSmall { // what came with an op was counted then
+		if err := a.count(value.Values()); err != nil {
+			return err
+		}
+	}
 	value.NeedWhole()
 	if parent, err = a.open(path, a.op.Path, changing); err != nil {
 		return err
@@ -214,7 +235,11 @@ func (a *applier) copy(path jsontree.Pointer) error {
 	if a.copied += len(text); a.copied > maxCopied {
 		return a.fail("the patch copies more than 3 MiB in all, which is the API server's limit")
 	}
-	return a.put(parent, path, jsontree.NewValue(string(text), a.number))
+	brought := string(text)
+	if err := a.count(jsontree.Values(brought)); err != nil {
+		return err
+	}
+	return a.put(parent, path, jsontree.NewValue(brought, a.number))
 }
 
 func (a *applier) test(path jsontree.Pointer) error {
@@ -250,7 +275,11 @@ func (a *applier) value() (*jsontree.Node, error) {
 	if !json.Valid(a.op.Value) {
 		return nil, a.fail("its value is not valid JSON")
 	}
-	value := jsontree.NewValue(string(a.op.Value), a.number)
+	text := string(a.op.Value)
+	if err := a.count(jsontree.Values(text)); err != nil {
+		return nil, err
+	}
+	value := jsontree.NewValue(text, a.number)
 	for _, rule := range a.rules {
 		if fault := rule(value); fault != "" {
 			return nil, a.fail("%s", fault)
@@ -261,13 +290,25 @@ func (a *applier) value() (*jsontree.Node, error) {
 
 // fits fails the current op if n, moved, copied or tested at a place, makes work that is out of proportion.
 func (a *applier) fits(n *jsontree.Node, place jsontree.Pointer) error {
-	if len(place)+n.Levels() > MaxLevels+maxSegments {
+	levels := n.LevelsWithin(&a.visited, maxVisited)
+	if a.visited > maxVisited {
+		return a.fail("the patch moves, copies and tests more than 1,000,000 values in all: do it once for each list or object")
+	}
+	if len(place)+levels > MaxLevels+maxSegments {
 		return a.fail("the result nests deeper than %d levels; no field of a Pod does", MaxLevels)
 	}
 	return nil
 }
 
-// fail returns the failure of the current op.
+// count counts values that the current op brings.
+func (a *applier) count(values int) error {
+	if a.values += values; a.values > maxValues {
+		return a.fail("the patch brings or moves more than 100,000 values, or changes lists and objects that hold as many, and amp checks no more: bring fewer")
+	}
+	return nil
+}
+
+// fail returns the error of the current op.
 func (a *applier) fail(format string, args ...any) error {
-	return failure(a.number, a.op, fmt.Sprintf(format, args...), nil)
+	return &Error{Number: a.number, Op: a.op, Text: fmt.Sprintf(format, args...)}
 }

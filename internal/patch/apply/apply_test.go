@@ -65,7 +65,7 @@ func TestCompletion(t *testing.T) {
 		"order of keys is no change":                  {patchtest.Rich, `[{"op":"replace","path":"/spec/volumes/0","value":{"emptyDir":{},"name":"v"}}]`, `null`},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			checked, err := patchtest.NewChecker(t).Check(json.RawMessage(test.pod), patchtest.Ops(t, test.ops))
+			checked, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(test.pod), patchtest.Ops(t, test.ops))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,8 +127,8 @@ func TestOpsThatDoNotApply(t *testing.T) {
 		"an element that is null":                 {patchtest.Bare, `[{"op":"add","path":"/spec/volumes","value":[null]},{"op":"add","path":"/spec/volumes/0/name","value":"x"}]`, `op 2 (add "/spec/volumes/0/name"): "/spec/volumes/0" is null, and amp does not invent the elements of lists: replace the whole element`},
 		"a Pod that is none":                      {`[]`, `[{"op":"add","path":"/0","value":"true"}]`, `the Pod is not a JSON object`},
 		"a test of nothing":                       {patchtest.Rich, `[{"op":"test","path":"/spec/x","value":"guess"}]`, `op 1 (test "/spec/x"): the test failed: "/spec/x" is missing`},
-		"a test spelt otherwise":                  {patchtest.Rich, `[{"op":"test","path":"/spec/priority","value":10.0},{"op":"add","path":"/metadata/labels/x","value":"y"}]`, `op 1 (test "/spec/priority"): the test failed: the value there is the same but written differently, or is a list that contains null: the API server compares text and cannot compare these`},
-		"a panic of json-patch.v4":                {patchtest.Bare, `[{"op":"add","path":"/spec/x","value":[null]},{"op":"test","path":"/spec/x","value":[null]}]`, `op 2 (test "/spec/x"): the test failed: the value there is the same but written differently, or is a list that contains null: the API server compares text and cannot compare these`},
+		"a test spelt otherwise":                  {patchtest.Rich, `[{"op":"test","path":"/spec/priority","value":10.0},{"op":"add","path":"/metadata/labels/x","value":"y"}]`, `op 1 (test "/spec/priority"): the test failed: the value there is the same but written differently, or contains null: the API server compares text and cannot compare these`},
+		"a panic of json-patch.v4":                {patchtest.Bare, `[{"op":"add","path":"/spec/x","value":[null]},{"op":"test","path":"/spec/x","value":[null]}]`, `op 2 (test "/spec/x"): the test failed: the value there is the same but written differently, or contains null: the API server compares text and cannot compare these`},
 		"a path that is too deep":                 {patchtest.Bare, `[{"op":"add","path":"` + strings.Repeat("/a", 65) + `","value":1}]`, `op 1 (add "` + strings.Repeat("/a", 49) + `/…"): its path is not a pointer to a field: it has more than 64 segments; no field of a Pod is that deep`},
 		"control characters":                      {patchtest.Bare, `[{"op":"remove","path":"/spec/a\nb"}]`, `op 1 (remove "/spec/a\nb"): "/spec/a\nb" is missing: remove only what the Pod has`},
 	})
@@ -161,7 +161,7 @@ func TestOpsThatNoJSONHolds(t *testing.T) {
 		{review.Op{Op: "add", Path: "/spec/x", Value: json.RawMessage(`{"a"}`)}, `op 1 (add "/spec/x"): its value is not valid JSON`},
 		{review.Op{Op: "add", Path: "/spec/\xff", Value: json.RawMessage(`1`)}, `op 1 (add "/spec/\xff"): its path is not a pointer to a field: it is not valid UTF-8`},
 	} {
-		if _, err := patchtest.NewChecker(t).Check(json.RawMessage(patchtest.Bare), []review.Op{test.op}); err == nil || err.Error() != test.want {
+		if _, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(patchtest.Bare), []review.Op{test.op}); err == nil || err.Error() != test.want {
 			t.Errorf("error = %v, want %s", err, test.want)
 		}
 	}
@@ -172,7 +172,7 @@ func TestCopies(t *testing.T) {
 	for range 3 {
 		copies = append(copies, review.Op{Op: "copy", From: "/metadata/annotations/x", Path: "/metadata/annotations/y"})
 	}
-	_, err := patchtest.NewChecker(t).Check(json.RawMessage(patchtest.Rich), copies)
+	_, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(patchtest.Rich), copies)
 	if want := `op 4 (copy "/metadata/annotations/y" from "/metadata/annotations/x"): the patch copies more than 3 MiB in all, which is the API server's limit`; err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
 	}
@@ -201,7 +201,7 @@ func TestShifted(t *testing.T) {
 		"what moves nothing":                         {repeat(4000, atEnd, replace), false},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			_, err := apply.Apply(pod, test.ops, nil)
+			_, err := apply.Apply(t.Context(), pod, test.ops, nil)
 			if refused := err != nil && strings.Contains(err.Error(), "moves more than 1,000,000 elements"); refused != test.refused || err != nil && !refused {
 				t.Errorf("refused %v (%v), want %v", refused, err, test.refused)
 			}

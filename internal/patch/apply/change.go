@@ -33,6 +33,8 @@ type Change struct {
 	Touched []Touch
 	// Dropped is what the adds and replaces of whole objects and lists dropped, in the order of the ops.
 	Dropped []Drop
+	// MoreDropped counts what else was dropped, after all that is in Dropped.
+	MoreDropped int
 
 	// Invalid says why the API server could not decode After as a Pod, nil if it can. Only [Change.Verify]
 	// sets it. Its text may quote values.

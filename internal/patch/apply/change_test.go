@@ -13,7 +13,7 @@ import (
 // change applies a patch to the Pod.
 func change(t *testing.T, pod, ops string) *apply.Change {
 	t.Helper()
-	c, err := apply.Apply(json.RawMessage(pod), patchtest.Ops(t, ops), nil)
+	c, err := apply.Apply(t.Context(), json.RawMessage(pod), patchtest.Ops(t, ops), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestLastOp(t *testing.T) {
 // TestVerifyReturnsANewChange: nothing alters a Change that a step has returned.
 func TestVerifyReturnsANewChange(t *testing.T) {
 	c := change(t, patchtest.Rich, `[{"op":"add","path":"/spec/x","value":1},{"op":"add","path":"/spec/hostNetwork","value":"true"}]`)
-	verified, err := c.Verify()
+	verified, err := c.Verify(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestVerifyReturnsANewChange(t *testing.T) {
 		t.Error("the Pod was not valid before")
 	}
 	c = change(t, patchtest.Rich, `[{"op":"add","path":"/spec/x","value":1}]`)
-	if verified, err = c.Verify(); err != nil || verified.Invalid != nil || len(verified.Unknown) != 1 || len(c.Unknown) != 0 {
+	if verified, err = c.Verify(t.Context()); err != nil || verified.Invalid != nil || len(verified.Unknown) != 1 || len(c.Unknown) != 0 {
 		t.Errorf("verified = %+v, error = %v", verified, err)
 	}
 }

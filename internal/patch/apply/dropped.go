@@ -6,13 +6,13 @@ import (
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
-// maxDropped is how many drops of one patch amp notes: more than it warns of.
+// maxDropped is how many drops of one patch amp notes. It counts the others.
 const maxDropped = 32
 
 // noteDropped notes what the Pod had in old and does not have in value, which comes in its place: keys if both are objects,
 // named elements if both are lists. What an earlier op brought is not the Pod's.
 func (a *applier) noteDropped(place jsontree.Pointer, old, value *jsontree.Node) {
-	if old.Op() != 0 || old.Kind() != value.Kind() || len(a.change.Dropped) == maxDropped {
+	if old.Op() != 0 || old.Kind() != value.Kind() {
 		return
 	}
 	drop := Drop{Op: a.number, Place: place, List: old.Kind() == jsontree.List}
@@ -39,7 +39,11 @@ func (a *applier) noteDropped(place jsontree.Pointer, old, value *jsontree.Node)
 			}
 		}
 	}
-	if len(drop.Names) > 0 {
+	switch {
+	case len(drop.Names) == 0:
+	case len(a.change.Dropped) == maxDropped:
+		a.change.MoreDropped++
+	default:
 		a.change.Dropped = append(a.change.Dropped, drop)
 	}
 }

@@ -13,6 +13,9 @@ import (
 	"github.com/txn2/amp/internal/spelling"
 )
 
+// maxMeant is how long a path is at most that amp tries to mend, which takes the time of many paths.
+const maxMeant = 1_000
+
 // maxFixes is how many mistakes in one path amp mends. A path with more is not meant as a Pod's.
 const maxFixes = 4
 
@@ -20,6 +23,9 @@ const maxFixes = 4
 // is empty if a Pod can have a value at that place, or if amp cannot tell. If it is whole, it is a sentence of its own,
 // and no other cause is worth a word. It looks at nothing but the types of a Pod.
 func meant(text string) (hint string, whole bool) {
+	if len(text) > maxMeant {
+		return "", false
+	}
 	p, err := ParsePointer(text)
 	if err == nil {
 		known, at := follow(p)
@@ -74,7 +80,7 @@ func isListAt(text string) bool {
 // amp cannot tell.
 func Meant(text string) string {
 	p, err := ParsePointer(text)
-	if err != nil || isKnown(text) {
+	if err != nil || len(text) > maxMeant || isKnown(text) {
 		return ""
 	}
 	if fixed := mend(p, maxFixes); fixed != nil {

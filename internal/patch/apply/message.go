@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -8,11 +9,26 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// failure returns the failure of the op of that number. Neither text nor what it shows may be a value of
-// the Pod or of the patch: a value may be a secret. The cause, nil if amp found the fault itself, may quote
-// values.
-func failure(number int, op *review.Op, text string, cause error) *review.Failure {
-	return &review.Failure{Result: review.ResultPatch, Cause: Describe(number, op) + ": " + text, Err: cause}
+// An Error says because of which op a patch does not apply, and why. Neither the text nor what it shows of the op may be a
+// value of the Pod or of the patch: a value may be a secret.
+type Error struct {
+	Number int // of the op, from 1, among those given to [Apply]
+	Op     *review.Op
+	Text   string
+	Err    error // what a library said, nil if amp found the fault itself; it may quote values
+}
+
+func (e *Error) Error() string { return Describe(e.Number, e.Op) + ": " + e.Text }
+
+// Unwrap returns e.Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Late returns the failure of a check that ctx ended, nil if ctx did not end. The patch has that many ops.
+func Late(ctx context.Context, ops int) error {
+	if ctx.Err() == nil {
+		return nil
+	}
+	return &review.Failure{Result: review.ResultLate, Cause: fmt.Sprintf("the time for the review was over before amp had checked the patch of %d ops: answer sooner, or send a smaller patch", ops)}
 }
 
 // Describe names an op so that the author of the endpoint finds it in what the endpoint sent.

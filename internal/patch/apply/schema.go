@@ -63,6 +63,37 @@ func newSchema(t reflect.Type, known map[reflect.Type]*Schema) *Schema {
 	return s
 }
 
+// Bounds of what a Pod takes in memory once it is decoded. An element of a list takes up to a kilobyte, even if its text is
+// "{}".
+const (
+	maxDecoded  = 16 << 20
+	alwaysSmall = 16 << 10 // bytes of text
+	entryOfAMap = 64       // bytes, without the value
+)
+
+// tooLarge reports whether the lists and maps of a Pod take too much memory once they are decoded.
+func tooLarge(pod *jsontree.Node) bool {
+	return pod.Length() > alwaysSmall && decodedSize(pod, PodSchema()) > maxDecoded
+}
+
+// decodedSize returns how many bytes the lists and maps in n take once they are decoded, about.
+func decodedSize(n *jsontree.Node, s *Schema) (size int) {
+	switch {
+	case s == nil || s.Opaque:
+	case s.Fields != nil:
+		n.Each(func(key string, child *jsontree.Node) { size += decodedSize(child, s.Fields[key]) })
+	case s.Elem != nil:
+		size = (len(n.List())) * int(s.Elem.Type.Size())
+		for _, element := range n.List() {
+			size += decodedSize(element, s.Elem)
+		}
+		n.Each(func(_ string, child *jsontree.Node) {
+			size += entryOfAMap + int(s.Elem.Type.Size()) + decodedSize(child, s.Elem)
+		})
+	}
+	return size
+}
+
 // emptyParent returns the empty value for the missing value at p, which an op needs to hold the key or index next: "[]"
 // or "{}". It is "" if a Pod has a string, a number or a boolean there. The type of the field decides. If a Pod has no
 // such field, next decides: an index needs a list.

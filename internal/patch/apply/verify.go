@@ -2,10 +2,12 @@ package apply
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	corev1 "k8s.io/api/core/v1"
@@ -19,50 +21,114 @@ import (
 const sparseSize = 512
 
 // Verify lets the API server's own libraries do what [Apply] did: json-patch.v4 applies c.Ops, and the decoder
-// reads the result as a Pod. It returns the change with what the decoder says, or a *review.Failure if the
-// library does not apply the ops, or makes something else of them than c.After.
+// reads the result as a Pod. It returns the change with what the decoder says, or an [*Error] if the library does not
+// apply the ops, or makes something else of them than c.After, or if ctx ended.
 //
 // The libraries get a sparse Pod, which holds what the ops need and empty values for what is beside it in
 // lists. The whole Pod would cost five times as much and tell no more.
-func (c *Change) Verify() (*Change, error) {
+func (c *Change) Verify(ctx context.Context) (*Change, error) {
 	sparse := c.Before.AppendSparse(make([]byte, 0, sparseSize))
 	if slices.ContainsFunc(c.Ops, func(op review.Op) bool { return op.Op == "test" }) {
 		// A test compares text. Both its sides reach the API server with <, > and & escaped, because Go's
 		// encoder writes the Pod and amp's answer.
 		sparse = escapeHTML(sparse)
 	}
+	if err := Late(ctx, len(c.Given)); err != nil {
+		return nil, err
+	}
+	if err := c.fits(sparse); err != nil {
+		return nil, err
+	}
 	ops := c.libraryOps()
 	result, err := applyLibrary(ops, sparse)
 	if err != nil {
-		return nil, c.libraryFailure(ops, sparse, err)
+		return nil, c.libraryError(ctx, ops, sparse, err)
 	}
-	if !jsontree.SameText(string(result), string(c.After.AppendSparse(sparse[:0]))) {
-		last := len(c.Given)
-		return nil, failure(last, &c.Given[last-1], "the API server's patch library (json-patch.v4) makes something else of the patch than amp does: this is a bug in amp", nil)
+	if err := Late(ctx, len(c.Given)); err != nil {
+		return nil, err
+	}
+	made := jsontree.NewValue(string(result), 0)
+	if meant := c.After.AppendSparse(sparse[:0]); !bytes.Equal(result, meant) && !jsontree.Same(made, jsontree.NewValue(string(meant), 0)) {
+		return nil, c.errorOfLast("the API server's patch library (json-patch.v4) makes something else of the patch than amp does: this is a bug in amp")
+	}
+	if err := Late(ctx, len(c.Given)); err != nil {
+		return nil, err
+	}
+	if tooLarge(made) {
+		return nil, c.errorOfLast("the lists of the result have too many elements for amp to read them as a Pod's: bring fewer")
 	}
 	verified := *c
 	verified.Unknown, verified.Invalid = decode(result)
 	return &verified, nil
 }
 
+// maxWeight bounds the bytes that json-patch.v4 reads and writes, each of which counts for every level that it is in: the
+// library reads a value again for each level that an op opens, and writes it again in the end. The deepest field of a Pod is
+// a dozen levels down.
+const maxWeight = 24 << 20
+
+// fits fails if the sparse Pod and the ops are too much for the library. What is short always fits.
+func (c *Change) fits(sparse []byte) error {
+	size := len(sparse)
+	for i := range c.Ops {
+		size += len(c.Ops[i].Value)
+	}
+	if size < alwaysSmall {
+		return nil
+	}
+	before, after := string(sparse), string(c.After.AppendSparse(nil))
+	weight := jsontree.Weight(before, 0) + jsontree.Weight(after, 0)
+	for i := range c.Ops {
+		weight += jsontree.Weight(string(c.Ops[i].Value), strings.Count(c.Ops[i].Path, "/"))
+	}
+	switch {
+	case weight > maxWeight:
+		return c.errorOfLast("the patch changes too much for the depth at which that stands, because the API server reads it again for each level: change less, or less deep")
+	case jsontree.Values(before)+jsontree.Values(after) > 2*maxValues:
+		return c.errorOfLast("the patch moves, copies and tests more than 100,000 values, or changes lists and objects that hold as many, and amp checks no more: change fewer")
+	}
+	return nil
+}
+
+// errorOfLast is an error that no single op brought.
+func (c *Change) errorOfLast(text string) error {
+	last := len(c.Given)
+	return &Error{Number: last, Op: &c.Given[last-1], Text: text}
+}
+
 // WasInvalid reports whether the API server could not have decoded Before as a Pod.
 func (c *Change) WasInvalid() bool {
-	_, err := decode(c.Before.AppendSparse(nil))
+	before := c.Before.AppendSparse(nil)
+	if tooLarge(jsontree.NewValue(string(before), 0)) {
+		return false
+	}
+	_, err := decode(before)
 	return err != nil
 }
 
-// libraryFailure returns the failure of the op because of which the library fails on the sparse Pod. The
-// library's error does not say which: the ops up to the failing one fail, and fewer do not.
-func (c *Change) libraryFailure(ops jsonpatch.Patch, sparse []byte, cause error) error {
+// libraryError returns the error of the op because of which the library fails on the sparse Pod. The library's error does
+// not say which: the ops up to the failing one fail, and fewer do not. It takes the library a dozen runs to find that out,
+// which end with ctx.
+func (c *Change) libraryError(ctx context.Context, ops jsonpatch.Patch, sparse []byte, cause error) error {
+	var late error
 	at := sort.Search(len(ops)-1, func(i int) bool {
+		if late == nil {
+			late = Late(ctx, len(c.Given))
+		}
+		if late != nil {
+			return true
+		}
 		_, err := applyLibrary(ops[:i+1], sparse)
 		return err != nil
 	})
+	if late != nil {
+		return late
+	}
 	text := "the API server's patch library (json-patch.v4) rejects it"
 	if c.Ops[at].Op == "test" {
-		text = "the test failed: the value there is the same but written differently, or is a list that contains null: the API server compares text and cannot compare these"
+		text = "the test failed: the value there is the same but written differently, or contains null: the API server compares text and cannot compare these"
 	}
-	return failure(c.Numbers[at], &c.Ops[at], text, cause)
+	return &Error{Number: c.Numbers[at], Op: &c.Ops[at], Text: text, Err: cause}
 }
 
 // decode reads a Pod as the API server does. It returns the fields and repeated keys that the API server drops.

@@ -53,6 +53,9 @@ const (
 // indices up to there plain.
 func (a *applier) open(p jsontree.Pointer, text string, why opening) (*jsontree.Node, error) {
 	n := a.change.After
+	if err := a.countOpened(n); err != nil {
+		return nil, err
+	}
 	if why != reading && isContainer(n) {
 		n = n.Edit()
 		a.change.After = n
@@ -69,12 +72,24 @@ func (a *applier) open(p jsontree.Pointer, text string, why opening) (*jsontree.
 		if err != nil {
 			return nil, err
 		}
-		if child := n.Child(at); why == reading || !isContainer(child) {
+		child := n.Child(at)
+		if err := a.countOpened(child); err != nil {
+			return nil, err
+		}
+		if why == reading || !isContainer(child) {
 			n = child
 		} else {
 			n = n.EditChild(at)
 		}
 	}
+}
+
+// countOpened counts the children of what the current op opens, before they take memory. A short text has few.
+func (a *applier) countOpened(n *jsontree.Node) error {
+	if n.Length() < alwaysSmall {
+		return nil
+	}
+	return a.count(n.Unread())
 }
 
 func isContainer(n *jsontree.Node) bool {
@@ -136,14 +151,15 @@ func (a *applier) put(parent *jsontree.Node, p jsontree.Pointer, value *jsontree
 		return nil
 	}
 	size := len(parent.List())
+	copied := size
 	if p[last] == "-" {
-		p[last] = strconv.Itoa(size)
+		p[last], copied = strconv.Itoa(size), 0
 	}
 	at, err := a.element(parent, p, last, a.op.Path, size+1)
 	if err != nil {
 		return err
 	}
-	if err := a.shift(size - at); err != nil {
+	if err := a.shift(size-at, copied); err != nil {
 		return err
 	}
 	parent.Insert(at, value)
@@ -165,7 +181,8 @@ func (a *applier) take(parent *jsontree.Node, p jsontree.Pointer, text string) (
 		if at, err = a.element(parent, p, last, text, len(parent.List())); err != nil {
 			return nil, err
 		}
-		if err := a.shift(len(parent.List()) - at - 1); err != nil {
+		size := len(parent.List())
+		if err := a.shift(size-at-1, size); err != nil {
 			return nil, err
 		}
 	}
@@ -174,10 +191,15 @@ func (a *applier) take(parent *jsontree.Node, p jsontree.Pointer, text string) (
 	return value, nil
 }
 
-// shift counts the elements that the current op moves up or down in a list. Its error is a *review.Failure.
-func (a *applier) shift(elements int) error {
-	if a.shifted += elements; a.shifted > maxShifted {
-		return a.fail(`the patch moves more than 1,000,000 elements within lists, in all: add at the end ("-"), or replace the list as a whole`)
+// shift counts the elements that the current op moves up or down in a list, and those that json-patch.v4 copies for it.
+func (a *applier) shift(moved, copied int) error {
+	const remedy = `: add at the end ("-"), or replace the list as a whole`
+	a.shifted, a.copiedElements = a.shifted+moved, a.copiedElements+copied
+	switch {
+	case a.shifted > maxShifted:
+		return a.fail("the patch moves more than 1,000,000 elements within lists, in all" + remedy)
+	case a.copiedElements > maxCopiedElements:
+		return a.fail("the patch changes long lists so often that the API server would copy more than 20,000,000 elements" + remedy)
 	}
 	return nil
 }

@@ -5,7 +5,10 @@
 // same.go compares two values by what they mean. scan.go finds values in text, and pointer.go reads paths.
 package jsontree
 
-import "strings"
+import (
+	"math"
+	"strings"
+)
 
 // A Node is a JSON value. A part of it that no caller reads stays the text it was, and is written as that
 // text: half of a usual Pod is managedFields, which no patch touches.
@@ -189,6 +192,20 @@ func (n *Node) child(at int) **Node {
 	return &n.elements[at]
 }
 
+// Length returns the length of n's text or, if n came from Edit, of the text that it was made of.
+func (n *Node) Length() int { return len(n.raw) }
+
+// Unread returns how many members or elements n has, if nobody has read them yet; else 0.
+func (n *Node) Unread() int {
+	if n.expanded {
+		return 0
+	}
+	return children(n.raw)
+}
+
+// Values returns how many values the text of n, or that of which Edit made it, may hold: at most twice as many as it does.
+func (n *Node) Values() int { return Values(n.raw) }
+
 // RepeatedKey returns a key that n, or something in n, has twice in one object; ok is false if there is none.
 // Only text can have one: reading takes the last of the two, as encoding/json does.
 func (n *Node) RepeatedKey() (key string, ok bool) {
@@ -214,6 +231,14 @@ func (n *Node) RepeatedKey() (key string, ok bool) {
 
 // Levels returns how deep n nests: 0 for a string, 1 for a list of strings.
 func (n *Node) Levels() int {
+	visited := 0
+	return n.LevelsWithin(&visited, math.MaxInt)
+}
+
+// LevelsWithin is Levels, and adds to visited the number of values that it goes through. If they become more than limit, it
+// ends with a wrong result.
+func (n *Node) LevelsWithin(visited *int, limit int) int {
+	*visited++
 	if !n.editable {
 		if n.height == 0 {
 			n.height = int32(depth(n.raw))
@@ -222,12 +247,14 @@ func (n *Node) Levels() int {
 	}
 	deepest := 0
 	for i := range n.members {
-		if value := n.members[i].value; value != nil {
-			deepest = max(deepest, value.Levels())
+		if value := n.members[i].value; value != nil && *visited <= limit {
+			deepest = max(deepest, value.LevelsWithin(visited, limit))
 		}
 	}
 	for _, element := range n.elements {
-		deepest = max(deepest, element.Levels())
+		if *visited <= limit {
+			deepest = max(deepest, element.LevelsWithin(visited, limit))
+		}
 	}
 	return deepest + 1
 }

@@ -12,9 +12,6 @@ const maxCompared = 10_000
 // and of numbers (1, 1.0) make no difference. An absent value is the same as an absent value only.
 func Same(a, b *Node) bool { return same(a, b, 0) }
 
-// SameText is Same for two JSON texts, which must be valid.
-func SameText(a, b string) bool { return a == b || same(NewValue(a, 0), NewValue(b, 0), 0) }
-
 func same(a, b *Node, level int) bool {
 	if a == b {
 		return true

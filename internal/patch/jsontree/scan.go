@@ -81,6 +81,58 @@ func depth(s string) int {
 	return deepest
 }
 
+// Values returns how many values a JSON text may hold, at most twice as many as it does.
+func Values(s string) int {
+	values := 1
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			i = skipString(s, i) - 1
+		case ',', '{', '[':
+			values++
+		}
+	}
+	return values
+}
+
+// children returns how many members or elements the value s has, and one for none.
+func children(s string) int {
+	level, commas := 0, 0
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case '"':
+			i = skipString(s, i) - 1
+		case '{', '[':
+			level++
+		case '}', ']':
+			level--
+		case ',':
+			if level == 1 {
+				commas++
+			}
+		}
+	}
+	return commas + 1
+}
+
+// Weight returns the sum of the bytes of s, each of which counts once for every level that it is in; s itself is in as many
+// levels as given.
+func Weight(s string, levels int) (weight int) {
+	for i := 0; i < len(s); i++ {
+		start := i
+		switch s[i] {
+		case '"':
+			i = skipString(s, i) - 1
+		case '{', '[':
+			levels++
+		case '}', ']':
+			levels--
+		}
+		weight += (i + 1 - start) * levels
+	}
+	return weight
+}
+
 // unquote returns the string that the JSON string s stands for, as encoding/json reads it: bytes that are not
 // UTF-8 and halves of surrogate pairs become U+FFFD.
 func unquote(s string) string {

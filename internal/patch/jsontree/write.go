@@ -27,6 +27,14 @@ func (n *Node) need(much need) {
 	}
 }
 
+// Needed reports whether the ops need n, or something in it, and whether they need all of n.
+func (n *Node) Needed() (inside, whole bool) {
+	if n == nil || n.original == nil {
+		return false, false
+	}
+	return n.original.needed != needNothing, n.original.needed == needWhole
+}
+
 // NeedWhole notes that the ops need all of n.
 func (n *Node) NeedWhole() {
 	if !n.editable {

@@ -18,11 +18,10 @@ func annotationKeys(c *apply.Change, _ *Settings) (found []Finding) {
 		return nil
 	}
 	after.Each(func(key string, _ *jsontree.Node) {
-		if before.Get(key) == nil && len(validation.IsQualifiedName(strings.ToLower(key))) > 0 {
-			found = append(found, Finding{
-				Op:   c.LastOp(jsontree.Pointer{"metadata", "annotations", key}),
-				Text: fmt.Sprintf("annotation key %s is malformed: %s", apply.Quote(key), keyRemedy(key)),
-			})
+		// The first is enough: for each, LastOp goes through all ops.
+		if found == nil && before.Get(key) == nil && len(validation.IsQualifiedName(strings.ToLower(key))) > 0 {
+			found = refuse(c.LastOp(jsontree.Pointer{"metadata", "annotations", key}),
+				fmt.Sprintf("annotation key %s is malformed: %s", apply.Quote(key), keyRemedy(key)))
 		}
 	})
 	return found

@@ -19,7 +19,9 @@ func containerNames(c *apply.Change, _ *Settings) []Finding {
 			if other, twice := ops[name.Text()]; twice {
 				found = append(found, flaw{
 					[2]string{"", name.Text()}, max(op, other), jsontree.Pointer{"spec", list},
-					fmt.Sprintf("the Pod would have two containers named %s, init containers included: give the new one another name", apply.Quote(name.Text())),
+					func() string {
+						return fmt.Sprintf("the Pod would have two containers named %s, init containers included: give the new one another name", apply.Quote(name.Text()))
+					},
 				})
 			}
 			ops[name.Text()] = op

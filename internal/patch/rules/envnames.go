@@ -26,13 +26,15 @@ func envNames(c *apply.Change, _ *Settings) []Finding {
 					continue
 				}
 				owner := container.Get("name").Text()
-				text := fmt.Sprintf("the name of env %d of container %s is malformed: use printable ASCII characters except =", i, apply.Quote(owner))
-				if name.Text() == "" {
-					text = fmt.Sprintf(`env %d of container %s has no "name": write {"name":"…","value":"…"}`, i, apply.Quote(owner))
-				}
+				malformed := name.Text()
 				found = append(found, flaw{
-					[2]string{owner, name.Text()}, max(op, latest(env, variable, name)), jsontree.Pointer{"spec", list},
-					text,
+					[2]string{owner, malformed}, max(op, latest(env, variable, name)), jsontree.Pointer{"spec", list},
+					func() string {
+						if malformed == "" {
+							return fmt.Sprintf(`env %d of container %s has no "name": write {"name":"…","value":"…"}`, i, apply.Quote(owner))
+						}
+						return fmt.Sprintf("the name of env %d of container %s is malformed: use printable ASCII characters except =", i, apply.Quote(owner))
+					},
 				})
 			}
 		})

@@ -31,8 +31,10 @@ func hostPorts(c *apply.Change, _ *Settings) []Finding {
 				owner := container.Get("name").Text()
 				found = append(found, flaw{
 					[2]string{owner, strconv.Itoa(i)}, latest(containers, container, ports, port, own, host), jsontree.Pointer{"spec"},
-					fmt.Sprintf("port %d of container %s would have a hostPort other than its containerPort, and the Pod uses the network of the host: set both, or remove hostPort, which the API server then sets",
-						i, apply.Quote(owner)),
+					func() string {
+						return fmt.Sprintf("port %d of container %s would have a hostPort other than its containerPort, and the Pod uses the network of the host: set both, or remove hostPort, which the API server then sets",
+							i, apply.Quote(owner))
+					},
 				})
 			}
 		}

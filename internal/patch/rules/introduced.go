@@ -12,7 +12,7 @@ type flaw struct {
 	key   [2]string        // the container, if it is in one, and the name or path: the same flaw may move in a list
 	op    int              // the number of the op that brought it, 0 if no single op did
 	place jsontree.Pointer // if op is 0: the last op that changed this brought it
-	text  string
+	text  func() string    // called for one flaw at most: there may be very many
 }
 
 // introduced returns the first flaw that the Pod has only since the patch. What was wrong before is up to
@@ -35,9 +35,9 @@ func introduced(c *apply.Change, places []jsontree.Pointer, find func(pod *jsont
 		switch {
 		case had[f.key]:
 		case f.op != 0:
-			return refuse(f.op, f.text)
+			return refuse(f.op, f.text())
 		default:
-			return refuse(c.LastOp(f.place), f.text)
+			return refuse(c.LastOp(f.place), f.text())
 		}
 	}
 	return nil

@@ -17,6 +17,9 @@ func labelSyntax(c *apply.Change, _ *Settings) (found []Finding) {
 		return nil
 	}
 	after.Each(func(key string, value *jsontree.Node) {
+		if found != nil { // the first is enough: for each, LastOp goes through all ops
+			return
+		}
 		was := before.Get(key)
 		var text string
 		switch {
@@ -27,7 +30,7 @@ func labelSyntax(c *apply.Change, _ *Settings) (found []Finding) {
 		default:
 			return
 		}
-		found = append(found, Finding{Op: c.LastOp(jsontree.Pointer{"metadata", "labels", key}), Text: text})
+		found = refuse(c.LastOp(jsontree.Pointer{"metadata", "labels", key}), text)
 	})
 	return found
 }

@@ -24,8 +24,10 @@ func mountPaths(c *apply.Change, _ *Settings) []Finding {
 					owner := container.Get("name").Text()
 					found = append(found, flaw{
 						[2]string{owner, path.Text()}, max(op, latest(mounts, mount, path, other, other.Get("mountPath"))), jsontree.Pointer{"spec", list},
-						fmt.Sprintf("container %s would have two mounts at the same mountPath, of the volumes %s and %s",
-							apply.Quote(owner), apply.Quote(other.Get("name").Text()), apply.Quote(mount.Get("name").Text())),
+						func() string {
+							return fmt.Sprintf("container %s would have two mounts at the same mountPath, of the volumes %s and %s",
+								apply.Quote(owner), apply.Quote(other.Get("name").Text()), apply.Quote(mount.Get("name").Text()))
+						},
 					})
 				}
 				at[path.Text()] = mount

@@ -33,8 +33,10 @@ func mountVolumes(c *apply.Change, _ *Settings) []Finding {
 				owner := container.Get("name").Text()
 				found = append(found, flaw{
 					[2]string{owner, name.Text()}, max(op, latest(mounts, mount, name)), jsontree.Pointer{"spec", "volumes"},
-					fmt.Sprintf("container %s would mount volume %s, which the Pod would not have: add the volume or remove the mount",
-						apply.Quote(owner), apply.Quote(name.Text())),
+					func() string {
+						return fmt.Sprintf("container %s would mount volume %s, which the Pod would not have: add the volume or remove the mount",
+							apply.Quote(owner), apply.Quote(name.Text()))
+					},
 				})
 			}
 		})

@@ -7,14 +7,14 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// maxOps is the API server's own limit for the ops of a PATCH request (maxJSONPatchOperations in its
+// MaxOps is the most ops of a patch: the API server's own limit for those of a PATCH request (maxJSONPatchOperations in its
 // endpoints/handlers). It sets none for the patches of webhooks; amp keeps to the same one.
-const maxOps = 10_000
+const MaxOps = 10_000
 
 // tooManySent refuses a patch with more ops than the API server takes in a PATCH request, before any work
 // is done for them.
 func tooManySent(ops []review.Op) []Finding {
-	if len(ops) <= maxOps {
+	if len(ops) <= MaxOps {
 		return nil
 	}
 	return tooMany(fmt.Sprintf("the patch has %d ops", len(ops)))
@@ -22,12 +22,12 @@ func tooManySent(ops []review.Op) []Finding {
 
 // tooManyCompleted does the same for the ops that amp would answer: a few ops may need many parents.
 func tooManyCompleted(c *apply.Change, _ *Settings) []Finding {
-	if len(c.Ops) <= maxOps {
+	if len(c.Ops) <= MaxOps {
 		return nil
 	}
 	return tooMany(fmt.Sprintf("the patch has %d ops with those that create missing parents", len(c.Ops)))
 }
 
 func tooMany(text string) []Finding {
-	return refuse(0, fmt.Sprintf("%s; the limit is %d, as for a PATCH request to the API server", text, maxOps))
+	return refuse(0, fmt.Sprintf("%s; the limit is %d, as for a PATCH request to the API server", text, MaxOps))
 }

@@ -38,17 +38,18 @@ func appendRequestFlaws(found []flaw, resources *jsontree.Node, owner string, pl
 	requests, limits := resources.Get("requests"), resources.Get("limits")
 	requests.Each(func(name string, request *jsontree.Node) {
 		limit := limits.Get(name)
-		report := func(text string) {
-			found = append(found, flaw{[2]string{owner, name}, max(op, latest(requests, limits, request, limit)), place, text})
+		report := func(format string, args ...any) {
+			found = append(found, flaw{[2]string{owner, name}, max(op, latest(requests, limits, request, limit)), place, func() string {
+				return fmt.Sprintf(format, append([]any{owner, apply.Quote(name)}, args...)...)
+			}})
 		}
 		requested, ok := quantity(request)
 		if !ok {
 			return
 		}
-		shown := apply.Quote(name)
 		if limit == nil {
 			if !mayOvercommit(name) {
-				report(fmt.Sprintf("%s would request %s without a limit, which this resource needs: set the limit to the same value, or remove the request", owner, shown))
+				report("%s would request %s without a limit, which this resource needs: set the limit to the same value, or remove the request")
 			}
 			return
 		}
@@ -59,9 +60,9 @@ func appendRequestFlaws(found []flaw, resources *jsontree.Node, owner string, pl
 		const remedy = ": change both in the same patch, or remove the request, which the API server then takes from the limit"
 		switch order := requested.Cmp(limited); {
 		case order != 0 && !mayOvercommit(name):
-			report(fmt.Sprintf("%s would request another amount of %s than its limit, and for this resource they must be equal%s", owner, shown, remedy))
+			report("%s would request another amount of %s than its limit, and for this resource they must be equal%s", remedy)
 		case order > 0:
-			report(fmt.Sprintf("%s would request more %s than its limit%s", owner, shown, remedy))
+			report("%s would request more %s than its limit%s", remedy)
 		}
 	})
 	return found

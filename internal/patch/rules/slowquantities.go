@@ -2,7 +2,9 @@ package rules
 
 import (
 	"bytes"
+	"cmp"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -20,19 +22,21 @@ const (
 )
 
 // slowQuantities refuses a quantity that takes long to read. It is judged before anything reads the quantity: amp's own
-// check, or the API server.
+// check, or the API server. An API server sends no Pod with one, but someone else may, and then amp's check reads what the
+// ops move, copy or test.
 func slowQuantities(c *apply.Change, _ *Settings) (found []Finding) {
-	for i := range c.Given {
-		if maybeSlow(&c.Given[i]) {
-			eachQuantity(c.After, apply.PodSchema(), "", 0, func(n *jsontree.Node, field string, op int) {
-				if problem := slow(quantityText(n)); problem != "" && found == nil {
-					found = refuse(op, field+" "+problem)
-				}
-			})
-			return found
-		}
+	at := slices.IndexFunc(c.Given, func(op review.Op) bool { return maybeSlow(&op) })
+	if at < 0 {
+		return nil
 	}
-	return nil
+	for _, pod := range []*jsontree.Node{c.After, c.Before} {
+		eachQuantity(pod, apply.PodSchema(), "", 0, false, func(n *jsontree.Node, field string, op int) {
+			if problem := slow(quantityText(n)); problem != "" && found == nil {
+				found = refuse(cmp.Or(op, at+1), field+" "+problem)
+			}
+		})
+	}
+	return found
 }
 
 // slow says why a quantity would take long to read, "" if it would not.
@@ -76,15 +80,18 @@ func maybeSlow(op *review.Op) bool {
 
 var quantityType = reflect.TypeFor[resource.Quantity]()
 
-// eachQuantity calls f for each value that an op put where the schema has a quantity.
-func eachQuantity(n *jsontree.Node, s *apply.Schema, field string, op int, f func(n *jsontree.Node, field string, op int)) {
+// eachQuantity calls f for each value that stands where the schema has a quantity, if an op put it there or needs it. It
+// is in a value that the op of that number, 0 for none, put there, and that an op needs if needed.
+func eachQuantity(n *jsontree.Node, s *apply.Schema, field string, op int, needed bool, f func(n *jsontree.Node, field string, op int)) {
 	if n.Op() != 0 {
 		op = n.Op()
 	}
+	inside, whole := n.Needed()
+	needed = needed || whole
 	switch {
-	case op == 0 && n.Untouched():
+	case op == 0 && !needed && !inside && n.Untouched():
 	case s.Opaque:
-		if s.Type == quantityType && op != 0 {
+		if s.Type == quantityType && (op != 0 || needed) {
 			f(n, field, op)
 		}
 	case s.Fields != nil || s.Elem != nil && n.Kind() == jsontree.Object:
@@ -94,12 +101,12 @@ func eachQuantity(n *jsontree.Node, s *apply.Schema, field string, op int, f fun
 				at, in = field+"["+apply.Quote(key)+"]", s.Elem
 			}
 			if in != nil {
-				eachQuantity(child, in, at, op, f)
+				eachQuantity(child, in, at, op, needed, f)
 			}
 		})
 	case s.Elem != nil && n.Kind() == jsontree.List:
 		for i, element := range n.List() {
-			eachQuantity(element, s.Elem, field+"["+strconv.Itoa(i)+"]", op, f)
+			eachQuantity(element, s.Elem, field+"["+strconv.Itoa(i)+"]", op, needed, f)
 		}
 	}
 }

@@ -3,8 +3,8 @@ package rules
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/txn2/amp/internal/patch/apply"
 )
@@ -25,7 +25,9 @@ func unknownFields(c *apply.Change, s *Settings) (found []Finding) {
 	// The patch did not bring a field that the Pod had, even if an op moved it or wrote it again. The fields that
 	// the Pod had are those that an op would bring if it moved the whole Pod.
 	had := map[string]bool{}
-	mismatches(c.Before.MovedBy(1), func(m mismatch) { had[withoutIndices(m.field)] = true })
+	if c.Before.Values() < maxWalked {
+		mismatches(c.Before.MovedBy(1), func(m mismatch) { had[withoutIndices(m.field)] = true })
+	}
 	unknown = slices.DeleteFunc(unknown, func(m mismatch) bool { return had[withoutIndices(m.field)] })
 
 	for i, m := range unknown {
@@ -45,7 +47,22 @@ func unknownFields(c *apply.Change, s *Settings) (found []Finding) {
 	return found
 }
 
-var indices = regexp.MustCompile(`\[\d+\]`)
+// maxWalked is how many values a Pod may have that unknownFields goes through as a whole. Those of an API server have no
+// unknown fields, unless it is newer than amp.
+const maxWalked = 200_000
 
 // withoutIndices returns the path of a field without the indices of lists, which an op may have changed.
-func withoutIndices(field string) string { return indices.ReplaceAllString(field, "[]") }
+func withoutIndices(field string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(field, "[")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		b.WriteByte('[')
+		if field = strings.TrimLeft(after, "0123456789"); !strings.HasPrefix(field, "]") {
+			field = after
+		}
+	}
+}

@@ -21,7 +21,9 @@ func volumeNames(c *apply.Change, _ *Settings) []Finding {
 			if other, twice := ops[name.Text()]; twice {
 				found = append(found, flaw{
 					[2]string{"", name.Text()}, max(op, other), jsontree.Pointer{"spec", "volumes"},
-					fmt.Sprintf("the Pod would have two volumes named %s: give the new one another name", apply.Quote(name.Text())),
+					func() string {
+						return fmt.Sprintf("the Pod would have two volumes named %s: give the new one another name", apply.Quote(name.Text()))
+					},
 				})
 			}
 			ops[name.Text()] = op
