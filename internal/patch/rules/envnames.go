@@ -26,16 +26,20 @@ func envNames(c *apply.Change, _ *Settings) []Finding {
 					continue
 				}
 				owner := container.Get("name").Text()
-				text := fmt.Sprintf("the name of env %d of container %s is malformed: use printable ASCII characters except =", i, apply.Quote(owner))
-				if name.Text() == "" {
-					text = fmt.Sprintf(`env %d of container %s has no "name": write {"name":"…","value":"…"}`, i, apply.Quote(owner))
-				}
 				found = append(found, flaw{
 					[2]string{owner, name.Text()}, max(op, latest(env, variable, name)), jsontree.Pointer{"spec", list},
-					text,
+					badEnvName(name.Text(), i, owner),
 				})
 			}
 		})
 		return found
 	})
+}
+
+// badEnvName says what is wrong with the name of variable i of a container.
+func badEnvName(name string, i int, container string) string {
+	if name == "" {
+		return fmt.Sprintf(`env %d of container %s has no "name": write {"name":"…","value":"…"}`, i, apply.Quote(container))
+	}
+	return fmt.Sprintf("the name of env %d of container %s is malformed: use printable ASCII characters except =", i, apply.Quote(container))
 }
