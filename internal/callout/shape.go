@@ -83,9 +83,10 @@ func (o *object) meaning(phase review.Phase, s stray) error {
 		return fmt.Errorf(`%s outside "status"; put it in status.message, and add "allowed": true or "allowed": false`, quoted(s.name))
 	case name == "code" && len(s.value) == 3 && s.value[0] >= '4' && s.value[0] <= '5':
 		return errors.New(`"code" outside "status"; put it in status.code`)
+	case o.denied: // what else says no agrees with it
 	case slices.Contains(yesNames, name) && slices.Contains(noValues, string(s.value)), slices.Contains(noNames, name) && !slices.Contains(noValues, string(s.value)):
 		return fmt.Errorf(`%s, which amp does not read; deny with "allowed": false`, quoted(s.name))
-	case !o.denied && (o.allowed == nil || slices.Contains(decisionNames, name)) && slices.Contains(noWords, spelling.Fold(textIn(s.value))):
+	case (o.allowed == nil || slices.Contains(decisionNames, name)) && slices.Contains(noWords, spelling.Fold(textIn(s.value))):
 		return fmt.Errorf(`%s, which amp does not read; deny with "allowed": false`, quoted(s.name))
 	case isPatch(s.value):
 		return fmt.Errorf(`operations in %s; put them in "patch"`, quoted(s.name))
@@ -97,7 +98,7 @@ func (o *object) meaning(phase review.Phase, s stray) error {
 var (
 	messageNames  = []string{"message", "messages", "msg", "reason", "error", "errors", "detail", "err", "exception"}
 	decisionNames = []string{"decision", "verdict", "action", "result", "outcome", "effect", "answer", "response"}
-	yesNames      = []string{"ok", "success", "approve", "approved", "accept", "accepted", "admit", "admitted", "permit", "permitted", "valid", "pass", "passed"}
+	yesNames      = []string{"ok", "success", "approve", "approved", "accept", "accepted", "admit", "admitted", "permit", "permitted", "permission", "authorized", "valid", "pass", "passed"}
 	noNames       = []string{"deny", "denied", "reject", "rejected", "refuse", "refused", "forbid", "forbidden", "block", "blocked", "invalid", "fail", "failed", "violation", "violations"}
 )
 
@@ -109,12 +110,13 @@ var (
 )
 
 // tellsWhy reports whether name, in the form of spelling.Fold, is that of a message to the user: denyReason, for example.
-// Beside a yes or a patch only the usual names are.
+// Beside a yes only the usual names are, beside a patch also those that begin with a word for no.
 func (o *object) tellsWhy(name string) bool {
 	if slices.Contains(messageNames, name) {
 		return true
 	}
-	no := o.denied || o.allowed == nil && o.patch == nil
+	speaksOfNo := slices.ContainsFunc(noWords, func(word string) bool { return strings.HasPrefix(name, word) })
+	no := o.denied || o.allowed == nil && (o.patch == nil || speaksOfNo)
 	return no && (strings.HasSuffix(name, "message") || strings.HasSuffix(name, "reason") || strings.HasSuffix(name, "error"))
 }
 

@@ -19,6 +19,9 @@ func (a *applier) cannotHold(p jsontree.Pointer, i int, text string) error {
 	return a.fail("%s is not an object or a list, so it cannot hold %s%s", Quote(prefix(text, i)), Quote(p[i]), hint)
 }
 
+// longPath is how long a path may be that a message shows twice: a warning has 256 characters, and its end is the remedy.
+const longPath = 60
+
 // missing is the failure of an op that needs what is at a place, which is a part of a path or from.
 func (a *applier) missing(place, text string) error {
 	hint, whole := meant(text)
@@ -26,6 +29,9 @@ func (a *applier) missing(place, text string) error {
 		return a.fail("%s", hint)
 	}
 	cause := Quote(place) + " is missing"
+	if place == text && text == a.op.Path && len(text) > longPath { // the op is named by it already
+		cause = "it is missing"
+	}
 	if a.op.Op == "test" {
 		cause = "the test failed: " + cause
 	}
@@ -92,6 +98,9 @@ func (a *applier) pastEnd(p jsontree.Pointer, i int, text string, n, limit, inde
 // size says how many elements a list has, n, which are fewer than an op needs.
 func size(list jsontree.Pointer, text string, n int) string {
 	if len(list) != 2 || list[0] != "spec" {
+		if n == 1 {
+			return Quote(text) + " has 1 element"
+		}
 		return fmt.Sprintf("%s has %d elements", Quote(text), n)
 	}
 	name := Key(list[1])

@@ -29,15 +29,18 @@ func envNames(c *apply.Change, _ *Settings) []Finding {
 				malformed := name.Text()
 				found = append(found, flaw{
 					[2]string{owner, malformed}, max(op, latest(env, variable, name)), jsontree.Pointer{"spec", list},
-					func() string {
-						if malformed == "" {
-							return fmt.Sprintf(`env %d of container %s has no "name": write {"name":"…","value":"…"}`, i, apply.Quote(owner))
-						}
-						return fmt.Sprintf("the name of env %d of container %s is malformed: use printable ASCII characters except =", i, apply.Quote(owner))
-					},
+					func() string { return badEnvName(malformed, i, owner) },
 				})
 			}
 		})
 		return found
 	})
+}
+
+// badEnvName says what is wrong with the name of variable i of a container.
+func badEnvName(name string, i int, container string) string {
+	if name == "" {
+		return fmt.Sprintf(`env %d of container %s has no "name": write {"name":"…","value":"…"}`, i, apply.Quote(container))
+	}
+	return fmt.Sprintf("the name of env %d of container %s is malformed: use printable ASCII characters except =", i, apply.Quote(container))
 }
