@@ -1,6 +1,7 @@
 package namespaces
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -82,7 +83,7 @@ func ForeignStrays(nsLabels, annotations map[string]string) []Stray {
 
 func strays(kind Kind, have map[string]string, known []string, foreign bool) []Stray {
 	var all []Stray
-	for key := range have {
+	for _, key := range slices.Sorted(maps.Keys(have)) {
 		if slices.Contains(known, key) {
 			continue
 		}
@@ -109,7 +110,6 @@ func strays(kind Kind, have map[string]string, known []string, foreign bool) []S
 		}
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b Stray) int { return strings.Compare(a.Key, b.Key) })
 	return all
 }
 

@@ -5,20 +5,38 @@ import (
 	"fmt"
 	"strings"
 
-	admissionv1 "k8s.io/api/admission/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
+)
+
+// The wire types of an answer are those of k8s.io/api/admission/v1, of which a program would also link the code for
+// protocol buffers: 200 KB that nothing of amp uses.
+type (
+	// admissionReview is AdmissionReview.
+	admissionReview struct {
+		metav1.TypeMeta `json:",inline"`
+		Response        *admissionResponse `json:"response,omitempty"`
+	}
+	// admissionResponse is AdmissionResponse.
+	admissionResponse struct {
+		UID              string            `json:"uid"`
+		Allowed          bool              `json:"allowed"`
+		Result           *metav1.Status    `json:"status,omitempty"`
+		Patch            []byte            `json:"patch,omitempty"`
+		PatchType        string            `json:"patchType,omitempty"`
+		AuditAnnotations map[string]string `json:"auditAnnotations,omitempty"`
+		Warnings         []string          `json:"warnings,omitempty"`
+	}
 )
 
 // reviewType is the type of every answer: the API server accepts no other.
-var reviewType = metav1.TypeMeta{APIVersion: admissionv1.SchemeGroupVersion.String(), Kind: "AdmissionReview"}
+var reviewType = metav1.TypeMeta{APIVersion: "admission.k8s.io/v1", Kind: "AdmissionReview"}
 
 // Write returns the body that answers rec's review. It panics if a value of the patch is not JSON, which is a bug of the
 // step that checked the patch.
 func Write(rec *Record) []byte {
 	v := &rec.Verdict
-	response := &admissionv1.AdmissionResponse{
-		UID:              types.UID(rec.Review.UID),
+	response := &admissionResponse{
+		UID:              rec.Review.UID,
 		Allowed:          v.Allowed(),
 		Warnings:         v.Warnings,
 		AuditAnnotations: auditAnnotations(rec),
@@ -28,10 +46,9 @@ func Write(rec *Record) []byte {
 	}
 	if len(v.Patch) > 0 {
 		// The API server rejects a patchType without a patch: the answer has both or neither.
-		patchType := admissionv1.PatchTypeJSONPatch
-		response.Patch, response.PatchType = marshal(v.Patch), &patchType
+		response.Patch, response.PatchType = marshal(v.Patch), "JSONPatch"
 	}
-	return marshal(admissionv1.AdmissionReview{TypeMeta: reviewType, Response: response})
+	return marshal(admissionReview{TypeMeta: reviewType, Response: response})
 }
 
 // auditAnnotations become <webhook>/<key> in the API server's audit log, at its level Metadata. Therefore they hold no

@@ -9,7 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
 )
 
 // newRegistry returns a registry with the metrics of the process.
@@ -29,11 +29,29 @@ func serveMetrics(addr string, registry *prometheus.Registry, log *slog.Logger) 
 		return fmt.Errorf("AMP_METRICS_ADDR=%q: %w", addr, err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", exposition(registry))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
 	go func() {
 		// Serve returns only if the listener fails.
 		log.Error("metrics are no longer served", "error", server.Serve(listener))
 	}()
 	return nil
+}
+
+// exposition answers with the metrics in the text format of Prometheus, which every scraper reads. Package promhttp would
+// also link the other formats and compression.
+func exposition(registry prometheus.Gatherer) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		families, err := registry.Gather()
+		if err != nil {
+			http.Error(w, "gathering metrics: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Content-Type", string(expfmt.NewFormat(expfmt.TypeTextPlain)))
+		for _, family := range families {
+			if _, err := expfmt.MetricFamilyToText(w, family); err != nil {
+				return // the connection failed
+			}
+		}
+	}
 }

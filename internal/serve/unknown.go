@@ -29,7 +29,7 @@ func UnknownVariables(environ []string) []UnknownVariable {
 	for _, v := range variables {
 		known = append(known, v.name)
 	}
-	var all []UnknownVariable
+	var unknown []string
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		switch {
@@ -37,12 +37,16 @@ func UnknownVariables(environ []string) []UnknownVariable {
 		case !strings.HasPrefix(name, "AMP_"), slices.Contains(known, name), elsewhere.MatchString(name), serviceLink.MatchString(name):
 		case strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://"): // a service link, too: tcp://10.0.0.1:443
 		default:
-			nearest, _ := spelling.Closest(name, known)
-			all = append(all, UnknownVariable{name, nearest})
+			unknown = append(unknown, name)
 		}
 	}
-	slices.SortFunc(all, func(a, b UnknownVariable) int { return strings.Compare(a.Name, b.Name) })
-	return slices.Compact(all)
+	slices.Sort(unknown)
+	var all []UnknownVariable
+	for _, name := range slices.Compact(unknown) {
+		nearest, _ := spelling.Closest(name, known)
+		all = append(all, UnknownVariable{name, nearest})
+	}
+	return all
 }
 
 // warnOfUnknown logs one warning for each unknown variable.

@@ -170,9 +170,10 @@ func mend(p jsontree.Pointer, fixes int) jsontree.Pointer {
 
 // candidates returns what p may be meant as, the likeliest first; s is the schema of what its first known segments lead
 // to, and the next one is not known.
-func candidates(p jsontree.Pointer, known int, s *Schema) (all []jsontree.Pointer) {
+func candidates(p jsontree.Pointer, known int, s *Schema) []jsontree.Pointer {
 	before, stray, rest := p[:known], p[known], p[known:]
-	add := func(parts ...jsontree.Pointer) { all = append(all, slices.Concat(parts...)) }
+	var all [][]jsontree.Pointer // each in its parts
+	add := func(parts ...jsontree.Pointer) { all = append(all, parts) }
 
 	switch {
 	case strings.ContainsAny(stray, ".[]"): // containers[0], spec.containers
@@ -185,7 +186,7 @@ func candidates(p jsontree.Pointer, known int, s *Schema) (all []jsontree.Pointe
 		add(before, jsontree.Pointer{"0"}, rest)
 	}
 	if s.Type.Kind() == reflect.Slice {
-		return all
+		return joined(all)
 	}
 	near := s.Nearest(stray)
 	slip := spelling.Distance(spelling.Fold(stray), spelling.Fold(near)) <= 1
@@ -215,7 +216,16 @@ func candidates(p jsontree.Pointer, known int, s *Schema) (all []jsontree.Pointe
 	if near != "" && !slip {
 		add(before, jsontree.Pointer{near}, rest[1:])
 	}
-	return all
+	return joined(all)
+}
+
+// joined returns each pointer of which the parts are given.
+func joined(all [][]jsontree.Pointer) []jsontree.Pointer {
+	pointers := make([]jsontree.Pointer, len(all))
+	for i, parts := range all {
+		pointers[i] = slices.Concat(parts...)
+	}
+	return pointers
 }
 
 // fromOther reads a path in another notation than a JSON pointer's, as it begins at a value of the schema. These are

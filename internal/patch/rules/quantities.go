@@ -12,15 +12,15 @@ var almostQuantity = regexp.MustCompile(`^\s*([0-9]+(?:[.,][0-9]+)?|[.,][0-9]+)\
 
 // unitsMeant are the suffixes of quantities that other units, in lower case, stand for. 1024 goes before 1000, because
 // memory is mostly meant.
-var unitsMeant = map[string][]string{
-	"": {""}, "b": {""}, "byte": {""}, "bytes": {""}, "core": {""}, "cores": {""}, "cpu": {""}, "cpus": {""}, "vcpu": {""}, "vcpus": {""},
-	"m": {"m"}, "milli": {"m"}, "mcpu": {"m"}, "mcore": {"m"}, "mcores": {"m"}, "millicore": {"m"}, "millicores": {"m"}, "millicpu": {"m"},
-	"k": {"Ki", "k"}, "kb": {"Ki", "k"}, "kilobyte": {"Ki", "k"}, "kilobytes": {"Ki", "k"}, "ki": {"Ki"}, "kib": {"Ki"},
-	"mb": {"Mi", "M"}, "megabyte": {"Mi", "M"}, "megabytes": {"Mi", "M"}, "meg": {"Mi", "M"}, "mi": {"Mi"}, "mib": {"Mi"},
-	"g": {"Gi", "G"}, "gb": {"Gi", "G"}, "gigabyte": {"Gi", "G"}, "gigabytes": {"Gi", "G"}, "gig": {"Gi", "G"}, "gi": {"Gi"}, "gib": {"Gi"},
-	"t": {"Ti", "T"}, "tb": {"Ti", "T"}, "terabyte": {"Ti", "T"}, "terabytes": {"Ti", "T"}, "ti": {"Ti"}, "tib": {"Ti"},
-	"p": {"Pi", "P"}, "pb": {"Pi", "P"}, "pi": {"Pi"}, "pib": {"Pi"},
-	"e": {"Ei", "E"}, "eb": {"Ei", "E"}, "ei": {"Ei"}, "eib": {"Ei"},
+var unitsMeant = map[string]string{
+	"": "", "b": "", "byte": "", "bytes": "", "core": "", "cores": "", "cpu": "", "cpus": "", "vcpu": "", "vcpus": "",
+	"m": "m", "milli": "m", "mcpu": "m", "mcore": "m", "mcores": "m", "millicore": "m", "millicores": "m", "millicpu": "m",
+	"k": "Ki k", "kb": "Ki k", "kilobyte": "Ki k", "kilobytes": "Ki k", "ki": "Ki", "kib": "Ki",
+	"mb": "Mi M", "megabyte": "Mi M", "megabytes": "Mi M", "meg": "Mi M", "mi": "Mi", "mib": "Mi",
+	"g": "Gi G", "gb": "Gi G", "gigabyte": "Gi G", "gigabytes": "Gi G", "gig": "Gi G", "gi": "Gi", "gib": "Gi",
+	"t": "Ti T", "tb": "Ti T", "terabyte": "Ti T", "terabytes": "Ti T", "ti": "Ti", "tib": "Ti",
+	"p": "Pi P", "pb": "Pi P", "pi": "Pi", "pib": "Pi",
+	"e": "Ei E", "eb": "Ei E", "ei": "Ei", "eib": "Ei",
 }
 
 // quantityRemedy says what to write instead of a text that is not a quantity. It shows no more of the text than a number
@@ -38,17 +38,17 @@ func quantityRemedy(text string) string {
 	if whole, thousands, comma := strings.Cut(parts[1], ","); comma && len(thousands) == 3 && whole != "0" {
 		return "write the number without a comma" // 1,000 is a thousand to some, and one to others
 	}
-	if measured, ok := unitsMeant[of]; !ok || measured[0] != "" && unit != "" {
+	if measured, ok := unitsMeant[of]; !ok || measured != "" && unit != "" {
 		return general
 	}
 	if _, err := resource.ParseQuantity(number + unit); err == nil { // only a space, a comma or a word was wrong
 		return didYouMeanQuantity(number, []string{unit})
 	}
-	meant := unitsMeant[strings.ToLower(unit)]
-	if meant == nil {
+	meant, ok := unitsMeant[strings.ToLower(unit)]
+	if !ok {
 		return general
 	}
-	return didYouMeanQuantity(number, meant)
+	return didYouMeanQuantity(number, strings.Split(meant, " "))
 }
 
 func didYouMeanQuantity(number string, units []string) string {
