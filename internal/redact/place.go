@@ -75,6 +75,70 @@ func within(p place, segment string) place {
 	return p.within(segment)
 }
 
+// both is the place of a value that has been at two: it shows what both show.
+type both struct{ a, b place }
+
+func (p both) within(segment string) place { return meet(within(p.a, segment), within(p.b, segment)) }
+
+// meet is a place that shows what both a and b show, and nothing else.
+func meet(a, b place) place {
+	if same(a, b) {
+		return a
+	}
+	if p, ok := a.(both); ok && (same(p.a, b) || same(p.b, b)) {
+		return a // so that going to and fro between places does not count each time
+	}
+	return both{a, b}
+}
+
+// same reports whether two places are one for certain.
+func same(a, b place) bool {
+	switch a := a.(type) {
+	case nil:
+		return b == nil
+	case text:
+		b, ok := b.(text)
+		return ok && a == b
+	case object:
+		b, ok := b.(object)
+		return ok && len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+	case named:
+		b, ok := b.(named)
+		return ok && same(a.values, b.values)
+	case list:
+		b, ok := b.(list)
+		return ok && same(a.elements, b.elements)
+	case both:
+		b, ok := b.(both)
+		return ok && same(a.a, b.a) && same(a.b, b.b)
+	}
+	return false
+}
+
+// isObject reports whether p is the place of an object. An object at any other place may have keys that are data.
+func isObject(p place) bool {
+	switch p := p.(type) {
+	case object:
+		return len(p) > 0
+	case named:
+		return p.values != nil
+	case both:
+		return isObject(p.a) && isObject(p.b)
+	}
+	return false
+}
+
+// isList reports whether p is the place of a list.
+func isList(p place) bool {
+	switch p := p.(type) {
+	case list:
+		return true
+	case both:
+		return isList(p.a) && isList(p.b)
+	}
+	return false
+}
+
 // textAt is how a string, number or boolean at p is shown. If p is the place of an object or a list, the value stands there
 // only until the API server rejects it; it is shown as at an unknown field.
 func textAt(p place) text {
@@ -93,6 +157,8 @@ func textAt(p place) text {
 		if p.elements != nil {
 			return unknown
 		}
+	case both: // kinds of text are ordered by what they show
+		return min(textAt(p.a), textAt(p.b))
 	}
 	return hidden
 }

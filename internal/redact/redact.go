@@ -38,10 +38,18 @@ var redacted = strconv.Quote(events.Redacted)
 // that the table has are shown: fields, and the names of labels, annotations, resources and the attributes of
 // drivers. So is the path of an op.
 func Value(path string, value json.RawMessage) json.RawMessage {
+	return valueAt(placeOf(path), value, nil)
+}
+
+// valueAt is value as it is shown at the place p. What n, which may be nil, knows of other places counts, too.
+func valueAt(p place, value json.RawMessage, n *node) json.RawMessage {
 	if !json.Valid(value) {
 		return json.RawMessage(redacted)
 	}
-	return appendValue(make([]byte, 0, len(value)+len(redacted)), gjson.ParseBytes(value), placeOf(path))
+	if n != nil {
+		p = meet(p, n.v.place)
+	}
+	return appendValue(make([]byte, 0, len(value)+len(redacted)), gjson.ParseBytes(value), p, n)
 }
 
 // root is the place of the whole Pod.
@@ -62,13 +70,14 @@ func placeOf(pointer string) place {
 	return at
 }
 
-// appendValue appends v, which is valid JSON, as it is shown at the place p.
-func appendValue(dst []byte, v gjson.Result, p place) []byte {
+// appendValue appends v, which is valid JSON, as it is shown at the place p. n says what of it has been at other places,
+// nil for nothing.
+func appendValue(dst []byte, v gjson.Result, p place, n *node) []byte {
 	switch {
 	case v.IsObject():
-		return appendObject(dst, v, p)
+		return appendObject(dst, v, p, n)
 	case v.IsArray():
-		return appendArray(dst, v, p)
+		return appendArray(dst, v, p, n)
 	case v.Type == gjson.Null:
 		return append(dst, "null"...)
 	case v.Type == gjson.String && textAt(p).showsString(v.Str), v.Type != gjson.String && textAt(p).showsNumbers():
@@ -77,37 +86,32 @@ func appendValue(dst []byte, v gjson.Result, p place) []byte {
 	return append(dst, redacted...)
 }
 
-func appendArray(dst []byte, v gjson.Result, p place) []byte {
-	l, isList := p.(list)
-	elements := l.elements
-	if !isList {
-		elements = min(textAt(p), unknown)
+func appendArray(dst []byte, v gjson.Result, p place, n *node) []byte {
+	inList := isList(p)
+	if !inList {
+		p = min(textAt(p), unknown)
 	}
 	dst = append(dst, '[')
-	first := true
+	i := 0
 	v.ForEach(func(_, e gjson.Result) bool {
-		if !first {
+		if i > 0 {
 			dst = append(dst, ',')
 		}
-		first = false
-		if !isList && e.IsArray() {
+		if !inList && e.IsArray() {
 			// Going deeper only where a Pod does bounds the work: each level is scanned again.
 			dst = append(dst, redacted...)
 		} else {
-			dst = appendValue(dst, e, elements)
+			in, at := n.inner(p, "-", i)
+			dst = appendValue(dst, e, at, in)
 		}
+		i++
 		return true
 	})
 	return append(dst, ']')
 }
 
-func appendObject(dst []byte, v gjson.Result, p place) []byte {
-	switch p.(type) {
-	case object, named:
-	default:
-		p = nil
-	}
-	if textAt(p) == hidden { // not the place of an object
+func appendObject(dst []byte, v gjson.Result, p place, n *node) []byte {
+	if !isObject(p) {
 		if strings.Trim(v.Raw, "{ \t\r\n}") == "" {
 			return append(dst, "{}"...)
 		}
@@ -121,7 +125,8 @@ func appendObject(dst []byte, v gjson.Result, p place) []byte {
 		}
 		first = false
 		dst = append(append(dst, key.Raw...), ':')
-		dst = appendValue(dst, value, p.within(key.Str))
+		in, at := n.inner(p, key.Str, 0)
+		dst = appendValue(dst, value, at, in)
 		return true
 	})
 	return append(dst, '}')
