@@ -2,8 +2,7 @@ package redact
 
 import (
 	"encoding/json"
-
-	"github.com/tidwall/gjson"
+	"slices"
 
 	"github.com/txn2/amp/endpoints/events"
 )
@@ -16,36 +15,25 @@ import (
 // of an environment variable is hidden where it was put, too. If Patch cannot follow the ops, it shows no value.
 func Patch(pod json.RawMessage, ops []events.Op) {
 	written := make([]*node, len(ops))
-	if relocates(ops) {
-		t := tracker{root: &node{v: &value{raw: gjson.ParseBytes(pod), place: root}}, left: maxSteps}
-		for i := range ops {
-			if written[i] = t.follow(&ops[i]); t.lost {
-				hide(ops)
-				return
-			}
+	lost := false
+	if slices.ContainsFunc(ops, relocates) {
+		t := tracker{root: newNode(string(pod), root), left: maxSteps}
+		for i := 0; i < len(ops) && !t.lost; i++ {
+			written[i] = t.follow(&ops[i])
 		}
+		lost = t.lost
 	}
 	for i := range ops {
-		if op := &ops[i]; op.Value != nil {
-			op.Value = valueAt(placeOf(op.Path), op.Value, written[i])
+		op := &ops[i]
+		switch {
+		case op.Value == nil:
+		case lost:
+			op.Value = json.RawMessage(redacted)
+		default:
+			op.Value = valueAt(op.Path, op.Value, written[i])
 		}
 	}
 }
 
-// relocates reports whether a value may come to another place than the one where it was written.
-func relocates(ops []events.Op) bool {
-	for i := range ops {
-		if ops[i].Op == "move" || ops[i].Op == "copy" {
-			return true
-		}
-	}
-	return false
-}
-
-func hide(ops []events.Op) {
-	for i := range ops {
-		if ops[i].Value != nil {
-			ops[i].Value = json.RawMessage(redacted)
-		}
-	}
-}
+// relocates reports whether a value comes to another place than the one where it was written.
+func relocates(op events.Op) bool { return op.Op == "move" || op.Op == "copy" }

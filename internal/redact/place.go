@@ -5,8 +5,8 @@ import "strconv"
 // A place says what is shown of a value at one place in a Pod, and of what is below it. nil and the zero value of every
 // kind of place show nothing: an entry of the table that was forgotten or left empty hides too much, never too little.
 //
-// The table consists of literals only, which the compiler lays out as data. Maps or calls would be built by code at every
-// start.
+// The table consists of literals, and of the addresses of such: the compiler lays them out as data. Maps, calls and copies
+// of other tables would be built by code at every start.
 type place interface {
 	// within is the place of a key or index below the place.
 	within(segment string) place
@@ -76,43 +76,31 @@ func within(p place, segment string) place {
 }
 
 // both is the place of a value that has been at two: it shows what both show.
-type both struct{ a, b place }
+type both struct {
+	a, b  place
+	depth int
+}
+
+// maxPlaces bounds the places that count one by one.
+const maxPlaces = 16
 
 func (p both) within(segment string) place { return meet(within(p.a, segment), within(p.b, segment)) }
 
-// meet is a place that shows what both a and b show, and nothing else.
+// meet is a place that shows what both a and b show, and nothing else. If a is made of many places it shows nothing.
 func meet(a, b place) place {
-	if same(a, b) {
-		return a
+	if a, ok := a.(text); ok {
+		if b, ok := b.(text); ok {
+			return min(a, b) // kinds of text are ordered by what they show
+		}
 	}
-	if p, ok := a.(both); ok && (same(p.a, b) || same(p.b, b)) {
-		return a // so that going to and fro between places does not count each time
+	depth := 0
+	if a, ok := a.(both); ok {
+		depth = a.depth + 1
 	}
-	return both{a, b}
-}
-
-// same reports whether two places are one for certain.
-func same(a, b place) bool {
-	switch a := a.(type) {
-	case nil:
-		return b == nil
-	case text:
-		b, ok := b.(text)
-		return ok && a == b
-	case object:
-		b, ok := b.(object)
-		return ok && len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
-	case named:
-		b, ok := b.(named)
-		return ok && same(a.values, b.values)
-	case list:
-		b, ok := b.(list)
-		return ok && same(a.elements, b.elements)
-	case both:
-		b, ok := b.(both)
-		return ok && same(a.a, b.a) && same(a.b, b.b)
+	if depth >= maxPlaces {
+		return hidden
 	}
-	return false
+	return both{a, b, depth}
 }
 
 // isObject reports whether p is the place of an object. An object at any other place may have keys that are data.
@@ -120,6 +108,8 @@ func isObject(p place) bool {
 	switch p := p.(type) {
 	case object:
 		return len(p) > 0
+	case *object:
+		return len(*p) > 0
 	case named:
 		return p.values != nil
 	case both:
@@ -149,6 +139,10 @@ func textAt(p place) text {
 		if len(p) > 0 {
 			return unknown
 		}
+	case *object:
+		if len(*p) > 0 {
+			return unknown
+		}
 	case named:
 		if p.values != nil {
 			return unknown
@@ -157,7 +151,7 @@ func textAt(p place) text {
 		if p.elements != nil {
 			return unknown
 		}
-	case both: // kinds of text are ordered by what they show
+	case both:
 		return min(textAt(p.a), textAt(p.b))
 	}
 	return hidden

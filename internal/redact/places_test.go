@@ -59,6 +59,9 @@ func TestEveryFieldOfAPodHasItsPlace(t *testing.T) {
 				t.Errorf("%s is a map", at)
 			}
 		case typ.Kind() == reflect.Struct:
+			if table, ok := p.(*object); ok {
+				p = *table
+			}
 			o, ok := p.(object)
 			if !ok {
 				t.Errorf("%s is an object", at)

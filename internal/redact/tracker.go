@@ -1,7 +1,6 @@
 package redact
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 
@@ -11,26 +10,24 @@ import (
 	"github.com/txn2/amp/endpoints/jsonpointer"
 )
 
-// maxSteps bounds the work for one patch and the memory that it takes: the values that are looked at, and those that a
-// move or a copy takes along. A Pod of JupyterHub has some 500 values, and few of them are ever looked at.
-const maxSteps = 100_000
+const (
+	// maxSteps bounds the work for one patch and the memory that it takes: the values that are looked at, and those that
+	// a move or a copy takes along. A Pod of JupyterHub has some 500 values, and few of them are ever looked at.
+	maxSteps = 100_000
+	// maxMembers bounds the members of an object that is looked at: they are searched one by one.
+	maxMembers = 1000
+)
 
-// A value is what the Pod came with, or what an op wrote. All copies of it share it.
-type value struct {
-	raw     gjson.Result
-	place   place // what may be shown of it: the least of all places where it has been
-	opened  bool
-	members map[string]*value
-	list    []*value
-}
-
-// A node is a place in the Pod and the value that is there now. As long as it is not opened, it is v as it was written.
+// A node is a JSON value at its place in the Pod. What is inside it is read only if an op is about it.
 type node struct {
-	v       *value
-	opened  bool
-	members map[string]*node
-	list    []*node
+	key  string // by which it stands in an object; "-" in a list
+	raw  string
+	been *place  // where it has been, see meet; all copies of a value share it
+	kind byte    // '{' or '[' once it is opened, if it has something inside
+	kids []*node // what is inside, once it is opened
 }
+
+func newNode(raw string, p place) *node { return &node{raw: raw, been: &p} }
 
 // A tracker applies ops to a Pod, as far as is necessary to know where each value has been.
 type tracker struct {
@@ -39,256 +36,186 @@ type tracker struct {
 	lost bool // an op cannot be followed
 }
 
-// follow applies an op. It returns the values that the op writes or names, nil if there are none.
-func (t *tracker) follow(op *events.Op) (written *node) {
+// follow applies an op. It returns a copy of what the op writes or names, nil if that is nothing.
+func (t *tracker) follow(op *events.Op) *node {
+	var n *node
 	switch op.Op {
 	case "add", "replace":
-		v := &value{raw: gjson.ParseBytes(op.Value), place: placeOf(op.Path)}
-		t.put(op.Path, &node{v: v}, op.Op == "add")
-		return &node{v: v}
+		n = newNode(string(op.Value), placeOf(op.Path))
+		t.put(op, n)
 	case "remove":
-		t.take(op.Path)
-	case "move":
-		n := t.take(op.From)
-		t.put(op.Path, n, true)
+		t.take(op.Path, true)
+		return nil
+	case "move", "copy":
+		n = t.take(op.From, op.Op == "move")
+		if op.Op == "copy" {
+			n = t.copy(n)
+		}
+		t.put(op, n)
 		t.touch(n, placeOf(op.Path))
-	case "copy":
-		n := t.copy(t.at(op.From))
-		t.put(op.Path, n, true)
-		t.touch(n, placeOf(op.Path))
-	case "test":
-		return t.copy(t.at(op.Path))
+		return nil
+	default: // test
+		n = t.take(op.Path, false)
 	}
-	return nil
+	return t.copy(n)
 }
 
-// step counts one step of the work. It reports whether the ops can still be followed.
-func (t *tracker) step() bool {
+// step counts one step of the work.
+func (t *tracker) step() {
 	t.left--
 	t.lost = t.lost || t.left < 0
-	return !t.lost
 }
 
-// touch notes that what is at n has come to the place p.
+// touch notes that n has come to the place p, with what is inside it.
 func (t *tracker) touch(n *node, p place) {
-	if n == nil || !t.step() {
+	if t.step(); t.lost {
 		return
 	}
-	if !n.opened {
-		t.touchValue(n.v, p)
-		return
-	}
-	n.v.place = meet(n.v.place, p)
-	for key, member := range n.members {
-		t.touch(member, within(p, key))
-	}
-	for _, element := range n.list {
-		t.touch(element, within(p, "-"))
+	*n.been = meet(*n.been, p)
+	for _, kid := range n.kids {
+		t.touch(kid, within(p, kid.key))
 	}
 }
 
-func (t *tracker) touchValue(v *value, p place) {
-	if !t.step() {
-		return
-	}
-	v.place = meet(v.place, p)
-	for key, member := range v.members {
-		t.touchValue(member, within(p, key))
-	}
-	for _, element := range v.list {
-		t.touchValue(element, within(p, "-"))
-	}
-}
-
-// open makes nodes of what is in n.
+// open reads one level of n.
 func (t *tracker) open(n *node) {
-	if n.opened {
+	if t.step(); n.kind != 0 || n.raw == "" {
 		return
 	}
-	t.openValue(n.v)
-	n.opened = true
-	if n.v.members != nil {
-		n.members = make(map[string]*node, len(n.v.members))
-	}
-	for key, member := range n.v.members {
-		n.members[key] = &node{v: member}
-	}
-	for _, element := range n.v.list {
-		n.list = append(n.list, &node{v: element})
-	}
-}
-
-func (t *tracker) openValue(v *value) {
-	if v.opened {
+	r := gjson.Parse(n.raw)
+	if !r.IsObject() && !r.IsArray() {
 		return
 	}
-	v.opened = true
-	if v.raw.IsObject() {
-		v.members = map[string]*value{}
-	}
-	if !v.raw.IsObject() && !v.raw.IsArray() {
-		return
-	}
-	v.raw.ForEach(func(key, member gjson.Result) bool {
-		if v.raw.IsObject() {
-			v.members[key.String()] = &value{raw: member, place: within(v.place, key.String())}
-		} else {
-			v.list = append(v.list, &value{raw: member, place: within(v.place, "-")})
+	n.kind = r.Raw[0]
+	r.ForEach(func(key, v gjson.Result) bool {
+		t.step()
+		kid := newNode(v.Raw, nil)
+		if kid.key = key.Str; n.kind == '[' {
+			kid.key = "-"
 		}
-		return t.step()
+		n.kids = append(n.kids, kid)
+		return !t.lost
 	})
+	t.lost = t.lost || n.kind == '{' && len(n.kids) > maxMembers
+	for _, kid := range n.kids {
+		*kid.been = within(*n.been, kid.key)
+	}
 }
 
-// copy returns a node like n, with the same values.
+// copy returns a copy of all of n.
 func (t *tracker) copy(n *node) *node {
-	if n == nil || !t.step() {
+	if t.lost {
 		return nil
 	}
+	t.open(n)
 	c := *n
-	if n.members != nil {
-		c.members = make(map[string]*node, len(n.members))
-	}
-	for key, member := range n.members {
-		c.members[key] = t.copy(member)
-	}
-	c.list = nil
-	for _, element := range n.list {
-		c.list = append(c.list, t.copy(element))
+	c.kids = nil
+	for _, kid := range n.kids {
+		c.kids = append(c.kids, t.copy(kid))
 	}
 	return &c
 }
 
-// holder returns the object or list that holds the place of a pointer, and its key there. It is opened.
-func (t *tracker) holder(pointer string) (*node, string) {
-	parent, last, n := "", strings.LastIndexByte(pointer, '/'), t.root
-	if last < 0 {
-		t.lost = true // the whole Pod, or no pointer
-		return nil, ""
-	}
-	for parent != pointer[:last] {
-		segment, _, _ := strings.Cut(pointer[len(parent)+1:last], "/")
-		parent = pointer[:len(parent)+1+len(segment)]
-		key := jsonpointer.Unescape(segment)
-		inner := t.member(n, key)
+// index is where the key is in n, which is opened: -1 if it is not there, and the number of elements behind the end of a
+// list. The API server's library counts from the end below 0.
+func (n *node) index(key string) int {
+	if n.kind == '[' {
+		i, err := strconv.Atoi(key)
 		switch {
-		case inner != nil:
-		case n.members != nil: // a Pod that the ops do not apply to: whatever is there, they know it only from now on
-			inner = &node{v: &value{raw: gjson.Parse("{}"), place: placeOf(parent)}}
-			n.members[key] = inner
+		case key == "-":
+			return len(n.kids)
+		case i < 0:
+			i += len(n.kids)
+		}
+		if err != nil || i > len(n.kids) {
+			return -1
+		}
+		return i
+	}
+	for i := len(n.kids) - 1; i >= 0; i-- { // the last one counts if a key is there twice
+		if n.kids[i].key == key {
+			return i
+		}
+	}
+	return -1
+}
+
+// holder returns what holds the place of a pointer, opened, and the index of its key there.
+func (t *tracker) holder(pointer string) (n *node, key string, index int) {
+	parent, last, n := "", strings.LastIndexByte(pointer, '/'), t.root
+	for parent != pointer[:max(last, 0)] && !t.lost {
+		key, _, _ = strings.Cut(pointer[len(parent)+1:last], "/")
+		parent = pointer[:len(parent)+1+len(key)]
+		key = jsonpointer.Unescape(key)
+		t.open(n)
+		index = n.index(key)
+		switch {
+		case index >= 0 && index < len(n.kids):
+			n = n.kids[index]
+		case n.kind == '{': // the ops do not apply to this Pod: what is there is known from now on
+			kid := newNode("{}", placeOf(parent))
+			kid.key = key
+			n.kids = append(n.kids, kid)
+			n = kid
 		default:
 			t.lost = true
-			return nil, ""
 		}
-		n = inner
 	}
-	t.step()
 	t.open(n)
-	return n, jsonpointer.Unescape(pointer[last+1:])
+	t.lost = t.lost || last < 0 || n.kind == 0
+	key = jsonpointer.Unescape(pointer[last+1:])
+	return n, key, n.index(key)
 }
 
-// member is what n holds at a key, nil if it holds nothing there.
-func (t *tracker) member(n *node, key string) *node {
-	t.open(n)
-	if n.members != nil {
-		return n.members[key]
+// take returns what is at a pointer, and takes it away if it is to be moved or removed. For nothing, which the API
+// server's library copies as null, it returns a value of which nothing is shown.
+func (t *tracker) take(pointer string, away bool) *node {
+	holder, _, i := t.holder(pointer)
+	if i < 0 || i >= len(holder.kids) {
+		t.lost = t.lost || holder.kind == '['
+		return newNode("", hidden)
 	}
-	if i, ok := index(key, len(n.list)); ok {
-		return n.list[i]
-	}
-	return nil
-}
-
-// index reads the place of an element in a list of n. The API server's library counts from the end below 0.
-func index(key string, n int) (int, bool) {
-	i, err := strconv.Atoi(key)
-	if i < 0 {
-		i += n
-	}
-	return i, err == nil && i >= 0 && i < n
-}
-
-// at returns what is at a pointer: nil for nothing, which the API server's library copies as null.
-func (t *tracker) at(pointer string) *node {
-	holder, key := t.holder(pointer)
-	if t.lost {
-		return nil
-	}
-	n := t.member(holder, key)
-	if n == nil {
-		n = nothing()
+	n := holder.kids[i]
+	if away {
+		holder.kids = append(holder.kids[:i], holder.kids[i+1:]...)
 	}
 	return n
 }
 
-// nothing stands for what is not there. What an op says about it is not shown.
-func nothing() *node { return &node{v: &value{place: hidden}} }
-
-// take removes what is at a pointer, and returns it.
-func (t *tracker) take(pointer string) *node {
-	holder, key := t.holder(pointer)
-	if t.lost {
-		return nil
-	}
-	n := t.member(holder, key)
-	switch i, ok := index(key, len(holder.list)); {
-	case holder.members != nil:
-		delete(holder.members, key)
-	case ok:
-		holder.list = slices.Delete(holder.list, i, i+1)
-	default:
-		t.lost = true
-	}
-	if n == nil {
-		n = nothing()
-	}
-	return n
-}
-
-// put sets what is at a pointer. With insert, the elements of a list from there on make room.
-func (t *tracker) put(pointer string, n *node, insert bool) {
-	holder, key := t.holder(pointer)
+// put sets what is at op's path. In a list, the elements from there on make room, unless op replaces one.
+func (t *tracker) put(op *events.Op, n *node) {
+	holder, key, i := t.holder(op.Path)
 	if t.lost {
 		return
 	}
-	if holder.members != nil {
-		holder.members[key] = n
-		return
+	insert := i < 0
+	n.key = key
+	if holder.kind == '[' {
+		n.key = "-"
+		insert = op.Op != "replace"
+		if i < 0 || i == len(holder.kids) && !insert {
+			t.lost = true
+			return
+		}
 	}
-	if !holder.v.raw.IsArray() {
-		t.lost = true
-		return
+	if insert {
+		i = max(i, 0)
+		holder.kids = append(holder.kids, nil)
+		copy(holder.kids[i+1:], holder.kids[i:])
 	}
-	i, ok := index(key, len(holder.list))
-	switch {
-	case ok && !insert:
-		holder.list[i] = n
-	case ok:
-		holder.list = slices.Insert(holder.list, i, n)
-	case insert && (key == "-" || key == strconv.Itoa(len(holder.list))):
-		holder.list = append(holder.list, n)
-	default:
-		t.lost = true
-	}
+	holder.kids[i] = n
 }
 
-// inner is what n holds at a key or index, with the place that counts for it; p is n's own. The node is nil if nothing in it
-// was looked at, and so everything in it has been where n has been.
+// inner is what n, a copy of all of it, holds by a key or index, with where that has been. If n is nil, nothing is known
+// but the place p of n.
 func (n *node) inner(p place, key string, i int) (*node, place) {
-	var in *node
-	switch {
-	case n == nil, !n.opened && !n.v.opened:
+	if n == nil {
 		return nil, within(p, key)
-	case n.opened && n.members != nil:
-		in = n.members[key]
-	case n.opened && i < len(n.list):
-		in = n.list[i]
-	case n.v.members != nil:
-		in = &node{v: n.v.members[key]}
-	case i < len(n.v.list):
-		in = &node{v: n.v.list[i]}
 	}
-	if in == nil || in.v == nil {
-		return nil, hidden
+	if i >= len(n.kids) || n.kids[i].key != key {
+		if i = n.index(key); i < 0 || i >= len(n.kids) {
+			return nil, hidden
+		}
 	}
-	return in, in.v.place
+	return n.kids[i], *n.kids[i].been
 }
