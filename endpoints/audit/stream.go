@@ -30,7 +30,10 @@ const (
 // the parameter after, which a list has; else it begins now. The event "reset" says that there is no such place
 // (for example because a database in memory has gone): the reader has to read the list anew.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
+	q, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
 	f, err := parseFilter(q, s.now(), "after")
 	if err != nil {
 		return err
