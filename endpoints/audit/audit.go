@@ -50,8 +50,8 @@ type Server struct {
 
 	closing   chan struct{} // ends the streams
 	closeOnce sync.Once
-	streams   chan struct{} // one element for each stream: a semaphore
-	hosts     sync.Map      // of *http.Server to struct{}: the ones whose shutdown ends the streams
+	streams   openStreams
+	hosts     sync.Map // of *http.Server to struct{}: the ones whose shutdown ends the streams
 
 	stop       context.CancelFunc // of what runs in the background
 	background sync.WaitGroup
@@ -83,7 +83,7 @@ func open(config Config, now func() time.Time) (*Server, error) {
 func newWithStore(config Config, events store.Store, now func() time.Time) *Server {
 	s := &Server{
 		store: events, config: config, log: config.Log, now: now,
-		closing: make(chan struct{}), streams: make(chan struct{}, maxStreams),
+		closing: make(chan struct{}),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel

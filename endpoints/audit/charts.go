@@ -10,7 +10,11 @@ import (
 // charts answers GET api/stats with [store.Charts].
 func (s *Server) charts(w http.ResponseWriter, r *http.Request) error {
 	now := s.now()
-	f, err := parseFilter(r.URL.Query(), now)
+	q, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	f, err := parseFilter(q, now)
 	if err != nil {
 		return err
 	}
@@ -27,6 +31,13 @@ func (s *Server) charts(w http.ResponseWriter, r *http.Request) error {
 
 // values answers GET api/values with what there is to filter by.
 func (s *Server) values(w http.ResponseWriter, r *http.Request) error {
+	q, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	if err := checkParameters(q, nil); err != nil {
+		return err
+	}
 	values, err := s.store.Values(r.Context())
 	if err != nil {
 		return err

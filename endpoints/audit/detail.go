@@ -47,11 +47,12 @@ func (s *Server) detail(w http.ResponseWriter, r *http.Request, escaped string) 
 	if err != nil {
 		return bad("the id in the path is not escaped correctly")
 	}
-	q := r.URL.Query()
-	for name := range q {
-		if name != "source" {
-			return bad("unknown parameter %.60q: there is source", name)
-		}
+	q, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
+	if err := checkParameters(q, []string{"source"}); err != nil {
+		return err
 	}
 	stored, err := s.store.Detail(r.Context(), id, q.Get("source"))
 	if err != nil {

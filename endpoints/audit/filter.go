@@ -1,11 +1,13 @@
 package audit
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
@@ -41,21 +43,56 @@ func parseFilter(q url.Values, now time.Time, others ...string) (store.Filter, e
 	return f, nil
 }
 
+// parseQuery reads the query of an address. [url.URL.Query] leaves out what it cannot read: without a filter that is left
+// out, the answer would hold everything.
+func parseQuery(r *http.Request) (url.Values, error) {
+	q := url.Values{}
+	for i, part := range strings.Split(r.URL.RawQuery, "&") {
+		if part == "" {
+			continue
+		}
+		name, value, _ := strings.Cut(part, "=")
+		name, err := url.QueryUnescape(name)
+		if err != nil || strings.Contains(part, ";") || !utf8.ValidString(name) {
+			return nil, bad("parameter %d of the query, %.60q, cannot be read: want name=value, with %%XX for what is not a letter or a digit", i+1, part)
+		}
+		if value, err = url.QueryUnescape(value); err != nil || !utf8.ValidString(value) {
+			return nil, bad("parameter %.60s: its value cannot be read: want UTF-8, with %%XX for what is not a letter or a digit", name)
+		}
+		q.Add(name, value)
+	}
+	return q, nil
+}
+
 func checkParameters(q url.Values, allowed []string) error {
 	for name, values := range q {
 		if !slices.Contains(allowed, name) {
-			return bad("unknown parameter %.60q: there are %s", name, strings.Join(allowed, ", "))
+			return bad("unknown parameter %.60q: %s", name, known(allowed))
 		}
 		if len(values) > 1 && name != "outcome" {
 			return bad("parameter %s: it is there %d times, want it once", name, len(values))
 		}
 		for _, v := range values {
-			if len(v) > maxText {
+			switch {
+			case len(v) > maxText:
 				return bad("parameter %s: it is longer than %d bytes", name, maxText)
+			case strings.Trim(v, " ,\t\r\n") == "" && slices.Contains(filterParameters, name):
+				return bad("parameter %s: it is empty: leave it out if you want all events", name)
 			}
 		}
 	}
 	return nil
+}
+
+// known says which parameters there are.
+func known(allowed []string) string {
+	switch len(allowed) {
+	case 0:
+		return "there is none here"
+	case 1:
+		return "there is " + allowed[0]
+	}
+	return "there are " + strings.Join(allowed, ", ")
 }
 
 // parseOutcomes reads outcomes that are separated by commas, or given one by one.

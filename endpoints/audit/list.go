@@ -24,7 +24,10 @@ const (
 //
 // next is absent on the last page. A page may be short, even empty, while there is a next one.
 func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
+	q, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
 	f, err := parseFilter(q, s.now(), "limit", "cursor", "format")
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -115,19 +116,28 @@ func TestInvalidEventsAreRefusedForGood(t *testing.T) {
 
 func TestAcceptedEventsSurviveACrash(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "events.db")
-	reopen := func() *Server {
+	reopen := func(path string) *Server {
 		s, err := open(Config{Path: path}, func() time.Time { return start.Add(time.Hour) })
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	first := reopen()
+	path, copied := filepath.Join(t.TempDir(), "events.db"), filepath.Join(t.TempDir(), "events.db")
+	first := reopen(path)
 	cluster(t, first)
 	before := get[listed](t, first, "/api/events")
-	// Without Close: the process may be killed at any time.
-	second := reopen()
+	// Without Close: the process may be killed at any time. What it leaves behind are its files.
+	for _, file := range []string{"", "-wal"} {
+		content, err := os.ReadFile(path + file)
+		if err == nil {
+			err = os.WriteFile(copied+file, content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	second := reopen(copied)
 	after := get[listed](t, second, "/api/events")
 	if before.ids() != after.ids() || len(after.Items) != 8 || before.After != after.After {
 		t.Errorf("%q, at first %q", after.ids(), before.ids())

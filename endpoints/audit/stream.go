@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// maxStreams bounds the pages that are open at one time. Each reads anew when something was stored.
-	maxStreams = 64
 	// heartbeat is how often a stream shows that it is alive: proxies cut a connection that is silent for a
 	// minute, and a failed write is how the stream learns that its reader has gone.
 	heartbeat = 15 * time.Second
@@ -30,19 +28,16 @@ const (
 // the parameter after, which a list has; else it begins now. The event "reset" says that there is no such place
 // (for example because a database in memory has gone): the reader has to read the list anew.
 func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
+	q, err := parseQuery(r)
+	if err != nil {
+		return err
+	}
 	f, err := parseFilter(q, s.now(), "after")
 	if err != nil {
 		return err
 	}
-	select {
-	case s.streams <- struct{}{}:
-		defer func() { <-s.streams }()
-	default:
-		return &badRequest{http.StatusServiceUnavailable, fmt.Sprintf("%d streams are open, which is the limit: close some, or read api/events instead", maxStreams)}
-	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
+	ctx, done := s.streams.add(r.Context())
+	defer done()
 	s.endStreamsWith(r)
 
 	changed := s.store.Changed() // before reading, so that no event comes between
@@ -64,6 +59,13 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	if r.Method == http.MethodHead || out.send(hello) != nil {
 		return nil
 	}
+	defer func() {
+		if context.Cause(ctx) == errReplaced {
+			// A browser comes back by itself, and goes on where it was. Two that take each other's place must not do so
+			// all the time.
+			_ = out.send("retry: 60000\n: " + errReplaced.Error() + "\n\n")
+		}
+	}()
 	alive := time.NewTicker(heartbeat)
 	defer alive.Stop()
 	for {

@@ -127,14 +127,49 @@ func TestStream(t *testing.T) {
 	}
 }
 
-func TestStreamsAreBounded(t *testing.T) {
+// TestTheOldestStreamMakesRoom: 64 readers that say nothing lock nobody out, and the one that ends ends cleanly.
+func TestTheOldestStreamMakesRoom(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, Config{})
-	for range maxStreams {
-		s.streams <- struct{}{}
+	host := httptest.NewServer(s)
+	defer host.Close()
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	var all []*reader
+	for range maxStreams + 3 {
+		r := subscribe(t, ctx, host.URL+"/api/events/stream", nil)
+		if r.status != http.StatusOK {
+			t.Fatalf("stream %d: %d", len(all)+1, r.status)
+		}
+		all = append(all, r)
 	}
-	w := do(t, s, "GET", "/api/events/stream", nil, nil)
-	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), "64 streams are open") {
-		t.Errorf("%d %s", w.Code, w.Body)
+	for i, r := range all[:3] {
+		text := ""
+		for r.lines.Scan() {
+			text += r.lines.Text() + "\n"
+		}
+		if r.lines.Err() != nil || !strings.HasSuffix(text, "retry: 60000\n: a newer stream took the place of this one\n\n") {
+			t.Errorf("stream %d ended with %q, %v", i+1, text, r.lines.Err())
+		}
+	}
+	post(t, s, ev{id: "fresh", at: 1})
+	for i, r := range all[3:] {
+		if got, _ := r.next(); got != "fresh" {
+			t.Errorf("stream %d: %q", i+4, got)
+		}
+	}
+	// Those that ended by themselves leave no place behind.
+	cancel()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		s.streams.mu.Lock()
+		n := len(s.streams.all)
+		s.streams.mu.Unlock()
+		if n == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d streams are left", n)
+		}
 	}
 }

@@ -1,7 +1,6 @@
 package callout
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -43,17 +42,8 @@ func (c *Client) openFiles(config Config) error {
 	}
 	if path := config.TokenFile; path != "" {
 		var err error
-		c.token, err = reload.New(func(contents [][]byte) (string, error) {
-			token := string(bytes.TrimSpace(contents[0]))
-			switch {
-			case token == "":
-				return "", fmt.Errorf("%s is empty (AMP_ENDPOINT_TOKEN_FILE)", path)
-			case !printable(token):
-				return "", fmt.Errorf("%s does not hold a token: a token is one line of ASCII (AMP_ENDPOINT_TOKEN_FILE)", path)
-			}
-			return "Bearer " + token, nil
-		}, c.stale("AMP_ENDPOINT_TOKEN_FILE"), path)
-		errs = append(errs, inVariable("AMP_ENDPOINT_TOKEN_FILE", err))
+		c.token, err = reload.Token("AMP_ENDPOINT_TOKEN_FILE", path, c.stale("AMP_ENDPOINT_TOKEN_FILE"))
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

@@ -16,6 +16,10 @@ type EventsConfig struct {
 	// Roots verify the sink's certificate (K_CA_CERTS); nil is the system's roots.
 	Roots *x509.CertPool
 
+	// Token returns the value of the header Authorization for the sink (AMP_EVENTS_TOKEN_FILE); nil sends none. Over http
+	// it goes to private addresses only, and past no proxy.
+	Token func() (string, error)
+
 	// Source is the CloudEvents attribute source of each event (AMP_EVENTS_SOURCE); it must not be empty.
 	Source types.URIRef
 	// Extensions are attributes that every event has besides its own (K_CE_OVERRIDES); nil for none.
@@ -45,7 +49,7 @@ func NewEvents(config EventsConfig) *Events {
 		e.start(1) // so that lines do not mix
 		return e
 	}
-	s := newSink(config.Sink, config.Roots, config.UserAgent)
+	s := newSink(config.Sink, config.Roots, config.UserAgent, config.Token)
 	e.to, e.name = s, s.name
 	e.start(concurrency)
 	return e

@@ -67,7 +67,11 @@ func (e *Events) deliver(ctx context.Context, rec *review.Record) (sent bool, er
 
 // enqueue queues rec without waiting.
 func (e *Events) enqueue(rec *review.Record) {
-	if refused := e.queue.put(rec); refused != "" {
+	refused, evicted := e.queue.put(rec)
+	for _, entry := range evicted {
+		e.dropped(entry.id(), "its namespace filled more than half of the queue, and another one needed room")
+	}
+	if refused != "" {
 		e.dropped(rec.Plan.Event, refused)
 	}
 }

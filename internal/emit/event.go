@@ -126,15 +126,21 @@ func newPatch(rec *review.Record) []events.Op {
 	var ops []events.Op
 	for i := range run.Steps {
 		for j := range run.Steps[i].Ops {
-			ops = append(ops, newOp(rec.Plan.Level, i+1, &run.Steps[i].Ops[j]))
+			ops = append(ops, newOp(i+1, &run.Steps[i].Ops[j]))
 		}
 	}
+	steps := len(ops)
 	for i := range run.Stamp {
-		op := newOp(rec.Plan.Level, 0, &run.Stamp[i])
-		if op.Path == stampPath { // amp's own value
+		ops = append(ops, newOp(0, &run.Stamp[i]))
+	}
+	if rec.Plan.Level == review.LevelFull {
+		return ops
+	}
+	redact.Patch(rec.Review.Pod, ops)
+	for i := range run.Stamp {
+		if op := &ops[steps+i]; op.Path == stampPath { // amp's own value
 			op.Value = run.Stamp[i].Value
 		}
-		ops = append(ops, op)
 	}
 	return ops
 }
@@ -143,16 +149,13 @@ func newPatch(rec *review.Record) []events.Op {
 var stampPath = "/metadata/annotations/" + jsonpointer.Escape(review.StampAnnotation)
 
 // newOp leaves out the members that have no meaning for this op. An endpoint may have sent them.
-func newOp(level review.Level, step int, op *review.Op) events.Op {
+func newOp(step int, op *review.Op) events.Op {
 	shown := events.Op{Step: step, Op: op.Op, Path: op.Path}
 	switch op.Op {
 	case "move", "copy":
 		shown.From = op.From
 	case "add", "replace", "test":
 		shown.Value = op.Value
-		if level != review.LevelFull && op.Value != nil {
-			shown.Value = redact.Value(op.Path, op.Value)
-		}
 	}
 	return shown
 }

@@ -31,6 +31,7 @@ type entry struct {
 	rec         *review.Record // nil when msg is set
 	msg         *message
 	size        int64
+	tenant      *tenant
 	accepted    int64 // queue.accepted when the sink last failed this event
 	failedAlone int   // how often the sink failed this event although it had accepted another one since the last try
 }
@@ -48,12 +49,15 @@ func (e *entry) id() string {
 //   - An event that failed goes to the end of the queue, so that it does not block the others.
 //   - A failure is most often the sink's, and so all events wait. Then one event at a time is tried, until the sink accepts
 //     one.
+//   - Namespaces share the queue: while others wait, one fills at most half of it (fair.go).
 type queue struct {
 	gauge func(int) // gets the number of events at every change
 
 	mu      sync.Mutex
-	records []*entry // to be encoded
-	ready   []*entry // to be sent
+	tenants map[string]*tenant
+	turns   [lines][]*tenant // that have entries in a line, in the order in which they are next
+	waiting [lines]int       // entries in a line, of all tenants
+	largest [2]*tenant       // that fill more than half of the queue, by their number and by their size, or did so
 	sending map[*entry]bool
 	count   int // of all entries
 	bytes   int64
@@ -73,26 +77,35 @@ type queue struct {
 }
 
 func newQueue(gauge func(int)) *queue {
-	q := &queue{gauge: gauge, sending: map[*entry]bool{}}
+	q := &queue{gauge: gauge, tenants: map[string]*tenant{}, sending: map[*entry]bool{}}
 	q.encode.L, q.send.L, q.empty.L = &q.mu, &q.mu, &q.mu
 	return q
 }
 
-// put queues rec. If the queue is full or closed it does not, and returns the reason.
-func (q *queue) put(rec *review.Record) (refused string) {
+// put queues rec. If the queue is full or closed it does not, and returns the reason. It returns the entries of another
+// namespace that had to make room.
+func (q *queue) put(rec *review.Record) (refused string, evicted []*entry) {
 	e := &entry{rec: rec, size: recordSize(rec)}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	switch {
-	case q.closed:
-		return "amp is ending"
-	case q.count >= maxQueued, q.bytes+e.size > maxQueuedBytes:
-		return "the queue is full"
+	if q.closed {
+		return "amp is ending", nil
 	}
-	q.records = append(q.records, e)
-	q.add(1, e.size)
+	e.tenant = q.tenantOf(rec.Review.Namespace)
+	fits := false
+	if q.count > e.tenant.count && exceeds(e.tenant.count+1, e.tenant.bytes+e.size) {
+		refused = "its namespace fills half of the queue, and others wait"
+	} else if evicted, fits = q.makeRoom(e.tenant, e.size); !fits {
+		refused = "the queue is full"
+	}
+	if refused != "" {
+		q.add(e, 0, 0) // forgets a tenant that has nothing in the queue
+		return refused, evicted
+	}
+	q.push(e, toEncode)
+	q.add(e, 1, e.size)
 	q.encode.Signal()
-	return ""
+	return "", evicted
 }
 
 // recordSize is roughly the memory that a record keeps. The Pod is a slice of the request's body, and the strings that were
@@ -110,10 +123,22 @@ func recordSize(rec *review.Record) int64 {
 	return n
 }
 
-// add changes the number and size of the entries. The caller holds q.mu.
-func (q *queue) add(count int, bytes int64) {
+// add changes the number and size of the entries, for one of them. The caller holds q.mu.
+func (q *queue) add(e *entry, count int, bytes int64) {
 	q.count += count
 	q.bytes += bytes
+	t := e.tenant
+	t.count += count
+	t.bytes += bytes
+	if t.count > maxQueued/2 {
+		q.largest[0] = t
+	}
+	if t.bytes > maxQueuedBytes/2 {
+		q.largest[1] = t
+	}
+	if t.count == 0 {
+		delete(q.tenants, t.name)
+	}
 	q.gauge(q.count)
 	if q.count == 0 {
 		q.empty.Broadcast()
@@ -124,13 +149,13 @@ func (q *queue) add(count int, bytes int64) {
 func (q *queue) nextRecord() *entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.records) == 0 && !q.closed {
+	for q.waiting[toEncode] == 0 && !q.closed {
 		q.encode.Wait()
 	}
 	if q.closed {
 		return nil
 	}
-	return pop(&q.records)
+	return q.pop(toEncode)
 }
 
 // encoded puts an entry of nextRecord back, with its message.
@@ -139,8 +164,8 @@ func (q *queue) encoded(e *entry, msg *message) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	e.rec, e.msg = nil, msg
-	q.ready = append(q.ready, e)
-	q.add(0, size-e.size)
+	q.push(e, toSend)
+	q.add(e, 0, size-e.size)
 	e.size = size
 	q.send.Signal()
 }
@@ -153,8 +178,8 @@ func (q *queue) nextReady() *entry {
 		switch {
 		case q.closed:
 			return nil
-		case len(q.ready) > 0 && (q.failures == 0 || len(q.sending) == 0 && !time.Now().Before(q.backoffUntil)):
-			e := pop(&q.ready)
+		case q.waiting[toSend] > 0 && (q.failures == 0 || len(q.sending) == 0 && !time.Now().Before(q.backoffUntil)):
+			e := q.pop(toSend)
 			q.sending[e] = true
 			return e
 		}
@@ -175,7 +200,7 @@ func (q *queue) done(e *entry, accepted bool) (logRecovery bool) {
 	logRecovery, q.inOutage = q.inOutage, false
 	if q.sending[e] { // otherwise abandon took it
 		delete(q.sending, e)
-		q.add(-1, -e.size)
+		q.add(e, -1, -e.size)
 	}
 	if failures > 0 {
 		q.send.Broadcast() // all may send again
@@ -187,7 +212,7 @@ func (q *queue) done(e *entry, accepted bool) (logRecovery bool) {
 func (q *queue) drop(e *entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.add(-1, -e.size)
+	q.add(e, -1, -e.size)
 }
 
 // retry puts back an entry of nextReady whose try, which began at start, failed. It is tried again when the sink had time
@@ -223,10 +248,10 @@ func (q *queue) retry(e *entry, start time.Time, v verdict) (kept, logOutage boo
 	}
 	e.accepted = q.accepted
 	if e.failedAlone >= maxFailedAlone {
-		q.add(-1, -e.size)
+		q.add(e, -1, -e.size)
 		return false, logOutage
 	}
-	q.ready = append(q.ready, e)
+	q.push(e, toSend)
 	return true, logOutage
 }
 
@@ -271,21 +296,18 @@ func (q *queue) close() {
 func (q *queue) abandon() []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	rest := append(q.ready, q.records...)
+	var rest []*entry
+	for _, line := range []int{toSend, toEncode} {
+		for e := q.pop(line); e != nil; e = q.pop(line) {
+			rest = append(rest, e)
+		}
+	}
 	for e := range q.sending {
 		rest = append(rest, e)
 	}
-	q.ready, q.records = nil, nil
 	clear(q.sending)
 	for _, e := range rest {
-		q.add(-1, -e.size)
+		q.add(e, -1, -e.size)
 	}
 	return rest
-}
-
-func pop(entries *[]*entry) *entry {
-	e := (*entries)[0]
-	(*entries)[0] = nil
-	*entries = (*entries)[1:]
-	return e
 }

@@ -8,11 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -81,6 +84,7 @@ type sink struct {
 	url       *url.URL // without userinfo
 	name      string   // the URL as it may be shown
 	header    http.Header
+	token     func() (string, error) // the value of Authorization; nil for none
 	transport http.RoundTripper
 	timeout   time.Duration // of one try
 }
@@ -92,14 +96,19 @@ const (
 )
 
 // newSink returns the sink at u, whose certificate is verified by roots (nil: the system's).
-func newSink(u *url.URL, roots *x509.CertPool, userAgent string) *sink {
+func newSink(u *url.URL, roots *x509.CertPool, userAgent string, token func() (string, error)) *sink {
 	if roots == nil && u.Scheme == "https" {
 		// Read the system's roots now. Otherwise crypto/tls reads them in the first handshake, in which a review may wait.
 		_, _ = x509.SystemCertPool()
 	}
 	transport := outbound.NewTransport(roots)
 	transport.Proxy = http.ProxyFromEnvironment
-	transport.DialContext = (&net.Dialer{Timeout: outbound.ConnectTimeout}).DialContext
+	dialer := &net.Dialer{Timeout: outbound.ConnectTimeout}
+	if token != nil && u.Scheme == "http" {
+		dialer.Control = privateOnly
+		transport.Proxy = nil // which could take the token anywhere
+	}
+	transport.DialContext = dialer.DialContext
 	// Under AMP_EVENTS=required each review in flight has a connection of its own, and all go to this one host.
 	transport.MaxIdleConns = transport.MaxIdleConnsPerHost
 	header := http.Header{
@@ -113,6 +122,7 @@ func newSink(u *url.URL, roots *x509.CertPool, userAgent string) *sink {
 		url:       &url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery},
 		name:      review.NewEndpoint(u).Name,
 		header:    header,
+		token:     token,
 		transport: transport,
 		timeout:   tryTimeout,
 	}
@@ -130,8 +140,17 @@ func (s *sink) encode(e *event.Event) (*message, error) {
 func (s *sink) send(ctx context.Context, m *message) verdict {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	header := m.header
+	if s.token != nil {
+		token, err := s.token()
+		if err != nil {
+			return verdict{again: true, cause: "was not called: " + err.Error()}
+		}
+		header = maps.Clone(header)
+		header["Authorization"] = []string{token}
+	}
 	var p progress
-	req := outbound.NewRequest(p.trace(ctx), s.url, m.header, m.body)
+	req := outbound.NewRequest(p.trace(ctx), s.url, header, m.body)
 
 	start := time.Now()
 	resp, err := s.transport.RoundTrip(req)
@@ -143,13 +162,23 @@ func (s *sink) send(ctx context.Context, m *message) verdict {
 		// An error here changes nothing: the status is the answer.
 		_, _ = io.CopyN(io.Discard, resp.Body, answerBytes)
 	}
-	v := verdict{sent: true, taken: resp.StatusCode/100 == 2, again: mayPass(resp.StatusCode)}
-	if !v.taken {
+	v := verdict{sent: true, taken: resp.StatusCode/100 == 2, again: mayPass(resp.StatusCode) || s.token != nil && resp.StatusCode == http.StatusUnauthorized}
+	if !v.taken { // after 401, the sink or amp has yet to see a new token
 		v.cause = "answered " + strconv.Itoa(resp.StatusCode)
 		v.busy = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable
 		v.after = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	}
 	return v
+}
+
+// privateOnly keeps a token that would be sent in clear text in the operator's network. It checks the address of the socket,
+// after the name was looked up.
+func privateOnly(_, address string, _ syscall.RawConn) error {
+	to, err := netip.ParseAddrPort(address)
+	if err == nil && !outbound.IsPrivate(to.Addr()) {
+		err = errors.New("AMP_EVENTS_TOKEN_FILE goes over http to private addresses only")
+	}
+	return err
 }
 
 // mayPass reports whether the same request may succeed later. After a redirect it does not: K_SINK is wrong.

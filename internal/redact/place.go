@@ -5,8 +5,8 @@ import "strconv"
 // A place says what is shown of a value at one place in a Pod, and of what is below it. nil and the zero value of every
 // kind of place show nothing: an entry of the table that was forgotten or left empty hides too much, never too little.
 //
-// The table consists of literals only, which the compiler lays out as data. Maps or calls would be built by code at every
-// start.
+// The table consists of literals, and of the addresses of such: the compiler lays them out as data. Maps, calls and copies
+// of other tables would be built by code at every start.
 type place interface {
 	// within is the place of a key or index below the place.
 	within(segment string) place
@@ -75,6 +75,60 @@ func within(p place, segment string) place {
 	return p.within(segment)
 }
 
+// both is the place of a value that has been at two: it shows what both show.
+type both struct {
+	a, b  place
+	depth int
+}
+
+// maxPlaces bounds the places that count one by one.
+const maxPlaces = 16
+
+func (p both) within(segment string) place { return meet(within(p.a, segment), within(p.b, segment)) }
+
+// meet is a place that shows what both a and b show, and nothing else. If a is made of many places it shows nothing.
+func meet(a, b place) place {
+	if a, ok := a.(text); ok {
+		if b, ok := b.(text); ok {
+			return min(a, b) // kinds of text are ordered by what they show
+		}
+	}
+	depth := 0
+	if a, ok := a.(both); ok {
+		depth = a.depth + 1
+	}
+	if depth >= maxPlaces {
+		return hidden
+	}
+	return both{a, b, depth}
+}
+
+// isObject reports whether p is the place of an object. An object at any other place may have keys that are data.
+func isObject(p place) bool {
+	switch p := p.(type) {
+	case object:
+		return len(p) > 0
+	case *object:
+		return len(*p) > 0
+	case named:
+		return p.values != nil
+	case both:
+		return isObject(p.a) && isObject(p.b)
+	}
+	return false
+}
+
+// isList reports whether p is the place of a list.
+func isList(p place) bool {
+	switch p := p.(type) {
+	case list:
+		return true
+	case both:
+		return isList(p.a) && isList(p.b)
+	}
+	return false
+}
+
 // textAt is how a string, number or boolean at p is shown. If p is the place of an object or a list, the value stands there
 // only until the API server rejects it; it is shown as at an unknown field.
 func textAt(p place) text {
@@ -85,6 +139,10 @@ func textAt(p place) text {
 		if len(p) > 0 {
 			return unknown
 		}
+	case *object:
+		if len(*p) > 0 {
+			return unknown
+		}
 	case named:
 		if p.values != nil {
 			return unknown
@@ -93,6 +151,8 @@ func textAt(p place) text {
 		if p.elements != nil {
 			return unknown
 		}
+	case both:
+		return min(textAt(p.a), textAt(p.b))
 	}
 	return hidden
 }

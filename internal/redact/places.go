@@ -9,8 +9,8 @@ import "slices"
 var pod = object{
 	{"kind", name},
 	{"apiVersion", name},
-	{"metadata", metadata},
-	{"spec", podSpec},
+	{"metadata", &metadata},
+	{"spec", &podSpec},
 	{"status", hidden}, // no patch may change it
 }
 
@@ -33,10 +33,10 @@ var metadata = object{
 }
 
 var podSpec = object{
-	{"volumes", list{volume}},
-	{"initContainers", list{container}},
-	{"containers", list{container}},
-	{"ephemeralContainers", list{ephemeralContainer}},
+	{"volumes", list{&volume}},
+	{"initContainers", list{&container}},
+	{"containers", list{&container}},
+	{"ephemeralContainers", list{&ephemeralContainer}},
 	{"restartPolicy", word},
 	{"terminationGracePeriodSeconds", number},
 	{"activeDeadlineSeconds", number},
@@ -50,12 +50,12 @@ var podSpec = object{
 	{"hostPID", number},
 	{"hostIPC", number},
 	{"shareProcessNamespace", number},
-	{"securityContext", podSecurityContext},
-	{"imagePullSecrets", list{reference}},
+	{"securityContext", &podSecurityContext},
+	{"imagePullSecrets", list{&reference}},
 	{"hostname", name},
 	{"hostnameOverride", name},
 	{"subdomain", name},
-	{"affinity", affinity},
+	{"affinity", &affinity},
 	{"schedulerName", name},
 	{"tolerations", list{object{{"key", name}, {"operator", word}, {"value", label}, {"effect", word}, {"tolerationSeconds", number}}}},
 	{"hostAliases", list{object{{"ip", hidden}, {"hostnames", list{name}}}}},
@@ -69,13 +69,13 @@ var podSpec = object{
 	{"preemptionPolicy", word},
 	{"overhead", named{quantity}},
 	{"topologySpreadConstraints", list{object{{"maxSkew", number}, {"topologyKey", name}, {"whenUnsatisfiable", word},
-		{"labelSelector", labelSelector}, {"minDomains", number}, {"nodeAffinityPolicy", word}, {"nodeTaintsPolicy", word}, {"matchLabelKeys", list{name}}}}},
+		{"labelSelector", &labelSelector}, {"minDomains", number}, {"nodeAffinityPolicy", word}, {"nodeTaintsPolicy", word}, {"matchLabelKeys", list{name}}}}},
 	{"setHostnameAsFQDN", number},
 	{"os", object{{"name", name}}},
 	{"hostUsers", number},
-	{"schedulingGates", list{reference}},
+	{"schedulingGates", list{&reference}},
 	{"resourceClaims", list{object{{"name", name}, {"resourceClaimName", name}, {"resourceClaimTemplateName", name}}}},
-	{"resources", resources},
+	{"resources", &resources},
 	{"schedulingGroup", object{{"podGroupName", name}}},
 }
 
@@ -86,15 +86,15 @@ var container = object{
 	{"args", list{hidden}},
 	{"workingDir", hidden},
 	{"ports", list{object{{"name", port}, {"hostPort", port}, {"containerPort", port}, {"protocol", word}, {"hostIP", hidden}}}},
-	{"envFrom", list{object{{"prefix", name}, {"configMapRef", optionalReference}, {"secretRef", optionalReference}}}},
+	{"envFrom", list{object{{"prefix", name}, {"configMapRef", &optionalReference}, {"secretRef", &optionalReference}}}},
 	{"env", list{object{{"name", name}, {"value", hidden}, {"valueFrom", object{
-		{"fieldRef", fieldRef},
-		{"resourceFieldRef", resourceFieldRef},
-		{"configMapKeyRef", keyReference},
-		{"secretKeyRef", keyReference},
+		{"fieldRef", &fieldRef},
+		{"resourceFieldRef", &resourceFieldRef},
+		{"configMapKeyRef", &keyReference},
+		{"secretKeyRef", &keyReference},
 		{"fileKeyRef", object{{"volumeName", name}, {"path", path}, {"key", name}, {"optional", number}}},
 	}}}}},
-	{"resources", resources},
+	{"resources", &resources},
 	{"resizePolicy", list{object{{"resourceName", name}, {"restartPolicy", word}}}},
 	{"restartPolicy", word},
 	{"restartPolicyRules", list{object{{"action", word},
@@ -102,14 +102,14 @@ var container = object{
 	{"volumeMounts", list{object{{"name", name}, {"readOnly", number}, {"recursiveReadOnly", word}, {"mountPath", path},
 		{"subPath", path}, {"subPathExpr", path}, {"mountPropagation", word}}}},
 	{"volumeDevices", list{object{{"name", name}, {"devicePath", path}}}},
-	{"livenessProbe", probe},
-	{"readinessProbe", probe},
-	{"startupProbe", probe},
-	{"lifecycle", object{{"postStart", handler}, {"preStop", handler}, {"stopSignal", name}}},
+	{"livenessProbe", &probe},
+	{"readinessProbe", &probe},
+	{"startupProbe", &probe},
+	{"lifecycle", object{{"postStart", &handler}, {"preStop", &handler}, {"stopSignal", name}}},
 	{"terminationMessagePath", hidden},
 	{"terminationMessagePolicy", word},
 	{"imagePullPolicy", word},
-	{"securityContext", securityContext},
+	{"securityContext", &securityContext},
 	{"stdin", number},
 	{"stdinOnce", number},
 	{"tty", number},
@@ -125,9 +125,9 @@ var (
 	httpGet   = object{{"path", hidden}, {"port", port}, {"host", hidden}, {"scheme", word},
 		{"httpHeaders", list{object{{"name", name}, {"value", hidden}}}}}
 
-	handler = object{{"exec", command}, {"httpGet", httpGet}, {"tcpSocket", tcpSocket},
+	handler = object{{"exec", &command}, {"httpGet", &httpGet}, {"tcpSocket", &tcpSocket},
 		{"sleep", object{{"seconds", number}}}}
-	probe = object{{"exec", command}, {"httpGet", httpGet}, {"tcpSocket", tcpSocket},
+	probe = object{{"exec", &command}, {"httpGet", &httpGet}, {"tcpSocket", &tcpSocket},
 		{"grpc", object{{"port", port}, {"service", hidden}}},
 		{"initialDelaySeconds", number}, {"timeoutSeconds", number}, {"periodSeconds", number}, {"successThreshold", number},
 		{"failureThreshold", number}, {"terminationGracePeriodSeconds", number}}
@@ -141,7 +141,7 @@ var (
 	fieldRef          = object{{"apiVersion", name}, {"fieldPath", name}}
 	resourceFieldRef  = object{{"containerName", name}, {"resource", name}, {"divisor", quantity}}
 	keyToPath         = object{{"key", name}, {"path", path}, {"mode", number}}
-	downwardFile      = object{{"path", path}, {"fieldRef", fieldRef}, {"resourceFieldRef", resourceFieldRef}, {"mode", number}}
+	downwardFile      = object{{"path", path}, {"fieldRef", &fieldRef}, {"resourceFieldRef", &resourceFieldRef}, {"mode", number}}
 	labelSelector     = object{{"matchLabels", named{label}},
 		{"matchExpressions", list{object{{"key", name}, {"operator", word}, {"values", list{label}}}}}}
 	resources = object{{"limits", named{quantity}}, {"requests", named{quantity}},
@@ -149,21 +149,21 @@ var (
 )
 
 var (
-	nodeRequirements = list{object{{"key", name}, {"operator", word}, {"values", list{label}}}}
-	nodeTerm         = object{{"matchExpressions", nodeRequirements}, {"matchFields", nodeRequirements}}
-	podTerm          = object{{"labelSelector", labelSelector}, {"namespaces", list{name}}, {"topologyKey", name},
-		{"namespaceSelector", labelSelector}, {"matchLabelKeys", list{name}}, {"mismatchLabelKeys", list{name}}}
+	nodeRequirement = object{{"key", name}, {"operator", word}, {"values", list{label}}}
+	nodeTerm        = object{{"matchExpressions", list{&nodeRequirement}}, {"matchFields", list{&nodeRequirement}}}
+	podTerm         = object{{"labelSelector", &labelSelector}, {"namespaces", list{name}}, {"topologyKey", name},
+		{"namespaceSelector", &labelSelector}, {"matchLabelKeys", list{name}}, {"mismatchLabelKeys", list{name}}}
 	podAffinity = object{
-		{"requiredDuringSchedulingIgnoredDuringExecution", list{podTerm}},
-		{"preferredDuringSchedulingIgnoredDuringExecution", list{object{{"weight", number}, {"podAffinityTerm", podTerm}}}},
+		{"requiredDuringSchedulingIgnoredDuringExecution", list{&podTerm}},
+		{"preferredDuringSchedulingIgnoredDuringExecution", list{object{{"weight", number}, {"podAffinityTerm", &podTerm}}}},
 	}
 	affinity = object{
 		{"nodeAffinity", object{
-			{"requiredDuringSchedulingIgnoredDuringExecution", object{{"nodeSelectorTerms", list{nodeTerm}}}},
-			{"preferredDuringSchedulingIgnoredDuringExecution", list{object{{"weight", number}, {"preference", nodeTerm}}}},
+			{"requiredDuringSchedulingIgnoredDuringExecution", object{{"nodeSelectorTerms", list{&nodeTerm}}}},
+			{"preferredDuringSchedulingIgnoredDuringExecution", list{object{{"weight", number}, {"preference", &nodeTerm}}}},
 		}},
-		{"podAffinity", podAffinity},
-		{"podAntiAffinity", podAffinity},
+		{"podAffinity", &podAffinity},
+		{"podAntiAffinity", &podAffinity},
 	}
 )
 
@@ -175,16 +175,16 @@ var (
 
 	securityContext = object{
 		{"capabilities", object{{"add", list{name}}, {"drop", list{name}}}},
-		{"privileged", number}, {"seLinuxOptions", seLinuxOptions}, {"windowsOptions", windowsOptions},
+		{"privileged", number}, {"seLinuxOptions", &seLinuxOptions}, {"windowsOptions", &windowsOptions},
 		{"runAsUser", number}, {"runAsGroup", number}, {"runAsNonRoot", number}, {"readOnlyRootFilesystem", number},
-		{"allowPrivilegeEscalation", number}, {"procMount", word}, {"seccompProfile", profile}, {"appArmorProfile", profile},
+		{"allowPrivilegeEscalation", number}, {"procMount", word}, {"seccompProfile", &profile}, {"appArmorProfile", &profile},
 	}
 	podSecurityContext = object{
-		{"seLinuxOptions", seLinuxOptions}, {"windowsOptions", windowsOptions},
+		{"seLinuxOptions", &seLinuxOptions}, {"windowsOptions", &windowsOptions},
 		{"runAsUser", number}, {"runAsGroup", number}, {"runAsNonRoot", number},
 		{"supplementalGroups", list{number}}, {"supplementalGroupsPolicy", word}, {"fsGroup", number},
 		{"sysctls", list{object{{"name", name}, {"value", hidden}}}},
-		{"fsGroupChangePolicy", word}, {"seccompProfile", profile}, {"appArmorProfile", profile}, {"seLinuxChangePolicy", word},
+		{"fsGroupChangePolicy", word}, {"seccompProfile", &profile}, {"appArmorProfile", &profile}, {"seLinuxChangePolicy", word},
 	}
 )
 
@@ -194,26 +194,26 @@ var volume = object{
 	{"name", name},
 	{"hostPath", object{{"path", path}, {"type", word}}},
 	{"emptyDir", object{{"medium", word}, {"sizeLimit", quantity}}},
-	{"secret", object{{"secretName", name}, {"items", list{keyToPath}}, {"defaultMode", number}, {"optional", number}}},
-	{"configMap", object{{"name", name}, {"items", list{keyToPath}}, {"defaultMode", number}, {"optional", number}}},
-	{"downwardAPI", object{{"items", list{downwardFile}}, {"defaultMode", number}}},
+	{"secret", object{{"secretName", name}, {"items", list{&keyToPath}}, {"defaultMode", number}, {"optional", number}}},
+	{"configMap", object{{"name", name}, {"items", list{&keyToPath}}, {"defaultMode", number}, {"optional", number}}},
+	{"downwardAPI", object{{"items", list{&downwardFile}}, {"defaultMode", number}}},
 	{"persistentVolumeClaim", object{{"claimName", name}, {"readOnly", number}}},
 	{"image", object{{"reference", image}, {"pullPolicy", word}}},
 	{"projected", object{{"defaultMode", number}, {"sources", list{object{
-		{"secret", object{{"name", name}, {"items", list{keyToPath}}, {"optional", number}}},
-		{"configMap", object{{"name", name}, {"items", list{keyToPath}}, {"optional", number}}},
-		{"downwardAPI", object{{"items", list{downwardFile}}}},
+		{"secret", object{{"name", name}, {"items", list{&keyToPath}}, {"optional", number}}},
+		{"configMap", object{{"name", name}, {"items", list{&keyToPath}}, {"optional", number}}},
+		{"downwardAPI", object{{"items", list{&downwardFile}}}},
 		{"serviceAccountToken", object{{"audience", hidden}, {"expirationSeconds", number}, {"path", path}}},
-		{"clusterTrustBundle", object{{"name", name}, {"signerName", name}, {"labelSelector", labelSelector},
+		{"clusterTrustBundle", object{{"name", name}, {"signerName", name}, {"labelSelector", &labelSelector},
 			{"optional", number}, {"path", path}}},
 		{"podCertificate", object{{"signerName", name}, {"keyType", word}, {"maxExpirationSeconds", number},
 			{"credentialBundlePath", path}, {"keyPath", path}, {"certificateChainPath", path}, {"userAnnotations", named{hidden}}}},
 	}}}}},
 	{"csi", object{{"driver", name}, {"readOnly", number}, {"fsType", hidden}, {"volumeAttributes", named{hidden}},
-		{"nodePublishSecretRef", reference}}},
-	{"ephemeral", object{{"volumeClaimTemplate", object{{"metadata", metadata}, {"spec", object{
+		{"nodePublishSecretRef", &reference}}},
+	{"ephemeral", object{{"volumeClaimTemplate", object{{"metadata", &metadata}, {"spec", object{
 		{"accessModes", list{word}},
-		{"selector", labelSelector},
+		{"selector", &labelSelector},
 		{"resources", object{{"limits", named{quantity}}, {"requests", named{quantity}}}},
 		{"volumeName", name},
 		{"storageClassName", name},
@@ -223,32 +223,32 @@ var volume = object{
 		{"volumeAttributesClassName", name},
 	}}}}}},
 	{"nfs", object{{"server", name}, {"path", path}, {"readOnly", number}}},
-	{"flexVolume", object{{"driver", name}, {"fsType", hidden}, {"secretRef", reference}, {"readOnly", number}, {"options", named{hidden}}}},
+	{"flexVolume", object{{"driver", name}, {"fsType", hidden}, {"secretRef", &reference}, {"readOnly", number}, {"options", named{hidden}}}},
 
 	{"awsElasticBlockStore", object{{"volumeID", hidden}, {"fsType", hidden}, {"partition", number}, {"readOnly", number}}},
 	{"azureDisk", object{{"diskName", name}, {"diskURI", hidden}, {"cachingMode", word}, {"fsType", hidden},
 		{"readOnly", number}, {"kind", word}}},
 	{"azureFile", object{{"secretName", name}, {"shareName", name}, {"readOnly", number}}},
 	{"cephfs", object{{"monitors", list{hidden}}, {"path", hidden}, {"user", hidden}, {"secretFile", hidden},
-		{"secretRef", reference}, {"readOnly", number}}},
-	{"cinder", object{{"volumeID", hidden}, {"fsType", hidden}, {"readOnly", number}, {"secretRef", reference}}},
+		{"secretRef", &reference}, {"readOnly", number}}},
+	{"cinder", object{{"volumeID", hidden}, {"fsType", hidden}, {"readOnly", number}, {"secretRef", &reference}}},
 	{"fc", object{{"targetWWNs", list{hidden}}, {"lun", number}, {"fsType", hidden}, {"readOnly", number}, {"wwids", list{hidden}}}},
 	{"flocker", object{{"datasetName", name}, {"datasetUUID", hidden}}},
 	{"gcePersistentDisk", object{{"pdName", name}, {"fsType", hidden}, {"partition", number}, {"readOnly", number}}},
 	{"gitRepo", object{{"repository", hidden}, {"revision", hidden}, {"directory", hidden}}},
 	{"glusterfs", object{{"endpoints", name}, {"path", hidden}, {"readOnly", number}}},
 	{"iscsi", object{{"targetPortal", hidden}, {"iqn", hidden}, {"lun", number}, {"iscsiInterface", hidden}, {"fsType", hidden},
-		{"readOnly", number}, {"portals", list{hidden}}, {"chapAuthDiscovery", number}, {"chapAuthSession", number}, {"secretRef", reference},
+		{"readOnly", number}, {"portals", list{hidden}}, {"chapAuthDiscovery", number}, {"chapAuthSession", number}, {"secretRef", &reference},
 		{"initiatorName", hidden}}},
 	{"photonPersistentDisk", object{{"pdID", hidden}, {"fsType", hidden}}},
 	{"portworxVolume", object{{"volumeID", hidden}, {"fsType", hidden}, {"readOnly", number}}},
 	{"quobyte", object{{"registry", hidden}, {"volume", name}, {"readOnly", number}, {"user", hidden}, {"group", hidden},
 		{"tenant", hidden}}},
 	{"rbd", object{{"monitors", list{hidden}}, {"image", name}, {"fsType", hidden}, {"pool", name}, {"user", hidden},
-		{"keyring", hidden}, {"secretRef", reference}, {"readOnly", number}}},
-	{"scaleIO", object{{"gateway", hidden}, {"system", hidden}, {"secretRef", reference}, {"sslEnabled", number},
+		{"keyring", hidden}, {"secretRef", &reference}, {"readOnly", number}}},
+	{"scaleIO", object{{"gateway", hidden}, {"system", hidden}, {"secretRef", &reference}, {"sslEnabled", number},
 		{"protectionDomain", hidden}, {"storagePool", hidden}, {"storageMode", hidden}, {"volumeName", name}, {"fsType", hidden}, {"readOnly", number}}},
 	{"storageos", object{{"volumeName", name}, {"volumeNamespace", name}, {"fsType", hidden}, {"readOnly", number},
-		{"secretRef", reference}}},
+		{"secretRef", &reference}}},
 	{"vsphereVolume", object{{"volumePath", hidden}, {"fsType", hidden}, {"storagePolicyName", name}, {"storagePolicyID", hidden}}},
 }

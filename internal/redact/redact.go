@@ -38,14 +38,23 @@ var redacted = strconv.Quote(events.Redacted)
 // that the table has are shown: fields, and the names of labels, annotations, resources and the attributes of
 // drivers. So is the path of an op.
 func Value(path string, value json.RawMessage) json.RawMessage {
+	return valueAt(path, value, nil)
+}
+
+// valueAt is Value where n, which may be nil, says where the value has been.
+func valueAt(path string, value json.RawMessage, n *node) json.RawMessage {
 	if !json.Valid(value) {
 		return json.RawMessage(redacted)
 	}
-	return appendValue(make([]byte, 0, len(value)+len(redacted)), gjson.ParseBytes(value), placeOf(path))
+	p := placeOf(path)
+	if n != nil {
+		p = *n.been
+	}
+	return appendValue(make([]byte, 0, len(value)+len(redacted)), gjson.ParseBytes(value), p, n)
 }
 
 // root is the place of the whole Pod.
-var root place = pod
+var root place = &pod
 
 // placeOf is the place that a JSON pointer names.
 func placeOf(pointer string) place {
@@ -62,67 +71,61 @@ func placeOf(pointer string) place {
 	return at
 }
 
-// appendValue appends v, which is valid JSON, as it is shown at the place p.
-func appendValue(dst []byte, v gjson.Result, p place) []byte {
-	switch {
-	case v.IsObject():
-		return appendObject(dst, v, p)
-	case v.IsArray():
-		return appendArray(dst, v, p)
-	case v.Type == gjson.Null:
-		return append(dst, "null"...)
-	case v.Type == gjson.String && textAt(p).showsString(v.Str), v.Type != gjson.String && textAt(p).showsNumbers():
+// appendValue appends v, which is valid JSON, as it is shown at the place p. n says what of it has been at other places,
+// nil for nothing.
+func appendValue(dst []byte, v gjson.Result, p place, n *node) []byte {
+	shown := false
+	switch v.Type {
+	case gjson.Null:
+		shown = true
+	case gjson.JSON:
+		if v.IsArray() || isObject(p) {
+			return appendInside(dst, v, p, n)
+		}
+		if strings.Trim(v.Raw, "{ \t\r\n}") == "" {
+			return append(dst, "{}"...)
+		}
+	case gjson.String:
+		shown = textAt(p).showsString(v.Str)
+	default:
+		shown = textAt(p).showsNumbers()
+	}
+	if shown {
 		return append(dst, v.Raw...)
 	}
 	return append(dst, redacted...)
 }
 
-func appendArray(dst []byte, v gjson.Result, p place) []byte {
-	l, isList := p.(list)
-	elements := l.elements
-	if !isList {
-		elements = min(textAt(p), unknown)
+// appendInside appends a list, or an object at the place of one.
+func appendInside(dst []byte, v gjson.Result, p place, n *node) []byte {
+	isObject := v.IsObject()
+	flat := !isObject && !isList(p)
+	if flat {
+		p = min(textAt(p), unknown)
 	}
-	dst = append(dst, '[')
-	first := true
-	v.ForEach(func(_, e gjson.Result) bool {
-		if !first {
+	i := 0
+	dst = append(dst, v.Raw[0])
+	v.ForEach(func(key, inside gjson.Result) bool {
+		if i > 0 {
 			dst = append(dst, ',')
 		}
-		first = false
-		if !isList && e.IsArray() {
+		name := "-"
+		if isObject {
+			name = key.Str
+			dst = append(append(dst, key.Raw...), ':')
+		}
+		in, at := n.inner(p, name, i)
+		if flat && inside.IsArray() {
 			// Going deeper only where a Pod does bounds the work: each level is scanned again.
 			dst = append(dst, redacted...)
 		} else {
-			dst = appendValue(dst, e, elements)
+			dst = appendValue(dst, inside, at, in)
 		}
+		i++
 		return true
 	})
+	if isObject {
+		return append(dst, '}')
+	}
 	return append(dst, ']')
-}
-
-func appendObject(dst []byte, v gjson.Result, p place) []byte {
-	switch p.(type) {
-	case object, named:
-	default:
-		p = nil
-	}
-	if textAt(p) == hidden { // not the place of an object
-		if strings.Trim(v.Raw, "{ \t\r\n}") == "" {
-			return append(dst, "{}"...)
-		}
-		return append(dst, redacted...)
-	}
-	dst = append(dst, '{')
-	first := true
-	v.ForEach(func(key, value gjson.Result) bool {
-		if !first {
-			dst = append(dst, ',')
-		}
-		first = false
-		dst = append(append(dst, key.Raw...), ':')
-		dst = appendValue(dst, value, p.within(key.Str))
-		return true
-	})
-	return append(dst, '}')
 }

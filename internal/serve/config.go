@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/types"
 
 	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/review"
 )
@@ -76,6 +78,10 @@ type Config struct {
 	Sink *url.URL
 	// SinkRoots verify the sink's certificate (K_CA_CERTS); nil means the system's roots.
 	SinkRoots *x509.CertPool
+	// EventsTokenFile holds amp's bearer token for the sink (AMP_EVENTS_TOKEN_FILE); empty means none.
+	EventsTokenFile string
+	// EventsTokenInsecure allows that the token goes over http to a private address (AMP_EVENTS_TOKEN_INSECURE).
+	EventsTokenInsecure bool
 	// EventExtensions are attributes of every event (K_CE_OVERRIDES); nil means none.
 	EventExtensions map[string]string
 	// Events is EventsOff, EventsAsync or EventsRequired (AMP_EVENTS); Load never leaves it empty.
@@ -188,6 +194,20 @@ func (c *Config) validate(bad *Bad) {
 		"AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY go together", "AMP_ENDPOINT_CERT", "AMP_ENDPOINT_KEY")
 	together(c.EndpointCert == "" && c.EndpointTokenFile == "" || !c.EndpointAllow.Default(),
 		"AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentials go only to hosts that it names", "AMP_ENDPOINT_ALLOW")
+	if c.EventsTokenFile != "" && c.Events != EventsOff {
+		together(c.Sink != nil, "AMP_EVENTS_TOKEN_FILE needs K_SINK, to which amp sends the token", "K_SINK")
+		together(c.Sink == nil || c.Sink.User == nil,
+			"AMP_EVENTS_TOKEN_FILE and a K_SINK with userinfo exclude each other: a request has one of them", "AMP_EVENTS_TOKEN_FILE", "K_SINK")
+		together(c.Sink == nil || c.Sink.Scheme == "https" || c.EventsTokenInsecure && mayBePrivate(c.Sink.Hostname()),
+			"AMP_EVENTS_TOKEN_FILE needs a K_SINK with https: amp sends the token over http only to a private address, and only with AMP_EVENTS_TOKEN_INSECURE=true",
+			"AMP_EVENTS_TOKEN_INSECURE", "K_SINK")
+	}
 	together(c.Events != EventsRequired || c.Sink != nil,
 		"AMP_EVENTS=required needs K_SINK: the sink must accept each event", "K_SINK")
+}
+
+// mayBePrivate reports whether a host is not an address that is public. A name's address is checked when amp connects.
+func mayBePrivate(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err != nil || outbound.IsPrivate(ip)
 }

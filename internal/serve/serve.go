@@ -19,6 +19,7 @@ import (
 	"github.com/txn2/amp/internal/engine"
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/proxy"
+	"github.com/txn2/amp/internal/reload"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -56,7 +57,10 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 	}
 	handler := &proxy.Handler{Version: Version(), NotReady: namespaces.notReady}
 	registry := newRegistry()
-	recorder := newRecorder(config, emit.NewMetrics(registry, Version(), handler.InFlight), log)
+	recorder, err := newRecorder(config, emit.NewMetrics(registry, Version(), handler.InFlight), log)
+	if err != nil {
+		return nil, err
+	}
 	if handler.Proxy, err = newProxy(config, namespaces, recorder, log); err != nil {
 		return nil, err
 	}
@@ -97,14 +101,25 @@ func (c *Config) eventsLevel() review.Level {
 }
 
 // newRecorder returns what takes the records of reviews. It starts to deliver events, if there are any.
-func newRecorder(config *Config, metrics *emit.Metrics, log *slog.Logger) *emit.Recorder {
+func newRecorder(config *Config, metrics *emit.Metrics, log *slog.Logger) (*emit.Recorder, error) {
 	recorder := &emit.Recorder{Metrics: metrics, Log: log}
 	if config.eventsLevel() == "" {
-		return recorder
+		return recorder, nil
+	}
+	var token func() (string, error)
+	if config.EventsTokenFile != "" {
+		file, err := reload.Token("AMP_EVENTS_TOKEN_FILE", config.EventsTokenFile, func(err error) {
+			log.Warn("token for the event sink not renewed", "variable", "AMP_EVENTS_TOKEN_FILE", "error", err)
+		})
+		if err != nil {
+			return nil, err
+		}
+		token = file.Load
 	}
 	recorder.Events = emit.NewEvents(emit.EventsConfig{
 		Sink:       config.Sink,
 		Roots:      config.SinkRoots,
+		Token:      token,
 		Source:     config.EventsSource,
 		Extensions: config.EventExtensions,
 		Output:     os.Stdout,
@@ -112,7 +127,7 @@ func newRecorder(config *Config, metrics *emit.Metrics, log *slog.Logger) *emit.
 		Metrics:    metrics,
 		Log:        log,
 	})
-	return recorder
+	return recorder, nil
 }
 
 func newProxy(config *Config, namespaces *namespaceSource, recorder *emit.Recorder, log *slog.Logger) (*proxy.Proxy, error) {

@@ -116,6 +116,17 @@ var variables = []variable{
 		"The `source` attribute of all CloudEvents that amp sends: a URI without userinfo. Set it per cluster",
 		func(c *Config, v string) (err error) { c.EventsSource, err = source(v); return err }},
 
+	{"AMP_EVENTS_TOKEN_FILE", "", "", "a file name",
+		"Bearer token for the sink. amp re-reads the file. amp sends the token over https. It sends the token over http only to a private address, and only with `AMP_EVENTS_TOKEN_INSECURE=true`",
+		func(c *Config, v string) (err error) { c.EventsTokenFile, err = fileName(v); return err }},
+	{"AMP_EVENTS_TOKEN_INSECURE", "false", "", "true and false",
+		"`true`: the token may go over http, where others on the network can read it, to a private address. amp then uses no proxy for the sink",
+		func(c *Config, v string) (err error) {
+			v, err = oneOf(v, "true", "false")
+			c.EventsTokenInsecure = v == "true"
+			return err
+		}},
+
 	{"AMP_METRICS_ADDR", ":2112", "", "host:port, :port or off",
 		"Prometheus `/metrics`; `off`",
 		func(c *Config, v string) (err error) { c.MetricsAddr, err = metricsAddr(v); return err }},

@@ -1,13 +1,15 @@
-// Package sqlite keeps the audit function's events in SQLite, for one process. It is the only place with SQL.
+// Package sqlite keeps the audit function's events in SQLite, for one process: a second one on the same file is refused. It is the only place with SQL.
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strconv"
 	"sync"
 
@@ -37,6 +39,7 @@ type Store struct {
 	memory    *sync.RWMutex
 	maxMemory int64
 	path      string // of the file; empty: in memory
+	lock      *os.File
 	log       *slog.Logger
 	epoch     string // tells one database's order of arrival from another's
 
@@ -79,13 +82,18 @@ func Open(config Config) (*Store, error) {
 		s.memory = new(sync.RWMutex)
 		dsn = "file:/amp-audit-" + rand.Text() + "?vfs=memdb&_pragma=journal_mode(memory)&_pragma=busy_timeout(5000)"
 	}
-	if err := s.open(dsn); err != nil {
+	var err error
+	if s.lock, err = lock(config.Path); err != errInUse {
+		err = cmp.Or(s.open(dsn), err) // if the file cannot be used, SQLite's error says more
+	}
+	if err != nil {
 		if s.tx != nil {
 			_ = s.tx.conn.Close()
 		}
 		if s.writer != nil {
 			_ = s.writer.Close()
 		}
+		_ = s.lock.Close() // nil has an error, and nothing else
 		return nil, fmt.Errorf("opening the database %q: %w", config.Path, trouble(config.Path, err, true))
 	}
 	s.readers.SetMaxOpenConns(8)
@@ -148,7 +156,10 @@ func (s *Store) prepare(tx *transaction) error {
 func (s *Store) Close() error {
 	s.once.Do(func() { close(s.closing) })
 	<-s.closed
-	s.closeOnce.Do(func() { s.closeErr = errors.Join(s.readers.Close(), s.tx.close(), s.writer.Close()) })
+	s.closeOnce.Do(func() {
+		s.closeErr = errors.Join(s.readers.Close(), s.tx.close(), s.writer.Close())
+		_ = s.lock.Close()
+	})
 	return s.closeErr
 }
 

@@ -1,0 +1,48 @@
+package sqlite
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+)
+
+// errInUse refuses a second process. The order of arrival, what the writer remembers and the news of what was stored are
+// one process's own, so two of them would lose events.
+var errInUse = errors.New("another process uses it, and only one may: wait until that one has ended (is an old Pod still running?), or name another file in AMP_AUDIT_DB")
+
+// lock makes sure that no other process uses the database at path, until the file is closed or the process ends. The lock
+// is on a file beside the database: to close the database's own would release SQLite's locks
+// (https://sqlite.org/howtocorrupt.html, 2.2). A database in memory needs no lock.
+func lock(path string) (*os.File, error) {
+	if path == "" {
+		return nil, nil
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	} else if folder, err := filepath.EvalSymlinks(filepath.Dir(path)); err == nil {
+		path = filepath.Join(folder, filepath.Base(path))
+	}
+	file, err := os.OpenFile(path+"-lock", os.O_RDWR|os.O_CREATE, 0o644)
+	if errors.Is(err, fs.ErrPermission) {
+		file, err = os.Open(path + "-lock") // another user's, which a local file system can lock all the same
+	}
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err == nil {
+		return file, nil
+	}
+	_ = file.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errInUse
+	}
+	return nil, &fs.PathError{Op: "lock", Path: path + "-lock", Err: err}
+}
