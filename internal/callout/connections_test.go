@@ -23,7 +23,7 @@ import (
 // TestMain lets more tests run at once than there are processors: those of this file wait for most of their time.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
 	m.Run()
@@ -202,18 +202,18 @@ func TestDeadConnectionsAgain(t *testing.T) {
 	})
 }
 
-// 16 reviews are in flight on kept connections when the path dies, and 4 further connections are idle: those reviews
+// 8 reviews are in flight on kept connections when the path dies, and 4 further connections are idle: those reviews
 // fail at most once, and none fails after them.
 func TestDeathInFlight(t *testing.T) {
 	everyPath(t, []fate{silent, vanished, rst}, func(t *testing.T, b *behind, fate fate) {
-		b.keep(t, 20)
+		b.keep(t, 12)
 		others, _ := b.wait(t)
-		b.atOnce(t, 16, 2*time.Second, func() {
+		b.atOnce(t, 8, 2*time.Second, func() {
 			b.end(t, fate)
 			others()
 		})
-		if failures := b.atOnce(t, 20, 10*time.Second, nil); failures != nil {
-			t.Errorf("after them %d of 20 failed: %v", len(failures), failures[0])
+		if failures := b.atOnce(t, 12, 10*time.Second, nil); failures != nil {
+			t.Errorf("after them %d of 12 failed: %v", len(failures), failures[0])
 		}
 	})
 }
