@@ -34,7 +34,7 @@ func TestSlowQuantities(t *testing.T) {
 		"copied from where it is a text":         {patchtest.Bare, `[{"op":"add","path":"/spec/containers/0/resources","value":{"limits":{}}},{"op":"add","path":"/metadata/annotations/a","value":"1e-99999999"},{"op":"copy","from":"/metadata/annotations/a","path":"/spec/containers/0/resources/limits/cpu"}]`, `op 3 (copy "/spec/containers/0/resources/limits/cpu" from "/metadata/annotations/a"): ` + limit + exponent},
 	})
 	patchtest.Warned(t, map[string]patchtest.Warning{
-		"one of the Pod, beside an unknown field": {slow, op("/spec/containers/0/x", "1"), []string{`op 1 (add "/spec/containers/0/x"): spec.containers[0].x is unknown to amp's Kubernetes 1.36 API`}},
+		"one of the Pod, beside an unknown field": {Pod: slow, Ops: op("/spec/containers/0/x", "1"), Warnings: []string{`op 1 (add "/spec/containers/0/x"): spec.containers[0].x is unknown to amp's Kubernetes 1.36 API`}},
 	})
 	patchtest.Accepted(t, map[string]patchtest.Case{
 		"an exponent of two digits": {patchtest.Bare, cpu(`"1e10"`)},
