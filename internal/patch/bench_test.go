@@ -21,11 +21,11 @@ func BenchmarkCheck(b *testing.B) {
 	pod := readPod(b, "jupyterhub-user")
 	checker := patchtest.NewChecker(b)
 	check := func() {
-		if _, err := checker.Check(b.Context(), pod, twoOps); err != nil {
+		if _, err := checker.Check(b.Context(), "ns", pod, twoOps); err != nil {
 			b.Fatal(err)
 		}
 	}
-	checked, err := checker.Check(b.Context(), pod, twoOps) // the Pod has no list of volumes: amp makes one
+	checked, err := checker.Check(b.Context(), "ns", pod, twoOps) // the Pod has no list of volumes: amp makes one
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -89,7 +89,7 @@ func TestWorkIsBounded(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			start := time.Now()
-			_, err := checker.Check(t.Context(), json.RawMessage(c.pod), c.ops)
+			_, err := checker.Check(t.Context(), "ns", json.RawMessage(c.pod), c.ops)
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			allocated := (after.TotalAlloc - before.TotalAlloc) >> 20
@@ -126,7 +126,7 @@ func TestTheCheckEndsWithTheReview(t *testing.T) {
 	}), light...)
 	late := func(ctx context.Context, ops []review.Op, want string) {
 		t.Helper()
-		checked, err := checker.Check(ctx, json.RawMessage(podWith("")), ops)
+		checked, err := checker.Check(ctx, "ns", json.RawMessage(podWith("")), ops)
 		failure := (*review.Failure)(nil)
 		if !errors.As(err, &failure) || failure.Result != review.ResultLate || failure.Cause != want || len(checked.Ops) > 0 {
 			t.Errorf("error = %v, want %s", err, want)
@@ -141,7 +141,7 @@ func TestTheCheckEndsWithTheReview(t *testing.T) {
 	// At any time that ctx ends, the check ends, although it may just be in a library.
 	for _, after := range []time.Duration{time.Microsecond, time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond} {
 		ctx, cancel := context.WithTimeout(t.Context(), after)
-		_, err := checker.Check(ctx, json.RawMessage(podWith("")), heavy)
+		_, err := checker.Check(ctx, "ns", json.RawMessage(podWith("")), heavy)
 		if failure := (*review.Failure)(nil); err != nil && (!errors.As(err, &failure) || failure.Result != review.ResultLate) {
 			t.Errorf("after %v: %v", after, err)
 		}
@@ -149,12 +149,12 @@ func TestTheCheckEndsWithTheReview(t *testing.T) {
 	}
 	// None of them keeps a place: more checks than there are places still run.
 	for range 5 {
-		if _, err := checker.Check(t.Context(), json.RawMessage(podWith("")), heavy); err != nil {
+		if _, err := checker.Check(t.Context(), "ns", json.RawMessage(podWith("")), heavy); err != nil {
 			t.Error(err)
 		}
 	}
 	steps := []review.Step{{Ops: light, Numbers: []int{1}}, {Ops: heavy}}
-	if _, step, err := checker.CheckWhole(ended, json.RawMessage(podWith("")), steps, nil); err == nil || err.Error() != fmt.Sprintf(over, 9_902) || step != 1 {
+	if _, step, err := checker.CheckWhole(ended, "ns", json.RawMessage(podWith("")), steps, nil); err == nil || err.Error() != fmt.Sprintf(over, 9_902) || step != 1 {
 		t.Errorf("of a chain: step %d, %v", step, err)
 	}
 }
@@ -166,7 +166,7 @@ func TestLostKeysAreCounted(t *testing.T) {
 		fmt.Fprintf(&pod, `,"k%d":{"a":1,"b":2}`, i)
 	}
 	ops := repeat(2_000, func(i int) review.Op { return add(fmt.Sprintf("/spec/k%d", i), `{"a":1}`) })
-	checked, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(podWith(pod.String())), ops)
+	checked, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(podWith(pod.String())), ops)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 // Checker checks patches. Any number of goroutines may use it at once.
 type Checker struct {
 	settings rules.Settings
-	heavy    slots
+	heavy    *slots
 }
 
 // New returns a Checker for the JSON pointers of AMP_PATCH_DENY, in which * stands for any one segment. No
@@ -31,7 +31,7 @@ func New(deny []string) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Checker{rules.Settings{Deny: places}, make(slots, maxHeavy)}, nil
+	return &Checker{rules.Settings{Deny: places}, &slots{taken: map[string]int{}}}, nil
 }
 
 // Strict returns a Checker like c that also refuses a patch which brings a field that a Pod does not have.
@@ -42,11 +42,12 @@ func (c *Checker) Strict() *Checker {
 }
 
 // Check applies ops to the Pod as the API server would and returns them completed, with the Pod that they
-// make. It ends soon after ctx ends. Its error is a *review.Failure, which counts the ops from 1. The Pod must be valid
+// make. It ends soon after ctx ends. Checks that
+// take much are shared fairly among the tenants, which are namespaces. Its error is a *review.Failure, which counts the ops from 1. The Pod must be valid
 // JSON, which [review.Read] makes sure of.
 //
 // What the ops do not touch keeps its bytes, and most of it is not even read.
-func (c *Checker) Check(ctx context.Context, pod json.RawMessage, ops []review.Op) (review.Checked, error) {
+func (c *Checker) Check(ctx context.Context, tenant string, pod json.RawMessage, ops []review.Op) (review.Checked, error) {
 	if len(ops) == 0 {
 		return review.Checked{Pod: pod}, nil
 	}
@@ -56,7 +57,7 @@ func (c *Checker) Check(ctx context.Context, pod json.RawMessage, ops []review.O
 		}
 	}
 	if isHeavy(pod, ops) {
-		return run(ctx, c.heavy, len(ops), func() (review.Checked, error) { return c.check(ctx, pod, ops) })
+		return run(ctx, c.heavy, tenant, len(ops), func() (review.Checked, error) { return c.check(ctx, pod, ops) })
 	}
 	return c.check(ctx, pod, ops)
 }

@@ -59,7 +59,7 @@ func TestEachRule(t *testing.T) {
 	checker := patchtest.NewChecker(t, "/spec/nodeName")
 	for _, test := range tests {
 		t.Run(test.want, func(t *testing.T) {
-			checked, err := checker.Check(t.Context(), json.RawMessage(test.pod), test.ops)
+			checked, err := checker.Check(t.Context(), "ns", json.RawMessage(test.pod), test.ops)
 			got := strings.Join(checked.Warnings, "\n")
 			if err != nil {
 				got = err.Error()
@@ -85,7 +85,7 @@ func TestOrder(t *testing.T) {
 		"the identity before what is inside":                 {`[{"op":"add","path":"/spec/volumes/-","value":{"name":"v"}},{"op":"remove","path":"/kind"}]`, "op 2 (remove"},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			checked, err := patchtest.NewChecker(t, "/spec/nodeName").Check(t.Context(), json.RawMessage(patchtest.Rich), patchtest.Ops(t, test.ops))
+			checked, err := patchtest.NewChecker(t, "/spec/nodeName").Check(t.Context(), "ns", json.RawMessage(patchtest.Rich), patchtest.Ops(t, test.ops))
 			if err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("ops = %v, error = %v; want %q", checked.Ops, err, test.want)
 			}
@@ -96,7 +96,7 @@ func TestOrder(t *testing.T) {
 // TestWarningsComeWithAChangeOnly is about a patch that drops keys and then puts back what was there.
 func TestWarningsComeWithAChangeOnly(t *testing.T) {
 	ops := patchtest.Ops(t, `[{"op":"add","path":"/metadata/annotations","value":{}},{"op":"add","path":"/metadata/annotations","value":{"a/b":"1","c~d":"2"}}]`)
-	checked, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(patchtest.Rich), ops)
+	checked, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(patchtest.Rich), ops)
 	if err != nil || len(checked.Ops) > 0 || len(checked.Warnings) > 0 {
 		t.Errorf("checked = %+v, error = %v; want no ops and no warnings", checked, err)
 	}
@@ -104,7 +104,7 @@ func TestWarningsComeWithAChangeOnly(t *testing.T) {
 
 func TestUntouchedFieldsKeepTheirBytes(t *testing.T) {
 	pod := `{"apiVersion":"v1", "kind":"Pod","x-newer": { "a" : [1.00, "\u00e9"] },"metadata":{"labels":{ "k" : "\u0076" },"name":"n"},"spec":{"containers":[ {"name" : "c"} ]}}`
-	checked, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(pod), patchtest.Ops(t, `[{"op":"add","path":"/spec/containers/-","value":{"name":"d"}}]`))
+	checked, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(pod), patchtest.Ops(t, `[{"op":"add","path":"/spec/containers/-","value":{"name":"d"}}]`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,7 +136,7 @@ func TestCauses(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			_, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(test.pod), patchtest.Ops(t, test.ops))
+			_, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(test.pod), patchtest.Ops(t, test.ops))
 			var failure *review.Failure
 			if !errors.As(err, &failure) || failure.Err == nil {
 				t.Fatalf("error = %v; want a *review.Failure with a cause", err)
@@ -157,7 +157,7 @@ func TestConcurrentUse(t *testing.T) {
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			if checked, err := checker.Check(t.Context(), pod, patch); err != nil || len(checked.Warnings) != 1 {
+			if checked, err := checker.Check(t.Context(), "ns", pod, patch); err != nil || len(checked.Warnings) != 1 {
 				t.Errorf("checked = %+v, error = %v", checked, err)
 			}
 		})

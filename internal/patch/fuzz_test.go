@@ -82,7 +82,7 @@ func FuzzOps(f *testing.F) {
 		for ; len(program) >= 3; program = program[3:] {
 			ops = append(ops, opOf(program))
 			// An op that fails would hide those after it.
-			if _, err := patchtest.NewChecker(t).Check(t.Context(), pod, ops); err != nil && len(program) >= 6 {
+			if _, err := patchtest.NewChecker(t).Check(t.Context(), "ns", pod, ops); err != nil && len(program) >= 6 {
 				hold(t, pod, ops)
 				ops = ops[:len(ops)-1]
 			}
@@ -103,7 +103,7 @@ func FuzzAnyPod(f *testing.F) {
 		if json.Unmarshal([]byte(patch), &ops) != nil {
 			return
 		}
-		checked, err := patchtest.NewChecker(t, denied...).Check(t.Context(), json.RawMessage(pod), ops)
+		checked, err := patchtest.NewChecker(t, denied...).Check(t.Context(), "ns", json.RawMessage(pod), ops)
 		if err == nil && json.Valid([]byte(pod)) && !json.Valid(checked.Pod) {
 			t.Errorf("the Pod was valid JSON and is no longer: %s", checked.Pod)
 		}
@@ -113,7 +113,7 @@ func FuzzAnyPod(f *testing.F) {
 // hold fails the test if ops neither fail nor keep the promise.
 func hold(t *testing.T, came json.RawMessage, ops []review.Op) {
 	t.Helper()
-	checked, err := patchtest.NewChecker(t, denied...).Check(t.Context(), slices.Clone(came), ops)
+	checked, err := patchtest.NewChecker(t, denied...).Check(t.Context(), "ns", slices.Clone(came), ops)
 	if err != nil {
 		var failure *review.Failure
 		if !errors.As(err, &failure) {

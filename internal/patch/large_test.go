@@ -66,7 +66,7 @@ func TestLargePatches(t *testing.T) {
 				size += len(ops[i].Path) + len(ops[i].From) + len(ops[i].Value) + 30
 			}
 			start := time.Now()
-			checked, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(patchtest.Rich), ops)
+			checked, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(patchtest.Rich), ops)
 			took := time.Since(start)
 			t.Logf("%d ops, %d bytes: %v (%d answered, error %v)", len(ops), size, took, len(checked.Ops), err)
 			if took > 20*time.Second {

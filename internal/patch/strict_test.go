@@ -21,14 +21,14 @@ func TestStrict(t *testing.T) {
 		`[{"op":"add","path":"/metadata/labels/x","value":"y"}]`: "",
 	} {
 		got := ""
-		if _, err := strict.Check(t.Context(), json.RawMessage(patchtest.Bare), patchtest.Ops(t, ops)); err != nil {
+		if _, err := strict.Check(t.Context(), "ns", json.RawMessage(patchtest.Bare), patchtest.Ops(t, ops)); err != nil {
 			got = err.Error()
 		}
 		if got != want {
 			t.Errorf("%s: %q, want %q", ops, got, want)
 		}
 	}
-	checked, err := lenient.Check(t.Context(), json.RawMessage(patchtest.Bare), patchtest.Ops(t, `[{"op":"add","path":"/spec/contianers","value":[]}]`))
+	checked, err := lenient.Check(t.Context(), "ns", json.RawMessage(patchtest.Bare), patchtest.Ops(t, `[{"op":"add","path":"/spec/contianers","value":[]}]`))
 	if err != nil || len(checked.Warnings) != 1 {
 		t.Errorf("the checker itself became strict: %v, %q", err, checked.Warnings)
 	}

@@ -18,7 +18,7 @@ import (
 //
 // It reports whether the steps undo each other, so that there is no patch. Its error is a *review.Failure of the step with
 // that index.
-func (c *Checker) CheckWhole(ctx context.Context, pod json.RawMessage, steps []review.Step, stamp []review.Op) (undone bool, step int, err error) {
+func (c *Checker) CheckWhole(ctx context.Context, tenant string, pod json.RawMessage, steps []review.Step, stamp []review.Op) (undone bool, step int, err error) {
 	var ops []review.Op
 	for i := range steps {
 		ops = append(ops, steps[i].Ops...)
@@ -26,7 +26,7 @@ func (c *Checker) CheckWhole(ctx context.Context, pod json.RawMessage, steps []r
 	if !isHeavy(pod, ops) {
 		undone, err = whole(ctx, pod, ops, stamp)
 	} else {
-		undone, err = run(ctx, c.heavy, len(ops), func() (bool, error) { return whole(ctx, pod, ops, stamp) })
+		undone, err = run(ctx, c.heavy, tenant, len(ops), func() (bool, error) { return whole(ctx, pod, ops, stamp) })
 	}
 	step, err = failedTogether(steps, err)
 	return undone, step, err

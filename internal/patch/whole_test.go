@@ -19,7 +19,7 @@ import (
 func chain(t testing.TB, checker *patch.Checker, pod json.RawMessage, patches ...[]review.Op) ([]review.Step, json.RawMessage, error) {
 	var steps []review.Step
 	for i, ops := range patches {
-		checked, err := checker.Check(t.Context(), pod, ops)
+		checked, err := checker.Check(t.Context(), "ns", pod, ops)
 		if err != nil {
 			return nil, nil, fmt.Errorf("endpoint %d: %w", i+1, err)
 		}
@@ -85,7 +85,7 @@ func TestCheckWhole(t *testing.T) {
 				t.Fatal(err)
 			}
 			stamp := patch.Annotate(after, review.StampAnnotation, "id")
-			undone, step, err := checker.CheckWhole(t.Context(), pod, steps, stamp)
+			undone, step, err := checker.CheckWhole(t.Context(), "ns", pod, steps, stamp)
 			if test.want == "" {
 				if err != nil || undone != test.undone {
 					t.Fatalf("undone %v, error %v", undone, err)
@@ -137,7 +137,7 @@ func FuzzChain(f *testing.F) {
 		// An op that fails would hide those after it.
 		good := func(pod json.RawMessage, program []byte) (ops []review.Op) {
 			for ; len(program) >= 3; program = program[3:] {
-				if _, err := checker.Check(t.Context(), pod, append(ops, opOf(program))); err == nil {
+				if _, err := checker.Check(t.Context(), "ns", pod, append(ops, opOf(program))); err == nil {
 					ops = append(ops, opOf(program))
 				}
 			}
@@ -153,7 +153,7 @@ func FuzzChain(f *testing.F) {
 			t.Fatal(err)
 		}
 		stamp := patch.Annotate(after, review.StampAnnotation, "id")
-		undone, _, err := checker.CheckWhole(t.Context(), pod, steps, stamp)
+		undone, _, err := checker.CheckWhole(t.Context(), "ns", pod, steps, stamp)
 		if err != nil && strings.Contains(err.Error(), "a bug in amp") {
 			t.Errorf("%v\n%s\n%s", err, show(one), show(two))
 		}

@@ -51,12 +51,12 @@ type Proxy struct {
 	Policies  Policies
 	Endpoints Endpoints
 	// Check completes a patch so that it applies to the Pod. Its error is a *[review.Failure].
-	Check func(ctx context.Context, pod json.RawMessage, ops []review.Op) (review.Checked, error)
+	Check func(ctx context.Context, namespace string, pod json.RawMessage, ops []review.Op) (review.Checked, error)
 	// CheckStrictly is Check for a Namespace whose policy has FailUnknownFields.
-	CheckStrictly func(ctx context.Context, pod json.RawMessage, ops []review.Op) (review.Checked, error)
+	CheckStrictly func(ctx context.Context, namespace string, pod json.RawMessage, ops []review.Op) (review.Checked, error)
 	// CheckWhole checks that the patches of the steps and the stamp are also good as one, and reports whether the steps undo
 	// each other. Its error is a *[review.Failure] of the step with that index.
-	CheckWhole func(ctx context.Context, pod json.RawMessage, steps []review.Step, stamp []review.Op) (undone bool, step int, err error)
+	CheckWhole func(ctx context.Context, namespace string, pod json.RawMessage, steps []review.Step, stamp []review.Op) (undone bool, step int, err error)
 	// Annotate returns the ops that set an annotation on the Pod.
 	Annotate func(pod json.RawMessage, key, value string) []review.Op
 	// Unannotate returns the ops that take an annotation off the Pod, none if the Pod does not have it.

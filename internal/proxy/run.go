@@ -54,7 +54,7 @@ func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) re
 		stamp = p.unstamp(r, plan, pod)
 	}
 	if patches > 1 {
-		undone, failed, err := p.CheckWhole(ctx, r.Pod, run.Steps, stamp)
+		undone, failed, err := p.CheckWhole(ctx, r.Namespace, r.Pod, run.Steps, stamp)
 		if err != nil {
 			fail(&run.Steps[failed], err)
 			return run
@@ -92,7 +92,7 @@ func (p *Proxy) step(ctx context.Context, r *review.Review, plan *review.Plan, n
 		if plan.Policy.FailUnknownFields {
 			check = p.CheckStrictly
 		}
-		if checked, err = check(ctx, pod, answer.Ops); err == nil {
+		if checked, err = check(ctx, r.Namespace, pod, answer.Ops); err == nil {
 			step.Ops, step.Numbers, pod = checked.Ops, checked.Numbers, checked.Pod
 			step.MoreWarnings += checked.MoreWarnings
 			for _, w := range checked.Warnings {

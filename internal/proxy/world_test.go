@@ -74,7 +74,7 @@ func (w *world) Call(ctx context.Context, e review.Endpoint, r *review.Review, s
 }
 
 // Check pretends that a patch appends the path of its first op to the Pod; "-" takes the last one off.
-func (w *world) Check(_ context.Context, pod json.RawMessage, ops []review.Op) (review.Checked, error) {
+func (w *world) Check(_ context.Context, _ string, pod json.RawMessage, ops []review.Op) (review.Checked, error) {
 	w.at("check")
 	if err := w.refused[ops[0].Path]; err != nil {
 		return review.Checked{}, err
@@ -86,7 +86,7 @@ func (w *world) Check(_ context.Context, pod json.RawMessage, ops []review.Op) (
 }
 
 // CheckWhole pretends that the path of the last patch says what is wrong with all of them together.
-func (w *world) CheckWhole(_ context.Context, _ json.RawMessage, steps []review.Step, _ []review.Op) (undone bool, step int, err error) {
+func (w *world) CheckWhole(_ context.Context, _ string, _ json.RawMessage, steps []review.Step, _ []review.Op) (undone bool, step int, err error) {
 	w.at("whole")
 	last := len(steps) - 1
 	path := steps[last].Ops[0].Path

@@ -40,7 +40,7 @@ func denied(c *patch.Checker) (pointers []string) {
 		if strings.HasPrefix(pointer, "/spec/host") && pointer != "/spec/hostname" {
 			value = "true"
 		}
-		_, err := c.Check(context.Background(), json.RawMessage(pod), []review.Op{{Op: "add", Path: pointer, Value: json.RawMessage(value)}})
+		_, err := c.Check(context.Background(), "ns", json.RawMessage(pod), []review.Op{{Op: "add", Path: pointer, Value: json.RawMessage(value)}})
 		if err != nil && strings.Contains(err.Error(), "AMP_PATCH_DENY") {
 			pointers = append(pointers, pointer)
 		}

@@ -65,7 +65,7 @@ func TestCompletion(t *testing.T) {
 		"order of keys is no change":                  {patchtest.Rich, `[{"op":"replace","path":"/spec/volumes/0","value":{"emptyDir":{},"name":"v"}}]`, `null`},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			checked, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(test.pod), patchtest.Ops(t, test.ops))
+			checked, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(test.pod), patchtest.Ops(t, test.ops))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -163,7 +163,7 @@ func TestOpsThatNoJSONHolds(t *testing.T) {
 		{review.Op{Op: "add", Path: "/spec/x", Value: json.RawMessage(`{"a"}`)}, `op 1 (add "/spec/x"): its value is not valid JSON`},
 		{review.Op{Op: "add", Path: "/spec/\xff", Value: json.RawMessage(`1`)}, `op 1 (add "/spec/\xff"): its path is not a pointer to a field: it is not valid UTF-8`},
 	} {
-		if _, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(patchtest.Bare), []review.Op{test.op}); err == nil || err.Error() != test.want {
+		if _, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(patchtest.Bare), []review.Op{test.op}); err == nil || err.Error() != test.want {
 			t.Errorf("error = %v, want %s", err, test.want)
 		}
 	}
@@ -174,7 +174,7 @@ func TestCopies(t *testing.T) {
 	for range 3 {
 		copies = append(copies, review.Op{Op: "copy", From: "/metadata/annotations/x", Path: "/metadata/annotations/y"})
 	}
-	_, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(patchtest.Rich), copies)
+	_, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(patchtest.Rich), copies)
 	if want := `op 4 (copy "/metadata/annotations/y" from "/metadata/annotations/x"): the patch copies more than 3 MiB in all, which is the API server's limit`; err == nil || err.Error() != want {
 		t.Errorf("error = %v, want %s", err, want)
 	}

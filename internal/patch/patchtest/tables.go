@@ -42,7 +42,7 @@ func Refused(t *testing.T, cases map[string]Refusal) {
 	t.Helper()
 	for sentence, test := range cases {
 		t.Run(sentence, func(t *testing.T) {
-			checked, err := NewChecker(t).Check(t.Context(), json.RawMessage(test[0]), Ops(t, test[1]))
+			checked, err := NewChecker(t).Check(t.Context(), "ns", json.RawMessage(test[0]), Ops(t, test[1]))
 			var failure *review.Failure
 			if !errors.As(err, &failure) {
 				t.Fatalf("error = %v, ops = %v; want a *review.Failure", err, checked.Ops)
@@ -67,7 +67,7 @@ func Accepted(t *testing.T, cases map[string]Case) {
 	t.Helper()
 	for sentence, test := range cases {
 		t.Run(sentence, func(t *testing.T) {
-			checked, err := NewChecker(t).Check(t.Context(), json.RawMessage(test[0]), Ops(t, test[1]))
+			checked, err := NewChecker(t).Check(t.Context(), "ns", json.RawMessage(test[0]), Ops(t, test[1]))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,7 +86,7 @@ func Warned(t *testing.T, cases map[string]Warning) {
 	t.Helper()
 	for sentence, test := range cases {
 		t.Run(sentence, func(t *testing.T) {
-			checked, err := NewChecker(t).Check(t.Context(), json.RawMessage(test.Pod), Ops(t, test.Ops))
+			checked, err := NewChecker(t).Check(t.Context(), "ns", json.RawMessage(test.Pod), Ops(t, test.Ops))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,7 +40,7 @@ func TestDenied(t *testing.T) {
 		"but a neighbour with a longer name":     {"/spec/hostname", `[{"op":"add","path":"/spec/hostnameOverride","value":"x"}]`, ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			_, err := patchtest.NewChecker(t, test.deny).Check(t.Context(), json.RawMessage(patchtest.Rich), patchtest.Ops(t, test.ops))
+			_, err := patchtest.NewChecker(t, test.deny).Check(t.Context(), "ns", json.RawMessage(patchtest.Rich), patchtest.Ops(t, test.ops))
 			got := ""
 			if err != nil {
 				got = err.Error()

@@ -53,7 +53,7 @@ func TestDerivedValues(t *testing.T) {
 			if !strings.Contains(test.ops, `"/spec/priority"`) && !strings.Contains(test.ops, `"/spec"`) {
 				deny = []string{"/spec/priority"}
 			}
-			checked, err := patchtest.NewChecker(t, deny...).Check(t.Context(), json.RawMessage(test.pod), patchtest.Ops(t, test.ops))
+			checked, err := patchtest.NewChecker(t, deny...).Check(t.Context(), "ns", json.RawMessage(test.pod), patchtest.Ops(t, test.ops))
 			if err != nil {
 				t.Fatal(err)
 			}

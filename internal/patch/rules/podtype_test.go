@@ -29,7 +29,7 @@ func TestPodTypeOfAnotherAPI(t *testing.T) {
 		"a Pod that is a type amp does not know":             {`{"apiVersion":"v1","kind":"Pod","spec":{"containers":[{"name":"c","image":{"newer":true}}]}}`, `[{"op":"add","path":"/spec/containers/0/env/-","value":{"name":"X"}}]`},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			checked, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(test[0]), patchtest.Ops(t, test[1]))
+			checked, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(test[0]), patchtest.Ops(t, test[1]))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -49,7 +49,7 @@ func TestQuantitiesThatAreMeantOtherwise(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, err = patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(patchtest.Bare), []review.Op{{Op: "add", Path: "/spec/containers/0/resources/limits/memory", Value: value}})
+			_, err = patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(patchtest.Bare), []review.Op{{Op: "add", Path: "/spec/containers/0/resources/limits/memory", Value: value}})
 			if err == nil {
 				t.Fatal("it is a quantity")
 			}

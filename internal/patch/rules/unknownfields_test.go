@@ -87,7 +87,7 @@ func TestAPIVersion(t *testing.T) {
 	if minor == nil {
 		t.Fatal("go.mod does not require k8s.io/api")
 	}
-	checked, err := patchtest.NewChecker(t).Check(t.Context(), json.RawMessage(patchtest.Bare), patchtest.Ops(t, `[{"op":"add","path":"/spec/x","value":1}]`))
+	checked, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(patchtest.Bare), patchtest.Ops(t, `[{"op":"add","path":"/spec/x","value":1}]`))
 	if err != nil || len(checked.Warnings) != 1 {
 		t.Fatalf("warnings = %q, error = %v; want one warning", checked.Warnings, err)
 	}
