@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"bytes"
-	"context"
-	"fmt"
 	"net/http"
 	"regexp"
 	"strings"
@@ -186,25 +184,6 @@ func TestAmpIsDown(t *testing.T) {
 	t.Run("namespaces that did not opt in do not notice", func(t *testing.T) {
 		w.Namespace(t, nil).MustCreate(harness.Pod("web"))
 	})
-}
-
-// printedEvent waits for an event among those that amp printed, because it has no sink.
-func printedEvent(t *testing.T, id string) (found harness.Event) {
-	t.Helper()
-	harness.Eventually(t, "event "+id+" is printed", func(context.Context) error {
-		events, err := world(t).Printed()
-		if err != nil {
-			return err
-		}
-		for _, e := range events {
-			if e.ID == id {
-				found = e
-				return nil
-			}
-		}
-		return fmt.Errorf("none of %d is it", len(events))
-	})
-	return found
 }
 
 // asGiven checks that a Pod is stored unchanged: with the label app and nothing more.
