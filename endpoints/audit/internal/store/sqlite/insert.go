@@ -26,8 +26,14 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
 	if err != nil {
 		return err
 	}
-	if _, found, err := tx.number("SELECT id FROM events WHERE eid = ? AND source = ?", item.ID, source); found || err != nil {
+	text, err := json.Marshal(item)
+	if err != nil {
 		return err
+	}
+	if first, found, err := tx.number("SELECT id FROM events WHERE eid = ? AND source = ?", item.ID, source); err != nil {
+		return err
+	} else if found {
+		return s.compare(tx, first, item, string(text))
 	}
 	id, err := newKey(tx, keyOf(item.Time))
 	if err != nil {
@@ -50,10 +56,6 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
 		superseded = 1 // they came in the other order
 	}
 
-	text, err := json.Marshal(item)
-	if err != nil {
-		return err
-	}
 	s.seq++
 	if err := tx.exec("INSERT INTO events VALUES (?,?,?,?,?,?,?,nullif(?,''),?)",
 		id, s.seq, source, item.ID, number, superseded, store.PodKey(item), item.Mutation, formatCalls(calls)); err != nil {
@@ -64,6 +66,17 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
 	}
 	sums.add(item.Time, number, calls)
 	return tx.exec("INSERT INTO idx (rowid, t) VALUES (?,?)", id, strings.Join(words, " "))
+}
+
+// compare warns of an event that has the id and the source of a stored one, the first, and says something else: one of the
+// two is forged.
+func (s *Store) compare(tx *transaction, first int64, item *store.Item, text string) error {
+	var stored string
+	err := tx.scan("SELECT "+itemText("b")+" FROM bodies b WHERE id = ?", []any{first}, &stored)
+	if err == nil && stored != text {
+		s.log.Warn("audit got two events with one id that differ, and keeps the first", "id", fmt.Sprintf("%.200s", item.ID), "source", fmt.Sprintf("%.200s", item.Source))
+	}
+	return err
 }
 
 // wordsOf returns the words that the index knows an event by, and its calls with their endpoints' terms.
