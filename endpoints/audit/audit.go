@@ -51,7 +51,9 @@ type Server struct {
 	closing   chan struct{} // ends the streams
 	closeOnce sync.Once
 	streams   openStreams
-	hosts     sync.Map // of *http.Server to struct{}: the ones whose shutdown ends the streams
+
+	posts, details, exports gate     // of what may be large
+	hosts                   sync.Map // of *http.Server to struct{}: the ones whose shutdown ends the streams
 
 	stop       context.CancelFunc // of what runs in the background
 	background sync.WaitGroup
@@ -84,6 +86,7 @@ func newWithStore(config Config, events store.Store, now func() time.Time) *Serv
 	s := &Server{
 		store: events, config: config, log: config.Log, now: now,
 		closing: make(chan struct{}),
+		posts:   make(gate, maxLargePosts), details: make(gate, maxDetails), exports: make(gate, maxExports),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel

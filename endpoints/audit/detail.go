@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"sync"
+	"time"
 
 	"github.com/txn2/amp/endpoints/audit/internal/describe"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
@@ -54,6 +56,11 @@ func (s *Server) detail(w http.ResponseWriter, r *http.Request, escaped string) 
 	if err := checkParameters(q, []string{"source"}); err != nil {
 		return err
 	}
+	if err := s.details.enter(r.Context(), "events in full"); err != nil {
+		return err
+	}
+	leave := sync.OnceFunc(s.details.leave)
+	defer leave()
 	stored, err := s.store.Detail(r.Context(), id, q.Get("source"))
 	if err != nil {
 		return err
@@ -62,27 +69,31 @@ func (s *Server) detail(w http.ResponseWriter, r *http.Request, escaped string) 
 	if err != nil {
 		return err
 	}
+	if len(stored.Raw) <= small {
+		leave() // a slow reader of a small answer costs little
+	} else {
+		_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(exportPatience))
+	}
 	writeJSON(w, http.StatusOK, detail)
 	return nil
 }
 
 // newDetail adds to what is stored what can be said about it.
 func newDetail(stored *store.Detail) (*Detail, error) {
-	data, err := dataOf(stored.Raw)
-	if err != nil {
-		return nil, err
-	}
 	d := &Detail{
 		Item: stored.Item, Event: stored.Raw, Superseded: stored.Superseded, Verdicts: []*store.Item{}, Seen: []Seen{},
-		Mutation: stampOf(stored), Changes: describe.Changes(data), Diff: describe.DiffOf(data),
+		Mutation: stampOf(stored), Changes: []describe.Change{},
+	}
+	if values, _ := valuesIn(stored.Raw); values > maxValues {
+		d.Diff.Reason = "The event is too large to be put into words. It is here in full."
+	} else if data, err := dataOf(stored.Raw); err != nil {
+		return nil, err
+	} else {
+		d.Changes, d.Diff = describe.Changes(data), describe.DiffOf(data)
 	}
 	d.Verdicts = append(d.Verdicts, stored.Verdicts...)
-	for _, e := range stored.Seen {
-		seen, err := dataOf(e.Raw)
-		if err != nil {
-			return nil, err
-		}
-		d.Seen = append(d.Seen, Seen{e.Item, seen.Pod.UID})
+	for _, seen := range stored.Seen {
+		d.Seen = append(d.Seen, Seen{seen.Item, seen.UID})
 	}
 	return d, nil
 }

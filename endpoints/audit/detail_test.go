@@ -93,25 +93,31 @@ func TestADenialIsAPolicyDecision(t *testing.T) {
 	}
 }
 
-func TestAFinalVerdictSupersedes(t *testing.T) {
+// TestAFinalVerdictHidesNothing: it marks the one that it supersedes. A forged one must not hide what amp sent.
+func TestAFinalVerdictHidesNothing(t *testing.T) {
 	t.Parallel()
 	base := ev{id: "u1", at: 1}
 	verdict := ev{id: "u1/final", at: 2, typ: events.Rejected, data: events.Data{Pod: events.Pod{Name: "pod-u1"}, Message: "the sink did not answer"}}
 	for name, order := range map[string][]ev{"in order": {base, verdict}, "in the other order": {verdict, base}} {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, Config{})
-			post(t, s, ev{id: "u1", source: "urn:other", at: 1}) // of another cluster
+			empty := get[listed](t, s, "/api/events").After
+			post(t, s, ev{id: "u1", source: "urn:other", at: 0}) // of another cluster
 			for _, e := range order {
 				post(t, s, e)
 				post(t, s, e) // again, as a Broker may
 			}
 			for _, q := range []string{"", "pod=pod-u1", "namespace=jhub", "from=2h"} {
-				if l := get[listed](t, s, "/api/events?"+q); l.ids() != "u1/final u1" || l.Items[1].Source != "urn:other" {
-					t.Errorf("%q lists %q", q, l.ids())
+				l := get[listed](t, s, "/api/events?"+q)
+				if l.ids() != "u1/final u1 u1" || l.Items[0].Superseded || !l.Items[1].Superseded || l.Items[1].Source != source || l.Items[2].Superseded {
+					t.Errorf("%q lists %q: %+v", q, l.ids(), l.Items)
 				}
 			}
-			if l := get[listed](t, s, "/api/events?outcome=mutated&user=alice"); l.ids() != "u1" {
+			if l := get[listed](t, s, "/api/events?outcome=mutated&user=alice"); l.ids() != "u1 u1" {
 				t.Errorf("by the earlier outcome there is %q", l.ids())
+			}
+			if all := streamOf(t, s, store.Filter{}, empty); len(all) != 3 {
+				t.Errorf("streamed: %+v", all)
 			}
 			d := get[Detail](t, s, "/api/events/u1%2Ffinal")
 			if d.Superseded || len(d.Verdicts) != 1 || d.Verdicts[0].ID != "u1" || d.Verdicts[0].Source != source {
@@ -123,7 +129,7 @@ func TestAFinalVerdictSupersedes(t *testing.T) {
 			}
 			for _, q := range []string{"", "&namespace=jhub"} {
 				stats := get[store.Charts](t, s, "/api/stats?from=2h"+q)
-				if len(stats.Buckets) != 1 || cmp.Diff(stats.Buckets[0].Counts, map[string]int64{"mutated": 1, "rejected": 1}) != "" || stats.Buckets[0].Calls != 2 {
+				if len(stats.Buckets) != 1 || cmp.Diff(stats.Buckets[0].Counts, map[string]int64{"mutated": 2, "rejected": 1}) != "" || stats.Buckets[0].Calls != 3 {
 					t.Errorf("the charts count %+v", stats.Buckets[0])
 				}
 			}

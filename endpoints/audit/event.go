@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"mime"
-	"slices"
 	"strings"
 	"time"
 
@@ -18,8 +17,13 @@ import (
 )
 
 const (
-	// maxText bounds each value that filters go by. Kubernetes' names end at 253 bytes, URLs in practice at 2 KiB.
+	// maxText bounds what identifies an event, and each value that a reader may ask for.
 	maxText = 4 << 10
+	// maxShown bounds each value of an event that lists show and filters go by; of longer ones they have the beginning.
+	// Kubernetes' names end at 253 bytes, URLs in practice at 2 KiB.
+	maxShown = 2 << 10
+	// maxCalls bounds the calls of an event that lists show. amp makes 16 at most.
+	maxCalls = 32
 	// maxAhead is how far the clock of a sender may be ahead.
 	maxAhead = time.Minute
 )
@@ -39,11 +43,13 @@ func newEvent(e *event.Event, now time.Time) (*store.Event, error) {
 	if t, _, err := mime.ParseMediaType(e.DataContentType()); err != nil && e.DataContentType() != "" || t != "" && t != "application/json" && !strings.HasSuffix(t, "+json") {
 		return nil, fmt.Errorf("its datacontenttype is %.60q, want application/json", e.DataContentType())
 	}
-	var d events.Data
-	if err := json.Unmarshal(e.Data(), &d); err != nil {
+	d, err := readData(e.Data())
+	if err != nil {
 		what := "is not the JSON that the schema of amp's events describes"
 		if t := (*json.UnmarshalTypeError)(nil); errors.As(err, &t) && t.Field != "" {
 			what = fmt.Sprintf("has a %s for %s, want a %s", t.Value, t.Field, t.Type)
+		} else if errors.Is(err, errTooMany) {
+			what = fmt.Sprintf("has more than %d values in endpoints, warnings or patch", maxValues)
 		}
 		return nil, fmt.Errorf("its data %s", what)
 	}
@@ -55,12 +61,8 @@ func newEvent(e *event.Event, now time.Time) (*store.Event, error) {
 	case d.Outcome != ended:
 		return nil, fmt.Errorf("its data has the outcome %.40q, want %q as its type says", d.Outcome, ended)
 	}
-	indexed := []string{e.ID(), e.Source(), d.Namespace, d.Pod.Name, d.Pod.GenerateName, d.User, d.Mutation}
-	for _, c := range d.Endpoints {
-		indexed = append(indexed, c.URL)
-	}
-	if slices.ContainsFunc(indexed, func(s string) bool { return len(s) > maxText }) {
-		return nil, fmt.Errorf("one of its id, source, namespace, pod, user, mutation and endpoints is longer than %d bytes", maxText)
+	if len(e.ID()) > maxText || len(e.Source()) > maxText {
+		return nil, fmt.Errorf("its id or its source is longer than %d bytes", maxText)
 	}
 
 	raw, err := json.Marshal(e)
@@ -72,20 +74,38 @@ func newEvent(e *event.Event, now time.Time) (*store.Event, error) {
 	if at.IsZero() || at.After(now.Add(maxAhead)) || at.Unix() < 0 {
 		at = now
 	}
-	return &store.Event{Item: newItem(e, &d, at), Raw: raw}, nil
+	return &store.Event{Item: newItem(e, d, at), Raw: raw}, nil
+}
+
+// readData reads the data of an event, but not more of it than fits.
+func readData(text []byte) (*events.Data, error) {
+	var d struct {
+		events.Data
+		Endpoints shortList[events.Endpoint] `json:"endpoints"`
+		Warnings  shortList[string]          `json:"warnings"`
+		Patch     longList[events.Op]        `json:"patch"`
+	}
+	if err := json.Unmarshal(text, &d); err != nil {
+		return nil, err
+	}
+	d.Data.Endpoints, d.Data.Warnings, d.Data.Patch = d.Endpoints, d.Warnings, d.Patch
+	return &d.Data, nil
 }
 
 func newItem(e *event.Event, d *events.Data, at time.Time) *store.Item {
 	item := &store.Item{
 		ID: e.ID(), Source: e.Source(), Type: e.Type(), Time: at.UTC(), Outcome: d.Outcome,
-		Namespace: d.Namespace, Name: d.Pod.Name, GenerateName: d.Pod.GenerateName, User: d.User,
-		DurationMS: d.DurationMS, Mutation: d.Mutation, Endpoints: []store.Call{}, Gist: describe.Gist(d),
+		Namespace: clip(d.Namespace), Name: clip(d.Pod.Name), GenerateName: clip(d.Pod.GenerateName), User: clip(d.User),
+		DurationMS: d.DurationMS, Mutation: clip(d.Mutation), Endpoints: []store.Call{}, Gist: clip(describe.Gist(d)),
 	}
 	for i, c := range d.Endpoints {
 		item.Ops += c.Ops
+		if i >= maxCalls {
+			continue
+		}
 		// The endpoints are in the order of their calls, and a denial ends the calls.
 		denied := d.Outcome == outcome.Denied && i == len(d.Endpoints)-1
-		item.Endpoints = append(item.Endpoints, store.Call{URL: c.URL, DurationMS: c.DurationMS, Failed: c.Error != "", Denied: denied})
+		item.Endpoints = append(item.Endpoints, store.Call{URL: clip(c.URL), DurationMS: c.DurationMS, Failed: c.Error != "", Denied: denied})
 	}
 	return item
 }

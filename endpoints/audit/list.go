@@ -73,6 +73,10 @@ func wantsNDJSON(q url.Values, header http.Header) (bool, error) {
 // export streams the events themselves, each a CloudEvent in JSON on a line of its own. They can be posted again
 // as they are.
 func (s *Server) export(w http.ResponseWriter, r *http.Request, query store.Query) error {
+	if err := s.exports.enter(r.Context(), "exports"); err != nil {
+		return err
+	}
+	defer s.exports.leave()
 	control := http.NewResponseController(w)
 	started := false
 	for left := query.Limit; left > 0; {

@@ -46,9 +46,19 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) error {
 	if err := s.mayWrite(r); err != nil {
 		return err
 	}
+	if r.ContentLength < 0 || r.ContentLength > small {
+		if err := s.posts.enter(r.Context(), "large posts"); err != nil {
+			return err
+		}
+		defer s.posts.leave()
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)) // not every host knows deadlines
+	}
+	if r.ContentLength > maxBody {
+		return tooLarge()
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return &badRequest{http.StatusRequestEntityTooLarge, fmt.Sprintf("reading the events: the body is larger than %d MiB, send smaller batches", maxBody>>20)}
+	if limit := (*http.MaxBytesError)(nil); errors.As(err, &limit) {
+		return tooLarge()
 	} else if err != nil {
 		return bad("reading the events: the body ended early")
 	}
@@ -63,6 +73,10 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) error {
 		return bad("%v; the other %d of the batch are stored", rejected, len(received))
 	}
 	return rejected
+}
+
+func tooLarge() error {
+	return &badRequest{http.StatusRequestEntityTooLarge, fmt.Sprintf("reading the events: the body is larger than %d MiB, send smaller batches", maxBody>>20)}
 }
 
 // parse reads the events of a request, in each of the modes of CloudEvents. It returns the valid ones, and an
@@ -91,6 +105,9 @@ func parse(h http.Header, body []byte, now time.Time) ([]*store.Event, error) {
 }
 
 func parseStructured(b []byte, now time.Time) (*store.Event, error) {
+	if _, members := valuesIn(b); members > maxMembers {
+		return nil, fmt.Errorf("it has more than %d attributes", maxMembers)
+	}
 	var e event.Event
 	if err := json.Unmarshal(b, &e); err != nil {
 		if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
@@ -103,12 +120,12 @@ func parseStructured(b []byte, now time.Time) (*store.Event, error) {
 }
 
 func parseBatch(body []byte, now time.Time) ([]*store.Event, error) {
+	if _, n := valuesIn(body); n > maxBatch {
+		return nil, bad("reading the batch: it has %d events, want %d at most", n, maxBatch)
+	}
 	var raw []json.RawMessage
 	if err := json.Unmarshal(body, &raw); err != nil {
 		return nil, bad("reading the batch: want a JSON array of CloudEvents")
-	}
-	if len(raw) > maxBatch {
-		return nil, bad("reading the batch: it has %d events, want %d at most", len(raw), maxBatch)
 	}
 	var received []*store.Event
 	var rejected []string

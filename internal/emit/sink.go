@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -146,7 +145,7 @@ func (s *sink) send(ctx context.Context, m *message) verdict {
 		if err != nil {
 			return verdict{again: true, cause: "was not called: " + err.Error()}
 		}
-		header = maps.Clone(header)
+		header = header.Clone()
 		header["Authorization"] = []string{token}
 	}
 	var p progress

@@ -194,16 +194,24 @@ func (c *Config) validate(bad *Bad) {
 		"AMP_ENDPOINT_CERT and AMP_ENDPOINT_KEY go together", "AMP_ENDPOINT_CERT", "AMP_ENDPOINT_KEY")
 	together(c.EndpointCert == "" && c.EndpointTokenFile == "" || !c.EndpointAllow.Default(),
 		"AMP_ENDPOINT_CERT and AMP_ENDPOINT_TOKEN_FILE need AMP_ENDPOINT_ALLOW: credentials go only to hosts that it names", "AMP_ENDPOINT_ALLOW")
-	if c.EventsTokenFile != "" && c.Events != EventsOff {
-		together(c.Sink != nil, "AMP_EVENTS_TOKEN_FILE needs K_SINK, to which amp sends the token", "K_SINK")
-		together(c.Sink == nil || c.Sink.User == nil,
-			"AMP_EVENTS_TOKEN_FILE and a K_SINK with userinfo exclude each other: a request has one of them", "AMP_EVENTS_TOKEN_FILE", "K_SINK")
-		together(c.Sink == nil || c.Sink.Scheme == "https" || c.EventsTokenInsecure && mayBePrivate(c.Sink.Hostname()),
-			"AMP_EVENTS_TOKEN_FILE needs a K_SINK with https: amp sends the token over http only to a private address, and only with AMP_EVENTS_TOKEN_INSECURE=true",
-			"AMP_EVENTS_TOKEN_INSECURE", "K_SINK")
-	}
+	fault := c.tokenFault()
+	together(fault == "", fault, "AMP_EVENTS_TOKEN_FILE", "AMP_EVENTS_TOKEN_INSECURE", "K_SINK")
 	together(c.Events != EventsRequired || c.Sink != nil,
 		"AMP_EVENTS=required needs K_SINK: the sink must accept each event", "K_SINK")
+}
+
+// tokenFault says why the token for the sink cannot be sent, or must not be.
+func (c *Config) tokenFault() string {
+	switch {
+	case c.EventsTokenFile == "", c.Events == EventsOff:
+	case c.Sink == nil:
+		return "AMP_EVENTS_TOKEN_FILE needs K_SINK, to which amp sends the token"
+	case c.Sink.User != nil:
+		return "AMP_EVENTS_TOKEN_FILE and a K_SINK with userinfo exclude each other: a request has one of them"
+	case c.Sink.Scheme != "https" && !(c.EventsTokenInsecure && mayBePrivate(c.Sink.Hostname())):
+		return "AMP_EVENTS_TOKEN_FILE needs a K_SINK with https: amp sends the token over http only to a private address, and only with AMP_EVENTS_TOKEN_INSECURE=true"
+	}
+	return ""
 }
 
 // mayBePrivate reports whether a host is not an address that is public. A name's address is checked when amp connects.

@@ -31,7 +31,7 @@ function row(item) {
     h('td', { role: 'cell' }, shortTime(item.time)),
     h('td', { role: 'cell' }, badge(item.outcome)),
     h('td', { role: 'cell' }, h('a', { href: target, text: podName(item) }), h('span', { class: 'sub', text: item.namespace }), ...seenAs(item)),
-    h('td', { role: 'cell' }, h('span', { class: 'clip' + tone, text: item.gist, title: item.gist })),
+    h('td', { role: 'cell' }, h('span', { class: 'clip' + tone, text: item.gist, title: item.gist }), item.superseded ? h('span', { class: 'sub', text: 'superseded by a final verdict' }) : null),
     h('td', { role: 'cell' }, ...calls(item)),
     h('td', { role: 'cell', title: item.user }, h('span', { text: user.text }), user.sub ? h('span', { class: 'sub', text: user.sub }) : null));
   tr.item = item;
@@ -57,10 +57,10 @@ function calls(item) {
   ];
 }
 
-// place puts an item where its time belongs. A final verdict takes the place of the one that it supersedes.
+// place puts an item where its time belongs. A final verdict marks the one that it supersedes.
 export function place(item, fresh) {
   const base = item.id.endsWith('/final') ? rows.get(item.source + '\n' + item.id.slice(0, -6)) : null;
-  if (base) { rows.delete(keyOf(base.item)); base.remove(); }
+  if (base && !base.item.superseded) replace(base, { ...base.item, superseded: true });
   if (rows.has(keyOf(item))) return;
   const tr = row(item);
   if (fresh) tr.classList.add('fresh');
@@ -78,10 +78,14 @@ function nameMutation(item) {
   if (!tr || tr.item.namespace !== item.namespace || !item.name.startsWith(tr.item.name || tr.item.generateName.slice(0, 58))) return;
   const known = tr.item.seen || [];
   if (known.includes(item.name)) return;
-  tr.item.seen = known.concat(item.name);
-  const focused = tr.contains(document.activeElement), changed = row(tr.item);
+  replace(tr, { ...tr.item, seen: known.concat(item.name) });
+}
+
+// replace shows a row anew.
+function replace(tr, item) {
+  const focused = tr.contains(document.activeElement), changed = row(item);
   tr.replaceWith(changed);
-  rows.set(keyOf(changed.item), changed);
+  rows.set(keyOf(item), changed);
   if (focused) changed.querySelector('a').focus();
 }
 

@@ -49,7 +49,7 @@ func (h *Histogram) Quantile(q float64) float64 {
 func (h *Histogram) Encode() []byte {
 	b := []byte{}
 	for class, n := range h {
-		if n > 0 { // a superseded event may be taken back from a sum that was deleted before
+		if n > 0 {
 			b = binary.AppendUvarint(b, uint64(class))
 			b = binary.AppendUvarint(b, uint64(n))
 		}

@@ -33,6 +33,9 @@ type Item struct {
 	DurationMS float64 `json:"durationMs"`
 	// Mutation is the stamp of a validated event's Pod: the id of the mutated event, or a forgery.
 	Mutation string `json:"mutation,omitempty"`
+	// Superseded: an event with this one's id and Final behind it says so. Stores fill it in when they read, and do not
+	// keep it here.
+	Superseded bool `json:"superseded,omitempty"`
 	// Seen holds the names under which /validate saw the Pod of a mutated event. Stores fill it in when they
 	// read, and do not keep it.
 	Seen []string `json:"seen,omitempty"`

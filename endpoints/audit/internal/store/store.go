@@ -21,7 +21,8 @@ type Store interface {
 	// Add stores events, all or none. When it returns nil they survive a crash of the process and of the
 	// machine. An event whose source and id are stored already is left as it is, so a sender may send the
 	// same events again. An event whose id ends in Final supersedes the event of the same source whose id
-	// lacks that ending, in whichever order the two come: only the final one is in lists and charts.
+	// lacks that ending, in whichever order the two come. That is only a mark (Item.Superseded): both are in lists
+	// and charts, because a sender may have forged the final one.
 	Add(ctx context.Context, events []*Event) error
 
 	// List returns the newest events that fit, newest first, as Query says.
@@ -99,7 +100,7 @@ type Query struct {
 }
 
 // A Page is one page of a list. It may have fewer events than the limit, even none, while there is a next
-// one: a store need not look through everything at once.
+// one: a store need not look through everything at once, and it bounds the bytes of a page.
 type Page struct {
 	Items []*Item `json:"items"`          // never nil
 	Next  Cursor  `json:"next,omitempty"` // empty on the last page
@@ -115,10 +116,16 @@ type Detail struct {
 	Verdicts   []*Item // the other events about this review: the final one, or the ones that it superseded
 	// Seen holds the validated events of a mutated event's Pod (Joins), the newest first, MaxSeen at most.
 	// They say under which names /validate saw the Pod.
-	Seen []*Event
+	Seen []Seen
 	// Stamped holds the events whose id the stamp of a validated event's Pod names. Anyone can write a stamp:
 	// Joins says whether it is right.
 	Stamped []*Item
+}
+
+// Seen is one Pod that /validate saw.
+type Seen struct {
+	Item *Item
+	UID  string // of the Pod, if the event has it
 }
 
 // MaxSeen bounds the validated events that one mutated event is shown with. More than one of them is forged

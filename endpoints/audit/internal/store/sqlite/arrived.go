@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -46,7 +47,7 @@ func (s *Store) Arrived(ctx context.Context, f store.Filter, after store.Positio
 
 func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, seq int64, limit int, arrivals *store.Arrivals) error {
 	arrivals.Next = s.position(seq)
-	rows, err := tx.QueryContext(ctx, "SELECT e.seq, e.superseded, b.item FROM events e JOIN bodies b ON b.id = e.id WHERE e.seq > ? ORDER BY e.seq LIMIT ?", seq, limit)
+	rows, err := tx.QueryContext(ctx, "SELECT e.seq, e.superseded, "+itemText("b")+" FROM events e JOIN bodies b ON b.id = e.id WHERE e.seq > ? ORDER BY e.seq LIMIT ?", seq, limit)
 	if err != nil {
 		return err
 	}
@@ -55,14 +56,21 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 		superseded bool
 		text       []byte
 	}
-	all, err := collect(rows, func(scan func(...any) error) (r row, err error) {
-		err = scan(&r.seq, &r.superseded, &r.text)
-		return r, err
-	})
-	if err != nil || len(all) == 0 {
+	defer rows.Close()
+	var all []row
+	size := 0
+	for size < maxItems && rows.Next() {
+		var r row
+		if err := rows.Scan(&r.seq, &r.superseded, &r.text); err != nil {
+			return err
+		}
+		size += len(r.text)
+		all = append(all, r)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(all) == 0 {
 		return err
 	}
-	arrivals.Next, arrivals.More = s.position(all[len(all)-1].seq), len(all) == limit
+	arrivals.Next, arrivals.More = s.position(all[len(all)-1].seq), len(all) == limit || size >= maxItems
 	wholeEndpoint, err := exists(ctx, tx, kindEndpoint, f.Endpoint)
 	if err != nil {
 		return err
@@ -77,7 +85,8 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 		if err != nil {
 			return err
 		}
-		if r.superseded || !f.Match(item, wholeEndpoint, wholeUser) {
+		item.Superseded = r.superseded
+		if !f.Match(item, wholeEndpoint, wholeUser) {
 			continue
 		}
 		items = append(items, item)

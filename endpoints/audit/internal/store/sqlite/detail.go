@@ -76,11 +76,12 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 			return nil, err
 		}
 		for _, k := range validated {
-			e, err := whole(ctx, tx, k)
+			var uid string
+			err := tx.QueryRowContext(ctx, "SELECT coalesce(substr(event ->> '$.data.pod.uid', 1, 100), '') FROM bodies WHERE id = ?", k.key).Scan(&uid)
 			if err != nil {
 				return nil, err
 			}
-			d.Seen = append(d.Seen, &e)
+			d.Seen = append(d.Seen, store.Seen{Item: k.item, UID: uid})
 			d.Item.Seen = append(d.Item.Seen, k.item.Name)
 		}
 	}
@@ -98,7 +99,7 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 
 // byID returns the events with an id, of whichever source.
 func byID(ctx context.Context, tx *sql.Tx, id string) ([]keyed, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT e.id, b.item FROM events e JOIN bodies b ON b.id = e.id WHERE e.eid = ? LIMIT ?", id, maxSources)
+	rows, err := tx.QueryContext(ctx, "SELECT e.id, "+itemText("b")+" FROM events e JOIN bodies b ON b.id = e.id WHERE e.eid = ? LIMIT ?", id, maxSources)
 	if err != nil {
 		return nil, err
 	}

@@ -26,8 +26,14 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
 	if err != nil {
 		return err
 	}
-	if _, found, err := tx.number("SELECT id FROM events WHERE eid = ? AND source = ?", item.ID, source); found || err != nil {
+	text, err := json.Marshal(item)
+	if err != nil {
 		return err
+	}
+	if first, found, err := tx.number("SELECT id FROM events WHERE eid = ? AND source = ?", item.ID, source); err != nil {
+		return err
+	} else if found {
+		return s.compare(tx, first, item, string(text))
 	}
 	id, err := newKey(tx, keyOf(item.Time))
 	if err != nil {
@@ -40,7 +46,8 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
 
 	superseded := 0
 	if base, ok := strings.CutSuffix(item.ID, store.Final); ok {
-		if err := s.supersede(tx, base, source, sums); err != nil {
+		// Only a mark: who may post events may forge a final verdict, and it must not hide what another one posted.
+		if err := tx.exec("UPDATE events SET superseded = 1 WHERE eid = ? AND source = ?", base, source); err != nil {
 			return err
 		}
 	} else if _, found, err := tx.number("SELECT id FROM events WHERE eid = ? AND source = ?", item.ID+store.Final, source); err != nil {
@@ -49,10 +56,6 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
 		superseded = 1 // they came in the other order
 	}
 
-	text, err := json.Marshal(item)
-	if err != nil {
-		return err
-	}
 	s.seq++
 	if err := tx.exec("INSERT INTO events VALUES (?,?,?,?,?,?,?,nullif(?,''),?)",
 		id, s.seq, source, item.ID, number, superseded, store.PodKey(item), item.Mutation, formatCalls(calls)); err != nil {
@@ -61,11 +64,19 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
 	if err := tx.exec("INSERT INTO bodies VALUES (?,?,?)", id, string(text), string(e.Raw)); err != nil {
 		return err
 	}
-	if superseded == 1 {
-		return nil
-	}
-	sums.add(item.Time, number, calls, +1)
+	sums.add(item.Time, number, calls)
 	return tx.exec("INSERT INTO idx (rowid, t) VALUES (?,?)", id, strings.Join(words, " "))
+}
+
+// compare warns of an event that has the id and the source of a stored one, the first, and says something else: one of the
+// two is forged.
+func (s *Store) compare(tx *transaction, first int64, item *store.Item, text string) error {
+	var stored string
+	err := tx.scan("SELECT "+itemText("b")+" FROM bodies b WHERE id = ?", []any{first}, &stored)
+	if err == nil && stored != text {
+		s.log.Warn("audit got two events with one id that differ, and keeps the first", "id", fmt.Sprintf("%.200s", item.ID), "source", fmt.Sprintf("%.200s", item.Source))
+	}
+	return err
 }
 
 // wordsOf returns the words that the index knows an event by, and its calls with their endpoints' terms.
@@ -106,24 +117,6 @@ func (s *Store) wordsOf(tx *transaction, item *store.Item, id int64) ([]string, 
 		calls = append(calls, call{endpoint, c.DurationMS, c.Failed})
 	}
 	return words, calls, nil
-}
-
-// supersede takes the event with that id out of lists and charts. It stays in the detail of the other.
-func (s *Store) supersede(tx *transaction, eid string, source int64, sums *sums) error {
-	var id int64
-	var number int
-	var calls string
-	err := tx.scan("SELECT id, outcome, calls FROM events WHERE eid = ? AND source = ? AND superseded = 0", []any{eid, source}, &id, &number, &calls)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	} else if err != nil {
-		return err
-	}
-	if err := tx.exec("UPDATE events SET superseded = 1 WHERE id = ?", id); err != nil {
-		return err
-	}
-	sums.add(timeOf(id), number, parseCalls(calls), -1)
-	return tx.exec("DELETE FROM idx WHERE rowid = ?", id)
 }
 
 // newKey returns a key that is free: the one wanted, or one shortly behind it.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -18,6 +19,10 @@ const (
 	scanned = 2000
 	// patience is how long that goes on. The page is short then, and its cursor leads on from there.
 	patience = 50 * time.Millisecond
+	// maxItems and maxRaw bound the bytes of a page: of the items, and of the events as they came. One is always on it.
+	maxItems, maxRaw = 1 << 20, 4 << 20
+	// maxItem is more than an item can have. Databases of earlier releases have larger ones.
+	maxItem = 512 << 10
 )
 
 // List implements [store.Store].
@@ -44,11 +49,18 @@ func (s *Store) List(ctx context.Context, q store.Query) (*store.Page, error) {
 		if next != 0 {
 			page.Next = formatCursor(next)
 		}
+		n := 0
 		if q.Raw {
 			page.Raw, err = rawOf(ctx, tx, keys)
-			return err
+			n = len(page.Raw)
+		} else {
+			page.Items, err = itemsOf(ctx, tx, keys)
+			n = len(page.Items)
 		}
-		if page.Items, err = itemsOf(ctx, tx, keys); err != nil {
+		if n < len(keys) && n > 0 {
+			page.Next = formatCursor(keys[n-1])
+		}
+		if err != nil || q.Raw {
 			return err
 		}
 		return addSeen(ctx, tx, page.Items)
@@ -133,42 +145,56 @@ func parseCursor(c store.Cursor) (int64, error) {
 }
 
 func decodeItem(text []byte) (*store.Item, error) {
-	item := new(store.Item)
+	item := &store.Item{Endpoints: []store.Call{}}
 	return item, json.Unmarshal(text, item)
 }
 
+// itemText is SQL for the item in a row of bodies. Of one that is too large it leaves out the calls: nothing else can be.
+func itemText(bodies string) string {
+	return fmt.Sprintf("CASE WHEN octet_length(%s.item) > %d THEN json_remove(%[1]s.item, '$.endpoints') ELSE %[1]s.item END", bodies, maxItem)
+}
+
+// itemsOf returns the items of the first keys, as many as fit on a page.
 func itemsOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]*store.Item, error) {
 	items := make([]*store.Item, 0, len(keys))
-	err := eachText(ctx, tx, "SELECT item FROM bodies WHERE id = ?", keys, func(text []byte) error {
+	err := eachText(ctx, tx, "SELECT "+itemText("b")+", superseded FROM events e JOIN bodies b ON b.id = e.id WHERE e.id = ?", keys, maxItems, func(text []byte, superseded bool) error {
 		item, err := decodeItem(text)
+		item.Superseded = superseded
 		items = append(items, item)
 		return err
 	})
 	return items, err
 }
 
+// rawOf returns the events of the first keys as they came, as many as fit on a page.
 func rawOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]json.RawMessage, error) {
 	all := make([]json.RawMessage, 0, len(keys))
-	err := eachText(ctx, tx, "SELECT event FROM bodies WHERE id = ?", keys, func(text []byte) error {
+	err := eachText(ctx, tx, "SELECT event, 0 FROM bodies WHERE id = ?", keys, maxRaw, func(text []byte, _ bool) error {
 		all = append(all, text)
 		return nil
 	})
 	return all, err
 }
 
-// eachText calls do with the text that a query finds for each key.
-func eachText(ctx context.Context, tx *sql.Tx, query string, keys []int64, do func(text []byte) error) error {
+// eachText calls do with what a query finds for each key, a text and whether the event is superseded, until the texts take
+// more than most bytes.
+func eachText(ctx context.Context, tx *sql.Tx, query string, keys []int64, most int, do func(text []byte, superseded bool) error) error {
 	statement, err := tx.PrepareContext(ctx, query)
 	if err != nil {
 		return err
 	}
 	defer statement.Close()
-	for _, key := range keys {
+	size := 0
+	for i, key := range keys {
 		var text []byte
-		if err := statement.QueryRowContext(ctx, key).Scan(&text); err != nil {
+		var superseded bool
+		if err := statement.QueryRowContext(ctx, key).Scan(&text, &superseded); err != nil {
 			return err
 		}
-		if err := do(text); err != nil {
+		if size += len(text); i > 0 && size > most {
+			return nil
+		}
+		if err := do(text, superseded); err != nil {
 			return err
 		}
 	}
@@ -215,7 +241,7 @@ func addSeen(ctx context.Context, tx *sql.Tx, items []*store.Item) error {
 }
 
 // selectValidations finds the validated events with a stamp.
-const selectValidations = "SELECT e.id, b.item FROM events e JOIN bodies b ON b.id = e.id WHERE mutation = ? AND superseded = 0 ORDER BY e.id DESC LIMIT ?"
+var selectValidations = "SELECT e.id, " + itemText("b") + " FROM events e JOIN bodies b ON b.id = e.id WHERE mutation = ? ORDER BY e.id DESC LIMIT ?"
 
 // validationsOf returns the validated events of the Pod that a mutated one is about.
 func validationsOf(ctx context.Context, statement *sql.Stmt, mutated *store.Item) ([]keyed, error) {

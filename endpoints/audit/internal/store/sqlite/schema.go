@@ -23,7 +23,7 @@ CREATE TABLE events (
 	source     INTEGER NOT NULL,        -- a term
 	eid        TEXT NOT NULL,           -- the event's own id
 	outcome    INTEGER NOT NULL,        -- as outcomeNumbers has it
-	superseded INTEGER NOT NULL,        -- 1: there is a final verdict
+	superseded INTEGER NOT NULL,        -- 1: there is a final verdict, a mark only
 	pod        TEXT NOT NULL,           -- as store.PodKey spells it
 	mutation   TEXT,
 	calls      TEXT NOT NULL,           -- as formatCalls spells them

@@ -157,7 +157,7 @@ func podWords(ctx context.Context, tx *sql.Tx, pod string, ns int64) (words []st
 
 // mutationsOf returns the words of the mutated events that the newest validated ones among match point to.
 func mutationsOf(ctx context.Context, tx *sql.Tx, match string) ([]string, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT m.id, vb.item, mb.item FROM idx
+	rows, err := tx.QueryContext(ctx, `SELECT m.id, `+itemText("vb")+`, `+itemText("mb")+` FROM idx
 		JOIN events v ON v.id = idx.rowid JOIN events m ON m.eid = v.mutation AND m.source = v.source
 		JOIN bodies vb ON vb.id = v.id JOIN bodies mb ON mb.id = m.id
 		WHERE idx MATCH ? ORDER BY idx.rowid DESC LIMIT 64`,
@@ -187,7 +187,7 @@ func mutationsOf(ctx context.Context, tx *sql.Tx, match string) ([]string, error
 // candidates are the newest events below before that fit as far as the index can tell.
 func (s *search) candidates(ctx context.Context, tx *sql.Tx, before int64, limit int, columns string) (*sql.Rows, error) {
 	if s.match == "" {
-		return tx.QueryContext(ctx, "SELECT e.id"+columns+" FROM events e WHERE id < ? AND id >= ? AND superseded = 0 ORDER BY id DESC LIMIT ?", before, s.from, limit)
+		return tx.QueryContext(ctx, "SELECT e.id"+columns+" FROM events e WHERE id < ? AND id >= ? ORDER BY id DESC LIMIT ?", before, s.from, limit)
 	}
 	from := "idx"
 	if columns != "" {

@@ -38,11 +38,11 @@ func newSums() *sums {
 
 func bucketOf(t time.Time, width int64) int64 { return t.Unix() - t.Unix()%width }
 
-// add counts an event, or with sign -1 takes it back.
-func (s *sums) add(at time.Time, outcome int, calls []call, sign int64) {
+// add counts an event.
+func (s *sums) add(at time.Time, outcome int, calls []call) {
 	for _, res := range []int64{minute, hour} {
 		bucket := bucketOf(at, res)
-		s.counts[countKey{res, bucket, outcome}] += sign
+		s.counts[countKey{res, bucket, outcome}]++
 		for _, c := range calls {
 			for _, endpoint := range []int64{0, c.endpoint} {
 				key := latencyKey{res, endpoint, bucket}
@@ -51,9 +51,9 @@ func (s *sums) add(at time.Time, outcome int, calls []call, sign int64) {
 					l = &latency{classes: map[int]int64{}}
 					s.latencies[key] = l
 				}
-				l.classes[store.ClassOf(c.ms)] += sign
+				l.classes[store.ClassOf(c.ms)]++
 				if c.failed {
-					l.errors += sign
+					l.errors++
 				}
 			}
 		}
@@ -79,7 +79,7 @@ func (s *sums) write(tx *transaction) error {
 		for class, n := range l.classes {
 			sum[class] += n
 		}
-		if err := tx.exec("INSERT OR REPLACE INTO latencies VALUES (?,?,?,?,?)", k.res, k.endpoint, k.bucket, max(before+l.errors, 0), sum.Encode()); err != nil {
+		if err := tx.exec("INSERT OR REPLACE INTO latencies VALUES (?,?,?,?,?)", k.res, k.endpoint, k.bucket, before+l.errors, sum.Encode()); err != nil {
 			return err
 		}
 	}
