@@ -12,11 +12,16 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// from is a record of a namespace, with a Pod of so many bytes.
-func from(t testing.TB, namespace string, i, size int) *review.Record {
+// aPod is a Pod of so many bytes.
+func aPod(size int) json.RawMessage {
+	return json.RawMessage(`{"x":"` + strings.Repeat("x", size) + `"}`)
+}
+
+// from is a record of a namespace, with a Pod.
+func from(t testing.TB, namespace string, i int, pod json.RawMessage) *review.Record {
 	rec := numbered(t, i)
 	r := *rec.Review
-	r.Namespace, r.Pod = namespace, json.RawMessage(`{"x":"`+strings.Repeat("x", size)+`"}`)
+	r.Namespace, r.Pod = namespace, pod
 	rec.Review, rec.Plan.Event = &r, fmt.Sprintf("%s-%04d", namespace, i)
 	rec.Plan.Level = review.LevelFull
 	return rec
@@ -32,17 +37,17 @@ func TestAFloodTakesNoRoomOfOthers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w, s := scripted(t, concurrency, slow)
-				flood, start := 0, time.Now()
+				flood, start, pod, small := 0, time.Now(), aPod(size), aPod(10)
 				put := func(n int) {
 					for range n {
-						w.Record(t.Context(), from(t, "a", flood, size))
+						w.Record(t.Context(), from(t, "a", flood, pod))
 						flood++
 					}
 				}
 				put(1500)
 				alone := w.counts()[3]
 				for i := range 99 {
-					w.Record(t.Context(), from(t, "b", i, 10))
+					w.Record(t.Context(), from(t, "b", i, small))
 					put(20)
 					time.Sleep(10 * time.Millisecond)
 				}
@@ -84,11 +89,11 @@ func TestHalfOfTheQueue(t *testing.T) {
 		"by size":   {1 << 20, 3, 7}, // a record of it counts somewhat more than 2 MiB
 	} {
 		t.Run(name, func(t *testing.T) {
-			q := newQueue(func(int) {})
+			q, pod := newQueue(func(int) {}), aPod(test.size)
 			count := func(namespace string) int { return q.tenantOf(namespace).count }
 			put := func(namespace string, n int) (evicted int) {
 				for i := range n {
-					_, out := q.put(from(t, namespace, i, test.size))
+					_, out := q.put(from(t, namespace, i, pod))
 					evicted += len(out)
 				}
 				return evicted
