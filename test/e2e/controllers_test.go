@@ -110,7 +110,7 @@ func TestControllersRecognizeTheirPods(t *testing.T) {
 		patch string
 		must  string // what the message says; empty: the Pods are stored
 	}{
-		"a DaemonSet's node":                {daemonSet, nodeLost, "finds it by its node: keep its matchFields"},
+		"a DaemonSet's node":                {daemonSet, nodeLost, "finds it by its node: keep matchFields metadata.name"},
 		"a DaemonSet's labels":              {daemonSet, labelsLost, "finds it by its labels: keep "},
 		"a Deployment's labels":             {deployment, labelsLost, "finds it by its labels: keep "},
 		"a ReplicationController's labels":  {replicationController, labelsLost, "finds it by its labels: keep "},
