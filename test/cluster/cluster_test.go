@@ -117,6 +117,34 @@ spec:
 		})
 	})
 
+	t.Run("another token lets only amp post", func(t *testing.T) {
+		t.Setenv("token", "0123456789abcdef0123456789abcdef") // the commands use it
+		readme.do(t, `kubectl -n amp-system create secret generic audit-write --from-literal=token="$token"`,
+			`kubectl -n amp-audit create secret generic audit-write --from-literal=token="$token"`,
+			"kubectl -n amp-system patch deployment amp --patch-file deploy/audit/send-token.yaml",
+			"kubectl -n amp-audit patch deployment audit --patch-file deploy/audit/write-token.yaml",
+			"kubectl -n amp-audit rollout status deployment/audit")
+		c.ampIsUp(t)
+		address := c.kubectl(t, "get", "--namespace", "amp-audit", "service/audit", "-o", "jsonpath={.spec.clusterIP}")
+		eventually(t, func() error {
+			answer, err := c.run("in", "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-H", "Content-Type: application/json", "-d", "{}", "http://"+address+"/")
+			if err == nil && answer != "401" {
+				err = fmt.Errorf("a stranger's event is answered %s", answer)
+			}
+			return err
+		})
+		c.kubectl(t, "run", "jupyter-bob", "--namespace", "jhub", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server",
+			"--annotations", "hub.jupyter.org/username=bob")
+		read := readme.do(t, `kubectl -n amp-audit get secret audit-read -o go-template='{{.data.token | base64decode}}'`)
+		eventually(t, func() error {
+			list, err := c.run("in", "curl", "-sS", "-H", "Authorization: Bearer "+read, "http://"+address+"/api/events?pod=jupyter-bob")
+			if err == nil && !strings.Contains(list, `"mutated"`) {
+				err = fmt.Errorf("amp's event is not there: %s", list)
+			}
+			return err
+		})
+	})
+
 	t.Run("a Deployment's Pods do too", func(t *testing.T) {
 		c.apply(t, namespace("jhub-deployment")+`---
 apiVersion: apps/v1
