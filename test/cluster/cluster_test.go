@@ -122,9 +122,15 @@ spec:
 		readme.do(t, `kubectl -n amp-system create secret generic audit-write --from-literal=token="$token"`,
 			`kubectl -n amp-audit create secret generic audit-write --from-literal=token="$token"`,
 			"kubectl -n amp-system patch deployment amp --patch-file deploy/audit/send-token.yaml",
-			"kubectl -n amp-audit patch deployment audit --patch-file deploy/audit/write-token.yaml",
+			"kubectl -n amp-system rollout status deployment/amp")
+		eventually(t, func() error { // a replica that ends has no token
+			if pods := c.pods(t, "amp-system", "app.kubernetes.io/name=amp"); len(pods) > 2 {
+				return fmt.Errorf("there are %q", pods)
+			}
+			return nil
+		})
+		readme.do(t, "kubectl -n amp-audit patch deployment audit --patch-file deploy/audit/write-token.yaml",
 			"kubectl -n amp-audit rollout status deployment/audit")
-		c.ampIsUp(t)
 		address := c.kubectl(t, "get", "--namespace", "amp-audit", "service/audit", "-o", "jsonpath={.spec.clusterIP}")
 		eventually(t, func() error {
 			answer, err := c.run("in", "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-H", "Content-Type: application/json", "-d", "{}", "http://"+address+"/")
