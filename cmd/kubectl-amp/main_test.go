@@ -63,7 +63,7 @@ contexts: [{name: one, context: {cluster: c, user: u}}, {name: gone, context: {c
 		"it is another object":        {"{apiVersion: v1, kind: Pod}", "", "kubeconfig DIR/config cannot be used: it is not a file of kind Config", "correct it, or name"},
 		"it has another shape":        {"{apiVersion: v1, kind: Config, clusters: secret}", "", "kubeconfig DIR/config cannot be used: json: cannot unmarshal string into", "correct it, or name"},
 		"it is empty":                 {"\n", "", "kubeconfig DIR/config cannot be used: it has no current-context; it has no contexts at all", "name another:\nkubectl amp doctor --context NAME"},
-		"no context is the current":   {clusters + "}", "", "kubeconfig DIR/config cannot be used: it has no current-context; it has ca, gone, nobody, one", "name another:\n"},
+		"there is no current context": {clusters + "}", "", "kubeconfig DIR/config cannot be used: it has no current-context; it has ca, gone, nobody, one", "name another:\n"},
 		"the current one is missing":  {clusters + ", current-context: two}", "", `kubeconfig DIR/config cannot be used: it has no context "two"; it has ca, gone, nobody, one`, "name another:\n"},
 		"the flag's one is missing":   {clusters + ", current-context: one}", "--context two", `kubeconfig DIR/config cannot be used: it has no context "two"`, "name another:\n"},
 		"its cluster is missing":      {clusters + ", current-context: gone}", "", `kubeconfig DIR/config cannot be used: its context "gone" names cluster "x", which it does not have`, "name another:\n"},

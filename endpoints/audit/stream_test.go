@@ -127,7 +127,7 @@ func TestStream(t *testing.T) {
 	}
 }
 
-// TestTheOldestStreamMakesRoom: 64 readers that say nothing lock nobody out, and the one that ends ends cleanly.
+// TestTheOldestStreamMakesRoom: 64 silent readers do not keep a new one out. The oldest stream ends, and it ends cleanly.
 func TestTheOldestStreamMakesRoom(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, Config{})

@@ -1,6 +1,10 @@
 package callout
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"github.com/txn2/amp/internal/outbound"
+)
 
 const (
 	private = "private"
@@ -21,8 +25,7 @@ var classes = []struct {
 	// On Linux a connection to 0.0.0.0 or :: goes to the host itself. The rest of 0.0.0.0/8 is "this network" too
 	// (RFC 791).
 	{"unspecified", true, prefixes("0.0.0.0/8", "::/128")},
-	// RFC 1918, RFC 6598, RFC 4193.
-	{private, false, prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7")},
+	{private, false, outbound.Private},
 }
 
 func prefixes(ranges ...string) []netip.Prefix {

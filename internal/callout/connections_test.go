@@ -173,7 +173,7 @@ func everyPath(t *testing.T, fates []fate, test func(t *testing.T, b *behind, fa
 }
 
 // The path of the kept connections dies, and new connections work: at most one of the reviews that come one after the
-// other fails (SPEC section 4).
+// other fails.
 func TestDeadConnections(t *testing.T) {
 	everyPath(t, []fate{silent, vanished, rst}, func(t *testing.T, b *behind, fate fate) {
 		b.keep(t, 8)

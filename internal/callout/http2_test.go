@@ -68,7 +68,7 @@ func noChange(to *http2.Framer, stream uint32) {
 }
 
 // An HTTP/2 server may refuse requests in ways after which a client may send them again. amp sends a request at most
-// twice (SPEC section 4), over at most two new connections.
+// twice, over at most two new connections.
 func TestRepeatsOverHTTP2(t *testing.T) {
 	goAway := func(last uint32, code http2.ErrCode) func(*http2.Framer, uint32, int) bool {
 		return func(to *http2.Framer, stream uint32, _ int) bool {

@@ -121,7 +121,7 @@ func TestHalfOfTheQueue(t *testing.T) {
 			if e := q.nextRecord(); count("a") > 0 && e.id() > "a-1500" {
 				t.Errorf("%s is still there", e.id())
 			}
-			// A third one has to wait: nobody has more than half.
+			// A third tenant has to wait: no tenant has more than half.
 			before := count("b")
 			put("c", 1)
 			if test.size == 10 && (count("c") != 0 || count("b") != before) {

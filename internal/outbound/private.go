@@ -1,12 +1,20 @@
 package outbound
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// Private are the private ranges (RFC 1918, RFC 6598, RFC 4193).
+var Private = []netip.Prefix{
+	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
+	netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("fc00::/7"),
+}
 
-// IsPrivate reports whether an address is private (RFC 1918, RFC 4193, RFC 6598) or this machine's own: what is sent there
-// stays in the operator's network.
+// IsPrivate reports whether an address is in a private range or this machine's own: what is sent there stays in the
+// operator's network.
 func IsPrivate(ip netip.Addr) bool {
-	ip = ip.Unmap()
-	return ip.IsPrivate() || ip.IsLoopback() || shared.Contains(ip.WithZone(""))
+	ip = ip.Unmap().WithZone("")
+	return ip.IsLoopback() || slices.ContainsFunc(Private, func(p netip.Prefix) bool { return p.Contains(ip) })
 }

@@ -2,9 +2,9 @@
 // missing parents. It does no I/O and knows no failure policy: a patch is good, or it is a [review.Failure]
 // that says why.
 //
-// START HERE: [Checker.Check] is the order of the steps. [Checker.CheckWhole] is about the patches of a chain. Package apply applies the ops to the Pod, package
-// rules judges what they do: rules.All is the list of what a patch may not do. Package jsontree is the Pod as
-// both see it.
+// START HERE: [Checker.Check] is the order of the steps. [Checker.CheckWhole] is about the patches of a chain. Package apply
+// applies the ops to the Pod, package rules judges what they do: rules.All is the list of what a patch may not do. Package
+// jsontree is the Pod as both see it.
 package patch
 
 import (

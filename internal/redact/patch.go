@@ -10,7 +10,7 @@ import (
 // Patch makes the values of a patch such as the level Patch shows them. ops are the ops of all endpoints in their order,
 // and pod is the Pod that the first of them changes.
 //
-// A value is shown only if every place that it passes through may be shown (SPEC, section 6). So Patch follows what is
+// A value is shown only if every place that it passes through may be shown. So Patch follows what is
 // moved and copied, in both directions of time: a value that was put at the place of a name and is later moved to that
 // of an environment variable is hidden where it was put, too. If Patch cannot follow the ops, it shows no value.
 func Patch(pod json.RawMessage, ops []events.Op) {

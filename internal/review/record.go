@@ -86,9 +86,9 @@ func NewRecord(r *Review, plan Plan, run Run, now time.Time) *Record {
 // rule, and has no event: everything else may be what Decide could not read.
 func Undecided(r *Review, policy FailurePolicy, err error, start, now time.Time) *Record {
 	rec := &Record{Review: r, Plan: Plan{Policy: &Policy{}, FailurePolicy: policy, Start: start}, Run: Run{Err: err}, Time: now, Took: now.Sub(start)}
-	rec.Verdict = Verdict{Outcome: OutcomeRejected, Message: "amp: " + err.Error(), Code: codeFailed}
+	rec.Verdict = Verdict{Outcome: OutcomeRejected, Message: failureMessage("", err), Code: codeFailed}
 	if policy == Ignore {
-		rec.Verdict.Outcome, rec.Verdict.Warnings = OutcomeFailedOpen, []string{Clip(failedOpenPrefix(r.Phase)+Line(err.Error()), MaxWarning)}
+		rec.Verdict.Outcome, rec.Verdict.Warnings = OutcomeFailedOpen, []string{ignoredWarning(r, &rec.Plan, "", err)}
 	}
 	return rec
 }

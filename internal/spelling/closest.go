@@ -9,7 +9,8 @@ import (
 // Closest returns the one of the known names that a misspelt name is nearest to, the first of several. It always returns one:
 // a list of the operator's names is short, and the nearest is a help even if it is far. A name that holds the other counts as
 // one with two slips, and one with its words in another order as one with one. Slips count by the length of the longer name:
-// four make something else of a short one. near reports whether the nearest is probably meant: at most a third of its characters, or one, differ.
+// four make something else of a short one. near reports whether the nearest is probably meant: at most a third of its
+// characters, or one, differ.
 func Closest(name string, known []string) (nearest string, near bool) {
 	const longest = 100 // of a name whose distance is counted, which takes its square
 	if name = strings.ToLower(name); len(name) > longest {

@@ -2,10 +2,8 @@ package apply
 
 import (
 	"encoding/json"
-	"maps"
 	"reflect"
 	"strconv"
-	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,16 +47,10 @@ func newSchema(t reflect.Type, known map[reflect.Type]*Schema) *Schema {
 		s.Elem = newSchema(t.Elem(), known)
 	case reflect.Struct:
 		s.Fields = map[string]*Schema{}
-		for i := range t.NumField() {
-			f := t.Field(i)
-			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-			switch {
-			case name == "" && f.Anonymous: // inlined
-				maps.Copy(s.Fields, newSchema(f.Type, known).Fields)
-			case name != "" && name != "-" && f.IsExported():
-				s.Fields[name] = newSchema(f.Type, known)
-			}
-		}
+		eachField(t, func(name string, of reflect.Type) bool {
+			s.Fields[name] = newSchema(of, known)
+			return false
+		})
 	}
 	return s
 }

@@ -195,7 +195,7 @@ func (n *Node) child(at int) **Node {
 // Length returns the length of n's text or, if n came from Edit, of the text that it was made of.
 func (n *Node) Length() int { return len(n.raw) }
 
-// Unread returns how many members or elements n has, if nobody has read them yet; else 0.
+// Unread returns how many members or elements n has. It returns 0 once they have been read.
 func (n *Node) Unread() int {
 	if n.expanded {
 		return 0

@@ -62,9 +62,8 @@ func maybeSlow(op *review.Op) bool {
 		case '0' <= c && c <= '9', c == '.', c == '+', c == '-':
 			digits++
 		case (c == 'e' || c == 'E') && digits > 0:
-			exponent := op.Value[i+1:]
-			exponent = exponent[:min(len(exponent), maxExponent+2)]
-			if len(bytes.TrimLeft(bytes.TrimLeft(exponent, "+-"), "0123456789"))+maxExponent < len(exponent) {
+			exponent := bytes.TrimLeft(op.Value[i+1:], "+-")
+			if len(exponent) > maxExponent && !bytes.ContainsFunc(exponent[:maxExponent+1], notDigit) {
 				return true
 			}
 			digits++
@@ -77,6 +76,8 @@ func maybeSlow(op *review.Op) bool {
 	}
 	return false
 }
+
+func notDigit(r rune) bool { return r < '0' || r > '9' }
 
 var quantityType = reflect.TypeFor[resource.Quantity]()
 
