@@ -154,7 +154,7 @@ func (c *Client) authorize(header http.Header, u *url.URL) (trusted bool, err er
 		if err != nil {
 			// The last good token may have been withdrawn, and the endpoint's 401 would not say why.
 			f := failed(review.ResultUnreachable, "amp has no token for it: "+err.Error())
-			f.Err = err
+			f.Own, f.Err = true, err
 			return false, f
 		}
 		header["Authorization"] = []string{token}

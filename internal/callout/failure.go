@@ -29,8 +29,20 @@ func failed(result review.Result, cause string) *review.Failure {
 // the Pod.
 func connectFailure(ctx context.Context, err error, left time.Duration) (*review.Failure, retry) {
 	f, again := describeConnect(ctx, err, left)
-	f.Err = err
+	f.Own, f.Err = own(err), err
 	return f, again
+}
+
+// own reports whether err is of amp, or of the machine it runs on, and not of the endpoint: without the API server's
+// address amp may call none, and sockets can run out.
+func own(err error) bool {
+	for _, errno := range []syscall.Errno{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.EADDRNOTAVAIL} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	var no noAPIServer
+	return errors.As(err, &no)
 }
 
 // answerFailure is [connectFailure] for a call over a connection: it says why no answer came, or (started) only a part

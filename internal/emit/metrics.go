@@ -31,6 +31,9 @@ type Metrics struct {
 	hosts            sync.Map // of string to struct{}: the hosts with a label of their own
 	hostsMu          sync.Mutex
 	hostsCount       int
+	circuitOpen      *prometheus.GaugeVec
+	circuitsMu       sync.Mutex
+	circuits         map[string]int // open circuits, by their label: two can share one
 	reviewCounters   map[review.Phase]map[review.Outcome]prometheus.Counter
 	reviewHistograms map[review.Phase]prometheus.Observer
 }
@@ -60,9 +63,12 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 		reviewDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "amp_review_duration_seconds", Help: "Time to answer a review, endpoints included.", Buckets: durations}, []string{"operation"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "amp_endpoint_requests_total", Help: "Calls of endpoints, by host and result; all but ok and refused are failures."}, []string{"host", "result"}),
+			Name: "amp_endpoint_requests_total", Help: "Calls of endpoints, by host and result; all but ok and refused are failures, and circuit was not called."}, []string{"host", "result"}),
 		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "amp_endpoint_request_duration_seconds", Help: "Time an endpoint took, a retry included.", Buckets: durations}, []string{"host"}),
+		circuitOpen: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "amp_endpoint_circuit_open", Help: "1 while a circuit of the host is open: amp does not call the endpoint. 0 once it has closed."}, []string{"host"}),
+		circuits: map[string]int{},
 		badRequests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "amp_bad_requests_total", Help: "Requests that are not AdmissionReviews, by the HTTP status of the answer."}, []string{"status"}),
 		panics: prometheus.NewCounter(prometheus.CounterOpts{
@@ -79,7 +85,7 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 	build.Set(1)
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "amp_events_total", Help: "Events delivered and dropped, and tries that were repeated."}, []string{"result"})
-	reg.MustRegister(m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.badRequests, m.panics, events, m.eventsQueue, build,
+	reg.MustRegister(m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.circuitOpen, m.badRequests, m.panics, events, m.eventsQueue, build,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "amp_in_flight", Help: "Reviews in flight."},
 			func() float64 { return float64(inFlight()) }))
 
@@ -127,9 +133,26 @@ func (m *Metrics) record(rec *review.Record) {
 func (m *Metrics) badRequest(status int) { m.badRequests.WithLabelValues(strconv.Itoa(status)).Inc() }
 
 func (m *Metrics) step(host string, result review.Result, took time.Duration) {
-	host = m.hostLabel(host, result != review.ResultForbidden)
+	host = m.hostLabel(host, result != review.ResultForbidden && result != review.ResultCircuit)
 	m.requests.WithLabelValues(host, string(result)).Inc()
+	if result == review.ResultCircuit {
+		return // it took no time of the endpoint's
+	}
 	m.requestDuration.WithLabelValues(host).Observe(took.Seconds())
+}
+
+// CircuitChanged counts that a circuit of a host opened or closed. Circuits of http and https can share a host, and many
+// share the label other: the metric is 1 while one of them is open.
+func (m *Metrics) CircuitChanged(host string, open bool) {
+	m.circuitsMu.Lock()
+	defer m.circuitsMu.Unlock()
+	host = m.hostLabel(host, true) // amp has called it: it failed
+	if open {
+		m.circuits[host]++
+	} else {
+		m.circuits[host]--
+	}
+	m.circuitOpen.WithLabelValues(host).Set(float64(min(m.circuits[host], 1)))
 }
 
 func (m *Metrics) setQueue(n int) { m.eventsQueue.Set(float64(n)) }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/circuit"
 	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/proxy"
 	"github.com/txn2/amp/internal/review"
@@ -26,6 +27,8 @@ type Config struct {
 
 	// Endpoints says how endpoints are called; the zero value allows private addresses and empty answers only.
 	Endpoints callout.Config
+	// CircuitChanged is told that the circuit of an endpoint opened or closed: see [circuit.Config]. It may be nil.
+	CircuitChanged func(host string, open bool)
 	// Patches checks the endpoints' patches; it must not be nil.
 	Patches *patch.Checker
 
@@ -50,7 +53,7 @@ func New(config Config) (*proxy.Proxy, error) {
 	}
 	return &proxy.Proxy{
 		Policies:       config.Policies,
-		Endpoints:      endpoints,
+		Endpoints:      circuit.New(circuit.Config{Next: endpoints, Timeout: config.Timeout, Log: config.Log, Changed: config.CircuitChanged}),
 		Check:          config.Patches.Check,
 		CheckStrictly:  config.Patches.Strict().Check,
 		CheckWhole:     config.Patches.CheckWhole,

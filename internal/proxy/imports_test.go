@@ -95,6 +95,7 @@ var arrows = map[string][]string{
 	"internal/apiserver":                 {},
 	"internal/namespaces/cluster":        {"internal/review", "internal/namespaces"},
 	"internal/callout":                   {"internal/review", "internal/reload", "internal/outbound", "internal/spelling", "endpoints"},
+	"internal/circuit":                   {"internal/review"},
 	"internal/patch":                     {"internal/review", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
 	"internal/patch/jsontree":            nil,
 	"internal/patch/apply":               {"internal/review", "internal/spelling", "internal/patch/jsontree"},
@@ -107,7 +108,7 @@ var arrows = map[string][]string{
 	// The order of the steps declares what it needs of them. A caller without a cluster, TLS or metrics puts a proxy
 	// together with the engine, and must not link these.
 	"internal/proxy":  {"internal/review"},
-	"internal/engine": {"internal/review", "internal/callout", "internal/patch", "internal/proxy"},
+	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/patch", "internal/proxy"},
 	"internal/serve": {"internal/apiserver", "internal/review", "internal/spelling", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
 		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload"},
 

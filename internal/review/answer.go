@@ -40,12 +40,15 @@ const (
 	ResultStatus      Result = "status"      // an HTTP status other than 2xx
 	ResultInvalid     Result = "invalid"     // an answer that amp cannot read
 	ResultPatch       Result = "patch"       // a patch that does not apply, or that changes what it may not
+	ResultCircuit     Result = "circuit"     // not called: its circuit is open
 )
 
 // Failure is the error of a call or of a check: the cause in words for the user, and its class.
 type Failure struct {
 	Result Result
 	Cause  string // one line that names cause and remedy, not the endpoint; holds no value of the Pod
+	// Own says that amp itself could not make the call: this tells nothing about the endpoint.
+	Own bool
 	// Err is the error of a library, nil if amp found the fault itself. Its text may quote the Pod, the answer or the
 	// URL: never show it to a user.
 	Err error

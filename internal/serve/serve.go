@@ -148,6 +148,7 @@ func newProxy(config *Config, namespaces *namespaceSource, recorder *emit.Record
 			UserAgent:  outbound.UserAgent(Version()),
 			Log:        log,
 		},
+		CircuitChanged: recorder.Metrics.CircuitChanged,
 		Patches:        config.Patches,
 		Timeout:        config.Timeout,
 		FailurePolicy:  config.FailurePolicy,
