@@ -95,13 +95,13 @@ func call(t testing.TB, c *callout.Client, rawURL string) (review.Answer, *revie
 
 func wantFailure(t testing.TB, got *review.Failure, result review.Result, cause string) {
 	t.Helper()
-	// Err is for the log only; TestFailureKeepsItsCause looks at it.
+	// Err is for the log only, and Own for the circuit; TestFailureKeepsItsCause and TestOwnFaults look at them.
 	if want := (&review.Failure{Result: result, Cause: cause}); !cmp.Equal(want, got, ignoreErr) {
 		t.Errorf("failure (-want +got):\n%s", cmp.Diff(want, got, ignoreErr))
 	}
 }
 
-var ignoreErr = cmpopts.IgnoreFields(review.Failure{}, "Err")
+var ignoreErr = cmpopts.IgnoreFields(review.Failure{}, "Err", "Own")
 
 func serve(t testing.TB, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()

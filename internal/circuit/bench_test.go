@@ -48,7 +48,10 @@ func BenchmarkCircuit(b *testing.B) {
 		}
 	})
 	run("it failed", answer, func(breaker *circuit.Breaker, do *caller) { failing(breaker, do, 5, e) })
-	run("open", answer, func(breaker *circuit.Breaker, do *caller) { failing(breaker, do, 10, e); failing(breaker, do, 10, other) })
+	run("open", answer, func(breaker *circuit.Breaker, do *caller) {
+		failing(breaker, do, 10, e)
+		failing(breaker, do, 10, other)
+	})
 }
 
 // TestNoMemory is the promise that an endpoint that answers costs no memory.

@@ -124,10 +124,9 @@ func (b *Breaker) enter(c *call) *review.Failure {
 
 // leave takes the result of a call that was made.
 func (b *Breaker) leave(c *call, proof proof, status int, err error) {
-	now := time.Now()
 	switch proof {
 	case proofWorks:
-		c.answered.answer(now)
+		c.answered.answer(c.start)
 	case proofFails:
 		c.answered.failure()
 	}
@@ -136,7 +135,7 @@ func (b *Breaker) leave(c *call, proof proof, status int, err error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	circuit := b.circuits[c.key]
+	now, circuit := time.Now(), b.circuits[c.key]
 	if circuit == nil {
 		if proof != proofFails {
 			return

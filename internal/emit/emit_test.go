@@ -68,6 +68,7 @@ func TestMetrics(t *testing.T) {
 	recorder.Record(t.Context(), mutated(t))
 	recorder.Panicked()
 	recorder.BadRequest(415)
+	recorder.Metrics.CircuitChanged("hook:8080", true)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +91,7 @@ func TestMetrics(t *testing.T) {
 	want := []string{
 		"amp_bad_requests_total{status}",
 		"amp_build_info{goversion,version}",
+		"amp_endpoint_circuit_open{host}",
 		"amp_endpoint_request_duration_seconds{host}",
 		"amp_endpoint_requests_total{host,result}",
 		"amp_events_queue{}",

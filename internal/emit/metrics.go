@@ -63,7 +63,7 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 		reviewDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "amp_review_duration_seconds", Help: "Time to answer a review, endpoints included.", Buckets: durations}, []string{"operation"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "amp_endpoint_requests_total", Help: "Calls of endpoints, by host and result; all but ok and refused are failures, and circuit was not called."}, []string{"host", "result"}),
+			Name: "amp_endpoint_requests_total", Help: "Calls of endpoints, by host and result; all but ok and refused are failures."}, []string{"host", "result"}),
 		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "amp_endpoint_request_duration_seconds", Help: "Time an endpoint took, a retry included.", Buckets: durations}, []string{"host"}),
 		circuitOpen: prometheus.NewGaugeVec(prometheus.GaugeOpts{
