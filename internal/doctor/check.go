@@ -26,6 +26,7 @@ var checks = []check{
 	{"keys", inEachNamespace(checkKeys)},
 	{"selected", checkSelected},
 	{"endpoint", inEachNamespace(checkEndpoints)},
+	{"circuit", inEachNamespace(checkCircuits)},
 	{"deadlock", inEachNamespace(checkDeadlock)},
 	{"validate", inEachNamespace(checkValidate)},
 	{"timeout", inEachNamespace(checkTimeout)},

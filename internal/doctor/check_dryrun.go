@@ -170,7 +170,13 @@ var endpointRemedies = []struct {
 	{[]string{""}, "the endpoint must answer with a JSON patch, an object with allowed, or 204; its log may say more"},
 }
 
+// circuitOpen is part of what amp says of an endpoint that it did not call. The cause follows, in the words of the failure.
+const circuitOpen = "its circuit is open since"
+
 func endpointRemedy(cause string) string {
+	if _, why, open := strings.Cut(cause, circuitOpen); open {
+		return "the endpoint is the problem, not amp: the message says since when, and why. amp calls it again within 5s after it answers.\n" + endpointRemedy(why)
+	}
 	for _, r := range endpointRemedies {
 		if slices.ContainsFunc(r.words, func(word string) bool { return strings.Contains(cause, word) }) {
 			return r.remedy

@@ -50,6 +50,7 @@ func (c *cluster) gatherInstallation(ctx context.Context, s *observed, namespace
 	s.replicaSets = c.replicaSets(ctx, namespace, s.deployments.value)
 	s.states = c.states(ctx, s.pods.value)
 	s.settings = readSettings(s.container(), c.configMaps(ctx, namespace, s.container()))
+	s.circuits = c.circuits(ctx, s.pods.value, s.settings.config.MetricsAddr)
 	wanted := containerOf(s.wantedTemplate())
 	s.wanted = readSettings(wanted, c.configMaps(ctx, namespace, wanted))
 	s.fix = remediesFor(s, namespace)

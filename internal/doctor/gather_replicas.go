@@ -65,25 +65,35 @@ func (c *cluster) states(ctx context.Context, pods []corev1.Pod) map[string]stat
 	return all
 }
 
-// readyz is what the Pod answers to its readiness probe, sent through the API server.
+// readyz is what the Pod answers to its readiness probe.
 func (c *cluster) readyz(ctx context.Context, pod *corev1.Pod) (string, error) {
 	is := ampContainer(pod.Spec.Containers)
 	if is == nil || is.ReadinessProbe == nil || is.ReadinessProbe.HTTPGet == nil {
 		return "", errors.New("it has no readiness probe over HTTP")
 	}
 	probe := is.ReadinessProbe.HTTPGet
-	port := probe.Port.String()
-	for _, p := range is.Ports {
-		if p.Name == port {
-			port = fmt.Sprint(p.ContainerPort)
+	answer, err := c.askPod(ctx, pod, string(probe.Scheme), portOf(is, probe.Port.String()), probe.Path, 4<<10)
+	return review.Clip(review.Line(answer), maxCause), err
+}
+
+// portOf is the number of a container's port that a name stands for, or the name itself if it is a number.
+func portOf(c *corev1.Container, name string) string {
+	for _, p := range c.Ports {
+		if p.Name == name {
+			return fmt.Sprint(p.ContainerPort)
 		}
 	}
+	return name
+}
+
+// askPod is what a Pod answers to a GET that is sent through the API server, at most limit bytes of it.
+func (c *cluster) askPod(ctx context.Context, pod *corev1.Pod, scheme, port, path string, limit int64) (string, error) {
 	client, err := rest.HTTPClientFor(c.config)
 	if err != nil {
 		return "", err
 	}
-	name := strings.ToLower(string(cmp.Or(probe.Scheme, corev1.URISchemeHTTP))) + ":" + pod.Name + ":" + port
-	to := c.kube.CoreV1().RESTClient().Get().Namespace(pod.Namespace).Resource("pods").Name(name).SubResource("proxy").Suffix(probe.Path).URL()
+	name := strings.ToLower(cmp.Or(scheme, string(corev1.URISchemeHTTP))) + ":" + pod.Name + ":" + port
+	to := c.kube.CoreV1().RESTClient().Get().Namespace(pod.Namespace).Resource("pods").Name(name).SubResource("proxy").Suffix(path).URL()
 	return get(ctx, c, func(ctx context.Context) (string, error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil)
 		if err != nil {
@@ -94,7 +104,7 @@ func (c *cluster) readyz(ctx context.Context, pod *corev1.Pod) (string, error) {
 			return "", err
 		}
 		defer answer.Body.Close()
-		body, err := io.ReadAll(io.LimitReader(answer.Body, 4<<10))
+		body, err := io.ReadAll(io.LimitReader(answer.Body, limit))
 		if err != nil {
 			return "", err
 		}
@@ -103,7 +113,7 @@ func (c *cluster) readyz(ctx context.Context, pod *corev1.Pod) (string, error) {
 		if json.Unmarshal(body, &own) == nil && own.Kind == "Status" {
 			return "", errors.New(own.Message)
 		}
-		return review.Clip(review.Line(string(body)), maxCause), nil
+		return string(body), nil
 	})
 }
 

@@ -30,6 +30,7 @@ type observed struct {
 	replicaSets          seen[[]appsv1.ReplicaSet] // of these Deployments
 	pods                 seen[[]corev1.Pod]        // of these Deployments
 	states               map[string]state          // of the Pods that are not ready, by name
+	circuits             circuits                  // of the Pods that are ready
 	settings             settings                  // of the ready replicas
 	wanted               settings                  // of the newest Deployment; another than settings while a rollout is not finished
 	accountMissing       bool                      // there is no ServiceAccount of the name that the Deployment says

@@ -35,7 +35,8 @@ func newSilent(t *testing.T) *silent {
 	}
 	s := &silent{Listener: listener}
 	var open sync.WaitGroup
-	t.Cleanup(func() { listener.Close(); open.Wait() })
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(func() { listener.Close(); cancel(); open.Wait() })
 	open.Go(func() {
 		for {
 			conn, err := listener.Accept()
@@ -44,6 +45,7 @@ func newSilent(t *testing.T) *silent {
 			}
 			s.connects.Add(1)
 			open.Go(func() {
+				defer context.AfterFunc(ctx, func() { conn.Close() })() // amp keeps its connections
 				defer conn.Close()
 				r := bufio.NewReader(conn)
 				for {
