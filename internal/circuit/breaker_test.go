@@ -176,7 +176,7 @@ func TestTriesAgain(t *testing.T) {
 		for range 3 {
 			time.Sleep(5*time.Second - 1)
 			w.wantRefused("a")
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			w.wantCalled("a")
 			w.wantRefused("a")
 		}
@@ -194,7 +194,7 @@ func TestTriesAgain(t *testing.T) {
 		w.open("a")
 		time.Sleep(5 * time.Second)
 		release, done := make(chan struct{}), sync.WaitGroup{}
-		w.do = func(context.Context) (review.Answer, error) { <-release; return fine(nil) }
+		w.do = func(context.Context) (review.Answer, error) { <-release; return fine(context.Background()) }
 		w.made()
 		var mu sync.Mutex
 		turned := 0
@@ -254,12 +254,12 @@ func TestTriesAgain(t *testing.T) {
 	bubble(t, "calls that began before do not count", func(t *testing.T, w *world) {
 		// They are under way when the circuit opens, and end after it has closed.
 		release, done := make(chan struct{}), sync.WaitGroup{}
-		w.on["slow"] = func(context.Context) (review.Answer, error) { <-release; return unreachable(nil) }
+		w.on["slow"] = func(context.Context) (review.Answer, error) { <-release; return unreachable(context.Background()) }
 		for range 20 {
 			done.Go(func() { _ = w.under(context.Background(), "slow", hook) })
 		}
 		synctest.Wait()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		w.open("a")
 		time.Sleep(5 * time.Second)
 		w.do = fine
@@ -270,10 +270,10 @@ func TestTriesAgain(t *testing.T) {
 	})
 	bubble(t, "a success under way does not close it", func(t *testing.T, w *world) {
 		release, done := make(chan struct{}), sync.WaitGroup{}
-		w.on["slow"] = func(context.Context) (review.Answer, error) { <-release; return fine(nil) }
+		w.on["slow"] = func(context.Context) (review.Answer, error) { <-release; return fine(context.Background()) }
 		done.Go(func() { _ = w.under(context.Background(), "slow", hook) })
 		synctest.Wait()
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		w.open("a")
 		close(release)
 		done.Wait()

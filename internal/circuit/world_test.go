@@ -42,7 +42,11 @@ func newWorld(t testing.TB) *world {
 			}
 			return a
 		}})),
-		Changed: func(host string, open bool) { w.state = append(w.state, fmt.Sprint(host, " ", open)) }})
+		Changed: func(host string, open bool) {
+			w.mu.Lock() // a timer closes idle circuits
+			defer w.mu.Unlock()
+			w.state = append(w.state, fmt.Sprint(host, " ", open))
+		}})
 	return w
 }
 
@@ -140,6 +144,8 @@ func (w *world) wantCalled(namespace string) {
 
 func (w *world) wantState(want ...string) {
 	w.t.Helper()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if got := strings.Join(w.state, ", "); got != strings.Join(want, ", ") {
 		w.t.Errorf("told %q, want %q", got, want)
 	}
