@@ -124,8 +124,8 @@ func plain(vars int) object {
 		"kind": "Pod", "apiVersion": "v1",
 		"metadata": object{
 			"generateName": "app-7d4b9c6f5d-", "namespace": Namespace,
-			"labels":      object{"app": "app", "pod-template-hash": "7d4b9c6f5d"},
-			"annotations": object{"example.com/revision": "7"},
+			"labels":          object{"app": "app", "pod-template-hash": "7d4b9c6f5d"},
+			"annotations":     object{"example.com/revision": "7"},
 			"ownerReferences": list{object{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "app-7d4b9c6f5d", "uid": "8a7f5b1e-1c2d-4e3f-8a9b-0c1d2e3f4a5b", "controller": true}},
 		},
 		"spec": object{
@@ -181,3 +181,15 @@ func encode(v any) json.RawMessage {
 	}
 	return b
 }
+
+// Case is what a benchmark works on.
+type Case struct {
+	Pod int // bytes
+	Ops int
+}
+
+// Cases are a sensible middle, and what differs from it in one thing.
+var Cases = []Case{{5000, 12}, {2000, 12}, {200_000, 12}, {5000, 1}, {5000, 100}}
+
+// String is the name of the sub-benchmark.
+func (c Case) String() string { return fmt.Sprintf("pod=%dKB/ops=%d", c.Pod/1000, c.Ops) }
