@@ -40,9 +40,9 @@ func main() {
 }
 
 func run(quick bool, only, document, data string) (err error) {
-	b := &bench{quick: quick, rounds: 7, measured: time.Second, warm: 200 * time.Millisecond}
+	b := &bench{quick: quick, rounds: 15, measured: 500 * time.Millisecond, warm: 150 * time.Millisecond}
 	if quick {
-		b.rounds, b.measured = 5, 700*time.Millisecond
+		b.rounds = 9
 	}
 	if b.dir, err = os.MkdirTemp("", "amp-bench-"); err != nil {
 		return err

@@ -184,6 +184,7 @@ func (p *process) metric(name string) (float64, error) {
 // report is what a load says: see actor.
 type report struct {
 	Total, Counted    int
+	Failed            int
 	Seconds, P50, P99 float64
 }
 

@@ -82,10 +82,15 @@ func total(rounds []sample) (n float64) {
 	return n
 }
 
-func median(all []float64) float64 {
+func median(all []float64) float64 { return quantile(all, 0.5) }
+
+// quantile is the value below which so many of all lie, 0 ≤ share ≤ 1.
+func quantile(all []float64, share float64) float64 {
 	sorted := slices.Sorted(slices.Values(all))
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+	at := share * float64(len(sorted)-1)
+	below := int(at)
+	above := min(below+1, len(sorted)-1)
+	return sorted[below] + (at-float64(below))*(sorted[above]-sorted[below])
 }
 
 // row is one line of the table.
@@ -99,12 +104,15 @@ type row struct {
 }
 
 func (r row) key() string { return r.Group + ": " + r.Name }
+
+// spread is the range of the middle half of the rounds, and the median.
 func (r row) spread() (low, mid, high float64) {
-	return slices.Min(r.Values), median(r.Values), slices.Max(r.Values)
+	return quantile(r.Values, 0.25), median(r.Values), quantile(r.Values, 0.75)
 }
+
 func (r row) String() string { return r.key() + " " + r.measured() + " " + r.verdict() }
 
-// measured shows the median, and the least and the most of all rounds.
+// measured shows the median, and the range of the middle half of the rounds.
 func (r row) measured() string {
 	low, mid, high := r.spread()
 	digits := "%.2f"

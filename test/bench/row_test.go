@@ -27,11 +27,11 @@ func TestRow(t *testing.T) {
 		row               row
 		measured, verdict string
 	}{
-		"a ratio that meets its goal":    {row{Goal: atLeast(0.9), Values: []float64{1, 0.8, 0.95}}, "0.95 (0.80–1.00)", "met"},
-		"a median at its goal":           {row{Goal: atMost(1.25), Values: []float64{1.2, 1.3}}, "1.25 (1.20–1.30)", "met"},
-		"the median counts, not a round": {row{Goal: atMost(1.25), Values: []float64{1.2, 1.3, 1.4}}, "1.30 (1.20–1.40)", "**not met**"},
+		"a ratio that meets its goal":    {row{Goal: atLeast(0.9), Values: []float64{1, 0.8, 0.95}}, "0.95 (0.88–0.97)", "met"},
+		"a median at its goal":           {row{Goal: atMost(1.25), Values: []float64{1.2, 1.3}}, "1.25 (1.23–1.27)", "met"},
+		"the median counts, not a round": {row{Goal: atMost(1.25), Values: []float64{1.2, 1.3, 1.4}}, "1.30 (1.25–1.35)", "**not met**"},
 		"one figure has no spread":       {row{Unit: "MB", Values: []float64{19.567}}, "19.57 MB", ""},
-		"a big figure has no decimals":   {row{Unit: "ms", Values: []float64{99, 101}}, "100 (99–101) ms", ""},
+		"a big figure has no decimals":   {row{Unit: "ms", Values: []float64{99, 100, 101}}, "100 (100–100) ms", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if m, v := test.row.measured(), test.row.verdict(); m != test.measured || v != test.verdict {
@@ -67,14 +67,14 @@ Measured on another.
 
 ### A
 
-| | median (least–most) | goal | | amp, and the other |
+| | median (middle half) | goal | | amp, and the other |
 |---|---|---|---|---|
 | x | 1.00 |  |  |  |
 | z | 3.00 |  |  |  |
 
 ### B
 
-| | median (least–most) | goal | | amp, and the other |
+| | median (middle half) | goal | | amp, and the other |
 |---|---|---|---|---|
 | y | 2.00 |  |  |  |
 

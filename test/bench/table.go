@@ -35,7 +35,7 @@ func (t *table) print(w io.Writer) error {
 			continue
 		}
 		done[first.Group] = true
-		fmt.Fprintf(&b, "\n### %s\n\n| | median (least–most) | goal | | amp, and the other |\n|---|---|---|---|---|\n", first.Group)
+		fmt.Fprintf(&b, "\n### %s\n\n| | median (middle half) | goal | | amp, and the other |\n|---|---|---|---|---|\n", first.Group)
 		for _, r := range t.Rows {
 			if r.Group == first.Group {
 				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", r.Name, r.measured(), r.Goal, r.verdict(), r.Note)
@@ -72,7 +72,8 @@ func (t *table) save(path string) error {
 	return errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, append(text, '\n'), 0o644))
 }
 
-// compareFiles shows two runs side by side. Rows agree if the ranges of their rounds overlap.
+// compareFiles shows two runs side by side. Rows agree if the ranges of the middle half of their
+// rounds overlap.
 func compareFiles(paths []string) error {
 	if len(paths) != 2 {
 		return errors.New("expected two files: -compare before.json after.json")
