@@ -1,4 +1,4 @@
-.PHONY: run test e2e e2e-cluster e2e-release build image
+.PHONY: run test e2e e2e-cluster e2e-release bench build image
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -17,6 +17,7 @@ test:
 	@echo 'Not run, because they take minutes and need more than Go:'
 	@echo '  make e2e                           amp on a real kube-apiserver, which it builds from Go modules'
 	@echo '  make e2e-cluster AMP_CLUSTER=path  amp in a real cluster, through the adapter at that path (test/cluster)'
+	@echo '  make bench                         what amp costs, in ratios: it judges nothing'
 	@echo '  make e2e-release                   images, archives and manifests as a release ships them (test/release)'
 
 # -count=1: these suites build the programs that they run from other modules, and the test cache does not see changes
@@ -34,6 +35,12 @@ e2e-cluster:
 # image.
 e2e-release:
 	cd test/release && go test -count=1 -timeout 30m -v ./...
+
+# Measures what amp costs and writes the table of docs/performance.md. BENCH=quick prints the most important rows in a
+# minute.
+bench:
+	cd test/bench && go run . -json ../../bin/bench-$$(date -u +%Y%m%dT%H%M%S).json \
+		$(if $(filter quick,$(BENCH)),-quick,-document ../../docs/performance.md)
 
 # Makes the images and manifests of this commit, in bin/release, and pushes nothing: see .ci/images.
 image:

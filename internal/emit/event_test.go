@@ -3,7 +3,6 @@ package emit
 import (
 	"encoding/json"
 	"errors"
-	"net/http"
 	"net/url"
 	"os"
 	"slices"
@@ -277,26 +276,4 @@ func aReview(t testing.TB) *review.Record {
 	rec := aMutation(t)
 	rec.Review = r
 	return rec
-}
-
-func BenchmarkEvent(b *testing.B) {
-	for _, level := range []review.Level{review.LevelMetadata, review.LevelPatch, review.LevelFull} {
-		b.Run(string(level), func(b *testing.B) {
-			rec := aReview(b)
-			rec.Plan.Level = level
-			to := &sink{header: http.Header{"User-Agent": {"amp"}}}
-			var m *message
-			b.ReportAllocs()
-			for b.Loop() {
-				e, err := newEvent(rec, aSource, nil)
-				if err != nil {
-					b.Fatal(err)
-				}
-				if m, err = to.encode(&e); err != nil {
-					b.Fatal(err)
-				}
-			}
-			b.ReportMetric(float64(m.size()), "B/event")
-		})
-	}
 }

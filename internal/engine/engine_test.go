@@ -103,7 +103,7 @@ func TestNewNamesFilesThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-func checker(t *testing.T, deny ...string) *patch.Checker {
+func checker(t testing.TB, deny ...string) *patch.Checker {
 	t.Helper()
 	c, err := patch.New(deny)
 	if err != nil {

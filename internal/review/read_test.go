@@ -227,26 +227,3 @@ func oddKeys(dec *json.Decoder) bool {
 	}
 	return err != nil
 }
-
-func BenchmarkRead(b *testing.B) {
-	body := recorded(b, "jupyterhub-user")
-	b.Run("amp", func(b *testing.B) {
-		b.ReportAllocs()
-		b.SetBytes(int64(len(body)))
-		for b.Loop() {
-			if _, err := review.Read(body, review.Mutate); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-	b.Run("encoding-json", func(b *testing.B) {
-		b.ReportAllocs()
-		b.SetBytes(int64(len(body)))
-		for b.Loop() {
-			var review admissionv1.AdmissionReview
-			if err := json.Unmarshal(body, &review); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
-}

@@ -101,6 +101,15 @@ func (a *APIServer) stop() error {
 	return err
 }
 
+// PID is the process ID of the kube-apiserver.
+func (a *APIServer) PID() int { return a.server.cmd.Process.Pid }
+
+// Admin is the certificate of the client with all rights.
+func (a *APIServer) Admin() Pair { return a.admin }
+
+// CA is the certificate of the authority that signed the API server's, PEM.
+func (a *APIServer) CA() []byte { return a.ca.PEM }
+
 // Config is the configuration of a client with all rights.
 func (a *APIServer) Config() *rest.Config {
 	return &rest.Config{

@@ -1,0 +1,38 @@
+package main
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+)
+
+// endpoint answers every Pod with the patch in a file. It costs as little as an endpoint can, so that it does not hide
+// what stands before it.
+func endpoint(args []string) error {
+	if len(args) != 1 {
+		return errors.New("expected: endpoint PATCH-FILE")
+	}
+	patch, err := os.ReadFile(args[0])
+	if err != nil {
+		return err
+	}
+	length := []string{strconv.Itoa(len(patch))}
+	return serve(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		h := w.Header()
+		h["Content-Type"], h["Content-Length"] = jsonType, length
+		_, _ = w.Write(patch)
+	})
+}
+
+// sink accepts every event.
+func sink([]string) error {
+	return serve(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusAccepted)
+	})
+}
+
+var jsonType = []string{"application/json"}
