@@ -7,7 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+
+	"github.com/txn2/amp/internal/patch/apply"
+	"github.com/txn2/amp/internal/patch/jsontree"
 	"github.com/txn2/amp/internal/patch/patchtest"
+	"github.com/txn2/amp/internal/patch/rules"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -186,3 +191,85 @@ var seeds = []string{
 	`[{"op":"replace","path":"/spec/containers/0/name","value":"main"},{"op":"replace","path":"/spec/containers/0","value":{"name":"main"}}]`,
 	`[{"op":"add","path":"/status","value":{}},{"op":"add","path":"/spec/nodeName","value":"x"}]`,
 }
+
+// FuzzSimple compares the short way of a check with the long one. For a simple patch the check does not ask json-patch.v4:
+// so the library must apply each such patch, to the sparse Pod and to the whole one, and make what [apply.Apply] makes.
+func FuzzSimple(f *testing.F) {
+	pods := append(fuzzPods(f), json.RawMessage(odd))
+	for _, seed := range simpleSeeds {
+		for pod := range pods {
+			f.Add(uint8(pod), seed, []byte{})
+		}
+	}
+	for i := range fuzzPaths {
+		f.Add(uint8(i), "", []byte{0, byte(i), byte(i), 1, byte(i), byte(i + 1), 2, byte(i), 0})
+	}
+	f.Fuzz(func(t *testing.T, which uint8, patch string, program []byte) {
+		var ops []review.Op
+		if patch != "" && json.Unmarshal([]byte(patch), &ops) != nil || len(program) > 100 {
+			return
+		}
+		for ; len(program) >= 3; program = program[3:] {
+			ops = append(ops, opOf(program))
+		}
+		pod := pods[int(which)%len(pods)]
+		// An op that fails would hide those after it.
+		for {
+			change, err := apply.Apply(t.Context(), pod, ops, rules.All.Values)
+			var of *apply.Error
+			if errors.As(err, &of) && len(ops) > 0 {
+				ops = slices.Delete(slices.Clone(ops), of.Number-1, of.Number)
+				continue
+			}
+			if err != nil || len(ops) == 0 || !change.Simple {
+				return
+			}
+			compare(t, pod, change)
+			return
+		}
+	})
+}
+
+// compare fails the test if json-patch.v4 does not do what change did.
+func compare(t *testing.T, pod json.RawMessage, change *apply.Change) {
+	t.Helper()
+	if _, err := change.ByLibrary(t.Context(), change.After.AppendSparse(nil)); err != nil {
+		t.Errorf("on the sparse Pod: %v\n%s", err, show(change.Ops))
+	}
+	text, err := json.Marshal(change.Ops)
+	if err != nil {
+		t.Fatal(err)
+	}
+	patch, err := jsonpatch.DecodePatch(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The API server encodes the Pod anew before it patches it.
+	encoded, err := json.Marshal(pod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	result, err := patch.Apply(encoded)
+	if err != nil {
+		t.Fatalf("on the whole Pod: %v\n%s", err, show(change.Ops))
+	}
+	if !jsontree.Same(change.After, jsontree.NewValue(string(result), 0)) {
+		t.Errorf("amp makes\n%s\nand the library makes\n%s\nof\n%s", change.After.AppendJSON(nil), result, show(change.Ops))
+	}
+}
+
+// odd is a Pod in which a patch can meet what makes two readers of JSON disagree.
+const odd = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"w","namespace":"ns","labels":{"app":null,"app":"w","x":null},"annotations":{"":"e","\u0061\/b":"1","a":"2","\u003c":"3","\ud800":"4"}},` +
+	`"spec":{"x":{"a":{"b":[{"c":null},null,[]]},"":{}},"volumes":null,"containers":[{"name":"main","env":[{"name":"A"},{"name":"A","name":"B"}]},{}],"tolerations":[],"initContainers":[null,{"name":"i"}]}}`
+
+var simpleSeeds = append(slices.Clone(seeds),
+	`[{"op":"add","path":"/metadata/labels/app","value":"z"},{"op":"remove","path":"/metadata/labels/x"}]`,
+	`[{"op":"replace","path":"/metadata/annotations/","value":"z"},{"op":"add","path":"/metadata/annotations/a~1b","value":"y"},{"op":"remove","path":"/metadata/annotations/<"}]`,
+	`[{"op":"add","path":"/spec/x/a/b/1","value":{"d":1}},{"op":"replace","path":"/spec/x/a/b/0/c","value":[]},{"op":"remove","path":"/spec/x/a/b/2"}]`,
+	`[{"op":"add","path":"/spec/x//y","value":{"k":1,"k":2}},{"op":"add","path":"/spec/x//y/k","value":3}]`,
+	`[{"op":"add","path":"/spec/volumes/-","value":{"name":"x"}},{"op":"add","path":"/spec/tolerations/0","value":{"key":"\u003c\ud800"}}]`,
+	`[{"op":"add","path":"/spec/containers/1/env/-","value":{"name":"A"}},{"op":"remove","path":"/spec/containers/0/env/1/name"},{"op":"remove","path":"/spec/containers/0"}]`,
+	`[{"op":"replace","path":"/spec/nothing","value":1.0},{"op":"replace","path":"/spec/nothing","value":1e2},{"op":"remove","path":"/spec/nothing"}]`,
+	`[{"op":"add","path":"/spec/containers/01/name","value":"x"}]`,
+	`[{"op":"add","path":"/spec/containers/-","value":null},{"op":"remove","path":"/spec/containers/2"}]`,
+)

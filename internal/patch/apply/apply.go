@@ -49,7 +49,7 @@ func Apply(ctx context.Context, pod json.RawMessage, ops []review.Op, rules []Va
 	a := applier{
 		rules: rules,
 		change: Change{
-			Given: ops, Before: before, After: before,
+			Given: ops, Before: before, After: before, Simple: true,
 			// Most patches need few parents.
 			Ops: make([]review.Op, 0, len(ops)+2), Numbers: make([]int, 0, len(ops)+2), Touched: make([]Touch, 0, len(ops)),
 		},
@@ -93,6 +93,9 @@ func (a *applier) apply() error {
 	path, err := a.pointer("path", a.op.Path)
 	if err != nil {
 		return err
+	}
+	if a.op.Op == "move" || a.op.Op == "copy" || a.op.Op == "test" {
+		a.change.Simple = false
 	}
 	switch a.op.Op {
 	case "add":
@@ -280,6 +283,9 @@ func (a *applier) value() (*jsontree.Node, error) {
 		return nil, err
 	}
 	value := jsontree.NewValue(text, a.number)
+	if value.IsNull() {
+		a.change.Simple = false
+	}
 	for _, rule := range a.rules {
 		if fault := rule(value); fault != "" {
 			return nil, a.fail("%s", fault)

@@ -31,6 +31,10 @@ type Change struct {
 	Before, After *jsontree.Node
 	// Touched are the places that the ops changed, in the order of the ops, even if to the same value.
 	Touched []Touch
+	// Simple reports that the patch is one of those for which json-patch.v4 does what [Apply] does; FuzzSimple of package patch
+	// compares them. Its ops are add, replace and remove; none brings null; no parent was null, or an object with a repeated key;
+	// each index is "-" or written in the usual way. For any other patch, Verify asks the library.
+	Simple bool
 	// Dropped is what the adds and replaces of whole objects and lists dropped, in the order of the ops.
 	Dropped []Drop
 	// MoreDropped counts what else was dropped, after all that is in Dropped.

@@ -20,24 +20,45 @@ import (
 // sparseSize is how many bytes most sparse Pods have at most.
 const sparseSize = 512
 
-// Verify lets the API server's own libraries do what [Apply] did: json-patch.v4 applies c.Ops, and the decoder
-// reads the result as a Pod. It returns the change with what the decoder says, or an [*Error] if the library does not
-// apply the ops, or makes something else of them than c.After, or if ctx ended.
+// Verify lets the API server's own libraries do what [Apply] did: json-patch.v4 applies c.Ops, unless the patch is simple,
+// and the decoder reads the result as a Pod. It returns the change with what the decoder says, or an [*Error] if the library
+// does not apply the ops, or makes something else of them than c.After, or if ctx ended.
 //
 // The libraries get a sparse Pod, which holds what the ops need and empty values for what is beside it in
 // lists. The whole Pod would cost five times as much and tell no more.
 func (c *Change) Verify(ctx context.Context) (*Change, error) {
+	if err := Late(ctx, len(c.Given)); err != nil {
+		return nil, err
+	}
+	sparse := c.After.AppendSparse(make([]byte, 0, sparseSize))
+	if err := c.fits(sparse); err != nil {
+		return nil, err
+	}
+	if !c.Simple {
+		var err error
+		if sparse, err = c.ByLibrary(ctx, sparse); err != nil {
+			return nil, err
+		}
+		if err = Late(ctx, len(c.Given)); err != nil {
+			return nil, err
+		}
+	}
+	if tooLarge(jsontree.NewValue(string(sparse), 0)) {
+		return nil, c.errorOfLast("the lists of the result have too many elements for amp to read them as a Pod's: bring fewer")
+	}
+	verified := *c
+	verified.Unknown, verified.Invalid = decode(sparse)
+	return &verified, nil
+}
+
+// ByLibrary returns the sparse Pod that json-patch.v4 makes of c.Ops. meant is the one that [Apply] made: if the library makes
+// another one, or none, that is an [*Error].
+func (c *Change) ByLibrary(ctx context.Context, meant []byte) ([]byte, error) {
 	sparse := c.Before.AppendSparse(make([]byte, 0, sparseSize))
 	if slices.ContainsFunc(c.Ops, func(op review.Op) bool { return op.Op == "test" }) {
 		// A test compares text. Both its sides reach the API server with <, > and & escaped, because Go's
 		// encoder writes the Pod and amp's answer.
 		sparse = escapeHTML(sparse)
-	}
-	if err := Late(ctx, len(c.Given)); err != nil {
-		return nil, err
-	}
-	if err := c.fits(sparse); err != nil {
-		return nil, err
 	}
 	ops := c.libraryOps()
 	result, err := applyLibrary(ops, sparse)
@@ -47,19 +68,10 @@ func (c *Change) Verify(ctx context.Context) (*Change, error) {
 	if err := Late(ctx, len(c.Given)); err != nil {
 		return nil, err
 	}
-	made := jsontree.NewValue(string(result), 0)
-	if meant := c.After.AppendSparse(sparse[:0]); !bytes.Equal(result, meant) && !jsontree.Same(made, jsontree.NewValue(string(meant), 0)) {
+	if !bytes.Equal(result, meant) && !jsontree.Same(jsontree.NewValue(string(result), 0), jsontree.NewValue(string(meant), 0)) {
 		return nil, c.errorOfLast("the API server's patch library (json-patch.v4) makes something else of the patch than amp does: this is a bug in amp")
 	}
-	if err := Late(ctx, len(c.Given)); err != nil {
-		return nil, err
-	}
-	if tooLarge(made) {
-		return nil, c.errorOfLast("the lists of the result have too many elements for amp to read them as a Pod's: bring fewer")
-	}
-	verified := *c
-	verified.Unknown, verified.Invalid = decode(result)
-	return &verified, nil
+	return result, nil
 }
 
 // maxWeight bounds the bytes that json-patch.v4 reads and writes, each of which counts for every level that it is in: the
@@ -67,24 +79,28 @@ func (c *Change) Verify(ctx context.Context) (*Change, error) {
 // a dozen levels down.
 const maxWeight = 24 << 20
 
-// fits fails if the sparse Pod and the ops are too much for the library. What is short always fits.
-func (c *Change) fits(sparse []byte) error {
-	size := len(sparse)
+// fits fails if the Pod, after is its sparse form, and the ops are too much for the library, amp's own or the API server's.
+// What is short always fits.
+func (c *Change) fits(after []byte) error {
+	size := len(after)
 	for i := range c.Ops {
 		size += len(c.Ops[i].Value)
 	}
-	if size < alwaysSmall {
+	if c.Simple && size < alwaysSmall {
 		return nil
 	}
-	before, after := string(sparse), string(c.After.AppendSparse(nil))
-	weight := jsontree.Weight(before, 0) + jsontree.Weight(after, 0)
+	before := string(c.Before.AppendSparse(nil))
+	if size+len(before) < alwaysSmall {
+		return nil
+	}
+	weight := jsontree.Weight(before, 0) + jsontree.Weight(string(after), 0)
 	for i := range c.Ops {
 		weight += jsontree.Weight(string(c.Ops[i].Value), strings.Count(c.Ops[i].Path, "/"))
 	}
 	switch {
 	case weight > maxWeight:
 		return c.errorOfLast("the patch changes too much for the depth at which that stands, because the API server reads it again for each level: change less, or less deep")
-	case jsontree.Values(before)+jsontree.Values(after) > 2*maxValues:
+	case jsontree.Values(before)+jsontree.Values(string(after)) > 2*maxValues:
 		return c.errorOfLast("the patch moves, copies and tests more than 100,000 values, or changes lists and objects that hold as many, and amp checks no more: change fewer")
 	}
 	return nil

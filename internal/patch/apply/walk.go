@@ -86,10 +86,15 @@ func (a *applier) open(p jsontree.Pointer, text string, why opening) (*jsontree.
 
 // countOpened counts the children of what the current op opens, before they take memory. A short text has few.
 func (a *applier) countOpened(n *jsontree.Node) error {
-	if n.Length() < alwaysSmall {
-		return nil
+	if n.Length() >= alwaysSmall {
+		if err := a.count(n.Unread()); err != nil {
+			return err
+		}
 	}
-	return a.count(n.Unread())
+	if n.RepeatsKey() {
+		a.change.Simple = false
+	}
+	return nil
 }
 
 func isContainer(n *jsontree.Node) bool {
@@ -117,7 +122,8 @@ func (a *applier) step(n *jsontree.Node, p jsontree.Pointer, i int, text string,
 	if empty == "" {
 		return -1, a.cannotHold(p, i+1, text)
 	}
-	if at >= 0 {
+	if at >= 0 { // null
+		a.change.Simple = false
 		n.Child(at).NeedPresence()
 	}
 	a.answer(review.Op{Op: "add", Path: prefix(text, i+1), Value: json.RawMessage(empty)})
@@ -218,7 +224,10 @@ func (a *applier) element(list *jsontree.Node, p jsontree.Pointer, i int, text s
 	case at < 0:
 		at += limit
 	}
-	p[i] = strconv.Itoa(at)
+	if plain := strconv.Itoa(at); plain != p[i] {
+		a.change.Simple = false
+		p[i] = plain
+	}
 	return at, nil
 }
 

@@ -229,6 +229,12 @@ func (n *Node) RepeatedKey() (key string, ok bool) {
 	return "", false
 }
 
+// RepeatsKey reports whether the text of the object n itself has a key twice. A node that came from Edit has no text.
+func (n *Node) RepeatsKey() bool {
+	n.expand()
+	return n.repeated != ""
+}
+
 // Levels returns how deep n nests: 0 for a string, 1 for a list of strings.
 func (n *Node) Levels() int {
 	visited := 0
