@@ -126,7 +126,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	j := &judge{T: t, w: w, seen: s, windows: windows, lags: lags}
-	j.nothingLeft(before)
+	w.NothingLeft(t, before)
 	j.strictIsMutated()
 	j.lenientIsNotRefused()
 	j.inTime()

@@ -165,20 +165,6 @@ func (j *judge) recorded() {
 	}
 }
 
-// nothingLeft: what amp held for what has failed is given back. The slack is for connections to the API server, which are
-// on their way out for minutes.
-func (j *judge) nothingLeft(before stress.Use) {
-	const slack = 8
-	want := stress.Use{Goroutines: before.Goroutines + slack, Descriptors: before.Descriptors + slack}
-	for i, r := range j.w.All() {
-		now := j.w.AtRest(j.T, r, &want)
-		j.Logf("replica %d at rest: %v; before the faults the one aside: %v", i+1, now, before)
-		if now.Goroutines > want.Goroutines || now.Descriptors > want.Descriptors {
-			j.Errorf("replica %d holds %v, and before the faults the one aside held %v", i+1, now, before)
-		}
-	}
-}
-
 // summary says what the clients saw during each fault.
 func (j *judge) summary() {
 	refused, open := 0, 0

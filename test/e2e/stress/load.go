@@ -92,18 +92,23 @@ func (c *Caller) Close() { c.client.CloseIdleConnections() }
 
 // Review sends the review of a Pod.
 func (c *Caller) Review(namespace, uid string, pod *corev1.Pod) Answer {
+	review, err := Encode(namespace, uid, pod)
+	if err != nil {
+		return Answer{Err: err}
+	}
+	return c.Send(review)
+}
+
+// Encode returns the review of a Pod, as JSON.
+func Encode(namespace, uid string, pod *corev1.Pod) ([]byte, error) {
 	pod = pod.DeepCopy()
 	pod.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}
-	review, err := json.Marshal(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": map[string]any{
+	return json.Marshal(map[string]any{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": map[string]any{
 		"uid": uid, "operation": "CREATE", "namespace": namespace, "name": pod.Name,
 		"resource": map[string]string{"group": "", "version": "v1", "resource": "pods"},
 		"userInfo": map[string]string{"username": "stress"},
 		"object":   pod,
 	}})
-	if err != nil {
-		return Answer{Err: err}
-	}
-	return c.Send(review)
 }
 
 // Send sends a review, or what is to be taken for one.

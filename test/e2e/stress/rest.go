@@ -2,6 +2,8 @@ package stress
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
@@ -15,11 +17,17 @@ func (u Use) String() string {
 
 // Use is what the replica holds now, by its own metrics.
 func (r *Replica) Use() (u Use, err error) {
+	all, err := r.Metrics()
+	if err != nil {
+		return u, err
+	}
 	for series, into := range map[string]*float64{
 		"go_goroutines": &u.Goroutines, "process_open_fds": &u.Descriptors, "process_resident_memory_bytes": &u.RSS,
 	} {
-		if *into, err = r.Metric(series); err != nil {
-			return u, err
+		_, rest, _ := strings.Cut(all, "\n"+series+" ")
+		value, _, _ := strings.Cut(rest, "\n")
+		if *into, err = strconv.ParseFloat(value, 64); err != nil {
+			return u, fmt.Errorf("%s: %w", series, err)
 		}
 	}
 	return u, nil
@@ -48,6 +56,21 @@ func (w *World) AtRest(t *testing.T, r *Replica, want *Use) Use {
 		}
 	}
 	return least
+}
+
+// NothingLeft fails the test if a replica at rest holds more than the one aside held before the faults. The slack is for
+// connections to the API server, which are on their way out for minutes.
+func (w *World) NothingLeft(t *testing.T, before Use) {
+	t.Helper()
+	const slack = 8
+	want := Use{Goroutines: before.Goroutines + slack, Descriptors: before.Descriptors + slack}
+	for i, r := range w.All() {
+		now := w.AtRest(t, r, &want)
+		t.Logf("replica %d of 3 at rest: %v; before the faults the one aside: %v", i+1, now, before)
+		if now.Goroutines > want.Goroutines || now.Descriptors > want.Descriptors {
+			t.Errorf("replica %d of 3 holds %v, and before the faults the one aside held %v", i+1, now, before)
+		}
+	}
 }
 
 // Quiet breaks the connections of all replicas to the endpoint, the sink and the front's callers.

@@ -13,9 +13,7 @@ package stress
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -36,6 +34,7 @@ type World struct {
 	Replicas []*Replica // behind the front
 	Aside    *Replica
 	Endpoint *harness.Service
+	Bad      *harness.Service // the endpoints of bad tenants, see Bad
 	Sink     *harness.Service // it passes events on, and answers as the audit function does
 	Audit    *harness.Service
 	Strict   *harness.Namespace // under Fail
@@ -59,10 +58,13 @@ func (r *Replica) launch() (err error) {
 	return err
 }
 
+// Bad are the endpoints of bad tenants, by their paths at [World.Bad].
+var Bad = []string{"/hang", "/nonsense", "/large", "/quantity", "/inserts", "/unavailable"}
+
 // Main is TestMain of a package that uses a World.
 func Main(m *testing.M) {
-	if os.Getenv(roleVariable) == sinkRole {
-		fmt.Fprintln(os.Stderr, runSink())
+	if role := os.Getenv(roleVariable); role != "" {
+		fmt.Fprintln(os.Stderr, play(role))
 		os.Exit(1)
 	}
 	if os.Getuid() == 0 {
@@ -105,7 +107,7 @@ func (w *World) start(t *testing.T, o Options) (err error) {
 		}
 	})
 	hosts := map[string]*harness.Host{}
-	for i, name := range []string{"amp-1", "amp-2", "aside", "endpoint", "sink", "audit"} {
+	for i, name := range []string{"amp-1", "amp-2", "aside", "endpoint", "sink", "audit", "bad"} {
 		if hosts[name], err = harness.NewHost(name, 11+i); err != nil {
 			return err
 		}
@@ -127,6 +129,9 @@ func (w *World) start(t *testing.T, o Options) (err error) {
 		return err
 	}
 	if w.Audit, err = w.NewEndpoints(w.audit, "audit", append(o.Audit, "AMP_AUDIT_DB="+filepath.Join(w.disk, "events.db"))...); err != nil {
+		return err
+	}
+	if w.Bad, err = w.NewSelf(hosts["bad"], roleVariable+"="+badRole); err != nil {
 		return err
 	}
 	if w.Sink, err = w.NewSelf(w.sink, roleVariable+"="+sinkRole, toVariable+"="+w.Audit.URL()); err != nil {
@@ -229,11 +234,4 @@ func (w *World) Rewind(ctx context.Context, other *harness.Authority) error {
 	s.Data = map[string][]byte{"tls.crt": pair.Certificate, "tls.key": pair.Key, "ca.crt": other.PEM}
 	_, err = secrets.Update(ctx, s, metav1.UpdateOptions{})
 	return err
-}
-
-func listen(port string) (net.Listener, error) {
-	if port == "" {
-		return nil, errors.New("PORT is not set")
-	}
-	return net.Listen("tcp", ":"+port)
 }
