@@ -27,7 +27,7 @@ e2e:
 
 # amp at half of what it can do, for half an hour or AMP_SOAK_FOR, among faults. It writes soak.svg and soak.md to bin.
 soak: export AMP_SOAK_FOR := $(or $(AMP_SOAK_FOR),30m)
-soak: export AMP_SOAK_OUT := $(or $(AMP_SOAK_OUT),$(CURDIR)/bin)
+soak: export AMP_SOAK_OUT := $(abspath $(or $(AMP_SOAK_OUT),bin))
 soak:
 	@mkdir -p "$$AMP_SOAK_OUT"
 	cd test/e2e && go test -count=1 -timeout 0 -v ./soak

@@ -74,6 +74,8 @@ func (s *seen) heals(w *stress.World, from time.Time, patience time.Duration) er
 
 func TestFaultsUnderLoad(t *testing.T) {
 	length, seed := settings(t)
+	began := time.Now()
+	since := func(what string) { t.Logf("%s after %.0f s", what, time.Since(began).Seconds()) }
 	t.Logf("%s=%d %s=%v", seedVariable, seed, forVariable, length)
 	chance := rand.New(rand.NewPCG(seed, 0))
 	pace := max(quickest, length/most)
@@ -82,6 +84,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 		Environment: []string{"AMP_TLS_LIFETIME=15s"},
 		Disk:        64<<20 + int(length/pace)*eventBytes,
 	})
+	since("all runs")
 	caller := stress.NewCaller(w.Aside)
 	run := func(s *seen, from int) (stop func()) {
 		streams := []*harness.Stream{
@@ -112,6 +115,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 	}
 	before := w.AtRest(t, w.Aside, nil)
 
+	since("faults begin")
 	lags := stress.NewLags()
 	stop = run(s, 0)
 	windows := play(t, w, s, chance, length)
@@ -120,6 +124,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 	}
 	stop()
 	lags.Stop()
+	since("faults have ended")
 
 	w.Audit.Kill() // what it acknowledged is on its disk, or lost
 	if err := w.Audit.Start(); err != nil {
@@ -132,6 +137,7 @@ func TestFaultsUnderLoad(t *testing.T) {
 	j.inTime()
 	j.recorded()
 	j.summary()
+	since("judged")
 }
 
 // play lets faults happen, each at least once, and goes on until the time is over.

@@ -34,13 +34,13 @@ func (r *Replica) Use() (u Use, err error) {
 }
 
 // AtRest is what the replica holds when nobody calls it and it calls nobody: the connections to the endpoint and the sink
-// are broken at their end, and those of its callers at theirs. It waits up to half a minute for what is at most want, and
-// returns the last it saw. If want is nil, it returns the least that it sees within five seconds.
+// are broken at their end, and those of its callers at theirs. It waits up to a minute for what is at most want. If want
+// is nil, it looks for three seconds. It returns the least that it saw.
 func (w *World) AtRest(t *testing.T, r *Replica, want *Use) Use {
 	t.Helper()
-	patience := 30 * time.Second
+	patience := time.Minute
 	if want == nil {
-		patience = 5 * time.Second
+		patience = 3 * time.Second
 	}
 	var least Use
 	for began := time.Now(); time.Since(began) < patience; time.Sleep(200 * time.Millisecond) {

@@ -102,6 +102,7 @@ func (w *World) start(t *testing.T, o Options) (err error) {
 		return err
 	}
 	t.Cleanup(func() {
+		w.KillReplicas() // no test here is about how they drain
 		if err := w.Stop(); err != nil {
 			t.Errorf("stopping amp and all around it: %v", err)
 		}
