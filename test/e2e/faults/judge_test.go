@@ -69,10 +69,10 @@ func blamesAmp(err error) bool {
 	return strings.Contains(text, "webhook") || strings.Contains(text, "amp.txn2.com") || status.Status().Code == http.StatusForbidden
 }
 
-// limit is how long a review may take that began and ended at these times. On a machine that is too busy amp waits for the
-// CPU too, as often as the test itself did, and so does each program that it calls.
+// limit is how long a review may take that began and ended at these times: on a machine that is too busy amp waits for a
+// CPU.
 func (j *judge) limit(from, to time.Time) time.Duration {
-	return stress.Hard + 4*j.lags.Between(from, to)
+	return stress.Hard + j.lags.Between(from, to)
 }
 
 // inTime: no answer comes after its deadline, by the clock of the caller and by that of amp. An answer does come late if

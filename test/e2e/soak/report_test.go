@@ -31,6 +31,7 @@ var measures = []struct {
 	slack float64 // that the last quarter may be above the second one, beside a quarter
 }{
 	{"RSS, MiB", func(s sample) float64 { return s.RSS / (1 << 20) }, 16},
+	{"live heap, MiB", func(s sample) float64 { return s.Live / (1 << 20) }, 16},
 	{"goroutines", func(s sample) float64 { return s.Goroutines }, 40},
 	{"descriptors", func(s sample) float64 { return s.Descriptors }, 20},
 	{"reviews a second", func(s sample) float64 { return s.rate }, 0},

@@ -93,6 +93,29 @@ func TestSoak(t *testing.T) {
 	}
 	w.Quiet(t)
 	w.NothingLeft(t, before)
+	collected(t, w.Aside, before)
+}
+
+// collected fails the test if, at rest and after a garbage collection, more is in use on the heap than the whole process
+// held before. Go collects at least every two minutes.
+func collected(t *testing.T, r *stress.Replica, before stress.Use) {
+	t.Helper()
+	began := time.Now()
+	for {
+		u, err := r.Use()
+		// The second collection empties the pools.
+		if err == nil && u.Collected > float64(began.Unix()+130) {
+			t.Logf("after all was collected: %v", u)
+			if u.Live > before.RSS {
+				t.Errorf("at rest %.1f MiB are in use on the heap; before, the whole process held %.1f MiB", u.Live/(1<<20), before.RSS/(1<<20))
+			}
+			return
+		}
+		if time.Since(began) > 6*time.Minute {
+			t.Fatalf("amp has not collected its garbage twice within six minutes: %v, %v", u, err)
+		}
+		time.Sleep(time.Second)
+	}
 }
 
 // fail lets a fault happen every fifteen seconds.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -124,55 +123,4 @@ func (c *Caller) Send(review []byte) Answer {
 	}
 	a.To, a.Err = time.Now(), err
 	return a
-}
-
-// Lags notes when this process did not get the CPU: then nothing that it measures is amp's fault.
-type Lags struct {
-	mu   sync.Mutex
-	lags []lag
-	stop chan struct{}
-	done chan struct{}
-}
-
-type lag struct {
-	at   time.Time
-	lost time.Duration
-}
-
-// NewLags starts to watch.
-func NewLags() *Lags {
-	l := &Lags{stop: make(chan struct{}), done: make(chan struct{})}
-	go func() {
-		defer close(l.done)
-		const nap = 10 * time.Millisecond
-		for {
-			before := time.Now()
-			select {
-			case <-l.stop:
-				return
-			case <-time.After(nap):
-			}
-			if over := time.Since(before) - nap; over > nap {
-				l.mu.Lock()
-				l.lags = append(l.lags, lag{time.Now(), over})
-				l.mu.Unlock()
-			}
-		}
-	}()
-	return l
-}
-
-// Stop stops watching.
-func (l *Lags) Stop() { close(l.stop); <-l.done }
-
-// Between is how much time was lost between two times.
-func (l *Lags) Between(from, to time.Time) (sum time.Duration) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, one := range l.lags {
-		if one.at.After(from) && one.at.Add(-one.lost).Before(to) {
-			sum += one.lost
-		}
-	}
-	return sum
 }

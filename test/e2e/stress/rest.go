@@ -9,10 +9,14 @@ import (
 )
 
 // Use is what a replica holds.
-type Use struct{ Goroutines, Descriptors, RSS float64 }
+type Use struct {
+	Goroutines, Descriptors float64
+	RSS, Live               float64 // bytes; Live is what was in use on the heap after the last garbage collection
+	Collected               float64 // when that was, Unix seconds
+}
 
 func (u Use) String() string {
-	return fmt.Sprintf("%.0f goroutines, %.0f descriptors, %.1f MiB", u.Goroutines, u.Descriptors, u.RSS/(1<<20))
+	return fmt.Sprintf("%.0f goroutines, %.0f descriptors, RSS %.1f MiB, live heap %.1f MiB", u.Goroutines, u.Descriptors, u.RSS/(1<<20), u.Live/(1<<20))
 }
 
 // Use is what the replica holds now, by its own metrics.
@@ -23,6 +27,7 @@ func (r *Replica) Use() (u Use, err error) {
 	}
 	for series, into := range map[string]*float64{
 		"go_goroutines": &u.Goroutines, "process_open_fds": &u.Descriptors, "process_resident_memory_bytes": &u.RSS,
+		"go_memstats_next_gc_bytes": &u.Live, "go_memstats_last_gc_time_seconds": &u.Collected,
 	} {
 		_, rest, _ := strings.Cut(all, "\n"+series+" ")
 		value, _, _ := strings.Cut(rest, "\n")
@@ -30,6 +35,7 @@ func (r *Replica) Use() (u Use, err error) {
 			return u, fmt.Errorf("%s: %w", series, err)
 		}
 	}
+	u.Live /= 2 // the next collection is due when the heap has doubled (GOGC=100)
 	return u, nil
 }
 
