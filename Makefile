@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 .PHONY: run test e2e e2e-cluster e2e-release bench build image
+=======
+.PHONY: run test e2e soak e2e-cluster e2e-release build image
+>>>>>>> faults
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -22,8 +26,16 @@ test:
 
 # -count=1: these suites build the programs that they run from other modules, and the test cache does not see changes
 # there.
+# One package after the other: -p 1.
 e2e:
-	cd test/e2e && go test -count=1 -timeout 30m -v ./...
+	cd test/e2e && go test -count=1 -timeout 30m -p 1 -v . ./faults
+
+# amp at half of what it can do, for half an hour or AMP_SOAK_FOR, among faults. It writes soak.svg and soak.md to bin.
+soak: export AMP_SOAK_FOR := $(or $(AMP_SOAK_FOR),30m)
+soak: export AMP_SOAK_OUT := $(abspath $(or $(AMP_SOAK_OUT),bin))
+soak:
+	@mkdir -p "$$AMP_SOAK_OUT"
+	cd test/e2e && go test -count=1 -timeout 0 -v ./soak
 
 # AMP_CLUSTER is a path, relative to this folder, or the name of a program in PATH.
 e2e-cluster: override export AMP_CLUSTER := $(if $(findstring /,$(AMP_CLUSTER)),$(abspath $(AMP_CLUSTER)),$(AMP_CLUSTER))

@@ -48,10 +48,25 @@ func (w *World) StartReplica(more ...string) (*Replica, error) {
 
 // Launch is StartReplica without waiting.
 func (w *World) Launch(more ...string) (*Replica, error) {
-	port, metrics := strconv.Itoa(freePort()), "127.0.0.1:"+strconv.Itoa(freePort())
+	return w.launch(nil, freePort(), "127.0.0.1:"+strconv.Itoa(freePort()), w.Front, more)
+}
+
+// LaunchOn is Launch on a host. aside says that the front does not lead to the replica: only the test calls it.
+func (w *World) LaunchOn(h *Host, aside bool, more ...string) (*Replica, error) {
+	front := w.Front
+	if aside {
+		front = nil
+	}
+	return w.launch(h, WebhookPort, h.Address+":2112", front, more)
+}
+
+// WebhookPort is where amp serves its webhook on a host of its own.
+const WebhookPort = 8443
+
+func (w *World) launch(h *Host, port int, metrics string, front *Front, more []string) (*Replica, error) {
 	env := append(slices.Clone(w.environment),
 		"KUBECONFIG="+w.path("amp.kubeconfig"),
-		"AMP_TLS_PORT="+port,
+		"AMP_TLS_PORT="+strconv.Itoa(port),
 		// The API server calls the front by its address. In a cluster it would check the certificate for the name.
 		"AMP_TLS_DNS_NAMES="+ampService+" 127.0.0.1",
 		// The tests' endpoints are on loopback, which amp calls only if a CIDR lists it.
@@ -60,23 +75,26 @@ func (w *World) Launch(more ...string) (*Replica, error) {
 	)
 	env = append(env, more...) // if a name is there twice, the last one counts
 	w.replicas++
-	p, err := start(w.dir, fmt.Sprintf("amp-%d", w.replicas), w.programs.amp, env)
+	program, args := h.run(w.programs.amp)
+	p, err := start(w.dir, fmt.Sprintf("amp-%d", w.replicas), program, env, args...)
 	if err != nil {
 		return nil, err
 	}
-	r := &Replica{Address: "127.0.0.1:" + port, metrics: metrics, process: p, front: w.Front}
-	w.Front.add(r.Address)
+	r := &Replica{Address: h.at(port), metrics: metrics, process: p, front: front}
+	if front != nil {
+		front.add(r.Address)
+	}
 	w.running = append(w.running, r)
 	return r, nil
 }
 
-// UntilReady waits until the front has seen that the replica is ready.
+// UntilReady waits until the replica is ready, and the front has seen that if it leads to the replica.
 func (r *Replica) UntilReady() error {
 	return poll(30*time.Second, func(context.Context) error {
 		if r.process.ended() {
 			return permanent(fmt.Errorf("amp ended: %s", r.process.lastWords()))
 		}
-		if !slices.Contains(r.front.Ready(), r.Address) {
+		if r.front == nil && !isReady(r.Address) || r.front != nil && !slices.Contains(r.front.Ready(), r.Address) {
 			return fmt.Errorf("amp is not ready: %s", r.process.lastWords())
 		}
 		return nil
@@ -86,14 +104,26 @@ func (r *Replica) UntilReady() error {
 // Stop ends amp as the deletion of a Pod does, and waits until it has ended. It must end by itself within the 30 s
 // that deploy/ gives it, with status 0.
 func (r *Replica) Stop() error {
-	defer r.front.remove(r.Address)
+	defer r.leave()
 	return r.process.stop(30 * time.Second)
 }
 
 // Kill ends amp with SIGKILL.
 func (r *Replica) Kill() {
-	defer r.front.remove(r.Address)
+	defer r.leave()
 	r.process.kill()
+}
+
+// Pause makes amp hang until Resume.
+func (r *Replica) Pause() { r.process.pause() }
+
+// Resume ends Pause.
+func (r *Replica) Resume() { r.process.resume() }
+
+func (r *Replica) leave() {
+	if r.front != nil {
+		r.front.remove(r.Address)
+	}
 }
 
 // writeKubeconfig writes how amp reaches the API server: with its ServiceAccount's token, and so with only the rights
@@ -112,7 +142,9 @@ func (w *World) WriteKubeconfig(ctx context.Context, namespace, account, path st
 		return fmt.Errorf("asking for the token of ServiceAccount %s/%s: %w", namespace, account, err)
 	}
 	config := clientcmdapi.NewConfig()
-	config.Clusters["c"] = &clientcmdapi.Cluster{Server: w.API.URL, CertificateAuthorityData: w.API.ca.PEM}
+	config.Clusters["c"] = &clientcmdapi.Cluster{
+		Server: fmt.Sprintf("https://%s:%d", w.API.reached, w.API.Ports.API), TLSServerName: apiName, CertificateAuthorityData: w.API.ca.PEM,
+	}
 	config.AuthInfos["amp"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	config.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "amp", Namespace: namespace}
 	config.CurrentContext = "x"

@@ -7,44 +7,55 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
 
+// apiName is the name in the API server's certificate.
+const apiName = "localhost"
+
 // APIServer is a kube-apiserver with its etcd, on loopback.
 type APIServer struct {
-	URL string
+	URL   string
+	Etcd  *Service
+	Ports struct{ API, Etcd int } // where they listen
 
 	dir, program string
+	reached      string // the address at which amp reaches the API server
 	ca           *Authority
 	admin        Pair
 	args         []string
-	etcd, server *process
+	server       *process
 }
 
-// startAPIServer starts both and waits until the API server is ready.
-func startAPIServer(dir string, p programs) (*APIServer, error) {
-	a := &APIServer{dir: dir, program: p.apiserver, ca: NewAuthority("cluster-ca")}
+// startAPIServer starts both and waits until the API server is ready. amp reaches the API server at the address.
+func startAPIServer(dir string, p programs, address string) (*APIServer, error) {
+	a := &APIServer{dir: dir, program: p.apiserver, reached: address, ca: NewAuthority("cluster-ca")}
 	a.admin = a.ca.Issue(pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
 
-	client, peer := "http://127.0.0.1:"+strconv.Itoa(freePort()), "http://127.0.0.1:"+strconv.Itoa(freePort())
-	var err error
-	a.etcd, err = start(dir, "etcd", p.etcd, nil,
-		"--data-dir="+filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
-		"--listen-client-urls="+client, "--advertise-client-urls="+client,
-		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=default="+peer)
-	if err != nil {
+	a.Ports.API, a.Ports.Etcd = freePort(), freePort()
+	client, peer := "http://127.0.0.1:"+strconv.Itoa(a.Ports.Etcd), "http://127.0.0.1:"+strconv.Itoa(freePort())
+	a.Etcd = &Service{Address: strings.TrimPrefix(client, "http://"), dir: dir, name: "etcd", program: p.etcd, args: []string{
+		"--data-dir=" + filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
+		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,
+		"--listen-peer-urls=" + peer, "--initial-advertise-peer-urls=" + peer, "--initial-cluster=default=" + peer,
+	}}
+	if err := a.Etcd.Start(); err != nil {
 		return a, err
 	}
 
-	serving, tokens := a.ca.Issue(pkix.Name{CommonName: "kube-apiserver"}, "localhost"), newKey()
-	port := strconv.Itoa(freePort())
+	serving, tokens := a.ca.Issue(pkix.Name{CommonName: "kube-apiserver"}, apiName), newKey()
+	bind, port := "127.0.0.1", strconv.Itoa(a.Ports.API)
+	if address != bind {
+		bind = "0.0.0.0" // in a network namespace of the test's own
+	}
 	a.URL = "https://127.0.0.1:" + port
 	a.args = []string{
 		"--etcd-servers=" + client,
-		"--bind-address=127.0.0.1", "--advertise-address=127.0.0.1", "--secure-port=" + port,
+		"--bind-address=" + bind, "--advertise-address=" + address, "--secure-port=" + port,
 		"--endpoint-reconciler-type=none", // loopback is not allowed as the address of the kubernetes Service
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--authorization-mode=Node,RBAC",
@@ -76,7 +87,7 @@ func (a *APIServer) start() (err error) {
 		return err
 	}
 	client := kubernetes.NewForConfigOrDie(a.Config()).Discovery().RESTClient()
-	return poll(60*time.Second, func(ctx context.Context) error {
+	return poll(3*time.Minute, func(ctx context.Context) error {
 		if a.server.ended() {
 			return permanent(fmt.Errorf("kube-apiserver ended: %s", a.server.lastWords()))
 		}
@@ -91,13 +102,19 @@ func (a *APIServer) Restart() error {
 	return a.start()
 }
 
+// Pause makes the API server hang until Resume.
+func (a *APIServer) Pause() { a.server.pause() }
+
+// Resume ends Pause.
+func (a *APIServer) Resume() { a.server.resume() }
+
 // stop ends the API server before etcd, because the API server waits minutes for an etcd that is gone.
 func (a *APIServer) stop() error {
-	if a.etcd == nil || a.server == nil {
+	if a.Etcd == nil || a.server == nil {
 		return nil
 	}
 	err := a.server.stop(90 * time.Second)
-	a.etcd.kill() // there is nothing to keep
+	a.Etcd.Kill() // there is nothing to keep
 	return err
 }
 

@@ -62,21 +62,13 @@ func (f *Front) remove(address string) {
 	}
 }
 
-// watch is the kubelet's readiness probe: it makes a connection each time and accepts any certificate.
 func (f *Front) watch(ctx context.Context, r *replica) {
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
-	}}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		resp, err := client.Get("https://" + r.address + "/readyz")
-		if err == nil {
-			resp.Body.Close()
-		}
+		ready := isReady(r.address)
 		f.mu.Lock()
-		r.ready = err == nil && resp.StatusCode == http.StatusOK
+		r.ready = ready
 		f.mu.Unlock()
 		select {
 		case <-ctx.Done():
@@ -84,6 +76,22 @@ func (f *Front) watch(ctx context.Context, r *replica) {
 		case <-tick.C:
 		}
 	}
+}
+
+// probing makes a connection for each request and accepts any certificate.
+var probing = &http.Client{Timeout: time.Second, Transport: &http.Transport{
+	DisableKeepAlives: true,
+	TLSClientConfig:   &tls.Config{InsecureSkipVerify: true},
+}}
+
+// isReady is the kubelet's readiness probe.
+func isReady(address string) bool {
+	resp, err := probing.Get("https://" + address + "/readyz")
+	if err != nil {
+		return false
+	}
+	resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // Ready are the addresses of the replicas that are ready.
@@ -156,10 +164,17 @@ func (f *Front) Connections() int {
 func (f *Front) close() {
 	f.listener.Close()
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	for _, r := range f.replicas {
 		r.stop()
 	}
+	f.mu.Unlock()
+	f.Break()
+}
+
+// Break closes the connections that there are, on both sides.
+func (f *Front) Break() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for c := range f.open {
 		c.Close()
 	}

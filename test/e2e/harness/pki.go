@@ -26,9 +26,15 @@ type Pair struct {
 }
 
 // NewAuthority makes a certificate authority.
-func NewAuthority(name string) *Authority {
+func NewAuthority(name string) *Authority { return NewAuthorityAt(name, time.Now()) }
+
+// NewAuthorityAt makes a certificate authority as a machine does whose clock shows the time. Its certificate, and those
+// that it issues, are valid for a day from then.
+func NewAuthorityAt(name string, now time.Time) *Authority {
 	key := newKey()
 	template := &x509.Certificate{
+		NotBefore:             now.Add(-time.Minute),
+		NotAfter:              now.Add(24 * time.Hour),
 		Subject:               pkix.Name{CommonName: name},
 		IsCA:                  true,
 		BasicConstraintsValid: true,
@@ -44,6 +50,8 @@ func NewAuthority(name string) *Authority {
 func (a *Authority) Issue(subject pkix.Name, names ...string) Pair {
 	key := newKey()
 	template := &x509.Certificate{
+		NotBefore:   a.certificate.NotBefore,
+		NotAfter:    a.certificate.NotAfter,
 		Subject:     subject,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
@@ -58,7 +66,6 @@ func sign(template, parent *x509.Certificate, key, by *ecdsa.PrivateKey) []byte 
 	var err error
 	template.SerialNumber, err = rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 100))
 	must(err)
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Minute), time.Now().Add(24*time.Hour)
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), by)
 	must(err)
 	return der

@@ -72,6 +72,10 @@ func (p *process) kill() {
 	<-p.done
 }
 
+// pause stops the program without ending it, as a node does that has no CPU to give. resume undoes it.
+func (p *process) pause()  { p.cmd.Process.Signal(syscall.SIGSTOP) }
+func (p *process) resume() { p.cmd.Process.Signal(syscall.SIGCONT) }
+
 // ended reports whether the program has ended by itself.
 func (p *process) ended() bool {
 	select {

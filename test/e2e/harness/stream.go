@@ -30,7 +30,10 @@ const (
 )
 
 // NewStream starts a stream.
-func NewStream(do func(n int) error) *Stream {
+func NewStream(do func(n int) error) *Stream { return NewStreamAt(pace, most, do) }
+
+// NewStreamAt starts a stream with one call every pace, at most so many in all.
+func NewStreamAt(pace time.Duration, most int, do func(n int) error) *Stream {
 	s := &Stream{stop: make(chan struct{})}
 	slots := make(chan struct{}, abreast)
 	s.wg.Go(func() {

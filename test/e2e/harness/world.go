@@ -30,6 +30,7 @@ type World struct {
 	ca          *Authority // of the certificate in WithFiles
 	environment []string
 	samples     *process
+	services    []*Service
 	running     []*Replica
 	replicas    int
 	renewals    int
@@ -38,8 +39,11 @@ type World struct {
 	altered     bool // by With
 }
 
-// Start builds all programs and starts the world. If that fails, it stops what it had started.
-func Start() (w *World, err error) {
+// Start builds all programs and starts the world, all of it on loopback. If that fails, it stops what it had started.
+func Start() (*World, error) { return StartAt("127.0.0.1") }
+
+// StartAt is Start for a world in which programs on other hosts (see Host) reach the API server at the address.
+func StartAt(address string) (w *World, err error) {
 	w = &World{ca: NewAuthority("amp-ca")}
 	defer func() {
 		if err != nil {
@@ -52,7 +56,7 @@ func Start() (w *World, err error) {
 	if w.programs, err = build(w.dir); err != nil {
 		return w, err
 	}
-	if w.API, err = startAPIServer(w.dir, w.programs); err != nil {
+	if w.API, err = startAPIServer(w.dir, w.programs, address); err != nil {
 		return w, err
 	}
 	if w.Front, err = newFront(); err != nil {
@@ -164,6 +168,14 @@ func (w *World) UntilCalled() error {
 // StopReplicas ends every replica of amp that runs.
 func (w *World) StopReplicas() error { return w.StopAllBut() }
 
+// KillReplicas ends every replica of amp with SIGKILL.
+func (w *World) KillReplicas() {
+	for _, r := range w.running {
+		r.Kill()
+	}
+	w.running = nil
+}
+
 // StopAllBut ends every running replica of amp, with exceptions.
 func (w *World) StopAllBut(some ...*Replica) (err error) {
 	for _, r := range w.running {
@@ -181,6 +193,9 @@ func (w *World) Stop() error {
 	err := w.StopReplicas()
 	if w.samples != nil {
 		w.samples.kill() // no test is about how they drain, and that takes time
+	}
+	for _, s := range w.services {
+		s.Kill()
 	}
 	if w.API != nil {
 		err = errors.Join(err, w.API.stop())
