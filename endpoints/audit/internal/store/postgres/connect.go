@@ -173,3 +173,12 @@ func trouble(err error) error {
 	}
 	return fmt.Errorf("%w: %v", store.ErrUnreachable, err) // the network's, or the end of patience
 }
+
+// lost reports whether the connection broke, and not the database refused something.
+func lost(err error) bool {
+	var server *pgconn.PgError
+	if errors.As(err, &server) {
+		return strings.HasPrefix(server.Code, "57P") // the server ended it
+	}
+	return err != nil && errors.Is(trouble(err), store.ErrUnreachable)
+}

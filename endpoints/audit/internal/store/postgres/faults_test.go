@@ -98,7 +98,7 @@ func TestARestartOfTheServerLosesNothing(t *testing.T) {
 				return
 			}
 			if time.Now().After(deadline) {
-				t.Error("no more events are taken")
+				t.Errorf("no more events are taken; the server says:\n%s", server.Log())
 				return
 			}
 		}

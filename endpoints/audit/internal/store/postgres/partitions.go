@@ -85,14 +85,14 @@ func (s *Store) makePartition(ctx context.Context, d time.Time) error {
 	name := partPrefix + d.Format(partLayout)
 	from, to := d.Format(time.RFC3339), d.AddDate(0, 0, 1).Format(time.RFC3339)
 	var exists bool
-	if err := s.write.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&exists); err != nil || exists {
+	if err := s.write.QueryRow(ctx, tableExists, name).Scan(&exists); err != nil || exists {
 		return err
 	}
 	return pgx.BeginFunc(ctx, s.write, func(tx pgx.Tx) error {
 		if err := lockSchema(ctx, tx); err != nil {
 			return err
 		}
-		if err := tx.QueryRow(ctx, "SELECT to_regclass($1) IS NOT NULL", name).Scan(&exists); err != nil || exists {
+		if err := tx.QueryRow(ctx, tableExists, name).Scan(&exists); err != nil || exists {
 			return err
 		}
 		// The texts of most events are kept apart from the rest, and compressed, so that a walk along it reads little.

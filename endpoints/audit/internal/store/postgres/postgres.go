@@ -175,23 +175,33 @@ type meta struct {
 	cutoff time.Time
 }
 
-// reading gives do a consistent view of the database.
+// reading gives do a consistent view of the database. It may call do twice.
 func (s *Store) reading(ctx context.Context, do func(ctx context.Context, tx pgx.Tx, m meta) error) error {
 	ctx, cancel := context.WithTimeout(ctx, readPatience)
 	defer cancel()
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
+	err := s.readOnce(ctx, do)
+	if lost(err) && ctx.Err() == nil {
+		// A restart of the server leaves connections in the pool that nobody answers.
+		s.read.Reset()
+		err = s.readOnce(ctx, do)
+	}
+	return trouble(err)
+}
+
+func (s *Store) readOnce(ctx context.Context, do func(ctx context.Context, tx pgx.Tx, m meta) error) error {
 	tx, err := s.read.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {
-		return trouble(err)
+		return err
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // it has changed nothing
 	var m meta
 	if err := tx.QueryRow(ctx, "SELECT seq, epoch, cutoff FROM audit_meta").Scan(&m.seq, &m.epoch, &m.cutoff); err != nil {
-		return trouble(err)
+		return err
 	}
-	return trouble(do(ctx, tx, m))
+	return do(ctx, tx, m)
 }
 
 // collect reads all rows of a query.

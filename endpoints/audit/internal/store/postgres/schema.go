@@ -68,10 +68,14 @@ func lockSchema(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
+// tableExists asks the catalog. to_regclass would ask a cache, which does not know what another session has made while this
+// one waited for lockSchema.
+const tableExists = "SELECT EXISTS (SELECT FROM pg_class WHERE relname = $1 AND relnamespace = current_schema()::regnamespace)"
+
 // migrate applies the migrations that are missing.
 func migrate(ctx context.Context, tx pgx.Tx) error {
 	var exists bool
-	if err := tx.QueryRow(ctx, "SELECT to_regclass('audit_schema') IS NOT NULL").Scan(&exists); err != nil {
+	if err := tx.QueryRow(ctx, tableExists, "audit_schema").Scan(&exists); err != nil {
 		return err
 	}
 	if !exists {

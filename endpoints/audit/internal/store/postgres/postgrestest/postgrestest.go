@@ -79,6 +79,9 @@ func fit(t testing.TB, s *Server, err error) *Server {
 	return s
 }
 
+// running holds every server: the garbage collector would close the way to the keeper of one that no test holds.
+var running sync.Map
+
 var errMissing = errors.New("there is no PostgreSQL here (Debian: apt-get install postgresql), so the store was not tested with it")
 
 // binaries returns the folder with PostgreSQL's programs, the newest.
@@ -162,6 +165,7 @@ func start() (*Server, error) {
 	}
 	started = true // from now on, the keeper removes the folder
 	s.control = control
+	running.Store(s, nil)
 	return s, s.await()
 }
 
@@ -177,10 +181,15 @@ func (s *Server) await() error {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			log, _ := os.ReadFile(filepath.Join(s.folder, "log"))
-			return fmt.Errorf("PostgreSQL did not start: %w\n%s", err, log)
+			return fmt.Errorf("PostgreSQL did not start: %w\n%s", err, s.Log())
 		}
 	}
+}
+
+// Log returns what the server has to say.
+func (s *Server) Log() string {
+	log, _ := os.ReadFile(filepath.Join(s.folder, "log")) // it is for a person
+	return string(log)
 }
 
 // Stop stops the server with a signal: INT ends its sessions, QUIT is a crash.
