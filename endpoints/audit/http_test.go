@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -187,6 +188,31 @@ func TestNoErrorShowsAPassword(t *testing.T) {
 		}
 		if strings.Contains(said, secret) || !strings.Contains(said, "AMP_AUDIT_DB") && !strings.Contains(said, "the database does not answer") {
 			t.Errorf("%s: %s", name, said)
+		}
+	}
+}
+
+// TestEveryVariableIsDocumented: where an operator looks for it.
+func TestEveryVariableIsDocumented(t *testing.T) {
+	t.Parallel()
+	read := func(file string) string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	asked := map[string]bool{}
+	_, _ = configFrom(func(name string) string { asked[name] = true; return "" }) // an error is of no interest
+	if len(asked) < 7 {
+		t.Errorf("only %d variables are read", len(asked))
+	}
+	code, _, _ := strings.Cut(read("function.go"), "func Handler(")
+	for where, text := range map[string]string{"docs/audit.md": read("../../docs/audit.md"), "cmd/endpoints": read("../../cmd/endpoints/main.go"), "the function's comment": code} {
+		for name := range asked {
+			if !regexp.MustCompile(name + `\b`).MatchString(text) {
+				t.Errorf("%s does not have %s", where, name)
+			}
 		}
 	}
 }
