@@ -44,7 +44,13 @@ AMP_EXAMPLE_IMAGE        image of the example's init containers, any with a shel
 AMP_JUPYTERHUB_PROFILES  file with what each user gets (default: a built-in sample)
 AMP_REQUIRE_REGISTRIES   registries that images may come from, separated by spaces or commas
                          (default docker.io/library quay.io/jupyter registry.k8s.io)
-AMP_AUDIT_DB             SQLite database of audit (default: in memory, 256 MiB at most)
+AMP_AUDIT_DB             database of audit: the path of an SQLite file, for one process, or
+                         postgres://USER@HOST:5432/DATABASE with libpq's parameters, for any number
+                         (default: in memory, 256 MiB at most)
+AMP_AUDIT_DB_PASSWORD_FILE
+                         file with the password of that PostgreSQL user, read again with each connection
+AMP_AUDIT_DB_READ, AMP_AUDIT_DB_READ_PASSWORD_FILE
+                         the same for a user who may only read (default: AMP_AUDIT_DB)
 AMP_AUDIT_RETENTION      how long audit keeps events (default 720h)
 AMP_AUDIT_READ_TOKEN_FILE, AMP_AUDIT_WRITE_TOKEN_FILE
                          files with the bearer tokens for reading from audit and for posting to it

@@ -47,6 +47,8 @@ func answerTo(err error) (status int, p problem, known bool) {
 		return http.StatusNotFound, problem{Error: "there is no such event: it may be older than the retention, or the level may be None"}, true
 	case errors.Is(err, store.ErrClosed):
 		return http.StatusServiceUnavailable, problem{Error: "the store is closing: try again"}, true
+	case errors.Is(err, store.ErrUnreachable):
+		return http.StatusServiceUnavailable, problem{Error: "the database does not answer: try again; the function's log says why"}, false
 	}
 	return http.StatusServiceUnavailable, problem{Error: "the store does not answer; the function's log says why"}, false
 }

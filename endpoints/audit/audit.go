@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/postgres"
 	"github.com/txn2/amp/endpoints/audit/internal/store/sqlite"
 )
 
@@ -24,6 +25,8 @@ type Config struct {
 	// Path is the SQLite database's file, made if it does not exist. Empty: in memory, bounded to 256 MiB, of
 	// which the oldest events make room for the newest.
 	Path string
+	// Postgres says where a PostgreSQL database is, which several processes may use. Its zero value: Path counts.
+	Postgres Postgres
 	// Retention is how long events are kept. 0: DefaultRetention.
 	Retention time.Duration
 	// ReadTokenFile holds the bearer token for reading, WriteTokenFile the one for posting events. They are
@@ -31,6 +34,17 @@ type Config struct {
 	ReadTokenFile, WriteTokenFile string
 	// Log gets trouble with the storage, never what events hold. nil: slog.Default().
 	Log *slog.Logger
+}
+
+// Postgres says where a PostgreSQL database is, and who may use it.
+type Postgres struct {
+	// URL is postgres://user@host/database with libpq's parameters. Its user makes the tables, and owns them.
+	URL string
+	// ReadURL is of a user who may only read. Empty: URL.
+	ReadURL string
+	// PasswordFile and ReadPasswordFile hold the passwords of those users. They are read again with each connection, so
+	// that they can be rotated. Empty: the URL or the file that its passfile names has the password.
+	PasswordFile, ReadPasswordFile string
 }
 
 // Server takes events and shows them. It goes by the end of a request's path only, so it can be mounted
@@ -74,11 +88,18 @@ func open(config Config, now func() time.Time) (*Server, error) {
 			return nil, fmt.Errorf("reading the token %q: %w", file, err)
 		}
 	}
-	events, err := sqlite.Open(sqlite.Config{Path: config.Path, Log: config.Log})
+	events, err := openStore(config)
 	if err != nil {
 		return nil, err
 	}
 	return newWithStore(config, events, now), nil
+}
+
+func openStore(config Config) (store.Store, error) {
+	if p := config.Postgres; p != (Postgres{}) {
+		return postgres.Open(postgres.Config{URL: p.URL, PasswordFile: p.PasswordFile, ReadURL: p.ReadURL, ReadPasswordFile: p.ReadPasswordFile, Log: config.Log})
+	}
+	return sqlite.Open(sqlite.Config{Path: config.Path, Log: config.Log})
 }
 
 // newWithStore starts a Server that owns a store.

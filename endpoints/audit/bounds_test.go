@@ -43,10 +43,16 @@ func large(n int) map[string]func(i int) ev {
 
 // TestLargeEventsAreListedShort: what the list, the stream and the charts answer is bounded, however large events are.
 func TestLargeEventsAreListedShort(t *testing.T) {
+	for name, newServer := range stores { // not at the same time as other tests, whose memory it would count
+		t.Run(name, func(t *testing.T) { checkLargeEventsAreListedShort(t, newServer) })
+	}
+}
+
+func checkLargeEventsAreListedShort(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	const each, size = 4, 512 << 10
 	for name, make := range large(size) {
 		t.Run(name, func(t *testing.T) {
-			s := newServer(t, Config{Path: filepath.Join(t.TempDir(), "events.db")})
+			s := newServer(t, Config{})
 			empty := get[listed](t, s, "/api/events").After
 			for i := range each {
 				e := make(i)
@@ -90,7 +96,10 @@ func TestLargeEventsAreListedShort(t *testing.T) {
 
 // TestManyEventsAtTheirBoundsArePages: a page ends before it is too large, and the next one goes on there.
 func TestManyEventsAtTheirBoundsArePages(t *testing.T) {
-	t.Parallel()
+	eachStore(t, checkManyEventsAtTheirBoundsArePages)
+}
+
+func checkManyEventsAtTheirBoundsArePages(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{})
 	var calls []events.Endpoint
 	for range maxCalls {

@@ -9,8 +9,9 @@ import (
 	"github.com/txn2/amp/endpoints/events"
 )
 
-func TestCharts(t *testing.T) {
-	t.Parallel()
+func TestCharts(t *testing.T) { eachStore(t, checkCharts) }
+
+func checkCharts(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{})
 	var all []ev
 	for i := range 100 {

@@ -45,6 +45,9 @@ var shared = sync.OnceValues(startChromium)
 var started *chromium
 
 func TestMain(m *testing.M) {
+	if url := os.Getenv(replicaVariable); url != "" {
+		runReplica(url)
+	}
 	code := m.Run()
 	if started != nil {
 		started.stop(code != 0)

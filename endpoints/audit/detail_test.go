@@ -13,8 +13,9 @@ import (
 	"github.com/txn2/amp/endpoints/events"
 )
 
-func TestOneEvent(t *testing.T) {
-	t.Parallel()
+func TestOneEvent(t *testing.T) { eachStore(t, checkOneEvent) }
+
+func checkOneEvent(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{})
 	cluster(t, s)
 	d := get[Detail](t, s, "/api/events/w1")
@@ -49,8 +50,9 @@ func TestOneEvent(t *testing.T) {
 	}
 }
 
-func TestADenialIsAPolicyDecision(t *testing.T) {
-	t.Parallel()
+func TestADenialIsAPolicyDecision(t *testing.T) { eachStore(t, checkADenialIsAPolicyDecision) }
+
+func checkADenialIsAPolicyDecision(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{})
 	post(t, s, denied("d", 1), ev{id: "r", at: 2, typ: events.Rejected, data: events.Data{Endpoints: []events.Endpoint{{URL: "http://hook.svc", Error: "late"}}}},
 		ev{id: "alone", at: 3, typ: events.Denied, data: events.Data{Endpoints: []events.Endpoint{{URL: "http://hook.svc", Status: 200}}}})
@@ -94,8 +96,9 @@ func TestADenialIsAPolicyDecision(t *testing.T) {
 }
 
 // TestAFinalVerdictHidesNothing: it marks the one that it supersedes. A forged one must not hide what amp sent.
-func TestAFinalVerdictHidesNothing(t *testing.T) {
-	t.Parallel()
+func TestAFinalVerdictHidesNothing(t *testing.T) { eachStore(t, checkAFinalVerdictHidesNothing) }
+
+func checkAFinalVerdictHidesNothing(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	base := ev{id: "u1", at: 1}
 	verdict := ev{id: "u1/final", at: 2, typ: events.Rejected, data: events.Data{Pod: events.Pod{Name: "pod-u1"}, Message: "the sink did not answer"}}
 	for name, order := range map[string][]ev{"in order": {base, verdict}, "in the other order": {verdict, base}} {

@@ -14,8 +14,9 @@ import (
 	"github.com/txn2/amp/endpoints/events"
 )
 
-func TestFilters(t *testing.T) {
-	t.Parallel()
+func TestFilters(t *testing.T) { eachStore(t, checkFilters) }
+
+func checkFilters(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{})
 	empty := get[listed](t, s, "/api/events").After
 	cluster(t, s)
@@ -148,7 +149,10 @@ func TestBadRequestsAreExplained(t *testing.T) {
 }
 
 func TestNamesThatFitTooManyAreFoundAllTheSame(t *testing.T) {
-	t.Parallel()
+	eachStore(t, checkNamesThatFitTooManyAreFoundAllTheSame)
+}
+
+func checkNamesThatFitTooManyAreFoundAllTheSame(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	const many = 300 // the store searches otherwise for more names than 256
 	s := newServer(t, Config{})
 	var all []ev

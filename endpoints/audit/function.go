@@ -3,7 +3,7 @@
 // what the API server stored.
 //
 // START HERE: audit.go has the server, http.go its routes. Below it, internal/store has what is needed of
-// storage, internal/store/sqlite all SQL, and internal/describe the words and the diff.
+// storage, internal/store/sqlite and internal/store/postgres all SQL, and internal/describe the words and the diff.
 package audit
 
 import (
@@ -23,7 +23,11 @@ func init() { functions.HTTP("audit", Handler) }
 
 // Handler is the function "audit". The environment configures it, when the first request comes:
 //
-//	AMP_AUDIT_DB                path of the SQLite database; unset: in memory
+//	AMP_AUDIT_DB                path of the SQLite database, for one process, or postgres://user@host/database with
+//	                            libpq's parameters, for any number; unset: in memory
+//	AMP_AUDIT_DB_PASSWORD_FILE  file with the password of that user, read again with each connection
+//	AMP_AUDIT_DB_READ           the same for a user who may only read; unset: AMP_AUDIT_DB
+//	AMP_AUDIT_DB_READ_PASSWORD_FILE
 //	AMP_AUDIT_RETENTION         how long events are kept (default 720h)
 //	AMP_AUDIT_READ_TOKEN_FILE   file with the token that reading needs; unset: anyone may read
 //	AMP_AUDIT_WRITE_TOKEN_FILE  file with the token that posting needs; unset: anyone may post
@@ -64,11 +68,13 @@ func fromEnvironment() (*Server, error) {
 // configFrom reads the environment and reports all errors in it together.
 func configFrom(getenv func(string) string) (Config, error) {
 	config := Config{
-		Path:           getenv("AMP_AUDIT_DB"),
 		ReadTokenFile:  getenv("AMP_AUDIT_READ_TOKEN_FILE"),
 		WriteTokenFile: getenv("AMP_AUDIT_WRITE_TOKEN_FILE"),
 	}
 	var errs []error
+	if err := config.chooseDatabase(getenv); err != nil {
+		errs = append(errs, err)
+	}
 	if v := getenv("AMP_AUDIT_RETENTION"); v != "" {
 		d, err := time.ParseDuration(v)
 		if err != nil || d < time.Minute {
@@ -81,11 +87,38 @@ func configFrom(getenv func(string) string) (Config, error) {
 			errs = append(errs, fmt.Errorf("%s %q: %w", variable, file, err))
 		}
 	}
-	if strings.ContainsAny(config.Path, "?#") {
-		errs = append(errs, fmt.Errorf("AMP_AUDIT_DB %q: want the path of a file, without ? and #", config.Path))
-	}
 	if err := errors.Join(errs...); err != nil {
 		return Config{}, fmt.Errorf("reading the environment: %w", err)
 	}
 	return config, nil
+}
+
+// chooseDatabase tells a file from a PostgreSQL URL. Its errors do not show a URL, which may hold a password: this function
+// answers them to whoever asks.
+func (c *Config) chooseDatabase(getenv func(string) string) error {
+	database := strings.TrimSpace(getenv("AMP_AUDIT_DB"))
+	p := Postgres{URL: database, ReadURL: strings.TrimSpace(getenv("AMP_AUDIT_DB_READ")), PasswordFile: getenv("AMP_AUDIT_DB_PASSWORD_FILE"), ReadPasswordFile: getenv("AMP_AUDIT_DB_READ_PASSWORD_FILE")}
+	var errs []error
+	for variable, v := range map[string]string{"AMP_AUDIT_DB": database, "AMP_AUDIT_DB_READ": p.ReadURL} {
+		scheme, _, isURL := strings.Cut(v, "://")
+		switch {
+		case isURL && scheme != "postgres" && scheme != "postgresql":
+			errs = append(errs, fmt.Errorf("%s is a URL that does not begin with postgres://: want postgres://USER@HOST:5432/DATABASE, or for SQLite the path of a file", variable))
+		case !isURL && strings.Contains(v, "password="):
+			errs = append(errs, fmt.Errorf("%s: want a URL, postgres://USER@HOST:5432/DATABASE, and no list of parameters", variable))
+		case !isURL && v != "" && variable == "AMP_AUDIT_DB_READ":
+			errs = append(errs, fmt.Errorf("%s: want postgres://USER@HOST:5432/DATABASE, as AMP_AUDIT_DB has", variable))
+		case !isURL && strings.ContainsAny(v, "?#"):
+			errs = append(errs, fmt.Errorf("%s %q: want the path of a file, without ? and #, or postgres://USER@HOST:5432/DATABASE", variable, v))
+		}
+	}
+	if !strings.Contains(database, "://") {
+		c.Path, p.URL = database, ""
+		if p != (Postgres{}) {
+			errs = append(errs, errors.New("AMP_AUDIT_DB is not a postgres:// URL, so AMP_AUDIT_DB_READ and the password files mean nothing: unset them"))
+		}
+		return errors.Join(errs...)
+	}
+	c.Postgres = p
+	return errors.Join(errs...)
 }

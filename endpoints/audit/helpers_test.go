@@ -8,12 +8,14 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/postgres/postgrestest"
 	"github.com/txn2/amp/endpoints/events"
 )
 
@@ -96,6 +98,29 @@ func newServerAt(t testing.TB, config Config, now func() time.Time) *Server {
 		}
 	})
 	return s
+}
+
+// stores make servers with an empty store.
+var stores = map[string]func(testing.TB, Config) *Server{
+	"SQLite": func(t testing.TB, config Config) *Server {
+		config.Path = filepath.Join(t.TempDir(), "events.db")
+		return newServer(t, config)
+	},
+	"PostgreSQL": func(t testing.TB, config Config) *Server {
+		config.Postgres.URL = postgrestest.URL(t)
+		return newServer(t, config)
+	},
+}
+
+// eachStore runs a test of the API on each store: what one answers, the other answers.
+func eachStore(t *testing.T, test func(t *testing.T, newServer func(testing.TB, Config) *Server)) {
+	t.Parallel()
+	for name, newServer := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, newServer)
+		})
+	}
 }
 
 func do(t testing.TB, h http.Handler, method, target string, header map[string]string, body []byte) *httptest.ResponseRecorder {

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -134,5 +136,83 @@ func TestConfigFromTheEnvironment(t *testing.T) {
 	})
 	if err != nil || config.Path != "/data/events.db" || config.Retention != 48*time.Hour {
 		t.Errorf("%+v, %v", config, err)
+	}
+	config, err = configFrom(func(k string) string {
+		return map[string]string{"AMP_AUDIT_DB": "postgres://amp@db/audit?sslmode=verify-full", "AMP_AUDIT_DB_PASSWORD_FILE": "/run/w", "AMP_AUDIT_DB_READ": "postgresql://reader@db/audit", "AMP_AUDIT_DB_READ_PASSWORD_FILE": "/run/r"}[k]
+	})
+	if want := (Postgres{URL: "postgres://amp@db/audit?sslmode=verify-full", ReadURL: "postgresql://reader@db/audit", PasswordFile: "/run/w", ReadPasswordFile: "/run/r"}); err != nil || config.Path != "" || config.Postgres != want {
+		t.Errorf("%+v, %v", config, err)
+	}
+}
+
+// TestNoErrorShowsAPassword: the function answers errors in its configuration to whoever asks.
+func TestNoErrorShowsAPassword(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cr3t"
+	for name, env := range map[string]map[string]string{
+		"another database":             {"AMP_AUDIT_DB": "mysql://amp:s3cr3t@db/audit"},
+		"a capital":                    {"AMP_AUDIT_DB": "Postgres://amp:s3cr3t@db/audit?x"},
+		"a list of parameters":         {"AMP_AUDIT_DB": "host=db user=amp password=s3cr3t"},
+		"a port":                       {"AMP_AUDIT_DB": "postgres://amp:s3cr3t@db:x/audit"},
+		"an escape":                    {"AMP_AUDIT_DB": "postgres://amp:s3cr3t%zz@db/audit"},
+		"a blank":                      {"AMP_AUDIT_DB": "postgres://amp:s3cr3t x@db/audit"},
+		"a slash in the password":      {"AMP_AUDIT_DB": "postgres://amp:s3cr3t/@db/audit?sslmode=x"},
+		"a hash in the password":       {"AMP_AUDIT_DB": "postgres://amp:x#s3cr3t@db/audit"},
+		"a password as a parameter":    {"AMP_AUDIT_DB": "postgres://db/audit?password=s3cr3t&sslmode=some"},
+		"a mode":                       {"AMP_AUDIT_DB": "postgres://amp:s3cr3t@db/audit?sslmode=some"},
+		"a certificate":                {"AMP_AUDIT_DB": "postgres://amp:s3cr3t@db/audit?sslmode=verify-full&sslrootcert=/nowhere/ca"},
+		"a pool":                       {"AMP_AUDIT_DB": "postgres://amp:s3cr3t@db/audit?pool_max_conns=many"},
+		"a password file":              {"AMP_AUDIT_DB": "postgres://amp:s3cr3t@db/audit", "AMP_AUDIT_DB_PASSWORD_FILE": "/nowhere/password"},
+		"a reader of another database": {"AMP_AUDIT_DB": "postgres://amp@db/audit", "AMP_AUDIT_DB_READ": "mysql://amp:s3cr3t@db/audit"},
+		"a reader's port":              {"AMP_AUDIT_DB": "postgres://amp@db/audit", "AMP_AUDIT_DB_READ": "postgres://amp:s3cr3t@db:x/audit"},
+		"a reader of a file":           {"AMP_AUDIT_DB": "/data/events.db", "AMP_AUDIT_DB_READ": "postgres://amp:s3cr3t@db/audit"},
+		"nobody listens":               {"AMP_AUDIT_DB": "postgres://amp:s3cr3t@127.0.0.1:1/audit"},
+	} {
+		config, err := configFrom(func(k string) string { return env[k] })
+		var s *Server
+		var log bytes.Buffer
+		if err == nil {
+			config.Log = slog.New(slog.NewTextHandler(&log, nil))
+			s, err = New(config)
+		}
+		said := fmt.Sprint(err)
+		if err == nil {
+			w := do(t, s, "GET", "/api/values", nil, nil)
+			if said = w.Body.String(); w.Code != http.StatusServiceUnavailable {
+				t.Errorf("%s: %d", name, w.Code)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			said += log.String()
+		}
+		if strings.Contains(said, secret) || !strings.Contains(said, "AMP_AUDIT_DB") && !strings.Contains(said, "the database does not answer") {
+			t.Errorf("%s: %s", name, said)
+		}
+	}
+}
+
+// TestEveryVariableIsDocumented: where an operator looks for it.
+func TestEveryVariableIsDocumented(t *testing.T) {
+	t.Parallel()
+	read := func(file string) string {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	asked := map[string]bool{}
+	_, _ = configFrom(func(name string) string { asked[name] = true; return "" }) // an error is of no interest
+	if len(asked) < 7 {
+		t.Errorf("only %d variables are read", len(asked))
+	}
+	code, _, _ := strings.Cut(read("function.go"), "func Handler(")
+	for where, text := range map[string]string{"docs/audit.md": read("../../docs/audit.md"), "cmd/endpoints": read("../../cmd/endpoints/main.go"), "the function's comment": code} {
+		for name := range asked {
+			if !regexp.MustCompile(name + `\b`).MatchString(text) {
+				t.Errorf("%s does not have %s", where, name)
+			}
+		}
 	}
 }

@@ -16,8 +16,9 @@ import (
 	"github.com/txn2/amp/endpoints/events"
 )
 
-func TestPagesAreStableUnderInserts(t *testing.T) {
-	t.Parallel()
+func TestPagesAreStableUnderInserts(t *testing.T) { eachStore(t, checkPagesAreStableUnderInserts) }
+
+func checkPagesAreStableUnderInserts(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{})
 	var all []ev
 	for i := range 25 {
@@ -46,8 +47,9 @@ func TestPagesAreStableUnderInserts(t *testing.T) {
 	}
 }
 
-func TestExportCanBePostedAgain(t *testing.T) {
-	t.Parallel()
+func TestExportCanBePostedAgain(t *testing.T) { eachStore(t, checkExportCanBePostedAgain) }
+
+func checkExportCanBePostedAgain(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	for name, tc := range map[string]struct {
 		target string
 		accept string
@@ -95,7 +97,10 @@ func TestExportCanBePostedAgain(t *testing.T) {
 }
 
 func TestManyEventsOfOneMomentKeepApart(t *testing.T) {
-	t.Parallel()
+	eachStore(t, checkManyEventsOfOneMomentKeepApart)
+}
+
+func checkManyEventsOfOneMomentKeepApart(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	const many = 300
 	s := newServer(t, Config{})
 	var all []ev
@@ -119,7 +124,10 @@ func TestManyEventsOfOneMomentKeepApart(t *testing.T) {
 }
 
 func TestAClockThatIsAheadDoesNotHoldTheTop(t *testing.T) {
-	t.Parallel()
+	eachStore(t, checkAClockThatIsAheadDoesNotHoldTheTop)
+}
+
+func checkAClockThatIsAheadDoesNotHoldTheTop(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{})
 	post(t, s, ev{id: "ahead", at: 365 * 86400}, ev{id: "now", at: 3600})
 	post(t, s, ev{id: "later", at: 3630})
@@ -154,9 +162,11 @@ func TestOldEventsAreDeletedEveryMinute(t *testing.T) {
 	})
 }
 
-func TestRetention(t *testing.T) {
-	t.Parallel()
+func TestRetention(t *testing.T) { eachStore(t, checkRetention) }
+
+func checkRetention(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{Retention: time.Hour})
+	s.now = func() time.Time { return start.Add(4 * time.Hour) }
 	cluster(t, s)
 	post(t, s, ev{id: "young", at: 3000, data: events.Data{Namespace: "young"}})
 	deleteAsAt := func(at time.Time) {
@@ -174,8 +184,10 @@ func TestRetention(t *testing.T) {
 		t.Errorf("after all: %q", l.ids())
 	}
 	// The same values come again, and are found.
-	cluster(t, s)
-	if l := get[listed](t, s, "/api/events?pod=jupyter-alice&namespace=web"); l.ids() != "c" {
-		t.Errorf("again: %q", l.ids())
+	post(t, s, ev{id: "d", at: 2.5 * 3600, typ: events.Rejected, data: events.Data{Namespace: "web", Pod: events.Pod{Name: "jupyter-alice"}, User: "carol"}})
+	for _, q := range []string{"pod=jupyter-alice&namespace=web", "user=aro", "endpoint=hook"} {
+		if l := get[listed](t, s, "/api/events?"+q); l.ids() != "d" {
+			t.Errorf("again by %s: %q", q, l.ids())
+		}
 	}
 }

@@ -17,8 +17,9 @@ import (
 	"github.com/txn2/amp/endpoints/events"
 )
 
-func TestEventsAreTakenInEveryMode(t *testing.T) {
-	t.Parallel()
+func TestEventsAreTakenInEveryMode(t *testing.T) { eachStore(t, checkEventsAreTakenInEveryMode) }
+
+func checkEventsAreTakenInEveryMode(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{})
 	e := ev{id: "é %1", at: 1, data: events.Data{Namespace: "jhub", Pod: events.Pod{Name: "jupyter-alice"}}}
 	var whole struct{ Data json.RawMessage }
@@ -159,8 +160,11 @@ func TestAcceptedEventsSurviveACrash(t *testing.T) {
 }
 
 func TestManyAtOnceAreGroupedAndNoneIsLost(t *testing.T) {
-	t.Parallel()
-	s := newServer(t, Config{Path: filepath.Join(t.TempDir(), "events.db")})
+	eachStore(t, checkManyAtOnceAreGroupedAndNoneIsLost)
+}
+
+func checkManyAtOnceAreGroupedAndNoneIsLost(t *testing.T, newServer func(testing.TB, Config) *Server) {
+	s := newServer(t, Config{})
 	const posters, each = 16, 8
 	var wg sync.WaitGroup
 	for p := range posters {

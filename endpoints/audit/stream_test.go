@@ -62,8 +62,9 @@ func (r *reader) next() (what, position string) {
 	return "", ""
 }
 
-func TestStream(t *testing.T) {
-	t.Parallel()
+func TestStream(t *testing.T) { eachStore(t, checkStream) }
+
+func checkStream(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{})
 	// As strict a host as there may be: a stream must outlive its limits.
 	host := httptest.NewUnstartedServer(s)

@@ -72,14 +72,18 @@ var arrows = map[string][]string{
 	"endpoints/jsonpointer": nil,
 
 	// The samples use the contracts. Of the audit function, only its HTTP part puts the others together.
-	"endpoints/example":                     {"endpoints"},
-	"endpoints/jupyterhub":                  {"endpoints"},
-	"endpoints/require":                     {"endpoints"},
-	"endpoints/audit":                       {"endpoints", "endpoints/events", "endpoints/audit/internal/outcome", "endpoints/audit/internal/describe", "endpoints/audit/internal/store", "endpoints/audit/internal/store/sqlite"},
-	"endpoints/audit/internal/outcome":      {"endpoints/events"},
-	"endpoints/audit/internal/describe":     {"endpoints/events", "endpoints/audit/internal/outcome"},
-	"endpoints/audit/internal/store":        {"endpoints/audit/internal/outcome"},
-	"endpoints/audit/internal/store/sqlite": {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store"},
+	"endpoints/example":                                    {"endpoints"},
+	"endpoints/jupyterhub":                                 {"endpoints"},
+	"endpoints/require":                                    {"endpoints"},
+	"endpoints/audit":                                      {"endpoints", "endpoints/events", "endpoints/audit/internal/outcome", "endpoints/audit/internal/describe", "endpoints/audit/internal/store", "endpoints/audit/internal/store/postgres", "endpoints/audit/internal/store/sqlite"},
+	"endpoints/audit/internal/outcome":                     {"endpoints/events"},
+	"endpoints/audit/internal/describe":                    {"endpoints/events", "endpoints/audit/internal/outcome"},
+	"endpoints/audit/internal/store":                       {"endpoints/audit/internal/outcome"},
+	"endpoints/audit/internal/store/group":                 {"endpoints/audit/internal/store"},
+	"endpoints/audit/internal/store/sqlite":                {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store", "endpoints/audit/internal/store/group"},
+	"endpoints/audit/internal/store/postgres":              {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store", "endpoints/audit/internal/store/group"},
+	"endpoints/audit/internal/store/postgres/postgrestest": nil,
+	"endpoints/audit/internal/store/storetest":             {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store"},
 
 	// The nouns that all steps share, and tools that know no step.
 	"internal/review":     {"endpoints/events"},
@@ -133,8 +137,9 @@ var heavy = []struct {
 	{"k8s.io/client-go/kubernetes", []string{"internal/doctor", "cmd/kubectl-amp"}, "the clientset weighs 12 MB"},
 	{"k8s.io/client-go/informers", []string{"internal/doctor", "cmd/kubectl-amp"}, "informers weigh 12 MB"},
 	{"k8s.io/client-go", []string{"internal/apiserver", "internal/namespaces/cluster", "internal/certificates/cluster", "internal/doctor", "cmd/kubectl-amp"}, "only the packages for the cluster link client-go"},
-	{"database/sql", []string{"endpoints/audit/internal/store/sqlite"}, "all SQL is in one package"},
-	{"modernc.org/sqlite", []string{"endpoints/audit/internal/store/sqlite"}, "all SQL is in one package"},
+	{"database/sql", []string{"endpoints/audit/internal/store/sqlite"}, "each store's SQL is in one package"},
+	{"modernc.org/sqlite", []string{"endpoints/audit/internal/store/sqlite"}, "each store's SQL is in one package"},
+	{"github.com/jackc", []string{"endpoints/audit/internal/store/postgres", "endpoints/audit/internal/store/postgres/postgrestest"}, "each store's SQL is in one package"},
 }
 
 // TestDataFlowsOneWay keeps the arrows of docs/architecture.md.

@@ -56,3 +56,42 @@ func NameParts(name string) []string {
 	}
 	return parts
 }
+
+// Beginnings of names narrow a search down: some lengths of the beginnings of whole names and, fewer, of their other
+// parts.
+var wholeLengths, partLengths = []int{1, 2, 3, 4, 6, 8, 12, 16, 24}, []int{1, 2, 4, 8}
+
+// Beginnings returns the beginnings of a name that a store indexes: of the whole name, and of its other parts.
+func Beginnings(name string) (whole, parts []string) {
+	for i, part := range NameParts(name) {
+		if i == 0 {
+			for _, n := range wholeLengths {
+				if n <= len(part) {
+					whole = append(whole, part[:n])
+				}
+			}
+			continue
+		}
+		for _, n := range partLengths {
+			if n <= len(part) {
+				parts = append(parts, part[:n])
+			}
+		}
+	}
+	return whole, parts
+}
+
+// LongestBeginnings returns of which beginnings a name has at least one if it, or a part of it, begins with pod: of whole
+// among those of the whole name, or of part among those of its other parts.
+func LongestBeginnings(pod string) (whole, part string) {
+	longest := func(lengths []int) string {
+		n := 0
+		for _, l := range lengths {
+			if l <= len(pod) {
+				n = l
+			}
+		}
+		return pod[:n]
+	}
+	return longest(wholeLengths), longest(partLengths)
+}

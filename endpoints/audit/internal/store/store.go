@@ -66,6 +66,9 @@ var (
 	ErrCursor   = errors.New("the cursor is not one of this store")
 	ErrPosition = errors.New("the position is not one of this store")
 	ErrClosed   = errors.New("the store is closing")
+	// ErrUnreachable is trouble with the way to the database or the database itself, and not with what was asked: the
+	// same call succeeds later. Events that were being added may be stored or not.
+	ErrUnreachable = errors.New("the database does not answer")
 )
 
 // SeveralSourcesError says that an id alone does not tell which event is meant.

@@ -23,12 +23,8 @@ func (s *Store) deleteBefore(t time.Time) error {
 		if n == 0 {
 			break
 		}
-		select {
-		case w := <-s.writes:
-			s.serve(w)
-		case <-s.closing:
+		if !s.writes.Yield() {
 			return nil // the next process goes on
-		default:
 		}
 	}
 	err := s.inTransaction(func(tx *transaction) error {

@@ -20,11 +20,8 @@ func termWords(ids []int64) (w []string) {
 	return w
 }
 
-// Beginnings of names are words too, some lengths of each, for when more names begin so than one query can
-// hold: beginnings of whole names and, fewer, of their other parts. They are hashed, so they only narrow the
-// search down.
-var wholeLengths, partLengths = []int{1, 2, 3, 4, 6, 8, 12, 16, 24}, []int{1, 2, 4, 8}
-
+// Beginnings of names are words too, for when more names begin so than one query can hold. They are hashed, so they only
+// narrow the search down.
 const (
 	kindWhole = "x"
 	kindPart  = "y"
@@ -39,16 +36,12 @@ func beginningWord(kind, beginning string) string {
 // beginnings returns the words of a Pod's name.
 func beginnings(name string) []string {
 	var words []string
-	for i, part := range store.NameParts(name) {
-		kind, lengths := kindWhole, wholeLengths
-		if i > 0 {
-			kind, lengths = kindPart, partLengths
-		}
-		for _, n := range lengths {
-			if n <= len(part) {
-				words = append(words, beginningWord(kind, part[:n]))
-			}
-		}
+	whole, parts := store.Beginnings(name)
+	for _, beginning := range whole {
+		words = append(words, beginningWord(kindWhole, beginning))
+	}
+	for _, beginning := range parts {
+		words = append(words, beginningWord(kindPart, beginning))
 	}
 	return words
 }
@@ -56,14 +49,6 @@ func beginnings(name string) []string {
 // beginningsOf returns the words of which an event has at least one if its Pod's name, or a part of it, begins
 // with pod.
 func beginningsOf(pod string) []string {
-	longest := func(lengths []int) string {
-		n := 0
-		for _, l := range lengths {
-			if l <= len(pod) {
-				n = l
-			}
-		}
-		return pod[:n]
-	}
-	return []string{beginningWord(kindWhole, longest(wholeLengths)), beginningWord(kindPart, longest(partLengths))}
+	whole, part := store.LongestBeginnings(pod)
+	return []string{beginningWord(kindWhole, whole), beginningWord(kindPart, part)}
 }

@@ -1,4 +1,4 @@
-// Package sqlite keeps the audit function's events in SQLite, for one process: a second one on the same file is refused. It is the only place with SQL.
+// Package sqlite keeps the audit function's events in SQLite, for one process: a second one on the same file is refused.
 package sqlite
 
 import (
@@ -16,6 +16,7 @@ import (
 	_ "modernc.org/sqlite" // the driver "sqlite", without cgo
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/group"
 )
 
 // Config says where a [Store] keeps events.
@@ -43,10 +44,7 @@ type Store struct {
 	log       *slog.Logger
 	epoch     string // tells one database's order of arrival from another's
 
-	writes  chan *write
-	closing chan struct{}
-	closed  chan struct{} // the writer has ended
-	once    sync.Once
+	writes *group.Writer
 
 	closeOnce sync.Once
 	closeErr  error
@@ -66,7 +64,6 @@ var _ store.Store = (*Store)(nil)
 func Open(config Config) (*Store, error) {
 	s := &Store{
 		log: config.Log, maxMemory: config.MaxMemory, path: config.Path,
-		writes: make(chan *write, maxPending), closing: make(chan struct{}), closed: make(chan struct{}),
 		changed: make(chan struct{}), terms: map[termKey]termEntry{},
 	}
 	if s.log == nil {
@@ -98,7 +95,7 @@ func Open(config Config) (*Store, error) {
 	}
 	s.readers.SetMaxOpenConns(8)
 	s.readers.SetMaxIdleConns(8)
-	go s.run()
+	s.writes = group.New(s.commit)
 	return s, nil
 }
 
@@ -154,8 +151,7 @@ func (s *Store) prepare(tx *transaction) error {
 
 // Close implements [store.Store].
 func (s *Store) Close() error {
-	s.once.Do(func() { close(s.closing) })
-	<-s.closed
+	s.writes.Close()
 	s.closeOnce.Do(func() {
 		s.closeErr = errors.Join(s.readers.Close(), s.tx.close(), s.writer.Close())
 		_ = s.lock.Close()

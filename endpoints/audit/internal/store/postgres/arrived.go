@@ -1,0 +1,95 @@
+package postgres
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+// position names a place in the order of arrival. The epoch tells it from another database's.
+func position(epoch string, seq int64) store.Position {
+	return store.Position(epoch + "-" + strconv.FormatInt(seq, 10))
+}
+
+// Arrived implements [store.Store].
+func (s *Store) Arrived(ctx context.Context, f store.Filter, after store.Position, limit int) (arrivals *store.Arrivals, err error) {
+	err = s.reading(ctx, func(ctx context.Context, tx pgx.Tx, m meta) error {
+		arrivals = new(store.Arrivals)
+		if after == "" {
+			arrivals.Next = position(m.epoch, m.seq)
+			return nil
+		}
+		epoch, text, _ := strings.Cut(string(after), "-")
+		seq, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || epoch != m.epoch || seq < 0 || seq > m.seq {
+			return store.ErrPosition
+		}
+		return arrivedAfter(ctx, tx, m, &f, seq, limit, arrivals)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return arrivals, nil
+}
+
+func arrivedAfter(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, seq int64, limit int, arrivals *store.Arrivals) error {
+	type row struct {
+		seq        int64
+		superseded bool
+		item       *store.Item
+	}
+	arrivals.Next = position(m.epoch, seq)
+	if seq == m.seq {
+		return nil
+	}
+	rows, err := tx.Query(ctx, "SELECT seq, superseded, at, item FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2", seq, limit)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var all []row
+	n, size, last := 0, 0, seq
+	for size < maxItems && rows.Next() {
+		var r row
+		var at time.Time
+		var b []byte
+		if err := rows.Scan(&r.seq, &r.superseded, &at, &b); err != nil {
+			return err
+		}
+		n, size, last = n+1, size+len(b), r.seq
+		if at.Before(m.cutoff) {
+			continue
+		}
+		if r.item, err = decodeItem(b); err != nil {
+			return err
+		}
+		r.item.Superseded = r.superseded
+		all = append(all, r)
+	}
+	rows.Close()
+	if rows.Err() != nil {
+		return rows.Err()
+	}
+	arrivals.Next, arrivals.More = position(m.epoch, last), n == limit || size >= maxItems
+	wholeEndpoint, err := exists(ctx, tx, kindEndpoint, f.Endpoint)
+	if err != nil {
+		return err
+	}
+	wholeUser, err := exists(ctx, tx, kindUser, f.User)
+	if err != nil {
+		return err
+	}
+	var items []*store.Item
+	for _, r := range all {
+		if f.Match(r.item, wholeEndpoint, wholeUser) {
+			items = append(items, r.item)
+			arrivals.Events = append(arrivals.Events, store.Arrival{Item: r.item, Position: position(m.epoch, r.seq)})
+		}
+	}
+	return addSeen(ctx, tx, m, items)
+}

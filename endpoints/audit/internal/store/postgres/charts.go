@@ -1,0 +1,137 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+const (
+	// minuteRange is the range up to which charts go by sums of minutes. For longer ones they go by hours.
+	minuteRange = 30 * time.Hour
+	// endpointRange is the same for the table of endpoints, which reads a row for each endpoint.
+	endpointRange = 6 * time.Hour
+	// maxCounted bounds the events that are counted one by one, for a filtered view.
+	maxCounted = 10_000
+)
+
+// Charts implements [store.Store]. Without a filter it reads the sums, by the whole minutes or hours that From
+// and To touch. With a filter it counts the newest events that fit.
+func (s *Store) Charts(ctx context.Context, f store.Filter) (charts *store.Charts, err error) {
+	err = s.reading(ctx, func(ctx context.Context, tx pgx.Tx, m meta) error {
+		f := f
+		if f.From.IsZero() {
+			var oldest *time.Time
+			if err := tx.QueryRow(ctx, "SELECT min(at) FROM audit_events WHERE at >= $1 AND at < $2", m.cutoff, f.To).Scan(&oldest); err != nil {
+				return err
+			}
+			if oldest == nil {
+				oldest = new(time.Time)
+			}
+			f.From = store.ChartsFrom(f.To, *oldest)
+		}
+		tally, complete := store.NewTally(f.From, f.To), true
+		if f.All() {
+			err = tallySums(ctx, tx, &f, tally)
+		} else {
+			complete, err = tallyEvents(ctx, tx, m, &f, tally)
+		}
+		charts = tally.Charts(complete)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return charts, nil
+}
+
+func tallySums(ctx context.Context, tx pgx.Tx, f *store.Filter, tally *store.Tally) error {
+	res := int64(minute)
+	if f.To.Sub(f.From) > minuteRange {
+		res = hour
+	}
+	from, to := bucketOf(f.From, res), f.To.Unix()
+	var second, n int64
+	var name string
+	rows, err := tx.Query(ctx, "SELECT bucket, outcome, n FROM audit_counts WHERE res = $1 AND bucket >= $2 AND bucket < $3", res, from, to)
+	if err != nil {
+		return err
+	}
+	if _, err := pgx.ForEachRow(rows, []any{&second, &name, &n}, func() error {
+		tally.Count(second, name, n)
+		return nil
+	}); err != nil {
+		return err
+	}
+	var hist []byte
+	rows, err = tx.Query(ctx, "SELECT bucket, hist FROM audit_latencies WHERE res = $1 AND endpoint = 0 AND bucket >= $2 AND bucket < $3", res, from, to)
+	if err != nil {
+		return err
+	}
+	if _, err := pgx.ForEachRow(rows, []any{&second, &hist}, func() error {
+		tally.Calls(second).Add(hist)
+		return nil
+	}); err != nil {
+		return err
+	}
+
+	if f.To.Sub(f.From) > endpointRange {
+		res = hour
+	}
+	// The endpoints that were seen last come first, so that not every endpoint of every tenant is read.
+	rows, err = tx.Query(ctx, `SELECT t.value, l.errors, l.hist FROM (SELECT hash, value, last FROM audit_terms WHERE kind = $1 ORDER BY last DESC LIMIT $2) t
+		JOIN audit_latencies l ON l.res = $3 AND l.endpoint = t.hash AND l.bucket >= $4 AND l.bucket < $5 ORDER BY t.last DESC, t.hash`,
+		kindEndpoint, store.MaxEndpoints, res, bucketOf(f.From, res), to)
+	if err != nil {
+		return err
+	}
+	_, err = pgx.ForEachRow(rows, []any{&name, &n, &hist}, func() error {
+		e := tally.Endpoint(name)
+		e.Errors += n
+		e.Calls.Add(hist)
+		return nil
+	})
+	return err
+}
+
+// tallyEvents reports whether it counted all events that fit.
+func tallyEvents(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, tally *store.Tally) (complete bool, err error) {
+	find, err := resolve(ctx, tx, m, f)
+	if err != nil {
+		return false, err
+	}
+	n := 0
+	for before, began := latest, time.Now(); ; {
+		found, rest, more, err := find.hits(ctx, tx, before, scanned, "0, e.item")
+		if err != nil {
+			return false, err
+		}
+		for _, h := range found {
+			var item struct{ Endpoints []store.Call }
+			if err := json.Unmarshal(h.item, &item); err != nil {
+				return false, err
+			}
+			second := h.at.Unix()
+			tally.Count(second, h.outcome, 1)
+			for _, c := range item.Endpoints[:min(len(item.Endpoints), maxIndexedCalls)] {
+				e, class := tally.Endpoint(c.URL), store.ClassOf(c.DurationMS)
+				e.Calls[class]++
+				tally.Calls(second)[class]++
+				if c.Failed {
+					e.Errors++
+				}
+			}
+		}
+		if !more {
+			return true, nil
+		}
+		if n += len(found); n >= maxCounted || time.Since(began) > patience {
+			return false, nil
+		}
+		before = rest
+	}
+}

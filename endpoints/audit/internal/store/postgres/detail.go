@@ -1,0 +1,104 @@
+package postgres
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+// maxSources bounds the sources that may use one id.
+const maxSources = 100
+
+// one is an event with where it is.
+type one struct {
+	place
+	item       *store.Item
+	superseded bool
+}
+
+// Detail implements [store.Store].
+func (s *Store) Detail(ctx context.Context, id, source string) (d *store.Detail, err error) {
+	err = s.reading(ctx, func(ctx context.Context, tx pgx.Tx, m meta) error {
+		d, err = detail(ctx, tx, m, id, source)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.Detail, error) {
+	all, err := byID(ctx, tx, m, id)
+	if err != nil {
+		return nil, err
+	}
+	var found []one
+	var sources []string
+	for _, o := range all {
+		if source == "" || o.item.Source == source {
+			found = append(found, o)
+		}
+		sources = append(sources, o.item.Source)
+	}
+	switch {
+	case len(found) == 0:
+		return nil, store.ErrNotFound
+	case len(found) > 1:
+		return nil, &store.SeveralSourcesError{Sources: sources}
+	}
+	d := &store.Detail{Event: store.Event{Item: found[0].item}, Superseded: found[0].superseded}
+	var raw []byte
+	if err := tx.QueryRow(ctx, "SELECT event FROM audit_events WHERE at = $1 AND seq = $2", found[0].at, found[0].seq).Scan(&raw); err != nil {
+		return nil, err
+	}
+	d.Raw = raw
+
+	other := id + store.Final
+	if base, ok := strings.CutSuffix(id, store.Final); ok {
+		other = base
+	}
+	others, err := byID(ctx, tx, m, other)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range others {
+		if o.item.Source == d.Item.Source {
+			d.Verdicts = append(d.Verdicts, o.item)
+		}
+	}
+
+	validated, err := validationsOf(ctx, tx, m, []*store.Item{d.Item})
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range validated[d.Item] {
+		d.Seen = append(d.Seen, v)
+		d.Item.Seen = append(d.Item.Seen, v.Item.Name)
+	}
+	if d.Item.Mutation != "" {
+		stamped, err := byID(ctx, tx, m, d.Item.Mutation)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range stamped {
+			d.Stamped = append(d.Stamped, o.item)
+		}
+	}
+	return d, nil
+}
+
+// byID returns the events with an id, of whichever source.
+func byID(ctx context.Context, tx pgx.Tx, m meta, id string) ([]one, error) {
+	return collect(ctx, tx, "SELECT at, seq, superseded, item FROM audit_events WHERE id = $1 AND at >= $2 LIMIT $3", []any{hash(kindID, id), m.cutoff, maxSources},
+		func(row pgx.CollectableRow) (o one, err error) {
+			var b []byte
+			if err = row.Scan(&o.at, &o.seq, &o.superseded, &b); err == nil {
+				o.item, err = decodeItem(b)
+			}
+			return o, err
+		})
+}

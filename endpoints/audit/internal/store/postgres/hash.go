@@ -1,0 +1,76 @@
+package postgres
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+// The kinds of what is hashed.
+const (
+	kindID        = "id"
+	kindSource    = "source"
+	kindOutcome   = "o"
+	kindNamespace = "n"
+	kindUser      = "u"
+	kindEndpoint  = "e"
+	kindGenerate  = "g" // a part of a generateName
+	kindWhole     = "x" // a beginning of a Pod's name
+	kindPart      = "y" // a beginning of another part of it
+	kindMutated   = "m" // a mutated event
+)
+
+// hash stands for texts in the database. Every replica computes it alike, so there are no numbers to agree on. It is half
+// of a cryptographic one: who sends events cannot find a text with the hash of another one's, which takes 2^64 attempts.
+func hash(kind string, texts ...string) int64 {
+	h := sha256.New()
+	for _, text := range append([]string{kind}, texts...) {
+		var length [8]byte
+		binary.BigEndian.PutUint64(length[:], uint64(len(text)))
+		h.Write(length[:])
+		h.Write([]byte(text))
+	}
+	return int64(binary.BigEndian.Uint64(h.Sum(nil)))
+}
+
+// clean spells a text as PostgreSQL can hold it: in UTF-8, without zero bytes.
+func clean(text string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}
+
+// wordsOf returns the words that the index knows an event by.
+func wordsOf(item *store.Item) []int64 {
+	words := []int64{hash(kindOutcome, item.Outcome), hash(kindNamespace, clean(item.Namespace)), hash(kindUser, clean(item.User))}
+	for _, c := range callsOf(item) {
+		words = append(words, hash(kindEndpoint, clean(c.URL)))
+	}
+	name, generated := strings.CutSuffix(store.PodKey(item), "*")
+	whole, parts := store.Beginnings(name)
+	for _, beginning := range whole {
+		words = append(words, hash(kindWhole, beginning))
+	}
+	for _, beginning := range parts {
+		words = append(words, hash(kindPart, beginning))
+	}
+	if generated && item.Name == "" {
+		for _, part := range store.NameParts(name) {
+			words = append(words, hash(kindGenerate, part))
+		}
+	}
+	if item.Outcome == outcome.Mutated {
+		words = append(words, hash(kindMutated, item.Source, item.ID))
+	}
+	slices.Sort(words)
+	return slices.Compact(words)
+}
+
+// maxIndexedCalls bounds the calls of one event that filters and charts know of. Chains are short.
+const maxIndexedCalls = 32
+
+func callsOf(item *store.Item) []store.Call {
+	return item.Endpoints[:min(len(item.Endpoints), maxIndexedCalls)]
+}

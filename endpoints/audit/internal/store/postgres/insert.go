@@ -1,0 +1,295 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+// key identifies an event: hashes of its id and its source.
+type key struct{ id, source int64 }
+
+func keyOf(source, id string) key { return key{hash(kindID, id), hash(kindSource, source)} }
+
+// A row is an event as the database gets it.
+type row struct {
+	key
+	event      *store.Event
+	at         time.Time
+	item       []byte
+	words      []int64
+	uid        *string
+	superseded bool
+}
+
+// commit stores events in one transaction. Only the writer calls it.
+//
+//  1. Without any lock, it looks up which of them are stored. That searches each partition, and other replicas may do the
+//     same at the same time.
+//  2. It locks the row of audit_meta. From here to the commit, one replica at a time goes on. So the order of seq is the
+//     order of commits: whoever has read up to a seq has read all there will ever be below it.
+//  3. It looks at what the others have stored since step 1, stores the rest, counts it, and tells the other replicas.
+//
+// A connection that breaks in the commit leaves open whether it happened. The senders get an error and send the same
+// events again, and step 1 finds them.
+func (s *Store) commit(events []*store.Event) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), writePatience)
+	defer cancel()
+	defer func() {
+		if err != nil {
+			// Another database may answer next, one that lacks what this one was told.
+			s.terms, s.days = map[termKey]time.Time{}, map[time.Time]bool{}
+			err = fmt.Errorf("storing events: %w", trouble(err))
+		}
+	}()
+	rows, err := s.rowsOf(events)
+	if err != nil {
+		return err
+	}
+	if err := s.ready(ctx); err != nil {
+		return err
+	}
+	conn, err := s.write.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	stored := map[key]bool{}
+	seq, cutoff, err := s.lookUpStored(ctx, conn, rows, stored)
+	if err != nil {
+		return err
+	}
+	if rows = withoutStored(rows, stored); len(rows) == 0 {
+		return nil
+	}
+	s.ensureDays(ctx, rows, cutoff)
+	added := false
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
+		added, err = s.insert(ctx, tx, rows, stored, seq)
+		return err
+	})
+	if err == nil && added {
+		s.wake()
+	}
+	return err
+}
+
+// rowsOf encodes events, each once, in the order of their time.
+func (s *Store) rowsOf(events []*store.Event) ([]*row, error) {
+	rows := make([]*row, 0, len(events))
+	seen := map[key]*row{}
+	for _, e := range events {
+		if !slices.Contains(outcome.All, e.Item.Outcome) {
+			return nil, fmt.Errorf("%w: the outcome %q is unknown", errEvent, e.Item.Outcome)
+		}
+		item, err := json.Marshal(e.Item)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errEvent, err)
+		}
+		r := &row{key: keyOf(e.Item.Source, e.Item.ID), event: e, at: e.Item.Time.UTC().Truncate(time.Microsecond), item: item}
+		if first := seen[r.key]; first != nil {
+			s.compare(e.Item, first.item, item)
+			continue
+		}
+		seen[r.key] = r
+		r.words = wordsOf(e.Item)
+		if e.Item.Mutation != "" {
+			r.uid = uidOf(e.Raw)
+		}
+		rows = append(rows, r)
+	}
+	slices.SortStableFunc(rows, func(a, b *row) int { return a.at.Compare(b.at) })
+	return rows, nil
+}
+
+// errEvent is about an event that can never be stored.
+var errEvent = errors.New("the event cannot be stored")
+
+// uidOf returns the uid of the Pod of an event, if it has one.
+func uidOf(raw []byte) *string {
+	var e struct {
+		Data struct {
+			Pod struct {
+				UID string `json:"uid"`
+			} `json:"pod"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(raw, &e) != nil || e.Data.Pod.UID == "" {
+		return nil
+	}
+	uid := clean(e.Data.Pod.UID[:min(len(e.Data.Pod.UID), 100)])
+	return &uid
+}
+
+// compare warns of an event that has the id and the source of a stored one, the first, and says something else: one of the
+// two is forged.
+func (s *Store) compare(item *store.Item, stored, text []byte) {
+	if string(stored) != string(text) {
+		s.log.Warn("audit got two events with one id that differ, and keeps the first", "id", fmt.Sprintf("%.200s", item.ID), "source", fmt.Sprintf("%.200s", item.Source))
+	}
+}
+
+// counterpart returns the key of the event that a final one supersedes, or of the final one that supersedes this one.
+func (r *row) counterpart() (k key, final bool) {
+	if base, ok := strings.CutSuffix(r.event.Item.ID, store.Final); ok {
+		return keyOf(r.event.Item.Source, base), true
+	}
+	return keyOf(r.event.Item.Source, r.event.Item.ID+store.Final), false
+}
+
+// lookUpStored finds out which events, and which counterparts of theirs, are stored, and from which seq on it does not
+// know.
+func (s *Store) lookUpStored(ctx context.Context, conn *pgxpool.Conn, rows []*row, stored map[key]bool) (seq int64, cutoff time.Time, err error) {
+	byKey := map[key]*row{}
+	var ids, sources []int64
+	for _, r := range rows {
+		byKey[r.key] = r
+		other, _ := r.counterpart()
+		ids, sources = append(ids, r.id, other.id), append(sources, r.source, other.source)
+	}
+	// First the seq, so that nothing falls between the two.
+	if err := conn.QueryRow(ctx, "SELECT seq, cutoff FROM audit_meta").Scan(&seq, &cutoff); err != nil {
+		return 0, time.Time{}, err
+	}
+	found, err := conn.Query(ctx, `SELECT e.id, e.source, e.item FROM unnest($1::bigint[], $2::bigint[]) k(id, source)
+		CROSS JOIN LATERAL (SELECT * FROM audit_events WHERE id = k.id AND source = k.source LIMIT 1) e`, ids, sources)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	return seq, cutoff, s.note(found, byKey, stored)
+}
+
+func (s *Store) note(found pgx.Rows, byKey map[key]*row, stored map[key]bool) error {
+	var k key
+	var item []byte
+	_, err := pgx.ForEachRow(found, []any{&k.id, &k.source, &item}, func() error {
+		stored[k] = true
+		if r := byKey[k]; r != nil {
+			s.compare(r.event.Item, item, r.item)
+		}
+		return nil
+	})
+	return err
+}
+
+func withoutStored(rows []*row, stored map[key]bool) []*row {
+	return slices.DeleteFunc(rows, func(r *row) bool { return stored[r.key] })
+}
+
+// insert stores what is not stored yet. known is the seq up to which stored is complete.
+func (s *Store) insert(ctx context.Context, tx pgx.Tx, rows []*row, stored map[key]bool, known int64) (added bool, err error) {
+	var seq int64
+	var epoch string
+	if err := tx.QueryRow(ctx, "SELECT seq, epoch FROM audit_meta FOR UPDATE").Scan(&seq, &epoch); err != nil {
+		return false, err
+	}
+	if seq != known {
+		byKey := map[key]*row{}
+		var ids []int64
+		for _, r := range rows {
+			byKey[r.key] = r
+			other, _ := r.counterpart()
+			ids = append(ids, r.id, other.id)
+		}
+		found, err := tx.Query(ctx, "SELECT id, source, item FROM audit_events WHERE seq > $1 AND id = ANY($2)", known, ids)
+		if err != nil {
+			return false, err
+		}
+		if err := s.note(found, byKey, stored); err != nil {
+			return false, err
+		}
+		if rows = withoutStored(rows, stored); len(rows) == 0 {
+			return false, nil
+		}
+	}
+	batch := new(pgx.Batch)
+	sums := newSums()
+	for _, r := range rows {
+		sums.add(r.at, r.event.Item.Outcome, callsOf(r.event.Item))
+	}
+	if err := sums.read(ctx, tx); err != nil {
+		return false, err
+	}
+	queueEvents(batch, rows, stored, seq)
+	s.queueTerms(batch, rows)
+	sums.queue(batch)
+	last := seq + int64(len(rows))
+	batch.Queue("UPDATE audit_meta SET seq = $1", last)
+	batch.Queue("SELECT pg_notify($1, $2)", channel(epoch), strconv.FormatInt(last, 10))
+	return true, tx.SendBatch(ctx, batch).Close()
+}
+
+// queueEvents marks what is superseded, whichever came first, and stores rows in their order.
+func queueEvents(batch *pgx.Batch, rows []*row, stored map[key]bool, seq int64) {
+	here := map[key]*row{}
+	for _, r := range rows {
+		here[r.key] = r
+	}
+	var superseded struct{ ids, sources []int64 }
+	for _, r := range rows {
+		other, final := r.counterpart()
+		switch {
+		case !final:
+			r.superseded = r.superseded || stored[other]
+		case here[other] != nil:
+			here[other].superseded = true
+		case stored[other]:
+			superseded.ids, superseded.sources = append(superseded.ids, other.id), append(superseded.sources, other.source)
+		}
+	}
+	var c struct {
+		at            []time.Time
+		seq, id, src  []int64
+		outcome, pod  []string
+		superseded    []bool
+		mutation      []*int64
+		uid           []*string
+		words         []string
+		items, events [][]byte
+	}
+	for i, r := range rows {
+		item := r.event.Item
+		var mutation *int64
+		if item.Mutation != "" {
+			h := hash(kindID, item.Mutation)
+			mutation = &h
+		}
+		c.at, c.seq, c.id, c.src = append(c.at, r.at), append(c.seq, seq+int64(i)+1), append(c.id, r.id), append(c.src, r.source)
+		c.outcome, c.superseded, c.pod = append(c.outcome, item.Outcome), append(c.superseded, r.superseded), append(c.pod, clean(store.PodKey(item)))
+		c.mutation, c.uid, c.words = append(c.mutation, mutation), append(c.uid, r.uid), append(c.words, arrayText(r.words))
+		c.items, c.events = append(c.items, r.item), append(c.events, r.event.Raw)
+	}
+	batch.Queue(`INSERT INTO audit_events (at, seq, id, source, outcome, superseded, pod, mutation, uid, words, item, event)
+		SELECT at, seq, id, source, outcome, superseded, pod, mutation, uid, words::bigint[], item, event
+		FROM unnest($1::timestamptz[], $2::bigint[], $3::bigint[], $4::bigint[], $5::text[], $6::boolean[], $7::text[], $8::bigint[], $9::text[], $10::text[], $11::bytea[], $12::bytea[])
+			AS e(at, seq, id, source, outcome, superseded, pod, mutation, uid, words, item, event)`,
+		c.at, c.seq, c.id, c.src, c.outcome, c.superseded, c.pod, c.mutation, c.uid, c.words, c.items, c.events)
+	if len(superseded.ids) > 0 {
+		// Only a mark: who may post events may forge a final verdict, and it must not hide what another one posted.
+		batch.Queue(`UPDATE audit_events e SET superseded = true FROM unnest($1::bigint[], $2::bigint[]) k(id, source)
+			WHERE e.id = k.id AND e.source = k.source AND NOT e.superseded`, superseded.ids, superseded.sources)
+	}
+}
+
+// arrayText spells an array for PostgreSQL. unnest would flatten an array of arrays.
+func arrayText(words []int64) string {
+	b := []byte{'{'}
+	for i, w := range words {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, w, 10)
+	}
+	return string(append(b, '}'))
+}

@@ -1,0 +1,188 @@
+package postgres
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+// maxItems and maxRaw bound the bytes of a page: of the items, and of the events as they came. One is always on it.
+const maxItems, maxRaw = 1 << 20, 4 << 20
+
+// List implements [store.Store].
+func (s *Store) List(ctx context.Context, q store.Query) (page *store.Page, err error) {
+	before, err := parseCursor(q.Cursor)
+	if err != nil {
+		return nil, err
+	}
+	err = s.reading(ctx, func(ctx context.Context, tx pgx.Tx, m meta) error {
+		page = &store.Page{Items: []*store.Item{}, After: position(m.epoch, m.seq)}
+		find, err := resolve(ctx, tx, m, &q.Filter)
+		if err != nil {
+			return err
+		}
+		column, most := "item", int64(maxItems)
+		if q.Raw {
+			column, most = "event", maxRaw
+		}
+		found, rest, more, err := find.hits(ctx, tx, before, q.Limit, "octet_length(e."+column+"), NULL::bytea")
+		if err != nil {
+			return err
+		}
+		size := int64(0)
+		for i, h := range found {
+			if size += h.size; i > 0 && size > most {
+				found, rest, more = found[:i], found[i-1].place, true
+				break
+			}
+		}
+		if more {
+			page.Next = formatCursor(rest)
+		}
+		texts, err := textsOf(ctx, tx, found, column)
+		if err != nil {
+			return err
+		}
+		for _, h := range found {
+			t := texts[h.place.utc()]
+			if q.Raw {
+				page.Raw = append(page.Raw, t.text)
+				continue
+			}
+			item, err := decodeItem(t.text)
+			if err != nil {
+				return err
+			}
+			item.Superseded = t.superseded
+			page.Items = append(page.Items, item)
+		}
+		return addSeen(ctx, tx, m, page.Items)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return page, nil
+}
+
+type text struct {
+	text       []byte
+	superseded bool
+}
+
+// textsOf reads a column of the events at places.
+func textsOf(ctx context.Context, tx pgx.Tx, found []hit, column string) (map[place]text, error) {
+	all := map[place]text{}
+	if len(found) == 0 {
+		return all, nil
+	}
+	var ats []time.Time
+	var seqs []int64
+	for _, h := range found {
+		ats, seqs = append(ats, h.at), append(seqs, h.seq)
+	}
+	rows, err := tx.Query(ctx, "SELECT e.at, e.seq, e.superseded, e."+column+` FROM unnest($1::timestamptz[], $2::bigint[]) k(at, seq)
+		JOIN audit_events e ON e.at = k.at AND e.seq = k.seq WHERE e.at >= $3 AND e.at <= $4`, ats, seqs, ats[len(ats)-1], ats[0])
+	if err != nil {
+		return nil, err
+	}
+	var p place
+	var superseded bool
+	var b []byte
+	_, err = pgx.ForEachRow(rows, []any{&p.at, &p.seq, &superseded, &b}, func() error {
+		all[p.utc()] = text{b, superseded}
+		return nil
+	})
+	return all, err
+}
+
+// A cursor is the last place of a page.
+func formatCursor(p place) store.Cursor {
+	return store.Cursor(base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d.%d", p.at.UnixMicro(), p.seq)))
+}
+
+func parseCursor(c store.Cursor) (place, error) {
+	if c == "" {
+		return latest, nil
+	}
+	b, err := base64.RawURLEncoding.DecodeString(string(c))
+	if err != nil {
+		return place{}, store.ErrCursor
+	}
+	var micro, seq int64
+	if n, err := fmt.Sscanf(string(b), "%d.%d", &micro, &seq); err != nil || n != 2 || micro < 0 || micro > latest.at.UnixMicro() || seq < 0 {
+		return place{}, store.ErrCursor
+	}
+	return place{time.UnixMicro(micro), seq}, nil
+}
+
+func decodeItem(text []byte) (*store.Item, error) {
+	item := &store.Item{Endpoints: []store.Call{}}
+	return item, json.Unmarshal(text, item)
+}
+
+// addSeen notes at mutated events under which names /validate saw their Pods.
+func addSeen(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) error {
+	validated, err := validationsOf(ctx, tx, m, items)
+	if err != nil {
+		return err
+	}
+	for _, item := range items {
+		for _, v := range validated[item] {
+			item.Seen = append(item.Seen, v.Item.Name)
+		}
+	}
+	return nil
+}
+
+// validationsOf returns the validated events of the Pods that mutated ones are about.
+func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) (map[*store.Item][]store.Seen, error) {
+	all := map[*store.Item][]store.Seen{}
+	byStamp := map[int64][]*store.Item{}
+	var stamps []int64
+	for _, item := range items {
+		if item.Outcome != outcome.Mutated {
+			continue
+		}
+		stamp := hash(kindID, item.ID)
+		if byStamp[stamp] == nil {
+			stamps = append(stamps, stamp)
+		}
+		byStamp[stamp] = append(byStamp[stamp], item)
+	}
+	if len(stamps) == 0 {
+		return all, nil
+	}
+	rows, err := tx.Query(ctx, `SELECT v.mutation, v.uid, v.item FROM unnest($1::bigint[]) k(stamp)
+		CROSS JOIN LATERAL (SELECT * FROM audit_events WHERE mutation = k.stamp AND at >= $2 ORDER BY at DESC, seq DESC LIMIT $3) v
+		ORDER BY v.at DESC, v.seq DESC`, stamps, m.cutoff, 4*store.MaxSeen)
+	if err != nil {
+		return nil, err
+	}
+	var stamp int64
+	var uid *string
+	var b []byte
+	_, err = pgx.ForEachRow(rows, []any{&stamp, &uid, &b}, func() error {
+		validated, err := decodeItem(b)
+		if err != nil {
+			return err
+		}
+		seen := store.Seen{Item: validated}
+		if uid != nil {
+			seen.UID = *uid
+		}
+		for _, item := range byStamp[stamp] {
+			if store.Joins(validated, item) && len(all[item]) < store.MaxSeen {
+				all[item] = append(all[item], seen)
+			}
+		}
+		return nil
+	})
+	return all, err
+}

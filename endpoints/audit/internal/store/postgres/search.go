@@ -1,0 +1,272 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+const (
+	// maxAlternatives bounds the values that one filter may stand for.
+	maxAlternatives = 256
+	// scanned is how many of the newest events a search looks at before it goes by the index: what is frequent is there.
+	// It is also how many it compares at once where the index only narrows them down (search.pod).
+	scanned = 2000
+	// patience is how long a search goes on. The page is short then, and its cursor leads on from there.
+	patience = 50 * time.Millisecond
+	// maxJoined bounds the validated events by whose names a search finds the mutated ones.
+	maxJoined = 64
+	// maxSpanRows is how many events, about, are searched by the index at once: what it finds is sorted.
+	maxSpanRows = 500_000
+)
+
+// A place is one in the order of lists. Its zero value is before all events.
+type place struct {
+	at  time.Time
+	seq int64
+}
+
+// latest is behind all events. No filter may ask for a later time.
+var latest = place{at: time.Date(9000, 1, 1, 0, 0, 0, 0, time.UTC)}
+
+func (p place) less(q place) bool {
+	return p.at.Before(q.at) || p.at.Equal(q.at) && p.seq < q.seq
+}
+
+// A search is a filter in terms of the database.
+type search struct {
+	groups   [][]int64 // an event has one word of each
+	nothing  bool      // a value that was asked for is nowhere in the database
+	pod      string    // to compare each event's Pod with: the index only narrows them down
+	joined   map[place]bool
+	from, to place // from is part of the range
+}
+
+// resolve looks a filter's values up.
+func resolve(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter) (*search, error) {
+	s := &search{from: place{at: m.cutoff}, to: latest}
+	if f.From.After(m.cutoff) {
+		s.from.at = f.From.Truncate(time.Microsecond)
+	}
+	if !f.To.IsZero() {
+		s.to.at = f.To.Truncate(time.Microsecond)
+	}
+	if f.Namespace != "" {
+		s.groups = append(s.groups, []int64{hash(kindNamespace, clean(f.Namespace))})
+	}
+	if len(f.Outcomes) > 0 {
+		var words []int64
+		for _, o := range f.Outcomes {
+			words = append(words, hash(kindOutcome, o))
+		}
+		s.groups = append(s.groups, words)
+	}
+	for _, text := range []struct{ name, kind, value string }{{"endpoint", kindEndpoint, f.Endpoint}, {"user", kindUser, f.User}} {
+		if text.value == "" {
+			continue
+		}
+		words, err := lookUpPart(ctx, tx, text.name, text.kind, text.value)
+		if err != nil {
+			return nil, err
+		}
+		s.nothing = s.nothing || len(words) == 0
+		s.groups = append(s.groups, words)
+	}
+	if f.Pod != "" && !s.nothing {
+		if err := s.addPod(ctx, tx, f.Pod); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// addPod narrows the search down to the Pods that pod may mean.
+func (s *search) addPod(ctx context.Context, tx pgx.Tx, pod string) error {
+	whole, part := store.LongestBeginnings(pod)
+	words := []int64{hash(kindWhole, whole), hash(kindPart, part)}
+	// The mutations of the Pods that /validate has seen under such a name.
+	validated := &search{groups: [][]int64{{hash(kindOutcome, outcome.Validated)}, words}, pod: pod, from: s.from, to: latest}
+	found, _, _, err := validated.hits(ctx, tx, latest, maxJoined, "0, e.item")
+	if err != nil {
+		return err
+	}
+	// The generateNames that pod may have been made from.
+	for _, prefix := range store.GeneratedFrom(pod) {
+		words = append(words, hash(kindGenerate, prefix))
+	}
+	s.pod, s.joined = pod, map[place]bool{}
+	var ids []int64
+	stamps := map[int64][]*store.Item{}
+	for _, h := range found {
+		item, err := decodeItem(h.item)
+		if err != nil {
+			return err
+		}
+		if item.Mutation != "" {
+			id := hash(kindID, item.Mutation)
+			ids, stamps[id] = append(ids, id), append(stamps[id], item)
+		}
+	}
+	if len(ids) > 0 {
+		all, err := collect(ctx, tx, "SELECT at, seq, id, item FROM audit_events WHERE id = ANY($1) AND outcome = $2", []any{ids, outcome.Mutated},
+			func(row pgx.CollectableRow) (h hit, err error) {
+				err = row.Scan(&h.at, &h.seq, &h.id, &h.item)
+				return h, err
+			})
+		if err != nil {
+			return err
+		}
+		for _, h := range all {
+			mutated, err := decodeItem(h.item)
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(stamps[h.id], func(v *store.Item) bool { return store.Joins(v, mutated) }) {
+				words = append(words, hash(kindMutated, mutated.Source, mutated.ID))
+				s.joined[h.place.utc()] = true
+			}
+		}
+	}
+	s.groups = append(s.groups, words)
+	return nil
+}
+
+// utc makes places comparable.
+func (p place) utc() place { return place{p.at.UTC(), p.seq} }
+
+// A hit is an event that a search found.
+type hit struct {
+	place
+	id      int64
+	outcome string
+	pod     string
+	size    int64  // in bytes, of what was asked for
+	item    []byte // if it was asked for
+}
+
+func scanHit(row pgx.CollectableRow) (h hit, err error) {
+	err = row.Scan(&h.at, &h.seq, &h.outcome, &h.pod, &h.size, &h.item)
+	return h, err
+}
+
+// hits returns the newest events below before that fit, newest first. If there may be more, they are below rest. columns
+// are the size and the item of a hit, as SQL.
+func (s *search) hits(ctx context.Context, tx pgx.Tx, before place, limit int, columns string) (found []hit, rest place, more bool, err error) {
+	if s.to.less(before) {
+		before = s.to
+	}
+	if s.nothing || !s.from.less(before) {
+		return nil, place{}, false, nil
+	}
+	if len(s.groups) == 0 {
+		found, err = collect(ctx, tx, "SELECT e.at, e.seq, e.outcome, e.pod, "+columns+` FROM audit_events e
+			WHERE e.at >= $1 AND e.at <= $2 AND (e.at, e.seq) < ($2, $3) ORDER BY e.at DESC, e.seq DESC LIMIT $4`,
+			[]any{s.from.at, before.at, before.seq, limit + 1}, scanHit)
+		if more = len(found) > limit; more {
+			found = found[:limit]
+			rest = found[limit-1].place
+		}
+		return found, rest, more, err
+	}
+	began := time.Now()
+	spans, err := s.spans(ctx, tx, before)
+	if err != nil {
+		return nil, place{}, false, err
+	}
+	for i, sp := range spans {
+		for done := false; !done; {
+			n := limit - len(found) + 1 // one more, to know whether there is more
+			if s.pod != "" {
+				n = scanned
+			}
+			some, err := s.within(ctx, tx, sp, n, columns)
+			if err != nil {
+				return nil, place{}, false, err
+			}
+			for _, h := range some {
+				if s.pod != "" && !store.MatchPod(h.pod, s.pod) && !s.joined[h.place.utc()] {
+					continue
+				}
+				if len(found) == limit {
+					return found, found[limit-1].place, true, nil
+				}
+				found = append(found, h)
+			}
+			if done = len(some) < n; !done {
+				sp.hi = some[n-1].place
+			} else {
+				sp.hi = sp.lo
+			}
+			if last := done && i == len(spans)-1; !last && time.Since(began) > patience {
+				return found, sp.hi, true, nil
+			}
+		}
+	}
+	return found, place{}, false, nil
+}
+
+// A span is a range of places. lo is part of it.
+type span struct{ lo, hi place }
+
+// spans cuts what is below before into ranges to search one by one, the newest first: the newest events, then the other
+// ones by their partitions, of which small ones are taken together. So what is frequent is found soon, and what is rare or
+// nowhere by one look into the index of each partition.
+func (s *search) spans(ctx context.Context, tx pgx.Tx, before place) ([]span, error) {
+	floor := place{}
+	err := tx.QueryRow(ctx, `SELECT at, seq FROM audit_events WHERE at >= $1 AND at <= $2 AND (at, seq) < ($2, $3)
+		ORDER BY at DESC, seq DESC OFFSET $4 LIMIT 1`, s.from.at, before.at, before.seq, scanned-1).Scan(&floor.at, &floor.seq)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return []span{{s.from, before}}, nil
+	} else if err != nil {
+		return nil, err
+	}
+	all := []span{{floor, before}}
+	parts, err := partitions(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	hi, rows := floor, int64(0)
+	cut := func(at time.Time) {
+		if lo := (place{at: at}); lo.less(hi) && s.from.less(lo) {
+			all = append(all, span{lo, hi})
+			hi, rows = lo, 0
+		}
+	}
+	for _, p := range parts {
+		if p.rows < 0 || rows+p.rows > maxSpanRows {
+			cut(p.day.Add(day))
+		}
+		if rows += p.rows; p.rows < 0 {
+			rows = maxSpanRows
+		}
+	}
+	return append(all, span{s.from, hi}), nil
+}
+
+// within returns the newest events of a span that have the words. The planner must not walk along the span in the hope of
+// finding enough soon: where values never meet, it would read all of it. So it finds all first (MATERIALIZED).
+func (s *search) within(ctx context.Context, tx pgx.Tx, sp span, limit int, columns string) ([]hit, error) {
+	args := []any{sp.lo.at, sp.lo.seq, sp.hi.at, sp.hi.seq, limit}
+	var where strings.Builder
+	for _, words := range s.groups {
+		args = append(args, words)
+		operator := "&&" // any of them
+		if len(words) == 1 {
+			operator = "@>" // for this one, PostgreSQL knows how frequent each word is
+		}
+		fmt.Fprintf(&where, " AND words %s $%d", operator, len(args))
+	}
+	return collect(ctx, tx, `WITH fitting AS MATERIALIZED (SELECT at, seq FROM audit_events
+			WHERE at >= $1 AND at <= $3 AND (at, seq) >= ($1, $2) AND (at, seq) < ($3, $4)`+where.String()+`),
+		newest AS MATERIALIZED (SELECT at, seq FROM fitting ORDER BY at DESC, seq DESC LIMIT $5)
+		SELECT e.at, e.seq, e.outcome, e.pod, `+columns+` FROM newest n JOIN audit_events e ON e.at = n.at AND e.seq = n.seq
+		WHERE e.at >= $1 AND e.at <= $3 ORDER BY e.at DESC, e.seq DESC`, args, scanHit)
+}
