@@ -88,6 +88,7 @@ var arrows = map[string][]string{
 	"internal/reload":     nil,
 	"internal/spelling":   nil,
 	"internal/eventstest": {"endpoints/events"},
+	"internal/fuzztest":   nil,
 
 	// The steps. None knows another one.
 	"internal/namespaces":                {"internal/review", "internal/reload", "internal/spelling"},
