@@ -230,8 +230,9 @@ func (r *refused) introducesFlaw() bool {
 
 var deniedPath = regexp.MustCompile(`^/spec(/(nodeName|serviceAccountName|serviceAccount)(/.*)?|/containers(/[^/]*(/securityContext(/.*)?)?)?)?$`)
 
+// touchesDenied reports whether an op writes to a denied place, or a container has another name and so another's context.
 func (r *refused) touchesDenied() bool {
-	return slices.ContainsFunc(r.ops, func(op review.Op) bool {
+	return patchtest.Denies(r.before, r.after, denied) != nil || slices.ContainsFunc(r.ops, func(op review.Op) bool {
 		return op.Op != "test" && (deniedPath.MatchString(op.Path) || op.Op == "move" && deniedPath.MatchString(op.From))
 	})
 }

@@ -73,7 +73,7 @@ func Property(came json.RawMessage, checked review.Checked, deny []string) error
 	if err := Decode(result, &after); err != nil {
 		return fmt.Errorf("the result is not a Pod: %w", err)
 	}
-	return errors.Join(keeps(before, after), denies(before, after, deny), Flaws(before, after))
+	return errors.Join(keeps(before, after), Denies(before, after, deny), Flaws(before, after))
 }
 
 // decoded keeps the digits of numbers.
@@ -115,7 +115,9 @@ func keeps(before, after corev1.Pod) error {
 	return errors.Join(errs...)
 }
 
-func denies(before, after corev1.Pod, deny []string) error {
+// Denies returns an error if a patch changed what the places of deny are about; nil if it did not, or without places. It knows the
+// fields that the tests deny, and containers by their names.
+func Denies(before, after corev1.Pod, deny []string) error {
 	if deny == nil {
 		return nil
 	}
