@@ -53,17 +53,3 @@ func TestUnescapeLeavesWhatIsNotAnEscape(t *testing.T) {
 		}
 	}
 }
-
-func FuzzParse(f *testing.F) {
-	f.Add("/a~1b/c~0d")
-	f.Add("/~01")
-	f.Fuzz(func(t *testing.T, pointer string) {
-		keys, err := jsonpointer.Parse(pointer)
-		if err != nil {
-			return
-		}
-		if got := jsonpointer.Format(keys...); got != pointer {
-			t.Errorf("Format(Parse(%q)) = %q", pointer, got)
-		}
-	})
-}

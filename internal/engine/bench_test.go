@@ -21,13 +21,13 @@ func (c canned) Call(context.Context, review.Endpoint, *review.Review, int, time
 	return c.answer, nil
 }
 
-// silent takes records and does nothing with them.
-type silent struct{}
+// noRecorder takes records and does nothing with them.
+type noRecorder struct{}
 
-func (silent) Deliver(context.Context, *review.Record) (sent bool, err error) { return true, nil }
-func (silent) Record(context.Context, *review.Record)                         {}
-func (silent) Panicked()                                                      {}
-func (silent) BadRequest(int)                                                 {}
+func (noRecorder) Deliver(context.Context, *review.Record) (sent bool, err error) { return true, nil }
+func (noRecorder) Record(context.Context, *review.Record)                         {}
+func (noRecorder) Panicked()                                                      {}
+func (noRecorder) BadRequest(int)                                                 {}
 
 // BenchmarkReview is a whole review from the body of the request to the body of the answer, without HTTP, the endpoint's
 // own time and events.
@@ -41,7 +41,7 @@ func BenchmarkReview(b *testing.B) {
 			policy := namespaces.Parse(workload.Namespace, map[string]string{namespaces.LabelEnabled: "true"},
 				map[string]string{namespaces.AnnotationEndpoint: "http://10.0.0.1"})
 			proxy, err := engine.New(engine.Config{
-				Policies: named{workload.Namespace: policy}, Recorder: silent{}, Log: slog.New(slog.DiscardHandler),
+				Policies: named{workload.Namespace: policy}, Recorder: noRecorder{}, Log: slog.New(slog.DiscardHandler),
 				Endpoints: callout.Config{MaxBytes: 1 << 20}, Patches: checker(b), Timeout: 10 * time.Second, FailurePolicy: review.Fail,
 			})
 			if err != nil {

@@ -3,7 +3,6 @@ package namespaces_test
 import (
 	"strings"
 	"testing"
-	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -38,31 +37,6 @@ func TestSplitURLs(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", sentence, diff)
 		}
 	}
-}
-
-// FuzzSplitURLs checks that nothing but separators gets lost, and that no part can be split again.
-func FuzzSplitURLs(f *testing.F) {
-	f.Add("http://a/m?x=1,2, https://b ,c")
-	f.Add(",,http://,HTTPS://x\u2028")
-	f.Fuzz(func(t *testing.T, list string) {
-		list = strings.ToValidUTF8(list, "?") // as annotations are
-		separator := func(r rune) rune {
-			if r == ',' || unicode.IsSpace(r) {
-				return -1
-			}
-			return r
-		}
-		got := namespaces.SplitURLs(list)
-		if want, all := strings.Map(separator, list), strings.Map(separator, strings.Join(got, "")); all != want {
-			t.Fatalf("%q became %q", list, got)
-		}
-		for _, one := range got {
-			again := namespaces.SplitURLs(one)
-			if one == "" || len(again) != 1 && !strings.HasPrefix(one, ",") || strings.ContainsFunc(one, unicode.IsSpace) {
-				t.Fatalf("%q became %q", list, got)
-			}
-		}
-	})
 }
 
 func TestCreators(t *testing.T) {

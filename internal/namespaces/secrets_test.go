@@ -35,28 +35,3 @@ func TestNoSecretIsShown(t *testing.T) {
 		}
 	}
 }
-
-// FuzzNoSecretIsShown plants a mark into userinfo, query and fragment of a URL, between whatever texts.
-func FuzzNoSecretIsShown(f *testing.F) {
-	f.Add("u:", "", "h", "/m?a=", "#x", uint8(0))
-	f.Add("", ",second", "h:bad", "", "", uint8(1))
-	f.Add("a b", "%", "[::1%25x]", "/%zz", "http://b,", uint8(2))
-	f.Fuzz(func(t *testing.T, before, after, host, path, list string, at uint8) {
-		const mark = namespacestest.Mark
-		if cut := "/?#\\"; strings.ContainsAny(before, cut) || at%3 == 0 && strings.ContainsAny(after, cut) || strings.Contains(before+after, "http") || strings.ContainsAny(host, cut+"@") || strings.ContainsAny(path, "?#@") {
-			return // the mark would stand in the path, or in a host
-		}
-		url := "http://" + before + mark + after + "@" + host + path
-		switch at % 3 {
-		case 1:
-			url = "http://" + host + "/" + path + "?" + before + mark + after
-		case 2:
-			url = "http://" + host + "/" + path + "#" + before + mark + after
-		}
-		if strings.ContainsAny(before+after+host+path, ", \t\r\n\v\f\u0085\u00a0\u2028\u2029") && strings.Contains(after+path, "/") {
-			return // a list of which the mark's part may have a path
-		}
-		hides(t, "amp.txn2.com/ep", url, mark)
-		hides(t, "amp.txn2.com/ep", list+" "+url, mark)
-	})
-}

@@ -6,9 +6,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unicode/utf8"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	corev1 "k8s.io/api/core/v1"
 
+	"github.com/txn2/amp/internal/fuzztest"
 	"github.com/txn2/amp/internal/patch/apply"
 	"github.com/txn2/amp/internal/patch/jsontree"
 	"github.com/txn2/amp/internal/patch/patchtest"
@@ -18,22 +22,50 @@ import (
 
 var denied = []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/containers/*/securityContext"}
 
-// FuzzCheck compares amp with the API server's library on the whole Pod: either a patch fails, or the ops that
-// amp answers apply, make what amp says they make, and keep what a patch may not change.
+// FuzzCheck compares amp with the API server's libraries on the whole Pod: a patch that amp answers applies, makes what amp
+// says it makes, and keeps what a patch may not change; one that amp refuses is one that the API server refuses too, or
+// that breaks a rule of the contract. Of a text that no API server sends as a Pod, it only says that the check ends.
 func FuzzCheck(f *testing.F) {
 	for _, seed := range seeds {
-		for pod := range len(fuzzPods(f)) {
-			f.Add(uint8(pod), seed)
+		for _, pod := range fuzzPods(f) {
+			f.Add(string(pod), seed)
 		}
 	}
-	pods := fuzzPods(f)
-	f.Fuzz(func(t *testing.T, pod uint8, patch string) {
+	f.Add(`{"metadata":{"labels":`, seeds[0])
+	f.Add(`{"metadata":{"labels":{"a":}}}`, seeds[0])
+	f.Add(`{"metadata":{"labels":{"a"`, seeds[0])
+	f.Add(`{"spec":{"containers":[{"name":"\`, seeds[3])
+	f.Fuzz(func(t *testing.T, pod, patch string) {
 		var ops []review.Op
 		if json.Unmarshal([]byte(patch), &ops) != nil {
 			return
 		}
-		hold(t, pods[int(pod)%len(pods)], ops)
+		if isSent(pod) {
+			hold(t, json.RawMessage(pod), ops)
+			return
+		}
+		fuzztest.Within(t, maxCPU, maxAllocated, func() {
+			checked, err := patchtest.NewChecker(t, denied...).Check(t.Context(), "ns", json.RawMessage(pod), ops)
+			if err == nil && json.Valid([]byte(pod)) && !json.Valid(checked.Pod) {
+				t.Errorf("the Pod was valid JSON and is no longer: %s", checked.Pod)
+			}
+		})
 	})
+}
+
+// The bounds of one check. The attacks took a minute, or 10 GB.
+const (
+	maxCPU       = time.Second
+	maxAllocated = 100 << 20
+)
+
+// isSent reports whether a text is a Pod as an API server may send it.
+func isSent(text string) bool {
+	if !strings.HasPrefix(strings.TrimSpace(text), "{") || !utf8.ValidString(text) || hasRepeatedKey(json.RawMessage(text)) {
+		return false
+	}
+	var pod corev1.Pod
+	return patchtest.Decode([]byte(text), &pod) == nil
 }
 
 // What the bytes of a program choose from.
@@ -70,55 +102,14 @@ func opOf(choice []byte) review.Op {
 	return op
 }
 
-// FuzzOps is FuzzCheck for patches that fit a Pod: each three bytes choose an op at a place that a Pod has.
-func FuzzOps(f *testing.F) {
-	pods := fuzzPods(f)
-	at := func(wanted string) byte { return byte(slices.Index(fuzzPaths, wanted)) }
-	f.Add([]byte{5, 0, at("/spec/volumes/-"), 12, 0, at("/spec/containers/0/volumeMounts/-"), 14})
-	f.Add([]byte{5, 3, at("/spec/x"), at("/spec/containers/0"), 3, at("/spec/containers/0"), at("/spec/x")})
-	f.Add([]byte{5, 4, at("/spec/containers/-"), at("/spec/containers/0"), 1, at("/spec/containers/-1"), 12, 2, at("/spec/containers/0"), 0})
-	f.Add([]byte{4, 3, at("/metadata/annotations"), at("/metadata/labels"), 4, at("/metadata/labels"), at("/metadata/annotations")})
-	f.Fuzz(func(t *testing.T, program []byte) {
-		if len(program) == 0 || len(program) > 100 {
-			return
-		}
-		pod, program := pods[int(program[0])%len(pods)], program[1:]
-		var ops []review.Op
-		for ; len(program) >= 3; program = program[3:] {
-			ops = append(ops, opOf(program))
-			// An op that fails would hide those after it.
-			if _, err := patchtest.NewChecker(t).Check(t.Context(), "ns", pod, ops); err != nil && len(program) >= 6 {
-				hold(t, pod, ops)
-				ops = ops[:len(ops)-1]
-			}
-		}
-		hold(t, pod, ops)
-	})
-}
-
-// FuzzAnyPod is about text that is not a Pod, or not even JSON: the check of it ends, with any result.
-func FuzzAnyPod(f *testing.F) {
-	f.Add(patchtest.Rich, seeds[0])
-	f.Add(`{"metadata":{"labels":`, seeds[0])
-	f.Add(`{"metadata":{"labels":{"a":}}}`, seeds[0])
-	f.Add(`{"metadata":{"labels":{"a"`, seeds[0])
-	f.Add(`{"spec":{"containers":[{"name":"\`, seeds[3])
-	f.Fuzz(func(t *testing.T, pod, patch string) {
-		var ops []review.Op
-		if json.Unmarshal([]byte(patch), &ops) != nil {
-			return
-		}
-		checked, err := patchtest.NewChecker(t, denied...).Check(t.Context(), "ns", json.RawMessage(pod), ops)
-		if err == nil && json.Valid([]byte(pod)) && !json.Valid(checked.Pod) {
-			t.Errorf("the Pod was valid JSON and is no longer: %s", checked.Pod)
-		}
-	})
-}
-
-// hold fails the test if ops neither fail nor keep the promise.
+// hold fails the test if ops are refused without a reason, or do not keep the promise, or if the check takes too much.
 func hold(t *testing.T, came json.RawMessage, ops []review.Op) {
 	t.Helper()
-	checked, err := patchtest.NewChecker(t, denied...).Check(t.Context(), "ns", slices.Clone(came), ops)
+	var checked review.Checked
+	var err error
+	fuzztest.Within(t, maxCPU, maxAllocated, func() {
+		checked, err = patchtest.NewChecker(t, denied...).Check(t.Context(), "ns", slices.Clone(came), ops)
+	})
 	if err != nil {
 		var failure *review.Failure
 		if !errors.As(err, &failure) {
@@ -130,6 +121,7 @@ func hold(t *testing.T, came json.RawMessage, ops []review.Op) {
 		if strings.Contains(failure.Cause, "a bug in amp") || strings.Contains(failure.Cause, "(json-patch.v4) rejects") {
 			t.Errorf("%s\n%s", failure, show(ops))
 		}
+		justified(t, came, ops, failure.Cause)
 		return
 	}
 	for _, warning := range checked.Warnings {

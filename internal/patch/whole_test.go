@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
@@ -105,64 +104,9 @@ func TestCheckWhole(t *testing.T) {
 
 // plainChain does what the API server does with the patch that amp answers.
 func plainChain(pod json.RawMessage, steps []review.Step, stamp []review.Op) (after json.RawMessage, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
 	var all []review.Op
 	for i := range steps {
 		all = append(all, steps[i].Ops...)
 	}
-	encoded, err := json.Marshal(pod)
-	if err != nil {
-		return nil, err
-	}
-	return patchtest.PlainApply(encoded, append(all, stamp...))
-}
-
-// FuzzChain compares CheckWhole with the API server's library: amp answers a chain's patch if and only if that applies it.
-func FuzzChain(f *testing.F) {
-	at := func(wanted string) byte { return byte(slices.Index(fuzzPaths, wanted)) }
-	value := func(wanted string) byte { return byte(slices.Index(fuzzValues, wanted)) }
-	f.Add([]byte{5, 0, at("/spec/x"), value(`{}`), 0, at("/spec/x/a"), value(`null`)}, []byte{5, at("/spec/x"), value(`{"a":null}`), 0, at("/metadata/labels/x"), value(`"x"`)})
-	f.Add([]byte{5, 4, at("/spec/x"), at("/metadata/labels")}, []byte{3, at("/spec/x/a"), at("/spec/x"), 5, at("/spec/x"), value(`{"app":"w"}`)})
-	f.Add([]byte{5, 0, at("/spec/volumes/-"), value(`{"name":"x"}`)}, []byte{2, at("/spec/volumes/-1"), 0})
-	pods := fuzzPods(f)
-	f.Fuzz(func(t *testing.T, first, second []byte) {
-		if len(first) == 0 || len(first)+len(second) > 100 {
-			return
-		}
-		pod, checker := pods[int(first[0])%len(pods)], patchtest.NewChecker(t)
-		// An op that fails would hide those after it.
-		good := func(pod json.RawMessage, program []byte) (ops []review.Op) {
-			for ; len(program) >= 3; program = program[3:] {
-				if _, err := checker.Check(t.Context(), "ns", pod, append(ops, opOf(program))); err == nil {
-					ops = append(ops, opOf(program))
-				}
-			}
-			return ops
-		}
-		one := good(pod, first[1:])
-		_, after, err := chain(t, checker, pod, one)
-		if err != nil {
-			t.Fatal(err)
-		}
-		two := good(after, second)
-		steps, after, err := chain(t, checker, pod, one, two)
-		if err != nil {
-			t.Fatal(err)
-		}
-		stamp := patch.Annotate(after, review.StampAnnotation, "id")
-		undone, _, err := checker.CheckWhole(t.Context(), "ns", pod, steps, stamp)
-		if err != nil && strings.Contains(err.Error(), "a bug in amp") {
-			t.Errorf("%v\n%s\n%s", err, show(one), show(two))
-		}
-		if undone {
-			return
-		}
-		if _, plain := plainChain(pod, steps, stamp); (plain == nil) != (err == nil) {
-			t.Errorf("amp says %v, the API server's library %v\n%s\n%s", err, plain, show(one), show(two))
-		}
-	})
+	return plainly(pod, append(all, stamp...))
 }

@@ -93,6 +93,7 @@ var arrows = map[string][]string{
 	"internal/spelling":   nil,
 	"internal/eventstest": {"endpoints/events"},
 	"internal/workload":   nil,
+	"internal/fuzztest":   nil,
 
 	// The steps. None knows another one.
 	"internal/namespaces":                {"internal/review", "internal/reload", "internal/spelling"},

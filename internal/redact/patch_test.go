@@ -69,6 +69,9 @@ func TestAValueIsShownOnlyIfAllItsPlacesMayBe(t *testing.T) {
 		"an index from the end": {
 			`{"op":"move","from":"/spec/containers/0/env/-1/value","path":"/spec/hostname"},{"op":"test","path":"/spec/hostname","value":"s3cret-key"}`,
 			`- "[redacted]"`},
+		"an insertion by an index from the end, which counts from behind the last element": {
+			`{"op":"add","path":"/spec/containers/0/env/-1","value":{"name":"s3cret"}},{"op":"move","from":"/spec/containers/0/env/-1/name","path":"/spec/containers/0/env/0/value"}`,
+			`{"name":"[redacted]"} -`},
 		"labels become annotations": {
 			`{"op":"add","path":"/metadata/labels","value":{"a":"s3cret"}},{"op":"test","path":"/metadata/labels/a","value":"s3cret"},{"op":"move","from":"/metadata/labels","path":"/metadata/annotations"}`,
 			`{"a":"[redacted]"} "[redacted]" -`},

@@ -2,14 +2,11 @@ package redact
 
 import (
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/tidwall/gjson"
-
-	"github.com/txn2/amp/endpoints/events"
 )
 
 // TestRedactionGoesByPlaceNotByPath: whether an op adds the whole Pod, any part of it or a single leaf, the
@@ -117,55 +114,6 @@ func TestRedactionOfDeepNestingIsQuick(t *testing.T) {
 			t.Errorf("%s: %d bytes are left", path, len(got))
 		}
 	}
-}
-
-// FuzzRedact places text anywhere by any op, and holds what is shown against the list of shown places, which
-// it reads in its own way.
-func FuzzRedact(f *testing.F) {
-	shown := shownPlaces(f)
-	doc := gjson.ParseBytes(populated(f))
-	for _, part := range []string{"metadata", "spec.containers.0.env", "spec.containers.0.livenessProbe", "spec.containers.0.securityContext",
-		"spec.volumes.0.csi", "spec.volumes.0.projected", "spec.volumes.0.ephemeral", "spec.affinity.nodeAffinity"} {
-		f.Add("/"+strings.ReplaceAll(part, ".", "/"), doc.Get(part).Raw)
-		f.Add("/spec/future", doc.Get(part).Raw)
-	}
-	f.Add("/spec/containers/0", `{"name":"a","env":[{"name":"A","value":"s3cret"}],"x":{"a":[["s3cret"]]}}`)
-	f.Add("/spec/containers/0/env/-", `{"name":"A","value":7}`)
-	f.Fuzz(func(t *testing.T, path, value string) {
-		got := Value(path, json.RawMessage(value))
-		if !json.Valid(got) {
-			t.Fatalf("%q at %q becomes no JSON: %q", value, path, got)
-		}
-		if !json.Valid([]byte(value)) || path != "" && path[0] != '/' {
-			return
-		}
-		leaves(parse(t, got), path, func(at string, leaf any) {
-			text, isText := leaf.(string)
-			if !isText || text == events.Redacted || words[text] {
-				return
-			}
-			if !shown[normal(at)] {
-				t.Errorf("%q at %q shows %q at %s", value, path, text, at)
-			}
-		})
-	})
-}
-
-// normal writes a JSON pointer as testdata/shown.txt does: with index 0, the key "key", and containers for
-// each kind of them.
-func normal(pointer string) string {
-	segments := strings.Split(pointer, "/")
-	for i, segment := range segments {
-		if i > 0 && slices.Contains([]string{"labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests", "overhead"}, segments[i-1]) {
-			segments[i] = "key"
-		} else if _, err := strconv.Atoi(segment); err == nil || segment == "-" {
-			segments[i] = "0"
-		}
-	}
-	if len(segments) > 2 && (segments[2] == "initContainers" || segments[2] == "ephemeralContainers" && segments[len(segments)-1] != "targetContainerName") {
-		segments[2] = "containers"
-	}
-	return strings.Join(segments, "/")
 }
 
 func BenchmarkRedact(b *testing.B) {

@@ -193,6 +193,9 @@ func (t *tracker) put(op *events.Op, n *node) {
 	if holder.kind == '[' {
 		n.key = "-"
 		insert = op.Op != "replace"
+		if at, err := strconv.Atoi(key); err == nil && at < 0 && insert {
+			i = at + len(holder.kids) + 1 // an insertion counts from behind the last element
+		}
 		if i < 0 || i == len(holder.kids) && !insert {
 			t.lost = true
 			return

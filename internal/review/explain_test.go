@@ -116,27 +116,3 @@ func TestFailedOpen(t *testing.T) {
 		t.Errorf("an explanation is read as failed open: %s", phase)
 	}
 }
-
-// FuzzParseExplanation checks that what is written and read again is the same, whatever was read first.
-func FuzzParseExplanation(f *testing.F) {
-	f.Add("amp: dry run, mutate: mutated, operations: 2")
-	f.Add("amp: dry run, validate: shadow mode, else denied: no GPUs left")
-	f.Add("amp: dry run, mutate: shadow mode, else failed: endpoint http://a: answered 500")
-	f.Fuzz(func(t *testing.T, warning string) {
-		first, ok := review.ParseExplanation(warning)
-		if !ok {
-			return
-		}
-		written := first.String()
-		if n := utf8.RuneCountInString(written); n > 250 {
-			t.Fatalf("%q has %d characters", written, n)
-		}
-		second, ok := review.ParseExplanation(written)
-		if utf8.RuneCountInString(warning) > 250 {
-			return // it may be cut anywhere
-		}
-		if !ok || second != first {
-			t.Fatalf("%q is read as %+v, written as %q, read as %+v", warning, first, written, second)
-		}
-	})
-}

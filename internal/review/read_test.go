@@ -1,7 +1,6 @@
 package review_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -9,7 +8,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	admissionv1 "k8s.io/api/admission/v1"
 
 	"github.com/txn2/amp/internal/review"
 )
@@ -140,90 +138,4 @@ func TestReadNamesTheController(t *testing.T) {
 	if diff := cmp.Diff(want, r.Controller); diff != "" {
 		t.Errorf("controller (-want +got):\n%s", diff)
 	}
-}
-
-// FuzzRead holds Read against encoding/json and the API's own types: whatever the bytes are, it does not
-// panic; what it reads is a review for them too, with the same uid and namespace; and the Pod it forwards is
-// the very bytes that came.
-func FuzzRead(f *testing.F) {
-	for _, name := range []string{"jupyterhub-user", "worker-generate-name", "dry-run"} {
-		f.Add(recorded(f, name))
-	}
-	f.Add([]byte(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"\u0061","object":{"metadata":[]}}}`))
-	f.Add([]byte(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":1,"object":7,"userInfo":[],"resource":"x"}}`))
-	f.Fuzz(func(t *testing.T, body []byte) {
-		r, err := review.Read(body, review.Mutate)
-		if err != nil {
-			return
-		}
-		if !json.Valid(body) {
-			t.Fatalf("read what is not JSON")
-		}
-		if r.Pod != nil && (!bytes.Contains(body, r.Pod) || !json.Valid(r.Pod)) {
-			t.Errorf("the Pod is not what came: %s", r.Pod)
-		}
-		answer := review.Write(&review.Record{Review: r, Verdict: skipped(r.Unhandled)})
-		var got admissionv1.AdmissionReview
-		if err := json.Unmarshal(answer, &got); err != nil {
-			t.Fatalf("the answer is not JSON: %v", err)
-		}
-
-		// Keys that come twice or in another case are read otherwise by encoding/json: the API server sends
-		// neither.
-		var want admissionv1.AdmissionReview
-		if duplicateOrOddKeys(body) || json.Unmarshal(body, &want) != nil || want.Request == nil {
-			return
-		}
-		if r.UID != string(want.Request.UID) || r.Namespace != want.Request.Namespace {
-			t.Errorf("read uid %q, namespace %q; encoding/json reads %q, %q", r.UID, r.Namespace, want.Request.UID, want.Request.Namespace)
-		}
-		if got.Response.UID != want.Request.UID {
-			t.Errorf("answered uid %q, want %q", got.Response.UID, want.Request.UID)
-		}
-	})
-}
-
-// duplicateOrOddKeys reports whether an object on the way to what Read looks up holds a key twice, or one
-// that equals another but for its case.
-func duplicateOrOddKeys(body []byte) bool {
-	dec := json.NewDecoder(bytes.NewReader(body))
-	return oddKeys(dec)
-}
-
-func oddKeys(dec *json.Decoder) bool {
-	token, err := dec.Token()
-	if err != nil {
-		return true
-	}
-	switch token {
-	case json.Delim('{'):
-		seen := map[string]bool{}
-		for dec.More() {
-			key, err := dec.Token()
-			if err != nil {
-				return true
-			}
-			name := key.(string)
-			folded := strings.ToLower(strings.ToUpper(name))
-			if seen[folded] || oddKeys(dec) {
-				return true
-			}
-			// encoding/json takes UID for uid.
-			for _, known := range []string{"kind", "apiVersion", "request", "uid", "namespace", "object"} {
-				if name != known && strings.EqualFold(name, known) {
-					return true
-				}
-			}
-			seen[folded] = true
-		}
-		_, err = dec.Token()
-	case json.Delim('['):
-		for dec.More() {
-			if oddKeys(dec) {
-				return true
-			}
-		}
-		_, err = dec.Token()
-	}
-	return err != nil
 }

@@ -40,24 +40,3 @@ func TestParseURL(t *testing.T) {
 		}
 	}
 }
-
-// FuzzParseURL checks that no error holds a part of the text, and that a URL that parses can be called and shown.
-func FuzzParseURL(f *testing.F) {
-	for _, seed := range []string{"http://u:MARK@h:bad", "htp://MARK", "//u:MARK@h", "http://h/%MARK", "http://[::1%25MARK]", "http://h?x=MARK", "http:MARK"} {
-		f.Add(seed)
-	}
-	reasons := map[string]bool{}
-	f.Fuzz(func(t *testing.T, text string) {
-		u, err := review.ParseURL(text)
-		if err != nil {
-			// All texts are fixed, so there are few.
-			if reasons[err.Error()] = true; len(reasons) > 12 {
-				t.Fatalf("more reasons than there are: %v", reasons)
-			}
-			return
-		}
-		if name := review.NewEndpoint(u).Name; !review.BeginsURL(name) || strings.ContainsAny(name, "?# \n") || review.Line(name) != name {
-			t.Fatalf("%q is shown as %q", text, name)
-		}
-	})
-}

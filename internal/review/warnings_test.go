@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -56,33 +55,6 @@ func TestIgnoredWarning(t *testing.T) {
 			}
 		})
 	}
-}
-
-// FuzzIgnoredWarning checks what holds for every cause: the warning fits, it is one line, and it begins with the whole
-// cause unless the cause alone is too long.
-func FuzzIgnoredWarning(f *testing.F) {
-	f.Add("answered 500", "mutate", eventID)
-	f.Add(strings.Repeat("ü", 250), strings.Repeat("é", 100), "")
-	f.Add("", "", "")
-	f.Fuzz(func(t *testing.T, cause, path, event string) {
-		event = strings.ToValidUTF8(review.Line(event), "")
-		warning := ignored(t, "http://hook/"+strings.Map(func(r rune) rune {
-			if r < 'a' || r > 'z' && r < 0x80 || r == utf8.RuneError {
-				return -1
-			}
-			return r
-		}, path), cause, event)
-		if n := utf8.RuneCountInString(warning); n > review.MaxWarning || review.Line(warning) != warning {
-			t.Fatalf("%d characters: %q", n, warning)
-		}
-		whole := "amp: not mutated: " + review.Line(cause)
-		switch {
-		case utf8.RuneCountInString(whole) <= review.MaxWarning && !strings.HasPrefix(warning, strings.TrimSpace(whole)):
-			t.Fatalf("%q does not begin with %q", warning, whole)
-		case utf8.ValidString(cause) && !utf8.ValidString(warning):
-			t.Fatalf("cut within a character: %q", warning)
-		}
-	})
 }
 
 // An answer has at most 32 warnings of at most 256 characters, and says how many more there were.

@@ -2,7 +2,10 @@ package apply_test
 
 import (
 	"testing"
+	"time"
 
+	"github.com/txn2/amp/endpoints/jsonpointer"
+	"github.com/txn2/amp/internal/fuzztest"
 	"github.com/txn2/amp/internal/patch/apply"
 	"github.com/txn2/amp/internal/patch/patchtest"
 )
@@ -81,7 +84,7 @@ func TestNearMissesInPaths(t *testing.T) {
 	})
 }
 
-// FuzzMeant says that a path that is meant is one that a Pod can have, and that it is not meant otherwise itself.
+// FuzzMeant says that a pointer that is read and written again is the same. It says that a path that is meant is one that a Pod can have, and that it is not meant otherwise itself.
 func FuzzMeant(f *testing.F) {
 	for _, path := range []string{
 		"/spec/container/0/evn/0/value", "/metadata/annotations/example.com/x", "/object/spec/containers/0", "/spec/template/metadata/label/a/b", "/spec.containers[0].image",
@@ -90,7 +93,11 @@ func FuzzMeant(f *testing.F) {
 		f.Add(path)
 	}
 	f.Fuzz(func(t *testing.T, path string) {
-		meant := apply.Meant(path)
+		if keys, err := jsonpointer.Parse(path); err == nil && jsonpointer.Format(keys...) != path {
+			t.Errorf("%q is written again as %q", path, jsonpointer.Format(keys...))
+		}
+		var meant string
+		fuzztest.Within(t, time.Second, 16<<20, func() { meant = apply.Meant(path) })
 		if meant == "" {
 			return
 		}

@@ -30,7 +30,12 @@ func PlainApply(pod json.RawMessage, ops []review.Op) (json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	return result, kjson.UnmarshalCaseSensitivePreserveInts(result, &corev1.Pod{})
+	return result, Decode(result, &corev1.Pod{})
+}
+
+// Decode reads a Pod as the API server does. It takes unknown fields, which the API server drops.
+func Decode(text []byte, pod *corev1.Pod) error {
+	return kjson.UnmarshalCaseSensitivePreserveInts(text, pod)
 }
 
 // Property returns why a checked patch does not keep what the check promises, nil if it does: json-patch.v4 on
@@ -62,13 +67,13 @@ func Property(came json.RawMessage, checked review.Checked, deny []string) error
 	}
 
 	var before, after corev1.Pod
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(came, &before); err != nil {
+	if err := Decode(came, &before); err != nil {
 		return fmt.Errorf("the test's own Pod: %w", err)
 	}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(result, &after); err != nil {
+	if err := Decode(result, &after); err != nil {
 		return fmt.Errorf("the result is not a Pod: %w", err)
 	}
-	return errors.Join(keeps(before, after), denies(before, after, deny), introducesNothingBad(before, after))
+	return errors.Join(keeps(before, after), Denies(before, after, deny), Flaws(before, after))
 }
 
 // decoded keeps the digits of numbers.
@@ -110,7 +115,9 @@ func keeps(before, after corev1.Pod) error {
 	return errors.Join(errs...)
 }
 
-func denies(before, after corev1.Pod, deny []string) error {
+// Denies returns an error if a patch changed what the places of deny are about; nil if it did not, or without places. It knows the
+// fields that the tests deny, and containers by their names.
+func Denies(before, after corev1.Pod, deny []string) error {
 	if deny == nil {
 		return nil
 	}
@@ -130,7 +137,8 @@ func denies(before, after corev1.Pod, deny []string) error {
 	return nil
 }
 
-func introducesNothingBad(before, after corev1.Pod) error {
+// Flaws returns what a patch introduced that the API server refuses in a Pod, nil if there is nothing.
+func Flaws(before, after corev1.Pod) error {
 	had := map[string]bool{}
 	for _, bad := range badThings(before) {
 		had[bad] = true

@@ -18,7 +18,7 @@ import (
 // The bounds of a quantity. Kubernetes' own parser works out the power of ten: "1e-99999999" takes it a minute.
 const (
 	maxQuantity = 64 // characters
-	maxExponent = 2  // digits
+	maxExponent = 2  // digits, without zeros before them
 )
 
 // slowQuantities refuses a quantity that takes long to read. It is judged before anything reads the quantity: amp's own
@@ -44,7 +44,7 @@ func slow(text string) string {
 	if len(text) > maxQuantity {
 		return "must be a quantity of at most " + strconv.Itoa(maxQuantity) + " characters"
 	}
-	if at := strings.IndexAny(text, "eE"); at >= 0 && len(strings.TrimLeft(text[at+1:], "+-")) > maxExponent {
+	if at := strings.IndexAny(text, "eE"); at >= 0 && len(strings.TrimLeft(strings.TrimLeft(text[at+1:], "+-"), "0")) > maxExponent {
 		return `must not have an exponent of more than ` + strconv.Itoa(maxExponent) + ` digits: write a number and a unit, such as "500m", "1Gi" or "1G"`
 	}
 	return ""

@@ -38,6 +38,7 @@ func TestSlowQuantities(t *testing.T) {
 	})
 	patchtest.Accepted(t, map[string]patchtest.Case{
 		"an exponent of two digits": {patchtest.Bare, cpu(`"1e10"`)},
+		"with zeros before it":      {patchtest.Bare, cpu(`"1e-0003"`)},
 		"a unit":                    {patchtest.Bare, cpu(`"1Ei"`)},
 		"the same text elsewhere":   {patchtest.Bare, op("/spec/containers/0/env/-", `{"name":"a","value":"1e-99999999"}`)},
 		"many digits elsewhere":     {patchtest.Bare, op("/metadata/annotations/a", `"`+digits+`"`)},

@@ -93,15 +93,25 @@ func TestACopySharesNothing(t *testing.T) {
 	}
 }
 
-// FuzzApply holds the applier against the API server's library: both accept the same operations, and make the same
+// FuzzApply has any data described. It holds the applier against the API server's library: both accept the same operations, and make the same
 // Pod. It leaves out what that library takes and no operation of amp's has (see apply), and what it panics on.
 func FuzzApply(f *testing.F) {
 	f.Add([]byte(`{"object":{"a":[1,{"b":null}],"c":"x"},"patch":[{"op":"add","path":"/a/-","value":{}},{"op":"move","from":"/c","path":"/a/0"},{"op":"copy","from":"/a/-1","path":"/d"}]}`))
 	f.Add([]byte(`{"object":{"a":1},"patch":[{"op":"test","path":"/a","value":1},{"op":"replace","path":"","value":[1]},{"op":"replace","path":"/0","value":2},{"op":"remove","path":"/-1"}]}`))
 	f.Add([]byte(`{"object":{"a":{"~":1}},"patch":[{"op":"test","path":"/a/~0","value":1},{"op":"remove","path":"/a/~0"},{"op":"test","path":"/x","value":null}]}`))
+	f.Add([]byte(`{"object":{"spec":{"containers":[{"name":"a"}]}},"patch":[{"op":"add","path":"/spec/containers/0/env/-","value":{}}]}`))
+	f.Add([]byte(`{"object":{"a":[1]},"patch":[{"op":"move","from":"/a","path":"/a/0"},{"op":"copy","from":"","path":"/b"},{"op":"remove","path":"/a/0"}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var d events.Data
-		if json.Unmarshal(b, &d) != nil || len(d.Object) == 0 || len(d.Patch) == 0 {
+		if json.Unmarshal(b, &d) != nil {
+			return
+		}
+		Changes(&d)
+		described := d
+		described.Outcome = "mutated"
+		Gist(&described)
+		DiffOf(&described)
+		if len(d.Object) == 0 || len(d.Patch) == 0 {
 			return
 		}
 		root, err := decode(d.Object)

@@ -105,18 +105,3 @@ func TestTheGistOfAFailureLeavesOutWhatStandsBesideIt(t *testing.T) {
 		t.Errorf("it is %q, want %q", got, want)
 	}
 }
-
-func FuzzWords(f *testing.F) {
-	f.Add([]byte(`{"object":{"spec":{"containers":[{"name":"a"}]}},"patch":[{"op":"add","path":"/spec/containers/0/env/-","value":{}}]}`))
-	f.Add([]byte(`{"object":{"a":[1]},"patch":[{"op":"move","from":"/a","path":"/a/0"},{"op":"copy","from":"","path":"/b"},{"op":"remove","path":"/a/0"}]}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		var d events.Data
-		if json.Unmarshal(b, &d) != nil {
-			return
-		}
-		describe.Changes(&d)
-		d.Outcome = "mutated"
-		describe.Gist(&d)
-		describe.DiffOf(&d)
-	})
-}

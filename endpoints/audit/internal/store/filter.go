@@ -13,7 +13,8 @@ type Filter struct {
 	// was answered before the API server made that name from a generateName.
 	Pod      string
 	Outcomes []string // any of them
-	// Endpoint and User are whole values or, where no event has such a value, parts of one.
+	// Endpoint and User are whole values or, where no event has such a value, parts of one, in which the letters A to Z may
+	// be large or small.
 	Endpoint, User string
 	From, To       time.Time // From is part of the range, To is not; zero: no bound
 }
@@ -37,5 +38,16 @@ func (f *Filter) Match(item *Item, wholeEndpoint, wholeUser bool) bool {
 }
 
 func matchText(value, want string, whole bool) bool {
-	return value == want || !whole && strings.Contains(strings.ToLower(value), strings.ToLower(want))
+	return value == want || !whole && strings.Contains(fold(value), fold(want))
+}
+
+// fold makes the letters A to Z small, and no others: so does the function lower of SQL in SQLite, and a list must find what
+// the stream shows.
+func fold(s string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }
