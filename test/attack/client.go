@@ -137,7 +137,7 @@ type outcome struct {
 	times   []time.Duration
 	allowed int
 	errors  []error
-	last    *answer
+	refused string // the message of the first one that was not allowed
 }
 
 func (o *outcome) add(a *answer, err error) {
@@ -147,9 +147,11 @@ func (o *outcome) add(a *answer, err error) {
 		o.errors = append(o.errors, err)
 		return
 	}
-	o.times, o.last = append(o.times, a.took), a
+	o.times = append(o.times, a.took)
 	if a.Allowed {
 		o.allowed++
+	} else if o.refused == "" {
+		o.refused = a.message()
 	}
 }
 

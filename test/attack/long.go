@@ -69,7 +69,7 @@ func (r *run) beside(long time.Duration, seed uint64) {
 		wrong = append(wrong, fmt.Errorf("a process ended: amp %v, killed for memory %v; audit function %v, killed for memory %v", amp.hasEnded(), amp.group.killed(), audit.hasEnded(), audit.group.killed()))
 	}
 	if n := quiet.failed() + loud.failed(); n > 0 {
-		wrong = append(wrong, fmt.Errorf("%d of the good tenant's reviews failed: %.3v", n, loud.errors))
+		wrong = append(wrong, fmt.Errorf("%d of the good tenant's reviews failed: %s %v", n, loud.refused, errors.Join(loud.errors[:min(3, len(loud.errors))]...)))
 	}
 	if ratio > 3 {
 		wrong = append(wrong, fmt.Errorf("p99 is %.1f times the quiet one; at most 3 is right", ratio))

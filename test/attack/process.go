@@ -57,7 +57,6 @@ func newCertificate(dir string) (*certificate, error) {
 // process is a program in its cgroup.
 type process struct {
 	url     string // where it serves
-	plain   string // amp: where the functions framework serves, empty if it does not
 	metrics string
 	client  *http.Client
 
@@ -118,6 +117,17 @@ func (r *run) startAmp(t tenants, environment ...string) *process {
 		"AMP_ENDPOINT_ALLOW=127.0.0.0/8"}, r.cert.files...)
 	p := r.start(ampMemory, r.amp, append(env, environment...))
 	p.url, p.metrics = "https://127.0.0.1:"+port, "http://127.0.0.1:"+metrics+"/metrics"
+	r.untilServes(p, "/readyz")
+	return p
+}
+
+// startPlainAmp starts amp without TLS, as a buildpack or Knative hosts it.
+func (r *run) startPlainAmp(t tenants) *process {
+	file, err := t.file(r.dir)
+	r.must(err)
+	port := r.freePort()
+	p := r.start(ampMemory, r.amp, []string{ampLimit, "PORT=" + port, "AMP_METRICS_ADDR=off", "AMP_NAMESPACES_FILE=" + file, "AMP_ENDPOINT_ALLOW=127.0.0.0/8"})
+	p.url = "http://127.0.0.1:" + port
 	r.untilServes(p, "/readyz")
 	return p
 }

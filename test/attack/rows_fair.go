@@ -36,7 +36,7 @@ func (r *run) neighbour(t tenants, environment []string, attack func(context.Con
 	r.lives(p)
 	r.saw("%d reviews/s, quiet p50 %v p99 %v, attacked p50 %v p99 %v", rate, round(quiet.at(.5)), round(quiet.at(.99)), round(loud.at(.5)), round(loud.at(.99)))
 	if len(loud.errors) > 0 || loud.allowed != len(loud.times) {
-		r.fail("%d of the neighbour's %d reviews failed: %v %s", len(loud.times)-loud.allowed+len(loud.errors), len(loud.times), loud.errors, loud.last.message())
+		r.fail("%d of the neighbour's %d reviews failed: %v %s", len(loud.times)-loud.allowed+len(loud.errors), len(loud.times), loud.errors, loud.refused)
 	}
 	if loud.at(.99) > max(3*quiet.at(.99), least) {
 		r.fail("p99 grew more than threefold")

@@ -66,9 +66,9 @@ func (r *run) closedWithin(limit time.Duration, all []net.Conn) time.Duration {
 func halfBodies(r *run) {
 	in, t := good(), tenants{}
 	r.with(t, in)
-	port := r.freePort()
-	p := r.startAmp(t, "AMP_TLS=off", "AMP_TLS_CERT=", "AMP_TLS_KEY=", "AMP_TLS_PORT=", "PORT="+port)
-	dial := func(int) (net.Conn, error) { return net.DialTimeout("tcp", "127.0.0.1:"+port, 5*time.Second) }
+	p := r.startPlainAmp(t)
+	address := strings.TrimPrefix(p.url, "http://")
+	dial := func(int) (net.Conn, error) { return net.DialTimeout("tcp", address, 5*time.Second) }
 	text := func(int) string { return halfBody }
 	all := r.open(1500, dial, text)
 	if a := r.review(p, fail, in.name, in.pod); !a.Allowed {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"testing"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -89,6 +91,22 @@ func (a *APIServer) start() (err error) {
 func (a *APIServer) Restart() error {
 	a.server.kill()
 	return a.start()
+}
+
+// With gives the API server more flags until the test ends. It restarts it for that; see Restart.
+func (a *APIServer) With(t *testing.T, flags ...string) {
+	t.Helper()
+	before := a.args
+	t.Cleanup(func() {
+		a.args = before
+		if err := a.Restart(); err != nil {
+			t.Errorf("restarting the API server: %v", err)
+		}
+	})
+	a.args = append(slices.Clone(before), flags...)
+	if err := a.Restart(); err != nil {
+		t.Fatalf("restarting the API server with %q: %v", flags, err)
+	}
 }
 
 // stop ends the API server before etcd, because the API server waits minutes for an etcd that is gone.
