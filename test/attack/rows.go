@@ -56,4 +56,11 @@ var rows = []row{
 	{"audit", "?user=%zz and its kind", badQueries},
 	{"audit", "a second process on the same file", secondProcess},
 	{"audit", "64 silent streams, and then more", silentStreams},
+	{"audit", "3,000 posts of 256 KiB that do not end", endlessPosts},
+	{"audit", "300 posts at once, of 80,000 values each", wholePosts},
+	{"audit", "1,500 readers of large pages that do not read", slowReaders},
+	{"audit", "one id from 200 sources, 200 forged validations of it", manyValidations},
+	{"audit", "numbers that are too large", extremeNumbers},
+	{"audit", "72,000 new names, and filters that fit none of them", manyTerms},
+	{"audit", "JSON of four million levels", deepJSON},
 }
