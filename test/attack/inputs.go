@@ -33,9 +33,6 @@ func (r *run) with(t tenants, in input) []*endpoint {
 	return all
 }
 
-// one is with for an input with one endpoint.
-func (r *run) one(t tenants, in input) *endpoint { return r.with(t, in)[0] }
-
 func answersAll(bodies ...string) (all []http.HandlerFunc) {
 	for _, body := range bodies {
 		all = append(all, answers(body))

@@ -97,7 +97,7 @@ type order struct {
 	Seed                uint64
 }
 
-const orderVariable = "AMP_ATTACK_ORDER"
+const orderVariable = "ATTACK_ORDER"
 
 // startAttackers starts them, and adds their namespaces to t. They wait for begin.
 func (r *run) startAttackers(t tenants, audit string, seed uint64) *attackers {

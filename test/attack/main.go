@@ -100,7 +100,7 @@ type world struct {
 }
 
 // insideVariable says to the program that it is in its own network namespace, and where the programs are.
-const insideVariable = "AMP_ATTACK_INSIDE"
+const insideVariable = "ATTACK_INSIDE"
 
 // outside builds the programs, which may need the network, and runs this program again in a network namespace.
 func outside(ctx context.Context) error {

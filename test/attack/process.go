@@ -62,8 +62,7 @@ type process struct {
 
 	group  *group
 	cmd    *exec.Cmd
-	stdout string // the paths of its output
-	stderr string
+	stderr string // the path of its log
 	ended  chan struct{} // closed when it has ended
 	err    error         // how; read it only after that
 }
@@ -147,16 +146,13 @@ func (r *run) start(memory int64, program string, env []string) *process {
 	g, err := newGroup(fmt.Sprintf("amp-attack-%d-%d", os.Getpid(), r.groups), memory)
 	r.must(err)
 	p := &process{group: g, ended: make(chan struct{}), client: r.newClient()}
-	out, err := os.CreateTemp(r.dir, "stdout-")
-	r.must(err)
 	log, err := os.CreateTemp(r.dir, "stderr-")
 	r.must(err)
-	p.stdout, p.stderr = out.Name(), log.Name()
+	p.stderr = log.Name()
 	p.cmd = g.command(program)
-	p.cmd.Env, p.cmd.Stdout, p.cmd.Stderr, p.cmd.Dir = env, out, log, r.dir
+	p.cmd.Env, p.cmd.Stderr, p.cmd.Dir = env, log, r.dir
 	r.must(p.cmd.Start())
-	_ = out.Close() // the program has its own
-	_ = log.Close()
+	_ = log.Close() // the program has its own
 	go func() {
 		p.err = p.cmd.Wait()
 		close(p.ended)
@@ -219,8 +215,7 @@ func (p *process) hasEnded() bool {
 	}
 }
 
-func (p *process) log() string    { return content(p.stderr) }
-func (p *process) output() string { return content(p.stdout) }
+func (p *process) log() string { return content(p.stderr) }
 
 func content(path string) string {
 	b, err := os.ReadFile(path)
