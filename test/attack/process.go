@@ -62,7 +62,7 @@ type process struct {
 
 	group  *group
 	cmd    *exec.Cmd
-	stderr string // the path of its log
+	stderr string        // the path of its log
 	ended  chan struct{} // closed when it has ended
 	err    error         // how; read it only after that
 }
