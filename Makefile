@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-.PHONY: run test e2e e2e-cluster e2e-release bench build image
-=======
-.PHONY: run test e2e soak e2e-cluster e2e-release build image
->>>>>>> faults
+.PHONY: run test fuzz attack e2e soak e2e-cluster e2e-release bench build image
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -19,10 +15,16 @@ test:
 	set -x; go test $$race $(TESTFLAGS) ./...
 	@echo
 	@echo 'Not run, because they take minutes and need more than Go:'
+	@echo '  make attack                        amp in its cgroup, attacked from outside; needs root'
 	@echo '  make e2e                           amp on a real kube-apiserver, which it builds from Go modules'
 	@echo '  make e2e-cluster AMP_CLUSTER=path  amp in a real cluster, through the adapter at that path (test/cluster)'
 	@echo '  make bench                         what amp costs, in ratios: it judges nothing'
 	@echo '  make e2e-release                   images, archives and manifests as a release ships them (test/release)'
+
+# Attacks amp and the audit function as they are shipped, each in a memory cgroup, and prints a table with a verdict for
+# each attack. AMP_ATTACK_FOR=1h then attacks at random for an hour, beside a good tenant. Linux, and root.
+attack:
+	go run ./test/attack $(if $(AMP_ATTACK_FOR),-for $(AMP_ATTACK_FOR)) $(ATTACKFLAGS)
 
 # -count=1: these suites build the programs that they run from other modules, and the test cache does not see changes
 # there.

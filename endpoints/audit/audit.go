@@ -67,6 +67,7 @@ type Server struct {
 	streams   openStreams
 
 	posts, details, exports gate     // of what may be large
+	smallPosts, parsing     gate     // of all others, and of all that is decoded
 	hosts                   sync.Map // of *http.Server to struct{}: the ones whose shutdown ends the streams
 
 	stop       context.CancelFunc // of what runs in the background
@@ -108,6 +109,7 @@ func newWithStore(config Config, events store.Store, now func() time.Time) *Serv
 		store: events, config: config, log: config.Log, now: now,
 		closing: make(chan struct{}),
 		posts:   make(gate, maxLargePosts), details: make(gate, maxDetails), exports: make(gate, maxExports),
+		smallPosts: make(gate, maxSmallPosts), parsing: make(gate, maxParsing),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel

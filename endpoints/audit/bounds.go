@@ -16,8 +16,14 @@ const (
 	maxValues = 200_000
 	// maxMembers bounds the attributes of one event.
 	maxMembers = 1000
-	// small requests and answers are not counted: thousands of them fit.
+	// small requests and answers are not counted one by one.
 	small = 256 << 10
+	// maxSmallPosts bounds the small requests whose bodies are here at one time, to 64 MiB in all. Most are on their way
+	// for a moment. A body that does not end keeps its place until patience is over.
+	maxSmallPosts = 256
+	// maxParsing bounds the requests that are decoded at one time. That takes a processor, and up to fifty times the memory
+	// of the body.
+	maxParsing = 4
 	// maxLargePosts, maxDetails and maxExports bound what is done at once of what may be large.
 	maxLargePosts, maxDetails, maxExports = 2, 2, 4
 	// turn is how long a request waits for its turn.

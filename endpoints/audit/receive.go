@@ -46,23 +46,31 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) error {
 	if err := s.mayWrite(r); err != nil {
 		return err
 	}
-	if r.ContentLength < 0 || r.ContentLength > small {
-		if err := s.posts.enter(r.Context(), "large posts"); err != nil {
-			return err
-		}
-		defer s.posts.leave()
-		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)) // not every host knows deadlines
-	}
 	if r.ContentLength > maxBody {
 		return tooLarge()
 	}
+	posts, what := s.smallPosts, "posts"
+	if r.ContentLength < 0 || r.ContentLength > small {
+		posts, what = s.posts, "large posts"
+	}
+	if err := posts.enter(r.Context(), what); err != nil {
+		return err
+	}
+	defer posts.leave()
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)) // not every host knows deadlines
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
 	if limit := (*http.MaxBytesError)(nil); errors.As(err, &limit) {
 		return tooLarge()
 	} else if err != nil {
 		return bad("reading the events: the body ended early")
 	}
-	received, rejected := parse(r.Header, body, s.now())
+	if err := s.parsing.enter(r.Context(), "posts"); err != nil {
+		return err
+	}
+	received, rejected := func() ([]*store.Event, error) {
+		defer s.parsing.leave() // also after a panic
+		return parse(r.Header, body, s.now())
+	}()
 	// The valid events of a batch are kept even if others are not valid: no sender would send them again.
 	if len(received) > 0 {
 		if err := s.store.Add(r.Context(), received); err != nil {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -107,6 +109,22 @@ func (a *APIServer) Pause() { a.server.pause() }
 
 // Resume ends Pause.
 func (a *APIServer) Resume() { a.server.resume() }
+
+// With gives the API server more flags until the test ends. It restarts it for that; see Restart.
+func (a *APIServer) With(t *testing.T, flags ...string) {
+	t.Helper()
+	before := a.args
+	t.Cleanup(func() {
+		a.args = before
+		if err := a.Restart(); err != nil {
+			t.Errorf("restarting the API server: %v", err)
+		}
+	})
+	a.args = append(slices.Clone(before), flags...)
+	if err := a.Restart(); err != nil {
+		t.Fatalf("restarting the API server with %q: %v", flags, err)
+	}
+}
 
 // stop ends the API server before etcd, because the API server waits minutes for an etcd that is gone.
 func (a *APIServer) stop() error {

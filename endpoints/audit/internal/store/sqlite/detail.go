@@ -71,7 +71,8 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 			return nil, err
 		}
 		defer statement.Close()
-		validated, err := validationsOf(ctx, statement, d.Item)
+		left := maxValidations
+		validated, err := validationsOf(ctx, statement, d.Item, &left)
 		if err != nil {
 			return nil, err
 		}

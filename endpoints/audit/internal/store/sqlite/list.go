@@ -215,7 +215,11 @@ func scanKeyed(scan func(...any) error) (k keyed, err error) {
 	return k, err
 }
 
-// addSeen notes at mutated events under which names /validate saw their Pods.
+// maxValidations bounds the bytes of validated events that are read for one page. Genuine ones are small. Forged ones may be
+// as large as an item can be, and 20 of them can name each event of the page.
+const maxValidations = 4 << 20
+
+// addSeen notes at mutated events under which names /validate saw their Pods. Beyond maxValidations it notes nothing more.
 func addSeen(ctx context.Context, tx *sql.Tx, items []*store.Item) error {
 	if !slices.ContainsFunc(items, func(i *store.Item) bool { return i.Outcome == outcome.Mutated }) {
 		return nil
@@ -225,11 +229,12 @@ func addSeen(ctx context.Context, tx *sql.Tx, items []*store.Item) error {
 		return err
 	}
 	defer statement.Close()
+	left := maxValidations
 	for _, item := range items {
-		if item.Outcome != outcome.Mutated {
+		if item.Outcome != outcome.Mutated || left <= 0 {
 			continue
 		}
-		validated, err := validationsOf(ctx, statement, item)
+		validated, err := validationsOf(ctx, statement, item, &left)
 		if err != nil {
 			return err
 		}
@@ -243,13 +248,21 @@ func addSeen(ctx context.Context, tx *sql.Tx, items []*store.Item) error {
 // selectValidations finds the validated events with a stamp.
 var selectValidations = "SELECT e.id, " + itemText("b") + " FROM events e JOIN bodies b ON b.id = e.id WHERE mutation = ? ORDER BY e.id DESC LIMIT ?"
 
-// validationsOf returns the validated events of the Pod that a mutated one is about.
-func validationsOf(ctx context.Context, statement *sql.Stmt, mutated *store.Item) ([]keyed, error) {
+// validationsOf returns the validated events of the Pod that a mutated one is about. It takes what it reads from left, in
+// bytes.
+func validationsOf(ctx context.Context, statement *sql.Stmt, mutated *store.Item, left *int) ([]keyed, error) {
 	rows, err := statement.QueryContext(ctx, mutated.ID, 4*store.MaxSeen)
 	if err != nil {
 		return nil, err
 	}
-	all, err := collect(rows, scanKeyed)
+	all, err := collect(rows, func(scan func(...any) error) (k keyed, err error) {
+		var text []byte
+		if err = scan(&k.key, &text); err == nil {
+			*left -= len(text)
+			k.item, err = decodeItem(text)
+		}
+		return k, err
+	})
 	if err != nil {
 		return nil, err
 	}
