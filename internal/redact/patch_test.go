@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/internal/fuzztest"
 )
 
 const aPod = `{"metadata":{"labels":{"team":"data"},"annotations":{"note":"s3cret-note"}},"spec":{"hostname":"web","containers":[` +
@@ -150,11 +151,7 @@ func TestFollowingIsBounded(t *testing.T) {
 			for range 5000 {
 				ops = append(ops, pair[0], pair[1])
 			}
-			start := time.Now()
-			Patch(json.RawMessage(large), ops)
-			if took := time.Since(start); took > 3*time.Second {
-				t.Errorf("it took %s", took)
-			}
+			fuzztest.Within(t, 3*time.Second, 4<<30, func() { Patch(json.RawMessage(large), ops) })
 			if string(ops[0].Value) != redacted {
 				t.Errorf("shown %s", ops[0].Value)
 			}
