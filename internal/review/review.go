@@ -1,6 +1,10 @@
 package review
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/txn2/amp/internal/share"
+)
 
 // Phase says which of its two webhooks the API server called.
 type Phase string
@@ -46,6 +50,9 @@ type Review struct {
 	Unhandled string
 	// FromNode marks a Pod that a node creates to mirror one that it already runs: amp skips it.
 	FromNode bool
+
+	// Memory is what amp keeps in memory for the review. A step that keeps more lets it grow before. Nil has no bound.
+	Memory *share.Hold
 
 	// TraceParent and TraceState are the W3C trace context of the API server's call. amp passes them on unchanged.
 	TraceParent, TraceState string
