@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/txn2/amp/internal/review"
@@ -22,6 +23,10 @@ const (
 	// firstBytes is how much of a body amp reads before it knows whose it is, and so before it reserves memory. Most reviews
 	// have less: then they are whole. Of the others, the first bytes hold what amp must know to answer without the rest.
 	firstBytes = 16 << 10
+
+	// maxReading is how many bodies may be without their first bytes, which nothing bounds otherwise: HTTP/2 sends many
+	// over one connection. They take 16 MiB. An API server sends a body at once, so that hardly any is.
+	maxReading = 1024
 
 	// ReviewBytes is what any review takes in memory, beside what a large one takes for each byte: the connection from the
 	// caller and the one to the endpoint with their buffers, some goroutines, the first bytes of the body and of each
@@ -55,11 +60,11 @@ type body struct {
 	whole  bool
 }
 
-// open reads the first bytes of a request's body. Its error is a *rejection.
+// open reads the first bytes of a request's body. reading counts the bodies that wait for them. Its error is a *rejection.
 //
 // Where amp leaves the rest unread, net/http discards it piece by piece or, if it is long, closes the connection after the
 // answer. Over HTTP/2 it resets the stream.
-func open(w http.ResponseWriter, req *http.Request) (*body, error) {
+func open(w http.ResponseWriter, req *http.Request, reading *atomic.Int64) (*body, error) {
 	// Every API server sends the plain form.
 	if contentType := req.Header.Get("Content-Type"); contentType != "application/json" {
 		if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
@@ -72,6 +77,11 @@ func open(w http.ResponseWriter, req *http.Request) (*body, error) {
 	// net/http takes the deadline back once the body was read. A server that knows no deadlines has its own ways.
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
 	b := &body{from: http.MaxBytesReader(w, req.Body, maxReviewBytes), length: req.ContentLength}
+	if reading.Add(1) > maxReading {
+		reading.Add(-1)
+		return nil, &rejection{http.StatusServiceUnavailable, "amp waits for the bodies of too many requests"}
+	}
+	defer reading.Add(-1)
 	b.bytes = make([]byte, firstBytes)
 	if b.length >= 0 && b.length < firstBytes {
 		b.bytes = b.bytes[:b.length:b.length]

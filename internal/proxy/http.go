@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/txn2/amp/internal/review"
@@ -38,8 +39,9 @@ type Handler struct {
 	NotReady func() error // why Namespaces cannot be read, or the API server cannot verify the certificate; nil: ready
 	lifecycle
 
-	once sync.Once
-	mux  *http.ServeMux
+	reading atomic.Int64 // bodies that wait for their first bytes
+	once    sync.Once
+	mux     *http.ServeMux
 }
 
 // ServeHTTP answers reviews and probes. A request that is not an AdmissionReview gets a 4xx in plain text. A review
@@ -95,7 +97,7 @@ func (h *Handler) serveReady(w http.ResponseWriter, _ *http.Request) {
 func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase review.Phase, policy review.FailurePolicy) {
 	defer h.begin()()
 	start := time.Now()
-	body, err := open(w, req)
+	body, err := open(w, req, &h.reading)
 	if err != nil {
 		h.rejectFor(w, req, err)
 		return
@@ -134,8 +136,7 @@ func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase re
 	case errors.As(err, new(*rejection)):
 		h.rejectFor(w, req, err)
 	case err != nil && r.UID == "":
-		h.Proxy.Recorder.Shed(review.ShedUnread)
-		h.reject(w, req, http.StatusServiceUnavailable, "amp: "+arrived().NoMemory("a body whose first bytes hold no uid of a review"))
+		h.rejectFor(w, req, &rejection{http.StatusServiceUnavailable, "amp: " + arrived().NoMemory("a body whose first bytes hold no uid of a review")})
 	case err != nil:
 		_, answer := h.Proxy.Shed(ctx, arrived(), start)
 		h.send(ctx, w, r, answer)
@@ -174,6 +175,9 @@ func (h *Handler) notFound(w http.ResponseWriter, req *http.Request) {
 // rejectFor is reject because of err, a *rejection.
 func (h *Handler) rejectFor(w http.ResponseWriter, req *http.Request, err error) {
 	if no := (*rejection)(nil); errors.As(err, &no) {
+		if no.status == http.StatusServiceUnavailable {
+			h.Proxy.Recorder.Shed(review.ShedUnread)
+		}
 		h.reject(w, req, no.status, no.expected)
 	}
 }

@@ -2,17 +2,53 @@ package serve
 
 import (
 	linked "container/list"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
 )
 
-// maxConnections is how many callers may be connected to the TLS listener. An idle connection takes some 30 KB. API servers
-// use one for each review that they wait for, and send at most some hundred at the same time.
-const maxConnections = 1000
+const (
+	// maxConnections is how many callers may be connected to the TLS listener. An idle connection takes some 30 KB. API
+	// servers use one for each review that they wait for, and send at most some hundred at the same time.
+	maxConnections = 1000
 
-// connections bounds the connections of a server. If there are too many, the one that has been idle for longest is closed:
-// so nobody can lock others out by being connected.
+	// maxHTTP2 is how many of them may speak HTTP/2, of which one carries many reviews. API servers use HTTP/1.1, except for
+	// URLs on localhost.
+	maxHTTP2 = 8
+)
+
+// http2Bounds bound what net/http buffers of one HTTP/2 connection, which AMP_IN_FLIGHT_BYTES does not count: what a caller
+// sends before amp reads it. All connections together take 16 MiB.
+func http2Bounds() *http.HTTP2Config {
+	return &http.HTTP2Config{
+		// Before they know the limits, clients begin as many streams and send as many bytes, and lose what is refused.
+		MaxConcurrentStreams:      100,
+		MaxReceiveBufferPerStream: 64 << 10,
+		// A review that waits for memory takes a part of it, and must not hold up those that amp reads.
+		MaxReceiveBufferPerConnection: 2 << 20,
+		MaxReadFrameSize:              16 << 10, // the least that HTTP/2 allows: there is a buffer for one frame
+	}
+}
+
+// boundConnections returns an [http.Server]'s ConnState that bounds its connections.
+func boundConnections() func(net.Conn, http.ConnState) {
+	all, http2 := newConnections(maxConnections), newConnections(maxHTTP2)
+	return func(conn net.Conn, state http.ConnState) {
+		all.changed(conn, state)
+		if state != http.StateNew && (state == http.StateClosed || isHTTP2(conn)) { // a new one has no protocol yet
+			http2.changed(conn, state)
+		}
+	}
+}
+
+func isHTTP2(conn net.Conn) bool {
+	secure, ok := conn.(*tls.Conn)
+	return ok && secure.ConnectionState().NegotiatedProtocol == "h2"
+}
+
+// connections bounds the connections of a server. If there are too many, the one that has been idle for longest is closed,
+// so that nobody can lock others out by being connected. If none is idle, it is the newest.
 type connections struct {
 	max int
 
@@ -25,7 +61,6 @@ func newConnections(limit int) *connections {
 	return &connections{max: limit, open: map[net.Conn]*linked.Element{}}
 }
 
-// changed is an [http.Server]'s ConnState.
 func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -41,11 +76,14 @@ func (c *connections) changed(conn net.Conn, state http.ConnState) {
 	default:
 		c.open[conn] = nil
 	}
-	if len(c.open) <= c.max || c.idle.Len() == 0 {
+	if len(c.open) <= c.max {
 		return
 	}
-	oldest := c.idle.Remove(c.idle.Front()).(net.Conn)
-	delete(c.open, oldest)
+	tooMany := conn
+	if oldest := c.idle.Front(); oldest != nil {
+		tooMany = c.idle.Remove(oldest).(net.Conn)
+	}
+	delete(c.open, tooMany)
 	// Not under the lock: over TLS, it says good-bye to a caller who may not listen.
-	go func() { _ = oldest.Close() }() // it may be closed already
+	go func() { _ = tooMany.Close() }() // it may be closed already
 }

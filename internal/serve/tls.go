@@ -99,7 +99,7 @@ func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Han
 // newServer returns a server with a limit on everything for which it waits for the caller.
 func newServer(tlsConfig *tls.Config, log *slog.Logger, handler http.Handler) *http.Server {
 	return &http.Server{
-		ConnState:         newConnections(maxConnections).changed,
+		ConnState:         boundConnections(),
 		HTTP2:             http2Bounds(),
 		Handler:           handler,
 		TLSConfig:         tlsConfig,
@@ -111,19 +111,6 @@ func newServer(tlsConfig *tls.Config, log *slog.Logger, handler http.Handler) *h
 		IdleTimeout: 3 * time.Minute,
 		// These lines are about handshakes that failed, that is, about callers.
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-}
-
-// http2Bounds keep what net/http buffers of a connection small, because AMP_IN_FLIGHT_BYTES does not count it: what callers
-// send before amp reads it, by default a megabyte for each connection, and the largest frame, by default another one. With
-// these, a connection takes 80 KiB at most. The first bytes of bodies, which count neither, are 16 KiB for each stream. API
-// servers use HTTP/1.1, except for URLs on localhost.
-func http2Bounds() *http.HTTP2Config {
-	return &http.HTTP2Config{
-		MaxConcurrentStreams:          32,
-		MaxReceiveBufferPerConnection: 64 << 10, // the least that HTTP/2 allows
-		MaxReceiveBufferPerStream:     64 << 10,
-		MaxReadFrameSize:              16 << 10, // the least that HTTP/2 allows
 	}
 }
 

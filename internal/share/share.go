@@ -2,8 +2,8 @@
 // It does no I/O, and knows neither reviews nor what is divided.
 //
 // A [Hold] is what one piece of work has of a [Pool]. It grows as the work needs more, and is released once, at its end.
-// What does not fit waits. Of those that wait and fit, the one whose tenant holds least is next, and of one tenant the one
-// that waits longest.
+// What does not fit waits. Of those that wait and fit, one of the tenant that holds least is next: of its holds the largest,
+// because that work is nearest to its end, and of equal ones the one that waits longest.
 package share
 
 import (
@@ -207,10 +207,9 @@ func (p *Pool) give(t *tenant, h *Hold, n int64) {
 func (p *Pool) serve() {
 	for {
 		next := -1
-		var poorest *tenant
 		for i, w := range p.waiting {
-			if t := p.tenants[w.hold.tenant]; (poorest == nil || t.held < poorest.held) && p.fits(t, w.hold, w.n) {
-				next, poorest = i, t
+			if (next < 0 || p.before(w, p.waiting[next])) && p.fits(p.tenants[w.hold.tenant], w.hold, w.n) {
+				next = i
 			}
 		}
 		if next < 0 {
@@ -218,10 +217,17 @@ func (p *Pool) serve() {
 		}
 		w := p.waiting[next]
 		p.waiting = slices.Delete(p.waiting, next, next+1)
-		poorest.waiting--
-		p.give(poorest, w.hold, w.n)
+		t := p.tenants[w.hold.tenant]
+		t.waiting--
+		p.give(t, w.hold, w.n)
 		close(w.ready)
 	}
+}
+
+// before reports whether w goes before other, which waits longer.
+func (p *Pool) before(w, other *waiter) bool {
+	t, o := p.tenants[w.hold.tenant], p.tenants[other.hold.tenant]
+	return t.held < o.held || t == o && w.hold.held > other.hold.held
 }
 
 // leave ends a wait. It reports whether w waited until now; if not, its hold has grown.

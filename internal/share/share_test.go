@@ -139,6 +139,27 @@ func TestWhoIsNext(t *testing.T) {
 	})
 }
 
+// TestTheLargestHoldIsNextOfItsTenant: an answer goes before another body. Otherwise the bodies take what each answer waits
+// for, and none is ever done.
+func TestTheLargestHoldIsNextOfItsTenant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := share.NewBytes(100, 0)
+		var order names
+		done, begun := p.Hold("a", share.Forever), p.Hold("a", share.Forever)
+		grow(t, done, 25)
+		grow(t, begun, 25)
+		waits(t, &order, "new", p.Hold("a", share.Forever), 25)
+		waits(t, &order, "begun", begun, 25)
+		done.Release()
+		synctest.Wait()
+		if want := []string{"begun"}; !slices.Equal(order.all(), want) {
+			t.Fatalf("next %q, want %q", order.all(), want)
+		}
+		begun.Release()
+		synctest.Wait()
+	})
+}
+
 // TestPlaces: a tenant with a hundred pieces of work waits for one with a single piece, not the other way round.
 func TestPlaces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
