@@ -188,6 +188,13 @@ func startAsShipped(t *testing.T, group *cgroup, gomemlimit string) *running {
 	http1.TLSNextProto = map[string]func(string, *tls.Conn) http.RoundTripper{}
 	http1.ForceAttemptHTTP2 = false
 	http1.TLSClientConfig.NextProtos = []string{"http/1.1"}
+	// A few handshakes at a time: on a busy machine, hundreds would take longer than the 5 s that amp gives each.
+	handshakes := make(chan struct{}, 16)
+	http1.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		handshakes <- struct{}{}
+		defer func() { <-handshakes }()
+		return (&tls.Dialer{Config: http1.TLSClientConfig}).DialContext(ctx, network, addr)
+	}
 	amp := &running{cmd.Process.Pid, map[string]caller{
 		"HTTP/1.1":          {"http://127.0.0.1:" + plain, &http.Client{Transport: http1}},
 		"HTTP/1.1 over TLS": {"https://127.0.0.1:" + secure, &http.Client{Transport: http1}},

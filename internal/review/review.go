@@ -74,6 +74,10 @@ func (r *Review) PodName() string {
 	return r.GenerateName
 }
 
+// MaxOps is the most ops of a patch: the API server's own limit for those of a PATCH request (maxJSONPatchOperations in its
+// endpoints/handlers). It sets none for the patches of webhooks; amp keeps to the same one.
+const MaxOps = 10_000
+
 // Op is one operation of a JSON patch (RFC 6902). A nil Value is an absent one; the Value null is JSON's null.
 type Op struct {
 	Op    string          `json:"op"`

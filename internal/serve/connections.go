@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// maxConnections is how many callers may be connected to the TLS listener. An idle connection takes some 30 KB. API
-	// servers use one for each review that they wait for, and send at most some hundred at the same time.
+	// maxConnections is how many callers may be connected to the TLS listener. API servers use
+	// one for each review that they wait for, and send at most some hundred at the same time.
 	maxConnections = 1000
 
 	// maxHTTP2 is how many of them may speak HTTP/2, of which one carries many reviews. API servers use HTTP/1.1, except for
