@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +116,28 @@ func TestAReviewWithoutMemoryIsDecidedByItsFirstBytes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnAnnouncedBodyIsNotReadWithoutMemory: there is room for a review, but not for this body.
+func TestAnAnnouncedBodyIsNotReadWithoutMemory(t *testing.T) {
+	run(t, "", func(t *testing.T) {
+		w := &world{policy: &review.Policy{}}
+		h := handler(w)
+		h.Memory = share.NewBytes(8<<20, proxy.MaxReview)
+		if err := h.Memory.Hold("a", 0).Grow(t.Context(), 7<<19); err != nil {
+			t.Fatal(err)
+		}
+		text := largeReview("a", `"uid":"u",`)
+		body := &counted{Reader: strings.NewReader(text)}
+		req := httptest.NewRequest("POST", "/mutate/fail", body)
+		req.ContentLength = int64(len(text))
+		req.Header.Set("Content-Type", "application/json")
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, req)
+		if answer.Code != 200 || !slices.Equal(w.shed, []review.ShedReason{review.ShedBody}) || body.n != 16<<10 || h.Memory.Used() != 7<<19 {
+			t.Errorf("%d %s, shed %v; %d bytes were read, %d are held", answer.Code, answer.Body, w.shed, body.n, h.Memory.Used())
+		}
+	})
 }
 
 // TestAReviewWaitsForMemory: for a tenth of its time. What comes free then is enough.
