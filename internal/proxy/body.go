@@ -61,9 +61,6 @@ type body struct {
 }
 
 // open reads the first bytes of a request's body. reading counts the bodies that wait for them. Its error is a *rejection.
-//
-// Where amp leaves the rest unread, net/http discards it piece by piece or, if it is long, closes the connection after the
-// answer. Over HTTP/2 it resets the stream.
 func open(w http.ResponseWriter, req *http.Request, reading *atomic.Int64) (*body, error) {
 	// Every API server sends the plain form.
 	if contentType := req.Header.Get("Content-Type"); contentType != "application/json" {
@@ -127,6 +124,15 @@ func (b *body) read(ctx context.Context, hold *share.Hold) error {
 		}
 	}
 	return nil
+}
+
+// discard lets the rest of the body pass by, and keeps none of it. Without that, net/http would close the connection half a
+// second after the answer, and a client that still sends then sees the broken connection and not the answer. The next review
+// would also need a new connection.
+func (b *body) discard() {
+	if !b.whole {
+		_, _ = io.Copy(io.Discard, b.from) // if the caller does not send it in time, it may not read the answer either
+	}
 }
 
 func tooLarge() *rejection {

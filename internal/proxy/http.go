@@ -136,9 +136,11 @@ func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase re
 	case errors.As(err, new(*rejection)):
 		h.rejectFor(w, req, err)
 	case err != nil && r.UID == "":
+		body.discard()
 		h.rejectFor(w, req, &rejection{http.StatusServiceUnavailable, "amp: " + arrived().NoMemory("a body whose first bytes hold no uid of a review")})
 	case err != nil:
 		_, answer := h.Proxy.Shed(ctx, arrived(), start)
+		body.discard()
 		h.send(ctx, w, r, answer)
 	default:
 		_, answer := h.Proxy.Review(req.Context(), arrived(), start, left)

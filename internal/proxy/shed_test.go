@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"slices"
 	"strings"
 	"testing"
@@ -24,16 +26,16 @@ func largeReview(namespace, request string) string {
 		`"operation":"CREATE","userInfo":{"username":"u"},"object":{"x":"%s"}}}`, request, namespace, strings.Repeat("x", 1<<20))
 }
 
-// counted counts what is read of it. It does not tell its length.
-type counted struct {
+// watched is a body that does not tell its length. It sees how much memory the reviews hold while it is read, at most.
+type watched struct {
 	io.Reader
-	n int
+	memory *share.Pool
+	most   int64
 }
 
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.n += n
-	return n, err
+func (w *watched) Read(p []byte) (int, error) {
+	w.most = max(w.most, w.memory.Used())
+	return w.Reader.Read(p)
 }
 
 // fullFor is a handler with 8 MiB of memory, of which namespace a holds all that it may.
@@ -76,7 +78,7 @@ func TestAReviewWithoutMemoryIsDecidedByItsFirstBytes(t *testing.T) {
 				}
 			}
 			before, start := h.Memory.Used(), time.Now()
-			body := &counted{Reader: strings.NewReader(test.body)}
+			body := &watched{Reader: strings.NewReader(test.body), memory: h.Memory}
 			resp := ask(h, "POST", test.path, "application/json", body)
 			text := bodyOf(t, resp)
 			if resp.StatusCode != test.status || !slices.Equal(w.shed, test.shed) {
@@ -111,15 +113,15 @@ func TestAReviewWithoutMemoryIsDecidedByItsFirstBytes(t *testing.T) {
 			if test.outcome == review.OutcomeMutated {
 				return
 			}
-			if len(w.calls) != 0 || rec.Plan.Event != "" || body.n > 64<<10 {
-				t.Errorf("calls %v, event %q; %d bytes were read", w.calls, rec.Plan.Event, body.n)
+			if len(w.calls) != 0 || rec.Plan.Event != "" || body.most != before {
+				t.Errorf("calls %v, event %q; %d bytes were held", w.calls, rec.Plan.Event, body.most-before)
 			}
 		})
 	}
 }
 
-// TestAnAnnouncedBodyIsNotReadWithoutMemory: there is room for a review, but not for this body.
-func TestAnAnnouncedBodyIsNotReadWithoutMemory(t *testing.T) {
+// TestAnAnnouncedBodyIsNotKeptWithoutMemory: there is room for a review, but not for this body.
+func TestAnAnnouncedBodyIsNotKeptWithoutMemory(t *testing.T) {
 	run(t, "", func(t *testing.T) {
 		w := &world{policy: &review.Policy{}}
 		h := handler(w)
@@ -128,16 +130,44 @@ func TestAnAnnouncedBodyIsNotReadWithoutMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := largeReview("a", `"uid":"u",`)
-		body := &counted{Reader: strings.NewReader(text)}
+		body := &watched{Reader: strings.NewReader(text), memory: h.Memory}
 		req := httptest.NewRequest("POST", "/mutate/fail", body)
 		req.ContentLength = int64(len(text))
 		req.Header.Set("Content-Type", "application/json")
 		answer := httptest.NewRecorder()
 		h.ServeHTTP(answer, req)
-		if answer.Code != 200 || !slices.Equal(w.shed, []review.ShedReason{review.ShedBody}) || body.n != 16<<10 || h.Memory.Used() != 7<<19 {
-			t.Errorf("%d %s, shed %v; %d bytes were read, %d are held", answer.Code, answer.Body, w.shed, body.n, h.Memory.Used())
+		if answer.Code != 200 || !slices.Equal(w.shed, []review.ShedReason{review.ShedBody}) || body.most != 7<<19+proxy.ReviewBytes || h.Memory.Used() != 7<<19 {
+			t.Errorf("%d %s, shed %v; %d bytes were held, now %d", answer.Code, answer.Body, w.shed, body.most, h.Memory.Used())
 		}
 	})
+}
+
+// TestTheCallerCanSendAllAndUseItsConnectionAgain: a caller that still sends when amp has decided must get the answer.
+func TestTheCallerCanSendAllAndUseItsConnectionAgain(t *testing.T) {
+	w := &world{policy: &review.Policy{}}
+	h, _ := fullFor(t, w)
+	server := httptest.NewServer(h)
+	t.Cleanup(server.Close)
+	for i, reused := range []bool{false, true} {
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+			if info.Reused != reused {
+				t.Errorf("review %d reuses the connection: %v", i, info.Reused)
+			}
+		}})
+		req, err := http.NewRequestWithContext(ctx, "POST", server.URL+"/mutate/fail", strings.NewReader(largeReview("a", `"uid":"u",`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := bodyOf(t, resp); resp.StatusCode != 200 || !strings.Contains(text, "shed") {
+			t.Errorf("%s %s", resp.Status, text)
+		}
+		_ = resp.Body.Close()
+	}
 }
 
 // TestAReviewWaitsForMemory: for a tenth of its time. What comes free then is enough.
