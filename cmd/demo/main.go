@@ -199,7 +199,7 @@ func (d *demo) ask(namespace string, phase review.Phase, policy review.FailurePo
 		return nil, err
 	}
 	r.UID, r.FailurePolicy = uuid.NewString(), policy // an API server gives each review a uid of its own
-	rec, _ := d.proxy.Review(context.Background(), r, 0)
+	rec, _ := d.proxy.Review(context.Background(), r, time.Now(), 0)
 	return rec, nil
 }
 

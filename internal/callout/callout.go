@@ -6,14 +6,12 @@
 package callout
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -123,7 +121,7 @@ func (c *Client) Call(ctx context.Context, e review.Endpoint, r *review.Review, 
 	for again := false; ; again = true {
 		// Each try has a request of its own: a connection may still read one that has failed.
 		req := outbound.NewRequest(ctx, e.URL, header, pod)
-		answer, failure, retry := c.try(req, trusted, r.Phase, left, again)
+		answer, failure, retry := c.try(req, trusted, r, left, again)
 		switch {
 		case failure == nil:
 			return answer, nil
@@ -170,7 +168,7 @@ const errorBody = 16 << 10
 
 // try makes one request, with fresh over a new connection. left is the time that the whole call had, for the message of
 // a late answer; 0 means that it was not bounded.
-func (c *Client) try(req *http.Request, trusted bool, phase review.Phase, left time.Duration, fresh bool) (review.Answer, *review.Failure, retry) {
+func (c *Client) try(req *http.Request, trusted bool, r *review.Review, left time.Duration, fresh bool) (review.Answer, *review.Failure, retry) {
 	ctx := req.Context()
 	conn, kept, err := c.current().pool(trusted).Get(ctx, req.URL, fresh)
 	if err != nil {
@@ -178,7 +176,7 @@ func (c *Client) try(req *http.Request, trusted bool, phase review.Phase, left t
 		return review.Answer{}, f, again
 	}
 	since := time.Now()
-	answer, f, again, err := c.exchange(conn, req, phase, left)
+	answer, f, again, err := c.exchange(conn, req, r, left)
 	switch {
 	case err == nil:
 		conn.Release(true)
@@ -195,7 +193,7 @@ func (c *Client) try(req *http.Request, trusted bool, phase review.Phase, left t
 
 // exchange sends the request over conn and reads the answer. err is nil if an answer was read whole, or as much of it as
 // amp wants, whatever it is.
-func (c *Client) exchange(conn *outbound.Conn, req *http.Request, phase review.Phase, left time.Duration) (a review.Answer, f *review.Failure, again retry, err error) {
+func (c *Client) exchange(conn *outbound.Conn, req *http.Request, r *review.Review, left time.Duration) (a review.Answer, f *review.Failure, again retry, err error) {
 	resp, err := conn.RoundTrip(req)
 	if err != nil {
 		f, again = answerFailure(req.Context(), err, left, false)
@@ -209,12 +207,14 @@ func (c *Client) exchange(conn *outbound.Conn, req *http.Request, phase review.P
 	case resp.StatusCode < 200, resp.StatusCode == http.StatusNoContent:
 		// There is no body; after 101 it would be the connection itself.
 	case resp.StatusCode >= 300:
-		body, err = read(resp, errorBody) // if that fails, the message does without the rest
+		body, err = read(req.Context(), resp, errorBody, nil) // if that fails, the message does without the rest
 	default:
 		if resp.ContentLength <= c.maxBytes { // a longer answer fails without being read
-			body, err = read(resp, c.maxBytes+1)
+			body, err = read(req.Context(), resp, c.maxBytes+1, r.Memory)
 		}
 		switch {
+		case errors.Is(err, errNoMemory):
+			return status, failed(review.ResultFull, r.NoMemory("its answer")), never, err
 		case err != nil:
 			f, again = answerFailure(req.Context(), err, left, true)
 			return status, f, again, err
@@ -222,10 +222,10 @@ func (c *Client) exchange(conn *outbound.Conn, req *http.Request, phase review.P
 			return status, failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes (AMP_ENDPOINT_MAX_BYTES)", c.maxBytes)), never, nil
 		}
 	}
-	a, f = parse(phase, resp.StatusCode, resp.Header, body)
+	a, f = parse(r.Phase, resp.StatusCode, resp.Header, body)
 	if f != nil || a.Message != "" || len(a.Warnings) > 0 {
 		a, f = withoutSecrets(a, f, secretsOf(req.URL), func(shown string) *review.Failure {
-			_, f := parse(phase, resp.StatusCode, resp.Header, []byte(shown))
+			_, f := parse(r.Phase, resp.StatusCode, resp.Header, []byte(shown))
 			return f
 		}, body)
 	}
@@ -245,15 +245,6 @@ func busy(status int) bool {
 		return true
 	}
 	return false
-}
-
-// read returns the body, at most limit bytes of it.
-func read(resp *http.Response, limit int64) ([]byte, error) {
-	var buf bytes.Buffer
-	// An endpoint may announce more than it sends, so its Content-Length alone must not cost a megabyte.
-	buf.Grow(int(min(max(resp.ContentLength, 0), 64<<10)) + bytes.MinRead)
-	_, err := buf.ReadFrom(io.LimitReader(resp.Body, limit))
-	return buf.Bytes(), err
 }
 
 // pause waits a little before the second try, and reports whether there is time for one. The wait is random, so that

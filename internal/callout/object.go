@@ -22,6 +22,9 @@ type object struct {
 	strays []stray
 }
 
+// maxStrays is how many strays are looked at. They are only for the message of a failure.
+const maxStrays = 100
+
 // stray is a member that amp does not read. Those of value null say nothing and are left out.
 type stray struct {
 	name  string
@@ -58,7 +61,7 @@ func readObject(body []byte) *object {
 			o.kind = textIn(value)
 		case "uid", "auditAnnotations", "apiVersion":
 		default:
-			if !absent(value) {
+			if !absent(value) && len(o.strays) < maxStrays {
 				o.strays = append(o.strays, stray{name, value})
 			}
 		}

@@ -51,6 +51,9 @@ func (m *member) missing(name string) string {
 
 // parseOps reads an array of ops. It checks the form of each one; internal/patch checks whether it applies.
 func parseOps(array []byte) ([]review.Op, error) {
+	if err := fewOps(array); err != nil {
+		return nil, err
+	}
 	var wire []wireOp
 	if err := sjson.UnmarshalCaseSensitivePreserveInts(array, &wire); err != nil {
 		var elements []json.RawMessage
@@ -78,6 +81,22 @@ func parseOps(array []byte) ([]review.Op, error) {
 		ops[i] = op
 	}
 	return ops, nil
+}
+
+// fewOps returns an error if an array has more elements than a patch may have. Each takes a hundred bytes once it is decoded,
+// and the shortest has two.
+func fewOps(array []byte) error {
+	if len(array) <= 2*review.MaxOps || !validJSON(array) {
+		return nil
+	}
+	n := 0
+	for range elements(bytes.Trim(array, jsonSpace)) {
+		n++
+	}
+	if n <= review.MaxOps {
+		return nil
+	}
+	return badOp(fmt.Sprintf("the patch has %d ops; the limit is %d, as for a PATCH request to the API server", n, review.MaxOps))
 }
 
 func notObject(i int, element []byte) badOp {

@@ -107,6 +107,7 @@ func TestWhatIsAFailure(t *testing.T) {
 		"the API server closed":          {do: cancelled, cancel: true},
 		"closed, and then no connection": {do: unreachable, cancel: true},
 		"forbidden":                      {do: func(context.Context) (review.Answer, error) { return failure(0, review.ResultForbidden, "amp may not") }},
+		"no memory for its answer":       {do: func(context.Context) (review.Answer, error) { return failure(0, review.ResultFull, "amp is full") }},
 		"amp's own fault": {do: func(context.Context) (review.Answer, error) {
 			return review.Answer{}, &review.Failure{Result: review.ResultUnreachable, Own: true, Cause: "amp has no token for it"}
 		}},

@@ -34,6 +34,7 @@ func tooBrief(ctx context.Context, start time.Time, timeout time.Duration) bool 
 //	any answer, also a wrong one, but 503                              works
 //	the API server closed its request                                  nothing
 //	amp's address rules forbid it, or amp itself could not call it     nothing
+//	amp has no memory for the answer                                   nothing
 //	late, at any point, with too little time                           nothing
 //	late, no connection, a broken one, or 503                          fails
 func judge(ctx context.Context, answer *review.Answer, err error, brief bool) proof {
@@ -42,7 +43,7 @@ func judge(ctx context.Context, answer *review.Answer, err error, brief bool) pr
 	}
 	var f *review.Failure
 	switch {
-	case !errors.As(err, &f), errors.Is(ctx.Err(), context.Canceled), f.Own, f.Result == review.ResultForbidden:
+	case !errors.As(err, &f), errors.Is(ctx.Err(), context.Canceled), f.Own, f.Result == review.ResultForbidden, f.Result == review.ResultFull:
 		return proofNone
 	case f.Result == review.ResultLate, f.Result == review.ResultUnreachable && ended(ctx):
 		if brief {

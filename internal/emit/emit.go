@@ -46,3 +46,6 @@ func (e *Recorder) Panicked() { e.Metrics.panics.Inc() }
 
 // BadRequest counts a request that is not an AdmissionReview, by the HTTP status of its answer.
 func (e *Recorder) BadRequest(status int) { e.Metrics.badRequest(status) }
+
+// Shed counts a review for whose body amp had no memory.
+func (e *Recorder) Shed(reason review.ShedReason) { e.Metrics.shed[reason].Inc() }

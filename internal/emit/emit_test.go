@@ -69,6 +69,7 @@ func TestMetrics(t *testing.T) {
 	recorder.Panicked()
 	recorder.BadRequest(415)
 	recorder.Metrics.CircuitChanged("hook:8080", true)
+	recorder.Shed(review.ShedBody)
 	families, err := reg.Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +101,7 @@ func TestMetrics(t *testing.T) {
 		"amp_panics_total{}",
 		"amp_review_duration_seconds{operation}",
 		"amp_reviews_total{operation,outcome}",
+		"amp_shed_total{reason}",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("metrics (-want +got):\n%s", diff)
@@ -113,6 +115,7 @@ amp_bad_requests_total{status="405"} 0
 amp_bad_requests_total{status="408"} 0
 amp_bad_requests_total{status="413"} 0
 amp_bad_requests_total{status="415"} 1
+amp_bad_requests_total{status="503"} 0
 # HELP amp_endpoint_requests_total Calls of endpoints, by host and result; all but ok and refused are failures.
 # TYPE amp_endpoint_requests_total counter
 amp_endpoint_requests_total{host="hook:8080",result="ok"} 1
@@ -148,7 +151,12 @@ amp_reviews_total{operation="validate",outcome="shadowed"} 0
 amp_reviews_total{operation="validate",outcome="skipped"} 0
 amp_reviews_total{operation="validate",outcome="unchanged"} 0
 amp_reviews_total{operation="validate",outcome="validated"} 0
-`), "amp_bad_requests_total", "amp_endpoint_requests_total", "amp_events_queue", "amp_events_total", "amp_in_flight", "amp_panics_total", "amp_reviews_total"); err != nil {
+# HELP amp_shed_total Reviews and answers of endpoints for which amp had no memory (AMP_IN_FLIGHT_BYTES).
+# TYPE amp_shed_total counter
+amp_shed_total{reason="answer"} 0
+amp_shed_total{reason="body"} 1
+amp_shed_total{reason="unread"} 0
+`), "amp_bad_requests_total", "amp_endpoint_requests_total", "amp_events_queue", "amp_events_total", "amp_in_flight", "amp_panics_total", "amp_reviews_total", "amp_shed_total"); err != nil {
 		t.Error(err)
 	}
 }

@@ -86,7 +86,7 @@ func TestHalfOfTheQueue(t *testing.T) {
 		half, full int
 	}{
 		"by number": {10, maxQueued / 2, maxQueued},
-		"by size":   {1 << 20, 3, 7}, // a record of it counts somewhat more than 2 MiB
+		"by size":   {1 << 20, 7, 15}, // a record of it counts somewhat more than 1 MiB
 	} {
 		t.Run(name, func(t *testing.T) {
 			q, pod := newQueue(func(int) {}), aPod(test.size)

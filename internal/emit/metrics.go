@@ -25,6 +25,7 @@ type Metrics struct {
 	requests         *prometheus.CounterVec
 	requestDuration  *prometheus.HistogramVec
 	badRequests      *prometheus.CounterVec
+	shed             map[review.ShedReason]prometheus.Counter
 	panics           prometheus.Counter
 	events           map[eventResult]prometheus.Counter
 	eventsQueue      prometheus.Gauge
@@ -47,9 +48,9 @@ const (
 	eventDropped   eventResult = "dropped"   // amp gave the event up
 )
 
-// badStatuses are the statuses of answers to requests that are not AdmissionReviews.
+// badStatuses are the statuses of answers to requests that are not AdmissionReviews, or of which amp could not read that.
 var badStatuses = []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed,
-	http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType}
+	http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusServiceUnavailable}
 
 // durations span what a review may take, from a tenth of a millisecond to the API server's 30 s at most.
 var durations = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
@@ -76,6 +77,7 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 		events: map[eventResult]prometheus.Counter{},
 		eventsQueue: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "amp_events_queue", Help: "Events that wait to be delivered, and those in flight."}),
+		shed:             map[review.ShedReason]prometheus.Counter{},
 		reviewCounters:   map[review.Phase]map[review.Outcome]prometheus.Counter{},
 		reviewHistograms: map[review.Phase]prometheus.Observer{},
 	}
@@ -85,7 +87,9 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 	build.Set(1)
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "amp_events_total", Help: "Events delivered and dropped, and tries that were repeated."}, []string{"result"})
-	reg.MustRegister(m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.circuitOpen, m.badRequests, m.panics, events, m.eventsQueue, build,
+	shed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "amp_shed_total", Help: "Reviews and answers of endpoints for which amp had no memory (AMP_IN_FLIGHT_BYTES)."}, []string{"reason"})
+	reg.MustRegister(shed, m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.circuitOpen, m.badRequests, m.panics, events, m.eventsQueue, build,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "amp_in_flight", Help: "Reviews in flight."},
 			func() float64 { return float64(inFlight()) }))
 
@@ -93,6 +97,9 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 	// failure. Series with a host cannot: amp does not know the hosts yet.
 	for _, result := range []eventResult{eventDelivered, eventRetried, eventDropped} {
 		m.events[result] = events.WithLabelValues(string(result))
+	}
+	for _, reason := range review.ShedReasons {
+		m.shed[reason] = shed.WithLabelValues(string(reason))
 	}
 	for _, phase := range []review.Phase{review.Mutate, review.Validate} {
 		m.reviewHistograms[phase] = m.reviewDuration.WithLabelValues(string(phase))
@@ -105,6 +112,13 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 		m.badRequests.WithLabelValues(strconv.Itoa(status))
 	}
 	return m
+}
+
+// NewMemoryMetric is how much memory the reviews in flight hold.
+func NewMemoryMetric(used func() int64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "amp_in_flight_bytes", Help: "Memory that amp has reserved for the reviews in flight; at most AMP_IN_FLIGHT_BYTES."},
+		func() float64 { return float64(used()) })
 }
 
 // NewCertificateMetric is the time at which the serving certificate ends. It is 0 while there is none that the API server
@@ -135,8 +149,11 @@ func (m *Metrics) badRequest(status int) { m.badRequests.WithLabelValues(strconv
 func (m *Metrics) step(host string, result review.Result, took time.Duration) {
 	host = m.hostLabel(host, result != review.ResultForbidden && result != review.ResultCircuit)
 	m.requests.WithLabelValues(host, string(result)).Inc()
-	if result == review.ResultCircuit {
+	switch result {
+	case review.ResultCircuit:
 		return // it took no time of the endpoint's
+	case review.ResultFull:
+		m.shed[review.ShedAnswer].Inc()
 	}
 	m.requestDuration.WithLabelValues(host).Observe(took.Seconds())
 }

@@ -108,11 +108,10 @@ func (q *queue) put(rec *review.Record) (refused string, evicted []*entry) {
 	return "", evicted
 }
 
-// recordSize is roughly the memory that a record keeps. The Pod is a slice of the request's body, and the strings that were
-// read of it are slices of a copy: therefore it counts twice, with the envelope around it. Patches are slices of the
-// endpoints' answers.
+// recordSize is roughly the memory that a record keeps. The Pod, and the strings that were read of it, are slices of the
+// request's body: it counts with the envelope around it. Patches are slices of the endpoints' answers.
 func recordSize(rec *review.Record) int64 {
-	n := 2*(int64(len(rec.Review.Pod))+1024) + 2048
+	n := int64(len(rec.Review.Pod)) + 4096
 	for i := range rec.Run.Steps {
 		n += 512
 		for j := range rec.Run.Steps[i].Ops {

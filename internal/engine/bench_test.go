@@ -28,6 +28,7 @@ func (noRecorder) Deliver(context.Context, *review.Record) (sent bool, err error
 func (noRecorder) Record(context.Context, *review.Record)                         {}
 func (noRecorder) Panicked()                                                      {}
 func (noRecorder) BadRequest(int)                                                 {}
+func (noRecorder) Shed(review.ShedReason)                                         {}
 
 // BenchmarkReview is a whole review from the body of the request to the body of the answer, without HTTP, the endpoint's
 // own time and events.
@@ -55,7 +56,7 @@ func BenchmarkReview(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if rec, _ := proxy.Review(b.Context(), r, 0); rec.Verdict.Outcome != review.OutcomeMutated {
+				if rec, _ := proxy.Review(b.Context(), r, time.Now(), 0); rec.Verdict.Outcome != review.OutcomeMutated {
 					b.Fatal(rec.Verdict)
 				}
 			}

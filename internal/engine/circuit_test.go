@@ -101,7 +101,7 @@ func TestManyReviewsOfAnEndpointThatHangs(t *testing.T) {
 	}
 	one := func(namespace string) *review.Record {
 		rec, _ := proxy.Review(t.Context(), &review.Review{UID: "uid-1", Phase: review.Mutate, Namespace: namespace, Name: "web", User: "jane",
-			Pod: json.RawMessage(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"containers":[{"name":"a","image":"b"}]}}`)}, 0)
+			Pod: json.RawMessage(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web"},"spec":{"containers":[{"name":"a","image":"b"}]}}`)}, time.Now(), 0)
 		return rec
 	}
 

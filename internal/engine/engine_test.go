@@ -32,8 +32,9 @@ func (p *printer) Deliver(context.Context, *review.Record) (sent bool, err error
 func (p *printer) Record(_ context.Context, record *review.Record) {
 	p.records = append(p.records, record)
 }
-func (p *printer) Panicked()      {}
-func (p *printer) BadRequest(int) {}
+func (p *printer) Panicked()              {}
+func (p *printer) BadRequest(int)         {}
+func (p *printer) Shed(review.ShedReason) {}
 
 // TestNewWithoutAServer puts a proxy together as a command-line tool does: no cluster, no TLS, no metrics.
 func TestNewWithoutAServer(t *testing.T) {
@@ -82,7 +83,7 @@ func TestNewWithoutAServer(t *testing.T) {
 			record, _ := proxy.Review(t.Context(), &review.Review{
 				UID: "uid-1", Phase: review.Mutate, Namespace: "jhub", Name: "web", User: "jane",
 				Pod: json.RawMessage(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","namespace":"jhub","labels":{"a":"b"}},"spec":{"containers":[{"name":"a","image":"b"}]}}`),
-			}, 0)
+			}, time.Now(), 0)
 			if v := record.Verdict; v.Outcome != test.outcome || !strings.Contains(v.Message, test.message) {
 				t.Errorf("%s %q, want %s %q", v.Outcome, v.Message, test.outcome, test.message)
 			}

@@ -16,12 +16,13 @@ import (
 	"github.com/txn2/amp/internal/patch/apply"
 	"github.com/txn2/amp/internal/patch/rules"
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/share"
 )
 
 // Checker checks patches. Any number of goroutines may use it at once.
 type Checker struct {
 	settings rules.Settings
-	heavy    *slots
+	heavy    *share.Pool
 }
 
 // New returns a Checker for the JSON pointers of AMP_PATCH_DENY, in which * stands for any one segment. No
@@ -31,7 +32,7 @@ func New(deny []string) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Checker{rules.Settings{Deny: places}, &slots{taken: map[string]int{}}}, nil
+	return &Checker{rules.Settings{Deny: places}, share.NewPlaces(maxHeavy)}, nil
 }
 
 // Strict returns a Checker like c that also refuses a patch which brings a field that a Pod does not have.

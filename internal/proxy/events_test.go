@@ -55,7 +55,7 @@ func TestEvents(t *testing.T) {
 		"an unstamped Pod without an endpoint": {world{policy: opted, events: review.LevelPatch}, review.Review{UID: "u", Phase: review.Validate, Pod: json.RawMessage("pod")}, "", "", "", review.OutcomeSkipped},
 	} {
 		run(t, name, func(t *testing.T) {
-			rec, _ := test.world.proxy().Review(t.Context(), &test.r, 0)
+			rec, _ := test.world.proxy().Review(t.Context(), &test.r, time.Now(), 0)
 			if rec.Plan.Event != test.event || rec.Plan.Level != test.level || rec.Verdict.Outcome != test.outcome {
 				t.Errorf("%s, event %q at level %q; want %s, %q, %q", rec.Verdict.Outcome, rec.Plan.Event, rec.Plan.Level, test.outcome, test.event, test.level)
 			}
@@ -115,7 +115,7 @@ func TestCopiesOfStampedPods(t *testing.T) {
 	} {
 		run(t, name, func(t *testing.T) {
 			r := review.Review{UID: "u", Phase: test.phase, DryRun: test.dryRun, Stamp: "of another", Pod: json.RawMessage("stamped")}
-			rec, _ := test.world.proxy().Review(t.Context(), &r, 0)
+			rec, _ := test.world.proxy().Review(t.Context(), &r, time.Now(), 0)
 			var paths []string
 			for _, op := range rec.Verdict.Patch {
 				paths = append(paths, op.Path)
@@ -142,7 +142,7 @@ func TestDryRunThatAsksIsTold(t *testing.T) {
 		"a Pod that is created and asks": {false, true, ""},
 	} {
 		run(t, name, func(t *testing.T) {
-			rec, _ := w.proxy().Review(t.Context(), &review.Review{UID: "u", Phase: review.Mutate, DryRun: test.dryRun, Explain: test.explain, Pod: json.RawMessage("pod")}, 0)
+			rec, _ := w.proxy().Review(t.Context(), &review.Review{UID: "u", Phase: review.Mutate, DryRun: test.dryRun, Explain: test.explain, Pod: json.RawMessage("pod")}, time.Now(), 0)
 			last := rec.Verdict.Warnings[len(rec.Verdict.Warnings)-1]
 			if _, told := review.ParseExplanation(last); told != (test.want != "") || told && last != test.want {
 				t.Errorf("the last warning is %q, not %q", last, test.want)
@@ -173,7 +173,7 @@ func TestRequiredEvents(t *testing.T) {
 	} {
 		run(t, name, func(t *testing.T) {
 			w := &world{policy: test.policy, answers: map[string]review.Answer{a: patch("/1")}, events: review.LevelPatch, required: true, sent: test.sent, undelivered: test.err}
-			rec, _ := w.proxy().Review(t.Context(), &review.Review{UID: "u", Phase: review.Mutate, Pod: json.RawMessage("pod")}, 0)
+			rec, _ := w.proxy().Review(t.Context(), &review.Review{UID: "u", Phase: review.Mutate, Pod: json.RawMessage("pod")}, time.Now(), 0)
 			if v := rec.Verdict; v.Outcome != test.outcome || v.Message != test.message || rec.Plan.Event != test.event {
 				t.Errorf("%s %q, event %q; want %s %q, %q", v.Outcome, v.Message, rec.Plan.Event, test.outcome, test.message, test.event)
 			}

@@ -1,26 +1,20 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"os"
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/share"
 )
-
-// maxReviewBytes is controller-runtime's limit for an AdmissionReview: API objects are at most 3 MiB, an update carries
-// two of them, and the rest is little.
-const maxReviewBytes = 7 << 20
 
 // paths are the paths of reviews, with the failure policy that each one names.
 var paths = []struct {
@@ -37,19 +31,17 @@ var paths = []struct {
 	{"/{$}", review.Mutate, ""},
 }
 
-// bodyTimeout is how long a body may take to arrive. The function sets it for itself, because the framework's server sets
-// none: a caller that never ends its body would hold a connection and memory for ever.
-const bodyTimeout = 10 * time.Second
-
 // Handler speaks HTTP for a Proxy. Its fields must be set before its first request.
 type Handler struct {
 	Proxy    *Proxy
 	Version  string
+	Memory   *share.Pool  // what all reviews in flight may keep in memory; nil: without a bound
 	NotReady func() error // why Namespaces cannot be read, or the API server cannot verify the certificate; nil: ready
 	lifecycle
 
-	once sync.Once
-	mux  *http.ServeMux
+	reading atomic.Int64 // bodies that wait for their first bytes
+	once    sync.Once
+	mux     *http.ServeMux
 }
 
 // ServeHTTP answers reviews and probes. A request that is not an AdmissionReview gets a 4xx in plain text. A review
@@ -100,23 +92,60 @@ func (h *Handler) serveReady(w http.ResponseWriter, _ *http.Request) {
 	}
 }
 
+// serveReview answers a review. What amp keeps in memory of it is in a hold of the review's namespace until the answer is
+// written. If the body does not fit, amp decides from its first bytes.
 func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase review.Phase, policy review.FailurePolicy) {
 	defer h.begin()()
-	body, status, err := readBody(w, req)
+	start := time.Now()
+	body, err := open(w, req, &h.reading)
 	if err != nil {
-		h.reject(w, req, status, err.Error())
+		h.rejectFor(w, req, err)
 		return
 	}
-	r, err := review.Read(body, phase)
+	var r *review.Review
+	if body.whole {
+		r, err = review.Read(body.bytes, phase)
+	} else if r, err = review.ReadHead(body.bytes, phase); err != nil {
+		r, err = &review.Review{Phase: phase}, nil // the rest may tell more
+	}
 	if err != nil {
 		h.reject(w, req, http.StatusBadRequest, err.Error())
 		return
 	}
-	r.FailurePolicy = policy
-	r.TraceParent, r.TraceState = req.Header.Get("Traceparent"), req.Header.Get("Tracestate")
+	left := timeLeft(req)
+	budget := h.Proxy.budget(phase, left)
+	ctx, cancel := context.WithDeadline(req.Context(), start.Add(budget))
+	defer cancel()
+	memory := h.Memory.Hold(r.Namespace, max(0, budget/10))
+	defer memory.Release()
+	arrived := func() *review.Review {
+		r.Memory, r.FailurePolicy = memory, policy
+		r.TraceParent, r.TraceState = req.Header.Get("Traceparent"), req.Header.Get("Tracestate")
+		return r
+	}
 
-	_, answer := h.Proxy.Review(req.Context(), r, timeLeft(req))
-	h.send(req.Context(), w, r, answer)
+	err = memory.Grow(ctx, ReviewBytes)
+	if err == nil && !body.whole {
+		if err = body.read(ctx, memory); err == nil {
+			if r, err = review.Read(body.bytes, phase); err != nil {
+				err = &rejection{http.StatusBadRequest, err.Error()}
+			}
+		}
+	}
+	switch {
+	case errors.As(err, new(*rejection)):
+		h.rejectFor(w, req, err)
+	case err != nil && r.UID == "":
+		body.discard()
+		h.rejectFor(w, req, &rejection{http.StatusServiceUnavailable, "amp: " + arrived().NoMemory("a body whose first bytes hold no uid of a review")})
+	case err != nil:
+		_, answer := h.Proxy.Shed(ctx, arrived(), start)
+		body.discard()
+		h.send(ctx, w, r, answer)
+	default:
+		_, answer := h.Proxy.Review(req.Context(), arrived(), start, left)
+		h.send(req.Context(), w, r, answer)
+	}
 }
 
 // send writes the answer. After a panic the API server may have a part of it, and nothing more can be said: the aborted
@@ -145,39 +174,22 @@ func (h *Handler) notFound(w http.ResponseWriter, req *http.Request) {
 	h.reject(w, req, http.StatusNotFound, "expected a POST to /mutate/fail, /mutate/ignore, /mutate, /validate/fail, /validate/ignore, /validate or /, or a GET of /, /healthz or /readyz")
 }
 
+// rejectFor is reject because of err, a *rejection.
+func (h *Handler) rejectFor(w http.ResponseWriter, req *http.Request, err error) {
+	if no := (*rejection)(nil); errors.As(err, &no) {
+		if no.status == http.StatusServiceUnavailable {
+			h.Proxy.Recorder.Shed(review.ShedUnread)
+		}
+		h.reject(w, req, no.status, no.expected)
+	}
+}
+
 // reject answers a request that is not an AdmissionReview, counts it, and logs who sent it.
 func (h *Handler) reject(w http.ResponseWriter, req *http.Request, status int, expected string) {
 	h.Proxy.Recorder.BadRequest(status)
 	h.Proxy.Log.DebugContext(req.Context(), "not an AdmissionReview", "status", status, "method", review.Clip(req.Method, 20),
 		"path", review.Clip(req.URL.Path, 100), "from", req.RemoteAddr, "answer", expected)
 	text(w, status, expected)
-}
-
-// readBody returns the request's body or, with an error that tells the caller what is wrong, the status of the answer.
-func readBody(w http.ResponseWriter, req *http.Request) ([]byte, int, error) {
-	// Every API server sends the plain form.
-	if contentType := req.Header.Get("Content-Type"); contentType != "application/json" {
-		if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
-			return nil, http.StatusUnsupportedMediaType, fmt.Errorf("expected Content-Type application/json, not %q", review.Clip(contentType, 60))
-		}
-	}
-	var body bytes.Buffer
-	// With the announced length the buffer need not grow. A caller may announce anything: amp believes only so much.
-	if n := req.ContentLength; n > 0 {
-		body.Grow(int(min(n, 256<<10)) + bytes.MinRead)
-	}
-	// net/http takes the deadline back once the body was read. A server that knows no deadlines has its own ways.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
-	if _, err := body.ReadFrom(http.MaxBytesReader(w, req.Body, maxReviewBytes)); err != nil {
-		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			return nil, http.StatusRequestEntityTooLarge, fmt.Errorf("expected an AdmissionReview of at most %d MiB", maxReviewBytes>>20)
-		}
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, http.StatusRequestTimeout, fmt.Errorf("expected the whole AdmissionReview within %s", bodyTimeout)
-		}
-		return nil, http.StatusBadRequest, fmt.Errorf("reading the request: %w", err)
-	}
-	return body.Bytes(), 0, nil
 }
 
 // timeLeft is the API server's ?timeout=, 0 without one. amp reviews a Pod even if the parameter does not parse.

@@ -86,7 +86,8 @@ var arrows = map[string][]string{
 	"endpoints/audit/internal/store/storetest":             {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store"},
 
 	// The nouns that all steps share, and tools that know no step.
-	"internal/review":     {"endpoints/events"},
+	"internal/share":      nil,
+	"internal/review":     {"endpoints/events", "internal/share"},
 	"internal/redact":     {"endpoints/events"},
 	"internal/outbound":   nil,
 	"internal/reload":     nil,
@@ -100,9 +101,9 @@ var arrows = map[string][]string{
 	"internal/namespaces/namespacestest": nil,
 	"internal/apiserver":                 {},
 	"internal/namespaces/cluster":        {"internal/review", "internal/namespaces"},
-	"internal/callout":                   {"internal/review", "internal/reload", "internal/outbound", "internal/spelling", "endpoints"},
+	"internal/callout":                   {"internal/review", "internal/reload", "internal/outbound", "internal/spelling", "internal/share", "endpoints"},
 	"internal/circuit":                   {"internal/review"},
-	"internal/patch":                     {"internal/review", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
+	"internal/patch":                     {"internal/review", "internal/share", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
 	"internal/patch/jsontree":            nil,
 	"internal/patch/apply":               {"internal/review", "internal/spelling", "internal/patch/jsontree"},
 	"internal/patch/rules":               {"internal/review", "internal/spelling", "internal/patch/apply", "internal/patch/jsontree"},
@@ -113,10 +114,10 @@ var arrows = map[string][]string{
 
 	// The order of the steps declares what it needs of them. A caller without a cluster, TLS or metrics puts a proxy
 	// together with the engine, and must not link these.
-	"internal/proxy":  {"internal/review"},
+	"internal/proxy":  {"internal/review", "internal/share"},
 	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/patch", "internal/proxy"},
 	"internal/serve": {"internal/apiserver", "internal/review", "internal/spelling", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
-		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload"},
+		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload", "internal/share"},
 
 	// Importing the root registers the function, so only the program of the proxy does.
 	".":             {"internal/serve"},

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
 
@@ -141,7 +142,7 @@ func TestPanicsOneAfterTheOther(t *testing.T) {
 	w := &brokenWorld{world{panics: "policy"}}
 	p := w.proxy()
 	p.Recorder = w
-	rec, answer := p.Review(t.Context(), &review.Review{UID: "u", Phase: review.Mutate, Pod: json.RawMessage("{}")}, 0)
+	rec, answer := p.Review(t.Context(), &review.Review{UID: "u", Phase: review.Mutate, Pod: json.RawMessage("{}")}, time.Now(), 0)
 	if rec.Verdict.Outcome != review.OutcomeRejected || !bytes.Contains(answer, []byte(`"allowed":false`)) || w.panicked != 2 {
 		t.Errorf("%s, answer %s, %d panics", rec.Verdict.Outcome, answer, w.panicked)
 	}

@@ -5,6 +5,7 @@
 //	plan.go    the plan: the namespace's policy, what to call, until when, whether there is an event
 //	run.go     the run: the calls of the endpoints and the checks of their patches
 //	http.go    HTTP: paths, limits, probes
+//	body.go    HTTP: how a body gets into memory
 //	drain.go   how amp stops
 package proxy
 
@@ -44,6 +45,8 @@ type Recorder interface {
 	Panicked()
 	// BadRequest counts a request that is not an AdmissionReview, by the HTTP status of its answer.
 	BadRequest(status int)
+	// Shed counts a review for whose body amp had no memory.
+	Shed(reason review.ShedReason)
 }
 
 // Proxy reviews Pods. All its fields must be set before it is used.
@@ -71,12 +74,11 @@ type Proxy struct {
 	EventsRequired bool
 }
 
-// Review decides about r and records the decision. It returns the record and the answer. left is the time that the API
-// server has left, 0 if it did not say.
+// Review decides about r, which came at start, and records the decision. It returns the record and the answer. left is the
+// time that the API server had left then, 0 if it did not say.
 //
 // A failure of any step, a panic included, becomes a decision by the namespace's failure policy.
-func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration) (rec *review.Record, answer []byte) {
-	start := time.Now()
+func (p *Proxy) Review(ctx context.Context, r *review.Review, start time.Time, left time.Duration) (rec *review.Record, answer []byte) {
 	budget := p.budget(r.Phase, left)
 	ctx, cancel := context.WithDeadline(ctx, start.Add(budget))
 	defer cancel()
@@ -103,16 +105,48 @@ func (p *Proxy) Review(ctx context.Context, r *review.Review, left time.Duration
 			answer = review.Write(rec)
 			return nil
 		}) != nil {
-			rec = review.Undecided(r, review.FailurePolicyFor(r, &unread, p.FailurePolicy), err, start, time.Now())
-			answer = review.Write(rec)
+			rec, answer = p.undecided(r, start, err)
 		}
 	}
-	// After a panic in Record, the answer is still right.
-	_ = p.contain(ctx, r, func() error {
+	p.record(ctx, rec)
+	return rec, answer
+}
+
+// Shed decides about r, which came at start, without the Pod: there is no memory for it. So it does not read what the
+// Namespace says, and calls no endpoint. It is also cheap otherwise, because it happens when amp has much to do: the record
+// becomes a line in the log and counts in the metrics, but has no event. Shed reviews would fill the queue of events, and amp
+// cannot know whether there may be an event at all: an API server writes whether this is a dry run after the Pod.
+func (p *Proxy) Shed(ctx context.Context, r *review.Review, start time.Time) (rec *review.Record, answer []byte) {
+	cause := errors.New(r.NoMemory("the Pod"))
+	if err := p.contain(ctx, r, func() error {
+		plan := review.Plan{Policy: &unread, FailurePolicy: review.FailurePolicyFor(r, &unread, p.FailurePolicy), Start: start}
+		if r.Unhandled != "" || r.FromNode { // for these, amp needs no Pod
+			plan = p.planSkip(r, &unread, start, r.Unhandled)
+		} else {
+			p.Recorder.Shed(review.ShedBody)
+		}
+		rec = review.NewRecord(r, plan, review.Run{Err: cause}, time.Now())
+		answer = review.Write(rec)
+		return nil
+	}); err != nil {
+		rec, answer = p.undecided(r, start, err)
+	}
+	p.record(ctx, rec)
+	return rec, answer
+}
+
+// undecided answers r by its failure policy alone, because deciding panicked.
+func (p *Proxy) undecided(r *review.Review, start time.Time, err error) (*review.Record, []byte) {
+	rec := review.Undecided(r, review.FailurePolicyFor(r, &unread, p.FailurePolicy), err, start, time.Now())
+	return rec, review.Write(rec)
+}
+
+// record records what amp answers. After a panic in Record, the answer is still right.
+func (p *Proxy) record(ctx context.Context, rec *review.Record) {
+	_ = p.contain(ctx, rec.Review, func() error {
 		p.Recorder.Record(ctx, rec)
 		return nil
 	})
-	return rec, answer
 }
 
 // superseding makes the second record of a review, if the first answer cannot be given because of err. The first record is

@@ -130,7 +130,7 @@ func TestReview(t *testing.T) {
 	} {
 		run(t, name, func(t *testing.T) {
 			w := &test.world
-			rec, answer := w.proxy().Review(t.Context(), &test.r, test.left)
+			rec, answer := w.proxy().Review(t.Context(), &test.r, time.Now(), test.left)
 			v := rec.Verdict
 			if v.Outcome != test.outcome || v.Message != test.message {
 				t.Errorf("%s %q, want %s %q", v.Outcome, v.Message, test.outcome, test.message)
@@ -163,7 +163,7 @@ func TestReview(t *testing.T) {
 
 func TestReviewOfALateAPIServerAsksNobody(t *testing.T) {
 	w := &world{policy: &review.Policy{Enabled: true, Mutate: endpoints(t, "http://a")}, failures: map[string]error{"http://a": context.DeadlineExceeded}}
-	rec, _ := w.proxy().Review(t.Context(), &review.Review{Phase: review.Mutate, Pod: json.RawMessage("pod")}, 50*time.Millisecond)
+	rec, _ := w.proxy().Review(t.Context(), &review.Review{Phase: review.Mutate, Pod: json.RawMessage("pod")}, time.Now(), 50*time.Millisecond)
 	if len(w.calls) == 1 && w.calls[0].Budget > 0 {
 		t.Errorf("the endpoint had %v", w.calls[0].Budget)
 	}
@@ -177,7 +177,7 @@ func TestRecordNamesTheResultOfEachStep(t *testing.T) {
 	w := &world{policy: &review.Policy{Enabled: true, Mutate: endpoints(t, a, b)},
 		answers:  map[string]review.Answer{a: patch("/1"), b: {Status: 503}},
 		failures: map[string]error{b: &review.Failure{Result: review.ResultStatus, Cause: "answered 503"}}}
-	rec, _ := w.proxy().Review(t.Context(), &review.Review{Phase: review.Mutate, Pod: json.RawMessage("pod")}, 0)
+	rec, _ := w.proxy().Review(t.Context(), &review.Review{Phase: review.Mutate, Pod: json.RawMessage("pod")}, time.Now(), 0)
 	var got []review.Result
 	for _, step := range rec.Run.Steps {
 		got = append(got, step.Result)

@@ -24,6 +24,7 @@ func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) re
 	run, pod := review.Run{Steps: make([]review.Step, 0, len(plan.Endpoints))}, r.Pod
 	var patch []review.Op
 	patches := 0
+	var err error
 	for i, e := range plan.Endpoints {
 		step, answer, next := p.step(ctx, r, plan, i+1, e, pod)
 		run.Steps = append(run.Steps, step)
@@ -37,7 +38,11 @@ func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) re
 		if len(step.Ops) > 0 {
 			patches++
 		}
-		if pod = next; len(patch) == 0 {
+		if pod, err = p.keep(ctx, r, plan, i, pod, next); err != nil {
+			fail(&run.Steps[i], err)
+			return run
+		}
+		if len(patch) == 0 {
 			patch = slices.Clip(step.Ops) // without a copy: most chains have one endpoint
 		} else {
 			patch = append(patch, step.Ops...)
@@ -67,6 +72,20 @@ func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) re
 	run.Stamp, run.Patch = stamp, append(patch, stamp...)
 	return run
 }
+
+// keep returns next, the Pod after step i. If another endpoint is to get it, it stays in memory for that time.
+func (p *Proxy) keep(ctx context.Context, r *review.Review, plan *review.Plan, i int, pod, next json.RawMessage) (json.RawMessage, error) {
+	if last := i == len(plan.Endpoints)-1; last || len(next) <= keptBytes || &next[0] == &pod[0] {
+		return next, nil
+	}
+	if r.Memory.Grow(ctx, int64(cap(next))) != nil {
+		return nil, &review.Failure{Result: review.ResultFull, Cause: r.NoMemory("the Pod that it makes")}
+	}
+	return next, nil
+}
+
+// keptBytes is the size of a patched Pod that every review may keep: it is part of [ReviewBytes].
+const keptBytes = 16 << 10
 
 // unstamp returns the ops that take off the stamp with which the Pod came: it is a copy of a Pod that was mutated, and the
 // stamp names the event of that one.

@@ -52,6 +52,7 @@ type world struct {
 	records     []*review.Record
 	panicked    int
 	badRequests []int
+	shed        []review.ShedReason
 	log         bytes.Buffer
 }
 
@@ -118,6 +119,8 @@ func (w *world) Record(_ context.Context, rec *review.Record) {
 }
 
 func (w *world) Panicked() { w.panicked++ }
+
+func (w *world) Shed(reason review.ShedReason) { w.shed = append(w.shed, reason) }
 
 func (w *world) BadRequest(status int) { w.badRequests = append(w.badRequests, status) }
 

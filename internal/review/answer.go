@@ -41,6 +41,7 @@ const (
 	ResultInvalid     Result = "invalid"     // an answer that amp cannot read
 	ResultPatch       Result = "patch"       // a patch that does not apply, or that changes what it may not
 	ResultCircuit     Result = "circuit"     // not called: its circuit is open
+	ResultFull        Result = "full"        // amp has no memory for it: the endpoint is not the reason
 )
 
 // Failure is the error of a call or of a check: the cause in words for the user, and its class.

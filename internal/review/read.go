@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"unsafe"
 
 	"github.com/tidwall/gjson"
 
@@ -29,23 +30,32 @@ const ExplainAnnotation = "amp.txn2.com/explain"
 //
 // Read looks up single values instead of decoding the whole body, because most of the body is the Pod, which amp forwards
 // unchanged. It also reads a review without a Pod, because amp must decide about that: then Pod is nil.
+//
+// The review points into body, which must not be written to afterwards.
 func Read(body []byte, phase Phase) (*Review, error) {
+	r, _, err := read(body, phase)
+	return r, err
+}
+
+// read is Read. It also reports whether the body says what is done to which resource.
+func read(body []byte, phase Phase) (r *Review, known bool, err error) {
 	// gjson's validation is faster, but it recurses for each level of nesting, until the stack is full.
 	if !json.Valid(body) {
-		return nil, errors.New("expected an AdmissionReview as JSON: the body is not valid JSON")
+		return nil, false, errors.New("expected an AdmissionReview as JSON: the body is not valid JSON")
 	}
-	// This copies the body to a string. All strings read below are slices of it.
-	doc := gjson.ParseBytes(body)
+	// The body as a string, of which all strings read below are slices. A copy would keep each body in memory twice. None
+	// is needed, because nothing writes to a body after it was read: the Pod goes on as it came.
+	doc := gjson.Parse(unsafe.String(unsafe.SliceData(body), len(body)))
 	version, kind := doc.Get("apiVersion").String(), doc.Get("kind").String()
 	if kind != "AdmissionReview" || version != "admission.k8s.io/v1" {
-		return nil, fmt.Errorf("expected apiVersion admission.k8s.io/v1, kind AdmissionReview; this is apiVersion %q, kind %q", clip(version), clip(kind))
+		return nil, false, fmt.Errorf("expected apiVersion admission.k8s.io/v1, kind AdmissionReview; this is apiVersion %q, kind %q", clip(version), clip(kind))
 	}
 	request := doc.Get("request")
 	if !request.IsObject() {
-		return nil, errors.New("expected an AdmissionReview with a request: there is none")
+		return nil, false, errors.New("expected an AdmissionReview with a request: there is none")
 	}
 
-	r := &Review{Phase: phase}
+	r = &Review{Phase: phase}
 	var resource, operation, subresource string
 	request.ForEach(func(key, value gjson.Result) bool {
 		switch key.Str {
@@ -63,6 +73,7 @@ func Read(body []byte, phase Phase) (*Review, error) {
 			r.DryRun = value.Bool() // absent and null are false
 		case "resource":
 			resource = resourceName(value)
+			known = value.Get("version").String() != "" && value.Get("resource").String() != ""
 		case "userInfo":
 			r.User = value.Get("username").String()
 			value.Get("groups").ForEach(func(_, group gjson.Result) bool {
@@ -71,8 +82,9 @@ func Read(body []byte, phase Phase) (*Review, error) {
 			})
 		case "object":
 			if value.IsObject() {
-				// A slice of the body, not a copy of the string: amp forwards the API server's own bytes.
-				r.Pod = json.RawMessage(body[value.Index : value.Index+len(value.Raw)])
+				// amp forwards the API server's own bytes. Nobody appends to them: what follows is the rest of the body.
+				end := value.Index + len(value.Raw)
+				r.Pod = json.RawMessage(body[value.Index:end:end])
 				r.readPod(value)
 			}
 		}
@@ -88,7 +100,7 @@ func Read(body []byte, phase Phase) (*Review, error) {
 	case slices.Contains(r.Groups, nodesGroup):
 		r.FromNode = true
 	}
-	return r, nil
+	return r, known && operation != "", nil
 }
 
 // resourceName is group/version/resource without an empty group.

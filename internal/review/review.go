@@ -1,6 +1,10 @@
 package review
 
-import "encoding/json"
+import (
+	"encoding/json"
+
+	"github.com/txn2/amp/internal/share"
+)
 
 // Phase says which of its two webhooks the API server called.
 type Phase string
@@ -47,6 +51,9 @@ type Review struct {
 	// FromNode marks a Pod that a node creates to mirror one that it already runs: amp skips it.
 	FromNode bool
 
+	// Memory is what amp keeps in memory for the review. A step that keeps more lets it grow before. Nil has no bound.
+	Memory *share.Hold
+
 	// TraceParent and TraceState are the W3C trace context of the API server's call. amp passes them on unchanged.
 	TraceParent, TraceState string
 }
@@ -66,6 +73,10 @@ func (r *Review) PodName() string {
 	}
 	return r.GenerateName
 }
+
+// MaxOps is the most ops of a patch: the API server's own limit for those of a PATCH request (maxJSONPatchOperations in its
+// endpoints/handlers). It sets none for the patches of webhooks; amp keeps to the same one.
+const MaxOps = 10_000
 
 // Op is one operation of a JSON patch (RFC 6902). A nil Value is an absent one; the Value null is JSON's null.
 type Op struct {

@@ -59,6 +59,10 @@ type Config struct {
 	// Timeout is the time for one mutating review (AMP_TIMEOUT); Load never leaves it 0.
 	Timeout time.Duration
 
+	// InFlightBytes is how much memory reviews in flight may hold together (AMP_IN_FLIGHT_BYTES); 0 means a part of the
+	// memory of the process: see newMemory.
+	InFlightBytes int64
+
 	// EndpointAllow says where amp may call (AMP_ENDPOINT_ALLOW); the zero value allows private addresses only.
 	EndpointAllow callout.Rules
 	// EndpointCA is the PEM file of the CAs of endpoints (AMP_ENDPOINT_CA); empty means the system's roots.

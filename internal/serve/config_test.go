@@ -118,6 +118,7 @@ func TestLoadNamesEveryBadVariableAndWhatIsAllowed(t *testing.T) {
 		"AMP_FAILURE_POLICY":      "fail",
 		"AMP_TIMEOUT":             "2",
 		"AMP_ENDPOINT_MAX_BYTES":  "1MB",
+		"AMP_IN_FLIGHT_BYTES":     "8388607",
 		"AMP_EVENTS":              "on",
 		"AMP_EVENTS_LEVEL":        "full",
 		"AMP_EVENTS_SOURCE":       "my cluster",
@@ -141,6 +142,7 @@ AMP_TLS_LIFETIME="90d": allowed: a Go duration from 10s to 87600h
 AMP_WEBHOOKS=",": allowed: names of webhook configurations
 AMP_FAILURE_POLICY="fail": allowed: Fail and Ignore
 AMP_TIMEOUT="2": allowed: a Go duration from 10ms to 30s
+AMP_IN_FLIGHT_BYTES="8388607": allowed: a number of bytes of at least 8388608: one review of 7 MiB and its answer must fit
 AMP_ENDPOINT_MAX_BYTES="1MB": allowed: a number of bytes from 1 to 16777216
 AMP_PATCH_DENY: "/spec/a" names no field of a Pod: /spec has no "a"; the nearest known is /spec/nodeName
 AMP_PATCH_DENY: "spec/b" is not a JSON pointer such as /spec/nodeName or /spec/containers/*/securityContext: it must begin with a slash

@@ -55,8 +55,9 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 	if err != nil {
 		return nil, err
 	}
-	handler := &proxy.Handler{Version: Version(), NotReady: namespaces.notReady}
+	handler := &proxy.Handler{Version: Version(), Memory: newMemory(config), NotReady: namespaces.notReady}
 	registry := newRegistry()
+	registry.MustRegister(emit.NewMemoryMetric(handler.Memory.Used))
 	recorder, err := newRecorder(config, emit.NewMetrics(registry, Version(), handler.InFlight), log)
 	if err != nil {
 		return nil, err

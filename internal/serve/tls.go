@@ -99,6 +99,8 @@ func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Han
 // newServer returns a server with a limit on everything for which it waits for the caller.
 func newServer(tlsConfig *tls.Config, log *slog.Logger, handler http.Handler) *http.Server {
 	return &http.Server{
+		ConnState:         boundConnections(),
+		HTTP2:             http2Bounds(),
 		Handler:           handler,
 		TLSConfig:         tlsConfig,
 		ReadHeaderTimeout: 5 * time.Second,

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"math"
 	"time"
 
 	"github.com/txn2/amp/internal/review"
@@ -69,6 +70,13 @@ var variables = []variable{
 		"Per review, for all endpoints together; half of it in the validate phase",
 		func(c *Config, v string) (err error) {
 			c.Timeout, err = duration(v, 10*time.Millisecond, 30*time.Second)
+			return err
+		}},
+
+	{"AMP_IN_FLIGHT_BYTES", "", "a quarter of `GOMEMLIMIT`, else 64 MiB", "a number of bytes of at least 8388608: one review of 7 MiB and its answer must fit",
+		"How much memory reviews in flight may hold together: their bodies, and the endpoints' answers. A review that does not fit waits for a tenth of its time. Then amp decides it by the failure policy, without an endpoint. One namespace holds at most half",
+		func(c *Config, v string) (err error) {
+			c.InFlightBytes, err = number(v, minInFlightBytes, math.MaxInt64)
 			return err
 		}},
 

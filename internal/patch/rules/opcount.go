@@ -7,9 +7,8 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// MaxOps is the most ops of a patch: the API server's own limit for those of a PATCH request (maxJSONPatchOperations in its
-// endpoints/handlers). It sets none for the patches of webhooks; amp keeps to the same one.
-const MaxOps = 10_000
+// MaxOps is the most ops of a patch.
+const MaxOps = review.MaxOps
 
 // tooManySent refuses a patch with more ops than the API server takes in a PATCH request, before any work
 // is done for them.

@@ -1,0 +1,145 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// told is a connection that tells when it is closed.
+type told struct {
+	net.Conn
+	name   string
+	closed chan<- string
+}
+
+func (n *told) Close() error { n.closed <- n.name; return nil }
+
+func TestTheLongestIdleConnectionMakesRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closed := make(chan string, 100)
+		conns := map[string]*told{}
+		c := newConnections(3)
+		for _, step := range []struct {
+			name  string
+			state http.ConnState
+			want  string // what is closed
+		}{
+			{"a", http.StateNew, ""}, {"b", http.StateNew, ""}, {"c", http.StateNew, ""},
+			{"a", http.StateActive, ""}, {"a", http.StateIdle, ""}, // now b is the longest idle
+			{"d", http.StateNew, "b"},
+			{"b", http.StateClosed, ""},
+			{"c", http.StateActive, ""}, {"a", http.StateActive, ""}, {"d", http.StateActive, ""},
+			{"e", http.StateNew, "e"}, // all others work
+			{"f", http.StateActive, "f"},
+			{"a", http.StateClosed, ""},
+			{"g", http.StateNew, ""},
+		} {
+			if conns[step.name] == nil {
+				conns[step.name] = &told{name: step.name, closed: closed}
+			}
+			c.changed(conns[step.name], step.state)
+			synctest.Wait()
+			got := ""
+			if len(closed) > 0 {
+				got = <-closed
+			}
+			if got != step.want {
+				t.Fatalf("%s is %v: %q is closed, want %q", step.name, step.state, got, step.want)
+			}
+		}
+		if len(c.open) != 3 || c.idle.Len() != 1 {
+			t.Errorf("%d are open, %d of them idle", len(c.open), c.idle.Len())
+		}
+	})
+}
+
+// TestHTTP2ConnectionsAreBounded: each of them may buffer more than one of HTTP/1.1. The oldest is closed, and the newest is
+// served.
+func TestHTTP2ConnectionsAreBounded(t *testing.T) {
+	ca, dir := newAuthority(t), t.TempDir()
+	config := &Config{TLS: TLSFiles, TLSCert: filepath.Join(dir, "tls.crt"), TLSKey: filepath.Join(dir, "tls.key")}
+	cert, key := ca.issue(t, 1)
+	writeFile(t, config.TLSCert, cert)
+	writeFile(t, config.TLSKey, key)
+	url := start(t, config)
+
+	client := func() (get func(), dials *atomic.Int64) {
+		dials = new(atomic.Int64)
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: ca.pool}, ForceAttemptHTTP2: true}
+		transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			dials.Add(1)
+			return (&net.Dialer{}).DialContext(ctx, network, addr)
+		}
+		t.Cleanup(transport.CloseIdleConnections)
+		return func() {
+			resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get(url)
+			if err != nil || resp.ProtoMajor != 2 {
+				t.Fatal(resp, err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			_ = resp.Body.Close()
+		}, dials
+	}
+	first, dials := client()
+	first()
+	for range maxHTTP2 {
+		get, _ := client()
+		get()
+	}
+	for range 1000 { // the server closes it at the same time
+		if first(); dials.Load() == 2 {
+			return
+		}
+	}
+	t.Error("the first connection is still open")
+}
+
+// TestHeadersArriveInTime: a caller that sends no headers, or a part of them, does not stay.
+func TestHeadersArriveInTime(t *testing.T) {
+	server := newServer(&tls.Config{}, slog.New(slog.DiscardHandler), http.NotFoundHandler())
+	if server.ReadHeaderTimeout != 5*time.Second || server.ReadTimeout != 10*time.Second {
+		t.Errorf("headers may take %v, a request %v", server.ReadHeaderTimeout, server.ReadTimeout)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		server.TLSConfig = nil // as for a connection whose handshake is done
+		client, conn := net.Pipe()
+		listener := &one{conn: make(chan net.Conn, 1), done: make(chan struct{})}
+		listener.conn <- conn
+		go func() { _ = server.Serve(listener) }()
+		go func() { _, _ = io.WriteString(client, "POST /mutate HTTP/1.1\r\nHost: amp\r\nContent-") }()
+		start := time.Now()
+		_, _ = io.Copy(io.Discard, client)
+		if took := time.Since(start); took != 5*time.Second {
+			t.Errorf("half a header was waited for %v", took)
+		}
+		_ = server.Close()
+	})
+}
+
+// one is a listener with one connection.
+type one struct {
+	conn chan net.Conn
+	done chan struct{}
+	once sync.Once
+}
+
+func (o *one) Accept() (net.Conn, error) {
+	select {
+	case conn := <-o.conn:
+		return conn, nil
+	case <-o.done:
+		return nil, net.ErrClosed
+	}
+}
+func (o *one) Close() error   { o.once.Do(func() { close(o.done) }); return nil }
+func (o *one) Addr() net.Addr { return &net.TCPAddr{} }
