@@ -1,4 +1,4 @@
-.PHONY: run test e2e e2e-cluster e2e-release build image
+.PHONY: run test fuzz licences e2e e2e-cluster e2e-release build image
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -18,6 +18,15 @@ test:
 	@echo '  make e2e                           amp on a real kube-apiserver, which it builds from Go modules'
 	@echo '  make e2e-cluster AMP_CLUSTER=path  amp in a real cluster, through the adapter at that path (test/cluster)'
 	@echo '  make e2e-release                   images, archives and manifests as a release ships them (test/release)'
+
+# FUZZ_TIME is the time of each target.
+FUZZ_TIME ?= 30s
+fuzz:
+	.ci/fuzz $(FUZZ_TIME)
+
+# The licences of all that a program links, and docs/dependencies.md against each go.mod.
+licences:
+	cd test/tools && go test -count=1 -v ./...
 
 # -count=1: these suites build the programs that they run from other modules, and the test cache does not see changes
 # there.
