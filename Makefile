@@ -18,6 +18,8 @@ test:
 	@echo '  make e2e                           amp on a real kube-apiserver, which it builds from Go modules'
 	@echo '  make e2e-cluster AMP_CLUSTER=path  amp in a real cluster, through the adapter at that path (test/cluster)'
 	@echo '  make e2e-release                   images, archives and manifests as a release ships them (test/release)'
+	@echo '  make fuzz FUZZ_TIME=30s            every fuzz target for that time, on random inputs'
+	@echo '  make licences                      the licences of what is linked, and docs/dependencies.md'
 
 # FUZZ_TIME is the time of each target.
 FUZZ_TIME ?= 30s
