@@ -1,4 +1,4 @@
-.PHONY: run test fuzz attack e2e soak e2e-cluster e2e-release bench build image
+.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release bench build image
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -20,6 +20,17 @@ test:
 	@echo '  make e2e-cluster AMP_CLUSTER=path  amp in a real cluster, through the adapter at that path (test/cluster)'
 	@echo '  make bench                         what amp costs, in ratios: it judges nothing'
 	@echo '  make e2e-release                   images, archives and manifests as a release ships them (test/release)'
+	@echo '  make fuzz FUZZ_TIME=30s            every fuzz target for that time, on random inputs'
+	@echo '  make licences                      the licences of what is linked, and docs/dependencies.md'
+
+# FUZZ_TIME is the time of each target.
+FUZZ_TIME ?= 30s
+fuzz:
+	.ci/fuzz $(FUZZ_TIME)
+
+# The licences of all that a program links, and docs/dependencies.md against each go.mod.
+licences:
+	cd test/tools && go test -count=1 -v ./...
 
 # Attacks amp and the audit function as they are shipped, each in a memory cgroup, and prints a table with a verdict for
 # each attack. AMP_ATTACK_FOR=1h then attacks at random for an hour, beside a good tenant. Linux, and root.

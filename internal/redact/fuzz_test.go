@@ -30,7 +30,7 @@ func FuzzRedact(f *testing.F) {
 	f.Add("/spec/containers/0/env/-", `{"name":"A","value":7}`, []byte{})
 	for i := range len(marked) {
 		// A value is put at one place, tested there, then moved to each other place.
-		for at := range len(places) {
+		for at := (i + 2) % 3; at < len(places); at += 3 { // all of them would be a slow start
 			f.Add("/spec/hostname", `"x"`, []byte{0, byte(at), byte(i), 5, byte(at), 0, 3, byte(i + at), byte(at), 5, byte(i + at), 0})
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,11 +75,16 @@ func installed(ctx context.Context, npm, manifest string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	const lockFile = "package-lock.json" // pins each package by its hash
+	lock, err := os.ReadFile(filepath.Join(filepath.Dir(manifest), lockFile))
+	if err != nil {
+		return "", err
+	}
 	user, err := os.UserCacheDir()
 	if err != nil {
 		return "", err
 	}
-	key := sha256.Sum256(text)
+	key := sha256.Sum256(slices.Concat(text, lock))
 	dir := filepath.Join(user, "amp-e2e", "receiver-"+hex.EncodeToString(key[:8]))
 	modules := filepath.Join(dir, "node_modules")
 	if _, err := os.Stat(modules); err == nil {
@@ -90,15 +96,15 @@ func installed(ctx context.Context, npm, manifest string) (string, error) {
 	if err := os.MkdirAll(half, 0o755); err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(filepath.Join(half, "package.json"), text, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(filepath.Join(half, "package.json"), text, 0o600), os.WriteFile(filepath.Join(half, lockFile), lock, 0o600)); err != nil {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
+	cmd := exec.CommandContext(ctx, npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
 	cmd.Dir = half
 	if said, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("npm install: %w\n%s", err, bytes.TrimSpace(said))
+		return "", fmt.Errorf("npm ci: %w\n%s", err, bytes.TrimSpace(said))
 	}
 	return modules, os.Rename(half, dir)
 }
