@@ -126,13 +126,9 @@ func (b *body) read(ctx context.Context, hold *share.Hold) error {
 	return nil
 }
 
-// discard lets the rest of the body pass by, and keeps none of it. Without that, net/http would close the connection half a
-// second after the answer, and a client that still sends then sees the broken connection and not the answer. The next review
-// would also need a new connection.
+// discard lets the rest of the body pass by, and keeps none of it.
 func (b *body) discard() {
-	if !b.whole {
-		_, _ = io.Copy(io.Discard, b.from) // if the caller does not send it in time, it may not read the answer either
-	}
+	_, _ = io.Copy(io.Discard, b.from) // it ends with the body or at its deadline
 }
 
 func tooLarge() *rejection {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -136,16 +137,38 @@ func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase re
 	case errors.As(err, new(*rejection)):
 		h.rejectFor(w, req, err)
 	case err != nil && r.UID == "":
-		body.discard()
-		h.rejectFor(w, req, &rejection{http.StatusServiceUnavailable, "amp: " + arrived().NoMemory("a body whose first bytes hold no uid of a review")})
+		h.early(w, req, body, func() {
+			h.rejectFor(w, req, &rejection{http.StatusServiceUnavailable, "amp: " + arrived().NoMemory("a body whose first bytes hold no uid of a review")})
+		})
 	case err != nil:
 		_, answer := h.Proxy.Shed(ctx, arrived(), start)
-		body.discard()
-		h.send(ctx, w, r, answer)
+		w.Header().Set("Content-Length", strconv.Itoa(len(answer))) // so that the caller knows when it has all of it
+		h.early(w, req, body, func() { h.send(ctx, w, r, answer) })
 	default:
 		_, answer := h.Proxy.Review(req.Context(), arrived(), start, left)
 		h.send(req.Context(), w, r, answer)
 	}
+}
+
+// early sends an answer while the caller may still send the body. A caller that never ends its body gets the answer too.
+//
+// Over HTTP/1.1 the rest of the body passes by afterwards, and amp keeps none of it. Without that, net/http would close the
+// connection half a second after the answer, and a client that still sends then sees the broken connection and not the
+// answer. The next review would also need a new connection. Over HTTP/2, net/http tells the caller to stop.
+func (h *Handler) early(w http.ResponseWriter, req *http.Request, body *body, send func()) {
+	if body.whole || req.ProtoMajor > 1 {
+		send()
+		return
+	}
+	rc := http.NewResponseController(w)
+	if rc.EnableFullDuplex() != nil { // a server of another kind reads the body first
+		body.discard()
+		send()
+		return
+	}
+	send()
+	_ = rc.Flush() // only the connection can fail here
+	body.discard()
 }
 
 // send writes the answer. After a panic the API server may have a part of it, and nothing more can be said: the aborted

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -167,6 +168,38 @@ func TestTheCallerCanSendAllAndUseItsConnectionAgain(t *testing.T) {
 			t.Errorf("%s %s", resp.Status, text)
 		}
 		_ = resp.Body.Close()
+	}
+}
+
+// TestACallerThatStopsSendingGetsTheAnswer: the first bytes decide, so a body that never ends does not delay the answer.
+func TestACallerThatStopsSendingGetsTheAnswer(t *testing.T) {
+	for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+		t.Run(protocol, func(t *testing.T) {
+			w := &world{policy: &review.Policy{}}
+			h, _ := fullFor(t, w)
+			server := httptest.NewUnstartedServer(h)
+			server.EnableHTTP2 = protocol == "HTTP/2.0"
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			text := largeReview("a", `"uid":"u",`)
+			rest, more := io.Pipe()
+			t.Cleanup(func() { _ = more.Close() })
+			ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second) // amp waits 10 s for a body
+			defer cancel()
+			req, err := http.NewRequestWithContext(ctx, "POST", server.URL+"/mutate/fail", io.MultiReader(strings.NewReader(text[:64<<10]), rest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.ContentLength = int64(len(text))
+			req.Header.Set("Content-Type", "application/json")
+			resp, err := server.Client().Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if text := bodyOf(t, resp); resp.Proto != protocol || resp.StatusCode != 200 || !strings.Contains(text, "shed") {
+				t.Errorf("%s %s %s", resp.Proto, resp.Status, text)
+			}
+		})
 	}
 }
 
