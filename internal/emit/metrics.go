@@ -190,5 +190,6 @@ func (m *Metrics) hostLabel(host string, called bool) string {
 	}
 	m.hostsCount++
 	m.hosts.Store(host, struct{}{})
+	m.circuitOpen.WithLabelValues(host) // as zero, for the same reason as the series that exist from the start
 	return host
 }
