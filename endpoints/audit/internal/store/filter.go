@@ -38,12 +38,12 @@ func (f *Filter) Match(item *Item, wholeEndpoint, wholeUser bool) bool {
 }
 
 func matchText(value, want string, whole bool) bool {
-	return value == want || !whole && strings.Contains(fold(value), fold(want))
+	return value == want || !whole && strings.Contains(Fold(value), Fold(want))
 }
 
-// fold makes the letters A to Z small, and no others: so does the function lower of SQL in SQLite, and a list must find what
-// the stream shows.
-func fold(s string) string {
+// Fold makes the letters A to Z small, and no others: so does the function lower of SQL in SQLite. A store that folds by itself
+// uses it, because a list must find what the stream shows.
+func Fold(s string) string {
 	return strings.Map(func(r rune) rune {
 		if 'A' <= r && r <= 'Z' {
 			return r + 'a' - 'A'

@@ -2,7 +2,6 @@ package postgres
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -57,7 +56,7 @@ func (s *Store) queueTerms(batch *pgx.Batch, rows []*row) {
 	var hashes []int64
 	var lasts []time.Time
 	for k, v := range fresh {
-		kinds, hashes, values, folded, lasts = append(kinds, k.kind), append(hashes, k.hash), append(values, v.text), append(folded, strings.ToLower(v.text)), append(lasts, v.last)
+		kinds, hashes, values, folded, lasts = append(kinds, k.kind), append(hashes, k.hash), append(values, v.text), append(folded, store.Fold(v.text)), append(lasts, v.last)
 		s.terms[k] = v.last // commit forgets it if the transaction fails
 	}
 	batch.Queue(`INSERT INTO audit_terms SELECT * FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::timestamptz[])
@@ -82,7 +81,7 @@ func lookUpPart(ctx context.Context, tx pgx.Tx, name, kind, value string) ([]int
 	}
 	// Not LIKE, whose wildcards would have to be escaped.
 	words, err := collect(ctx, tx, "SELECT hash FROM audit_terms WHERE kind = $1 AND position($2 IN folded) > 0 LIMIT $3",
-		[]any{kind, strings.ToLower(clean(value)), maxAlternatives + 1}, pgx.RowTo[int64])
+		[]any{kind, store.Fold(clean(value)), maxAlternatives + 1}, pgx.RowTo[int64])
 	if err == nil && len(words) > maxAlternatives {
 		return nil, &store.TooManyError{Parameter: name, Value: value, Most: maxAlternatives}
 	}

@@ -64,7 +64,7 @@ func model(t *testing.T, open func(testing.TB) store.Store) {
 	const seed = 7
 	rng := rand.New(rand.NewPCG(seed, 1))
 	pick := func(of ...string) string { return of[rng.IntN(len(of))] }
-	namespaces, users := []string{"jhub", "web", "jhub2"}, []string{"alice", "system:serviceaccount:jhub:hub", "system:serviceaccount:web:hub", "Alice"}
+	namespaces, users := []string{"jhub", "web", "jhub2"}, []string{"alice", "system:serviceaccount:jhub:hub", "system:serviceaccount:web:hub", "Alice", "Éva"}
 	urls := []string{"http://a.svc/x", "http://b.svc/x", "https://A.svc"}
 	names := []string{"jupyter-alice", "jupyter-alice-2", "web-6d4cf56db6-x8k2p", "a.b-c", "web"}
 	var all []*store.Event // in the order of their arrival
@@ -96,7 +96,7 @@ func model(t *testing.T, open func(testing.TB) store.Store) {
 			}
 		}
 		maybe(&f.Namespace, append(namespaces, "none")...)
-		maybe(&f.User, append(users, "serviceaccount", "ALICE", "hub", "none")...)
+		maybe(&f.User, append(users, "serviceaccount", "ALICE", "ÉVA", "éva", "hub", "none")...)
 		maybe(&f.Endpoint, append(urls, "svc", "A.SVC", "https", "none")...)
 		maybe(&f.Pod, "jupyter", "alice", "web-6d4cf56db6-x8k2p", "web-6d4cf56db6-zz", "web-6d4cf", "b", "c", "web", "jupyter-alice-2x", "none")
 		if rng.IntN(3) == 0 {
