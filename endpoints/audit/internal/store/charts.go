@@ -43,6 +43,8 @@ type EndpointCharts struct {
 const (
 	// maxBuckets is how many buckets a chart can show.
 	maxBuckets = 60
+	// MaxCounted bounds the events that are counted one by one, for a filtered view.
+	MaxCounted = 10_000
 	// MaxEndpoints bounds the endpoints of Charts, which tenants choose.
 	MaxEndpoints = 50
 )

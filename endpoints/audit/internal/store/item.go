@@ -49,6 +49,18 @@ type Call struct {
 	Denied     bool    `json:"denied,omitempty"` // the answer was that the Pod must not run
 }
 
+// maxIndexedCalls bounds the calls of one event that filters and charts know of. Chains are short.
+const maxIndexedCalls = 32
+
+// Indexed returns those of an event's calls that filters and charts know of.
+func Indexed(calls []Call) []Call { return calls[:min(len(calls), maxIndexedCalls)] }
+
+// DecodeItem reads an item from JSON.
+func DecodeItem(text []byte) (*Item, error) {
+	item := &Item{Endpoints: []Call{}}
+	return item, json.Unmarshal(text, item)
+}
+
 // Joins reports whether a validated event may be of the Pod that a mutated one is about. The validated one's
 // stamp says so, but anyone can write that.
 func Joins(validated, mutated *Item) bool {

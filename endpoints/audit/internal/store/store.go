@@ -90,9 +90,6 @@ func (e *TooManyError) Error() string {
 // A Cursor leads from one page to the next. Only the store that made it can read it. Empty: the first page.
 type Cursor string
 
-// A Position is a place in the order of arrival. Only the store that made it can read it. Empty: the present.
-type Position string
-
 // A Query asks for one page of a list.
 type Query struct {
 	Filter
@@ -101,6 +98,9 @@ type Query struct {
 	// Raw asks for the events as they came instead of their items.
 	Raw bool
 }
+
+// MaxItems and MaxRaw bound the bytes of a page: of the items, and of the events as they came. One is always on it.
+const MaxItems, MaxRaw = 1 << 20, 4 << 20
 
 // A Page is one page of a list. It may have fewer events than the limit, even none, while there is a next
 // one: a store need not look through everything at once, and it bounds the bytes of a page.

@@ -2,8 +2,6 @@ package postgres
 
 import (
 	"context"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -11,23 +9,17 @@ import (
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
 
-// position names a place in the order of arrival. The epoch tells it from another database's.
-func position(epoch string, seq int64) store.Position {
-	return store.Position(epoch + "-" + strconv.FormatInt(seq, 10))
-}
-
 // Arrived implements [store.Store].
 func (s *Store) Arrived(ctx context.Context, f store.Filter, after store.Position, limit int) (arrivals *store.Arrivals, err error) {
 	err = s.reading(ctx, func(ctx context.Context, tx pgx.Tx, m meta) error {
 		arrivals = new(store.Arrivals)
 		if after == "" {
-			arrivals.Next = position(m.epoch, m.seq)
+			arrivals.Next = store.NewPosition(m.epoch, m.seq)
 			return nil
 		}
-		epoch, text, _ := strings.Cut(string(after), "-")
-		seq, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || epoch != m.epoch || seq < 0 || seq > m.seq {
-			return store.ErrPosition
+		seq, err := after.Seq(m.epoch, m.seq)
+		if err != nil {
+			return err
 		}
 		return arrivedAfter(ctx, tx, m, &f, seq, limit, arrivals)
 	})
@@ -43,7 +35,7 @@ func arrivedAfter(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, seq i
 		superseded bool
 		item       *store.Item
 	}
-	arrivals.Next = position(m.epoch, seq)
+	arrivals.Next = store.NewPosition(m.epoch, seq)
 	if seq == m.seq {
 		return nil
 	}
@@ -54,7 +46,7 @@ func arrivedAfter(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, seq i
 	defer rows.Close()
 	var all []row
 	n, size, last := 0, 0, seq
-	for size < maxItems && rows.Next() {
+	for size < store.MaxItems && rows.Next() {
 		var r row
 		var at time.Time
 		var b []byte
@@ -65,7 +57,7 @@ func arrivedAfter(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, seq i
 		if at.Before(m.cutoff) {
 			continue
 		}
-		if r.item, err = decodeItem(b); err != nil {
+		if r.item, err = store.DecodeItem(b); err != nil {
 			return err
 		}
 		r.item.Superseded = r.superseded
@@ -75,7 +67,7 @@ func arrivedAfter(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, seq i
 	if rows.Err() != nil {
 		return rows.Err()
 	}
-	arrivals.Next, arrivals.More = position(m.epoch, last), n == limit || size >= maxItems
+	arrivals.Next, arrivals.More = store.NewPosition(m.epoch, last), n == limit || size >= store.MaxItems
 	wholeEndpoint, err := exists(ctx, tx, kindEndpoint, f.Endpoint)
 	if err != nil {
 		return err
@@ -88,7 +80,7 @@ func arrivedAfter(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, seq i
 	for _, r := range all {
 		if f.Match(r.item, wholeEndpoint, wholeUser) {
 			items = append(items, r.item)
-			arrivals.Events = append(arrivals.Events, store.Arrival{Item: r.item, Position: position(m.epoch, r.seq)})
+			arrivals.Events = append(arrivals.Events, store.Arrival{Item: r.item, Position: store.NewPosition(m.epoch, r.seq)})
 		}
 	}
 	return addSeen(ctx, tx, m, items)

@@ -10,15 +10,6 @@ import (
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
 
-const (
-	// minuteRange is the range up to which charts go by sums of minutes. For longer ones they go by hours.
-	minuteRange = 30 * time.Hour
-	// endpointRange is the same for the table of endpoints, which reads a row for each endpoint.
-	endpointRange = 6 * time.Hour
-	// maxCounted bounds the events that are counted one by one, for a filtered view.
-	maxCounted = 10_000
-)
-
 // Charts implements [store.Store]. Without a filter it reads the sums, by the whole minutes or hours that From
 // and To touch. With a filter it counts the newest events that fit.
 func (s *Store) Charts(ctx context.Context, f store.Filter) (charts *store.Charts, err error) {
@@ -50,14 +41,11 @@ func (s *Store) Charts(ctx context.Context, f store.Filter) (charts *store.Chart
 }
 
 func tallySums(ctx context.Context, tx pgx.Tx, f *store.Filter, tally *store.Tally) error {
-	res := int64(minute)
-	if f.To.Sub(f.From) > minuteRange {
-		res = hour
-	}
-	from, to := bucketOf(f.From, res), f.To.Unix()
+	width, endpointWidth := f.Widths()
+	from, to := store.BucketOf(f.From, width), f.To.Unix()
 	var second, n int64
 	var name string
-	rows, err := tx.Query(ctx, "SELECT bucket, outcome, n FROM audit_counts WHERE res = $1 AND bucket >= $2 AND bucket < $3", res, from, to)
+	rows, err := tx.Query(ctx, "SELECT bucket, outcome, n FROM audit_counts WHERE res = $1 AND bucket >= $2 AND bucket < $3", width, from, to)
 	if err != nil {
 		return err
 	}
@@ -68,7 +56,7 @@ func tallySums(ctx context.Context, tx pgx.Tx, f *store.Filter, tally *store.Tal
 		return err
 	}
 	var hist []byte
-	rows, err = tx.Query(ctx, "SELECT bucket, hist FROM audit_latencies WHERE res = $1 AND endpoint = 0 AND bucket >= $2 AND bucket < $3", res, from, to)
+	rows, err = tx.Query(ctx, "SELECT bucket, hist FROM audit_latencies WHERE res = $1 AND endpoint = 0 AND bucket >= $2 AND bucket < $3", width, from, to)
 	if err != nil {
 		return err
 	}
@@ -79,13 +67,10 @@ func tallySums(ctx context.Context, tx pgx.Tx, f *store.Filter, tally *store.Tal
 		return err
 	}
 
-	if f.To.Sub(f.From) > endpointRange {
-		res = hour
-	}
 	// The endpoints that were seen last come first, so that not every endpoint of every tenant is read.
 	rows, err = tx.Query(ctx, `SELECT t.value, l.errors, l.hist FROM (SELECT hash, value, last FROM audit_terms WHERE kind = $1 ORDER BY last DESC LIMIT $2) t
 		JOIN audit_latencies l ON l.res = $3 AND l.endpoint = t.hash AND l.bucket >= $4 AND l.bucket < $5 ORDER BY t.last DESC, t.hash`,
-		kindEndpoint, store.MaxEndpoints, res, bucketOf(f.From, res), to)
+		kindEndpoint, store.MaxEndpoints, endpointWidth, store.BucketOf(f.From, endpointWidth), to)
 	if err != nil {
 		return err
 	}
@@ -117,7 +102,7 @@ func tallyEvents(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, tally 
 			}
 			second := h.at.Unix()
 			tally.Count(second, h.outcome, 1)
-			for _, c := range item.Endpoints[:min(len(item.Endpoints), maxIndexedCalls)] {
+			for _, c := range store.Indexed(item.Endpoints) {
 				e, class := tally.Endpoint(c.URL), store.ClassOf(c.DurationMS)
 				e.Calls[class]++
 				tally.Calls(second)[class]++
@@ -129,7 +114,7 @@ func tallyEvents(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, tally 
 		if !more {
 			return true, nil
 		}
-		if n += len(found); n >= maxCounted || time.Since(began) > patience {
+		if n += len(found); n >= store.MaxCounted || time.Since(began) > patience {
 			return false, nil
 		}
 		before = rest

@@ -2,15 +2,11 @@ package postgres
 
 import (
 	"context"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
-
-// maxSources bounds the sources that may use one id.
-const maxSources = 100
 
 // one is an event with where it is.
 type one struct {
@@ -36,31 +32,18 @@ func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.D
 	if err != nil {
 		return nil, err
 	}
-	var found []one
-	var sources []string
-	for _, o := range all {
-		if source == "" || o.item.Source == source {
-			found = append(found, o)
-		}
-		sources = append(sources, o.item.Source)
+	chosen, err := store.Choose(all, func(o one) *store.Item { return o.item }, source)
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case len(found) == 0:
-		return nil, store.ErrNotFound
-	case len(found) > 1:
-		return nil, &store.SeveralSourcesError{Sources: sources}
-	}
-	d := &store.Detail{Event: store.Event{Item: found[0].item}, Superseded: found[0].superseded}
+	d := &store.Detail{Event: store.Event{Item: chosen.item}, Superseded: chosen.superseded}
 	var raw []byte
-	if err := tx.QueryRow(ctx, "SELECT event FROM audit_events WHERE at = $1 AND seq = $2", found[0].at, found[0].seq).Scan(&raw); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT event FROM audit_events WHERE at = $1 AND seq = $2", chosen.at, chosen.seq).Scan(&raw); err != nil {
 		return nil, err
 	}
 	d.Raw = raw
 
-	other := id + store.Final
-	if base, ok := strings.CutSuffix(id, store.Final); ok {
-		other = base
-	}
+	other, _ := store.Counterpart(id)
 	others, err := byID(ctx, tx, m, other)
 	if err != nil {
 		return nil, err
@@ -93,11 +76,11 @@ func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.D
 
 // byID returns the events with an id, of whichever source.
 func byID(ctx context.Context, tx pgx.Tx, m meta, id string) ([]one, error) {
-	return collect(ctx, tx, "SELECT at, seq, superseded, item FROM audit_events WHERE id = $1 AND at >= $2 LIMIT $3", []any{hash(kindID, id), m.cutoff, maxSources},
+	return collect(ctx, tx, "SELECT at, seq, superseded, item FROM audit_events WHERE id = $1 AND at >= $2 LIMIT $3", []any{hash(kindID, id), m.cutoff, store.MaxSources},
 		func(row pgx.CollectableRow) (o one, err error) {
 			var b []byte
 			if err = row.Scan(&o.at, &o.seq, &o.superseded, &b); err == nil {
-				o.item, err = decodeItem(b)
+				o.item, err = store.DecodeItem(b)
 			}
 			return o, err
 		})

@@ -45,7 +45,7 @@ func clean(text string) string {
 // wordsOf returns the words that the index knows an event by.
 func wordsOf(item *store.Item) []int64 {
 	words := []int64{hash(kindOutcome, item.Outcome), hash(kindNamespace, clean(item.Namespace)), hash(kindUser, clean(item.User))}
-	for _, c := range callsOf(item) {
+	for _, c := range store.Indexed(item.Endpoints) {
 		words = append(words, hash(kindEndpoint, clean(c.URL)))
 	}
 	name, generated := strings.CutSuffix(store.PodKey(item), "*")
@@ -66,11 +66,4 @@ func wordsOf(item *store.Item) []int64 {
 	}
 	slices.Sort(words)
 	return slices.Compact(words)
-}
-
-// maxIndexedCalls bounds the calls of one event that filters and charts know of. Chains are short.
-const maxIndexedCalls = 32
-
-func callsOf(item *store.Item) []store.Call {
-	return item.Endpoints[:min(len(item.Endpoints), maxIndexedCalls)]
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -99,7 +98,7 @@ func (s *Store) rowsOf(events []*store.Event) ([]*row, error) {
 		}
 		r := &row{key: keyOf(e.Item.Source, e.Item.ID), event: e, at: e.Item.Time.UTC().Truncate(time.Microsecond), item: item}
 		if first := seen[r.key]; first != nil {
-			s.compare(e.Item, first.item, item)
+			store.Compare(s.log.Warn, e.Item, first.item, item)
 			continue
 		}
 		seen[r.key] = r
@@ -132,20 +131,10 @@ func uidOf(raw []byte) *string {
 	return &uid
 }
 
-// compare warns of an event that has the id and the source of a stored one, the first, and says something else: one of the
-// two is forged.
-func (s *Store) compare(item *store.Item, stored, text []byte) {
-	if string(stored) != string(text) {
-		s.log.Warn("audit got two events with one id that differ, and keeps the first", "id", fmt.Sprintf("%.200s", item.ID), "source", fmt.Sprintf("%.200s", item.Source))
-	}
-}
-
 // counterpart returns the key of the event that a final one supersedes, or of the final one that supersedes this one.
 func (r *row) counterpart() (k key, final bool) {
-	if base, ok := strings.CutSuffix(r.event.Item.ID, store.Final); ok {
-		return keyOf(r.event.Item.Source, base), true
-	}
-	return keyOf(r.event.Item.Source, r.event.Item.ID+store.Final), false
+	other, final := store.Counterpart(r.event.Item.ID)
+	return keyOf(r.event.Item.Source, other), final
 }
 
 // lookUpStored finds out which events, and which counterparts of theirs, are stored, and from which seq on it does not
@@ -176,7 +165,7 @@ func (s *Store) note(found pgx.Rows, byKey map[key]*row, stored map[key]bool) er
 	_, err := pgx.ForEachRow(found, []any{&k.id, &k.source, &item}, func() error {
 		stored[k] = true
 		if r := byKey[k]; r != nil {
-			s.compare(r.event.Item, item, r.item)
+			store.Compare(s.log.Warn, r.event.Item, item, r.item)
 		}
 		return nil
 	})
@@ -214,16 +203,18 @@ func (s *Store) insert(ctx context.Context, tx pgx.Tx, rows []*row, stored map[k
 		}
 	}
 	batch := new(pgx.Batch)
-	sums := newSums()
+	sums := store.NewSums()
 	for _, r := range rows {
-		sums.add(r.at, r.event.Item.Outcome, callsOf(r.event.Item))
+		calls := store.Indexed(r.event.Item.Endpoints)
+		sums.Add(r.event.Item, func(i int) int64 { return hash(kindEndpoint, clean(calls[i].URL)) })
 	}
-	if err := sums.read(ctx, tx); err != nil {
+	before, err := readSums(ctx, tx, sums)
+	if err != nil {
 		return false, err
 	}
 	queueEvents(batch, rows, stored, seq)
 	s.queueTerms(batch, rows)
-	sums.queue(batch)
+	queueSums(batch, sums, before)
 	last := seq + int64(len(rows))
 	batch.Queue("UPDATE audit_meta SET seq = $1", last)
 	batch.Queue("SELECT pg_notify($1, $2)", channel(epoch), strconv.FormatInt(last, 10))

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -13,9 +12,6 @@ import (
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
 
-// maxItems and maxRaw bound the bytes of a page: of the items, and of the events as they came. One is always on it.
-const maxItems, maxRaw = 1 << 20, 4 << 20
-
 // List implements [store.Store].
 func (s *Store) List(ctx context.Context, q store.Query) (page *store.Page, err error) {
 	before, err := parseCursor(q.Cursor)
@@ -23,14 +19,14 @@ func (s *Store) List(ctx context.Context, q store.Query) (page *store.Page, err 
 		return nil, err
 	}
 	err = s.reading(ctx, func(ctx context.Context, tx pgx.Tx, m meta) error {
-		page = &store.Page{Items: []*store.Item{}, After: position(m.epoch, m.seq)}
+		page = &store.Page{Items: []*store.Item{}, After: store.NewPosition(m.epoch, m.seq)}
 		find, err := resolve(ctx, tx, m, &q.Filter)
 		if err != nil {
 			return err
 		}
-		column, most := "item", int64(maxItems)
+		column, most := "item", int64(store.MaxItems)
 		if q.Raw {
-			column, most = "event", maxRaw
+			column, most = "event", store.MaxRaw
 		}
 		found, rest, more, err := find.hits(ctx, tx, before, q.Limit, "octet_length(e."+column+"), NULL::bytea")
 		if err != nil {
@@ -56,7 +52,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (page *store.Page, err 
 				page.Raw = append(page.Raw, t.text)
 				continue
 			}
-			item, err := decodeItem(t.text)
+			item, err := store.DecodeItem(t.text)
 			if err != nil {
 				return err
 			}
@@ -122,11 +118,6 @@ func parseCursor(c store.Cursor) (place, error) {
 	return place{time.UnixMicro(micro), seq}, nil
 }
 
-func decodeItem(text []byte) (*store.Item, error) {
-	item := &store.Item{Endpoints: []store.Call{}}
-	return item, json.Unmarshal(text, item)
-}
-
 // addSeen notes at mutated events under which names /validate saw their Pods.
 func addSeen(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) error {
 	validated, err := validationsOf(ctx, tx, m, items)
@@ -169,7 +160,7 @@ func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) 
 	var uid *string
 	var b []byte
 	_, err = pgx.ForEachRow(rows, []any{&stamp, &uid, &b}, func() error {
-		validated, err := decodeItem(b)
+		validated, err := store.DecodeItem(b)
 		if err != nil {
 			return err
 		}

@@ -106,7 +106,7 @@ func (s *search) addPod(ctx context.Context, tx pgx.Tx, pod string) error {
 	var ids []int64
 	stamps := map[int64][]*store.Item{}
 	for _, h := range found {
-		item, err := decodeItem(h.item)
+		item, err := store.DecodeItem(h.item)
 		if err != nil {
 			return err
 		}
@@ -125,7 +125,7 @@ func (s *search) addPod(ctx context.Context, tx pgx.Tx, pod string) error {
 			return err
 		}
 		for _, h := range all {
-			mutated, err := decodeItem(h.item)
+			mutated, err := store.DecodeItem(h.item)
 			if err != nil {
 				return err
 			}

@@ -42,7 +42,7 @@ func (s *Store) queueTerms(batch *pgx.Batch, rows []*row) {
 	for _, r := range rows {
 		note(kindNamespace, r.event.Item.Namespace, r.at)
 		note(kindUser, r.event.Item.User, r.at)
-		for _, c := range callsOf(r.event.Item) {
+		for _, c := range store.Indexed(r.event.Item.Endpoints) {
 			note(kindEndpoint, c.URL, r.at)
 		}
 	}

@@ -4,16 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"strconv"
-	"strings"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
 
-// position names a place in the order of arrival. The epoch tells it from another database's.
-func (s *Store) position(seq int64) store.Position {
-	return store.Position(s.epoch + "-" + strconv.FormatInt(seq, 10))
-}
+func (s *Store) position(seq int64) store.Position { return store.NewPosition(s.epoch, seq) }
 
 func newest(ctx context.Context, tx *sql.Tx) (seq int64, err error) {
 	err = tx.QueryRowContext(ctx, "SELECT v FROM meta WHERE k = 'seq'").Scan(&seq)
@@ -32,10 +27,9 @@ func (s *Store) Arrived(ctx context.Context, f store.Filter, after store.Positio
 			arrivals.Next = s.position(last)
 			return nil
 		}
-		epoch, text, _ := strings.Cut(string(after), "-")
-		seq, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || epoch != s.epoch || seq < 0 || seq > last {
-			return store.ErrPosition
+		seq, err := after.Seq(s.epoch, last)
+		if err != nil {
+			return err
 		}
 		return s.arrivedAfter(ctx, tx, &f, seq, limit, arrivals)
 	})
@@ -59,7 +53,7 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 	defer rows.Close()
 	var all []row
 	size := 0
-	for size < maxItems && rows.Next() {
+	for size < store.MaxItems && rows.Next() {
 		var r row
 		if err := rows.Scan(&r.seq, &r.superseded, &r.text); err != nil {
 			return err
@@ -70,7 +64,7 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(all) == 0 {
 		return err
 	}
-	arrivals.Next, arrivals.More = s.position(all[len(all)-1].seq), len(all) == limit || size >= maxItems
+	arrivals.Next, arrivals.More = s.position(all[len(all)-1].seq), len(all) == limit || size >= store.MaxItems
 	wholeEndpoint, err := exists(ctx, tx, kindEndpoint, f.Endpoint)
 	if err != nil {
 		return err
@@ -81,7 +75,7 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 	}
 	var items []*store.Item
 	for _, r := range all {
-		item, err := decodeItem(r.text)
+		item, err := store.DecodeItem(r.text)
 		if err != nil {
 			return err
 		}

@@ -9,15 +9,6 @@ import (
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
 
-const (
-	// minuteRange is the range up to which charts go by sums of minutes. For longer ones they go by hours.
-	minuteRange = 30 * time.Hour
-	// endpointRange is the same for the table of endpoints, which reads a row for each endpoint.
-	endpointRange = 6 * time.Hour
-	// maxCounted bounds the events that are counted one by one, for a filtered view.
-	maxCounted = 10_000
-)
-
 // Charts implements [store.Store]. Without a filter it reads the sums, by the whole minutes or hours that From
 // and To touch. With a filter it counts the newest events that fit.
 func (s *Store) Charts(ctx context.Context, f store.Filter) (charts *store.Charts, err error) {
@@ -49,12 +40,9 @@ func (s *Store) Charts(ctx context.Context, f store.Filter) (charts *store.Chart
 }
 
 func tallySums(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.Tally) error {
-	res := int64(minute)
-	if f.To.Sub(f.From) > minuteRange {
-		res = hour
-	}
-	from, to := bucketOf(f.From, res), f.To.Unix()
-	rows, err := tx.QueryContext(ctx, "SELECT bucket, outcome, n FROM counts WHERE res = ? AND bucket >= ? AND bucket < ? AND n > 0", res, from, to)
+	width, endpointWidth := f.Widths()
+	from, to := store.BucketOf(f.From, width), f.To.Unix()
+	rows, err := tx.QueryContext(ctx, "SELECT bucket, outcome, n FROM counts WHERE res = ? AND bucket >= ? AND bucket < ? AND n > 0", width, from, to)
 	if err != nil {
 		return err
 	}
@@ -70,7 +58,7 @@ func tallySums(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.Ta
 	if err != nil {
 		return err
 	}
-	rows, err = tx.QueryContext(ctx, "SELECT bucket, hist FROM latencies WHERE res = ? AND endpoint = 0 AND bucket >= ? AND bucket < ?", res, from, to)
+	rows, err = tx.QueryContext(ctx, "SELECT bucket, hist FROM latencies WHERE res = ? AND endpoint = 0 AND bucket >= ? AND bucket < ?", width, from, to)
 	if err != nil {
 		return err
 	}
@@ -87,14 +75,11 @@ func tallySums(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.Ta
 		return err
 	}
 
-	if f.To.Sub(f.From) > endpointRange {
-		res = hour
-	}
 	// The endpoints that were seen last come first, so that not every endpoint of every tenant is read.
 	rows, err = tx.QueryContext(ctx, `SELECT t.value, l.errors, l.hist
 		FROM (SELECT id, value FROM (SELECT id, value, last FROM terms WHERE kind = ? AND ns = 0 LIMIT 1000) ORDER BY last DESC LIMIT ?) t
 		JOIN latencies l ON l.res = ? AND l.endpoint = t.id AND l.bucket >= ? AND l.bucket < ?`,
-		kindEndpoint, store.MaxEndpoints, res, bucketOf(f.From, res), to)
+		kindEndpoint, store.MaxEndpoints, endpointWidth, store.BucketOf(f.From, endpointWidth), to)
 	if err != nil {
 		return err
 	}
@@ -166,7 +151,7 @@ func tallyEvents(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.
 		if len(all) < scanned {
 			return true, nil
 		}
-		if n >= maxCounted || time.Since(began) > patience {
+		if n >= store.MaxCounted || time.Since(began) > patience {
 			return false, nil
 		}
 	}

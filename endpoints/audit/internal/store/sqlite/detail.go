@@ -3,14 +3,10 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"strings"
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
-
-// maxSources bounds the sources that may use one id.
-const maxSources = 100
 
 // Detail implements [store.Store].
 func (s *Store) Detail(ctx context.Context, id, source string) (d *store.Detail, err error) {
@@ -29,32 +25,19 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 	if err != nil {
 		return nil, err
 	}
-	var found []keyed
-	var sources []string
-	for _, k := range all {
-		if source == "" || k.item.Source == source {
-			found = append(found, k)
-		}
-		sources = append(sources, k.item.Source)
-	}
-	switch {
-	case len(found) == 0:
-		return nil, store.ErrNotFound
-	case len(found) > 1:
-		return nil, &store.SeveralSourcesError{Sources: sources}
-	}
-	d := new(store.Detail)
-	if d.Event, err = whole(ctx, tx, found[0]); err != nil {
+	chosen, err := store.Choose(all, func(k keyed) *store.Item { return k.item }, source)
+	if err != nil {
 		return nil, err
 	}
-	if err := tx.QueryRowContext(ctx, "SELECT superseded FROM events WHERE id = ?", found[0].key).Scan(&d.Superseded); err != nil {
+	d := new(store.Detail)
+	if d.Event, err = whole(ctx, tx, chosen); err != nil {
+		return nil, err
+	}
+	if err := tx.QueryRowContext(ctx, "SELECT superseded FROM events WHERE id = ?", chosen.key).Scan(&d.Superseded); err != nil {
 		return nil, err
 	}
 
-	other := id + store.Final
-	if base, ok := strings.CutSuffix(id, store.Final); ok {
-		other = base
-	}
+	other, _ := store.Counterpart(id)
 	others, err := byID(ctx, tx, other)
 	if err != nil {
 		return nil, err
@@ -100,7 +83,7 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 
 // byID returns the events with an id, of whichever source.
 func byID(ctx context.Context, tx *sql.Tx, id string) ([]keyed, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT e.id, "+itemText("b")+" FROM events e JOIN bodies b ON b.id = e.id WHERE e.eid = ? LIMIT ?", id, maxSources)
+	rows, err := tx.QueryContext(ctx, "SELECT e.id, "+itemText("b")+" FROM events e JOIN bodies b ON b.id = e.id WHERE e.eid = ? LIMIT ?", id, store.MaxSources)
 	if err != nil {
 		return nil, err
 	}

@@ -12,11 +12,8 @@ import (
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
 
-// maxIndexedCalls bounds the calls of one event that filters and charts know of. Chains are short.
-const maxIndexedCalls = 32
-
 // insert stores one event, unless it is stored already.
-func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
+func (s *Store) insert(tx *transaction, e *store.Event, sums *store.Sums) error {
 	item := e.Item
 	number, ok := outcomeNumbers[item.Outcome]
 	if !ok {
@@ -33,7 +30,7 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
 	if first, found, err := tx.number("SELECT id FROM events WHERE eid = ? AND source = ?", item.ID, source); err != nil {
 		return err
 	} else if found {
-		return s.compare(tx, first, item, string(text))
+		return s.compare(tx, first, item, text)
 	}
 	id, err := newKey(tx, keyOf(item.Time))
 	if err != nil {
@@ -45,12 +42,12 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
 	}
 
 	superseded := 0
-	if base, ok := strings.CutSuffix(item.ID, store.Final); ok {
+	if other, final := store.Counterpart(item.ID); final {
 		// Only a mark: who may post events may forge a final verdict, and it must not hide what another one posted.
-		if err := tx.exec("UPDATE events SET superseded = 1 WHERE eid = ? AND source = ?", base, source); err != nil {
+		if err := tx.exec("UPDATE events SET superseded = 1 WHERE eid = ? AND source = ?", other, source); err != nil {
 			return err
 		}
-	} else if _, found, err := tx.number("SELECT id FROM events WHERE eid = ? AND source = ?", item.ID+store.Final, source); err != nil {
+	} else if _, found, err := tx.number("SELECT id FROM events WHERE eid = ? AND source = ?", other, source); err != nil {
 		return err
 	} else if found {
 		superseded = 1 // they came in the other order
@@ -64,19 +61,18 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *sums) error {
 	if err := tx.exec("INSERT INTO bodies VALUES (?,?,?)", id, string(text), string(e.Raw)); err != nil {
 		return err
 	}
-	sums.add(item.Time, number, calls)
+	sums.Add(item, func(i int) int64 { return calls[i].endpoint })
 	return tx.exec("INSERT INTO idx (rowid, t) VALUES (?,?)", id, strings.Join(words, " "))
 }
 
-// compare warns of an event that has the id and the source of a stored one, the first, and says something else: one of the
-// two is forged.
-func (s *Store) compare(tx *transaction, first int64, item *store.Item, text string) error {
-	var stored string
-	err := tx.scan("SELECT "+itemText("b")+" FROM bodies b WHERE id = ?", []any{first}, &stored)
-	if err == nil && stored != text {
-		s.log.Warn("audit got two events with one id that differ, and keeps the first", "id", fmt.Sprintf("%.200s", item.ID), "source", fmt.Sprintf("%.200s", item.Source))
+// compare compares an event with the stored one that has its id and source.
+func (s *Store) compare(tx *transaction, first int64, item *store.Item, text []byte) error {
+	var stored []byte
+	if err := tx.scan("SELECT "+itemText("b")+" FROM bodies b WHERE id = ?", []any{first}, &stored); err != nil {
+		return err
 	}
-	return err
+	store.Compare(s.log.Warn, item, stored, text)
+	return nil
 }
 
 // wordsOf returns the words that the index knows an event by, and its calls with their endpoints' terms.
@@ -109,7 +105,7 @@ func (s *Store) wordsOf(tx *transaction, item *store.Item, id int64) ([]string, 
 		words = append(words, mutatedWord(id))
 	}
 	var calls []call
-	for _, c := range item.Endpoints[:min(len(item.Endpoints), maxIndexedCalls)] {
+	for _, c := range store.Indexed(item.Endpoints) {
 		endpoint, err := term(kindEndpoint, 0, c.URL)
 		if err != nil {
 			return nil, nil, err

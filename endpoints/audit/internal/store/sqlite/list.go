@@ -19,8 +19,6 @@ const (
 	scanned = 2000
 	// patience is how long that goes on. The page is short then, and its cursor leads on from there.
 	patience = 50 * time.Millisecond
-	// maxItems and maxRaw bound the bytes of a page: of the items, and of the events as they came. One is always on it.
-	maxItems, maxRaw = 1 << 20, 4 << 20
 	// maxItem is more than an item can have. Databases of earlier releases have larger ones.
 	maxItem = 512 << 10
 )
@@ -144,11 +142,6 @@ func parseCursor(c store.Cursor) (int64, error) {
 	return key, nil
 }
 
-func decodeItem(text []byte) (*store.Item, error) {
-	item := &store.Item{Endpoints: []store.Call{}}
-	return item, json.Unmarshal(text, item)
-}
-
 // itemText is SQL for the item in a row of bodies. Of one that is too large it leaves out the calls: nothing else can be.
 func itemText(bodies string) string {
 	return fmt.Sprintf("CASE WHEN octet_length(%s.item) > %d THEN json_remove(%[1]s.item, '$.endpoints') ELSE %[1]s.item END", bodies, maxItem)
@@ -157,8 +150,8 @@ func itemText(bodies string) string {
 // itemsOf returns the items of the first keys, as many as fit on a page.
 func itemsOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]*store.Item, error) {
 	items := make([]*store.Item, 0, len(keys))
-	err := eachText(ctx, tx, "SELECT "+itemText("b")+", superseded FROM events e JOIN bodies b ON b.id = e.id WHERE e.id = ?", keys, maxItems, func(text []byte, superseded bool) error {
-		item, err := decodeItem(text)
+	err := eachText(ctx, tx, "SELECT "+itemText("b")+", superseded FROM events e JOIN bodies b ON b.id = e.id WHERE e.id = ?", keys, store.MaxItems, func(text []byte, superseded bool) error {
+		item, err := store.DecodeItem(text)
 		item.Superseded = superseded
 		items = append(items, item)
 		return err
@@ -169,7 +162,7 @@ func itemsOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]*store.Item, erro
 // rawOf returns the events of the first keys as they came, as many as fit on a page.
 func rawOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]json.RawMessage, error) {
 	all := make([]json.RawMessage, 0, len(keys))
-	err := eachText(ctx, tx, "SELECT event, 0 FROM bodies WHERE id = ?", keys, maxRaw, func(text []byte, _ bool) error {
+	err := eachText(ctx, tx, "SELECT event, 0 FROM bodies WHERE id = ?", keys, store.MaxRaw, func(text []byte, _ bool) error {
 		all = append(all, text)
 		return nil
 	})
@@ -210,7 +203,7 @@ type keyed struct {
 func scanKeyed(scan func(...any) error) (k keyed, err error) {
 	var text []byte
 	if err = scan(&k.key, &text); err == nil {
-		k.item, err = decodeItem(text)
+		k.item, err = store.DecodeItem(text)
 	}
 	return k, err
 }
@@ -259,7 +252,7 @@ func validationsOf(ctx context.Context, statement *sql.Stmt, mutated *store.Item
 		var text []byte
 		if err = scan(&k.key, &text); err == nil {
 			*left -= len(text)
-			k.item, err = decodeItem(text)
+			k.item, err = store.DecodeItem(text)
 		}
 		return k, err
 	})

@@ -171,11 +171,11 @@ func mutationsOf(ctx context.Context, tx *sql.Tx, match string) ([]string, error
 		if err := scan(&id, &v, &m); err != nil {
 			return "", err
 		}
-		validated, err := decodeItem(v)
+		validated, err := store.DecodeItem(v)
 		if err != nil {
 			return "", err
 		}
-		mutated, err := decodeItem(m)
+		mutated, err := store.DecodeItem(m)
 		if err != nil || !store.Joins(validated, mutated) {
 			return "", err
 		}

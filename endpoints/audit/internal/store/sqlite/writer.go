@@ -26,7 +26,7 @@ func (s *Store) commit(events []*store.Event) (err error) {
 	slices.SortStableFunc(events, func(a, b *store.Event) int { return a.Item.Time.Compare(b.Item.Time) })
 	seq := s.seq
 	err = s.inTransaction(func(tx *transaction) error {
-		sums := newSums()
+		sums := store.NewSums()
 		for _, e := range events {
 			if err := s.insert(tx, e, sums); err != nil {
 				return err
@@ -35,7 +35,7 @@ func (s *Store) commit(events []*store.Event) (err error) {
 		if s.seq == seq {
 			return nil // all of them were stored before
 		}
-		if err := sums.write(tx); err != nil {
+		if err := write(tx, sums); err != nil {
 			return err
 		}
 		return tx.exec("UPDATE meta SET v = ? WHERE k = 'seq'", s.seq)
