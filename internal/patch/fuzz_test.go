@@ -225,7 +225,7 @@ func FuzzSimple(f *testing.F) {
 // compare fails the test if json-patch.v4 does not do what change did.
 func compare(t *testing.T, pod json.RawMessage, change *apply.Change) {
 	t.Helper()
-	if _, err := change.ByLibrary(t.Context(), change.After.AppendSparse(nil)); err != nil {
+	if err := change.ByLibrary(t.Context()); err != nil {
 		t.Errorf("on the sparse Pod: %v\n%s", err, show(change.Ops))
 	}
 	text, err := json.Marshal(change.Ops)

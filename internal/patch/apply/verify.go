@@ -30,13 +30,13 @@ func (c *Change) Verify(ctx context.Context) (*Change, error) {
 	if err := Late(ctx, len(c.Given)); err != nil {
 		return nil, err
 	}
-	sparse := c.After.AppendSparse(make([]byte, 0, sparseSize))
-	if err := c.fits(sparse); err != nil {
+	before, sparse := c.sparseBefore(), c.After.AppendSparse(make([]byte, 0, sparseSize))
+	if err := c.fits(before, sparse); err != nil {
 		return nil, err
 	}
 	if !c.Simple {
 		var err error
-		if sparse, err = c.ByLibrary(ctx, sparse); err != nil {
+		if sparse, err = c.byLibrary(ctx, before, sparse); err != nil {
 			return nil, err
 		}
 		if err = Late(ctx, len(c.Given)); err != nil {
@@ -51,19 +51,30 @@ func (c *Change) Verify(ctx context.Context) (*Change, error) {
 	return &verified, nil
 }
 
-// ByLibrary returns the sparse Pod that json-patch.v4 makes of c.Ops. meant is the one that [Apply] made: if the library makes
-// another one, or none, that is an [*Error].
-func (c *Change) ByLibrary(ctx context.Context, meant []byte) ([]byte, error) {
+// sparseBefore returns the sparse Pod to which the library applies the ops.
+func (c *Change) sparseBefore() []byte {
 	sparse := c.Before.AppendSparse(make([]byte, 0, sparseSize))
 	if slices.ContainsFunc(c.Ops, func(op review.Op) bool { return op.Op == "test" }) {
 		// A test compares text. Both its sides reach the API server with <, > and & escaped, because Go's
 		// encoder writes the Pod and amp's answer.
 		sparse = escapeHTML(sparse)
 	}
+	return sparse
+}
+
+// ByLibrary lets json-patch.v4 apply c.Ops to the sparse Pod. It returns an [*Error] if the library does not apply them, or
+// makes something else of them than [Apply].
+func (c *Change) ByLibrary(ctx context.Context) error {
+	_, err := c.byLibrary(ctx, c.sparseBefore(), c.After.AppendSparse(nil))
+	return err
+}
+
+// byLibrary returns the sparse Pod that json-patch.v4 makes of the one before. meant is the one that [Apply] made.
+func (c *Change) byLibrary(ctx context.Context, before, meant []byte) ([]byte, error) {
 	ops := c.libraryOps()
-	result, err := applyLibrary(ops, sparse)
+	result, err := applyLibrary(ops, before)
 	if err != nil {
-		return nil, c.libraryError(ctx, ops, sparse, err)
+		return nil, c.libraryError(ctx, ops, before, err)
 	}
 	if err := Late(ctx, len(c.Given)); err != nil {
 		return nil, err
@@ -79,28 +90,25 @@ func (c *Change) ByLibrary(ctx context.Context, meant []byte) ([]byte, error) {
 // a dozen levels down.
 const maxWeight = 24 << 20
 
-// fits fails if the Pod, after is its sparse form, and the ops are too much for the library, amp's own or the API server's.
-// What is short always fits.
-func (c *Change) fits(after []byte) error {
-	size := len(after)
+// fits fails if the sparse Pods and the ops are too much for the library, amp's own or the API server's. What is short
+// always fits.
+func (c *Change) fits(sparseBefore, sparseAfter []byte) error {
+	size := len(sparseBefore)
 	for i := range c.Ops {
 		size += len(c.Ops[i].Value)
 	}
-	if c.Simple && size < alwaysSmall {
+	if size < alwaysSmall {
 		return nil
 	}
-	before := string(c.Before.AppendSparse(nil))
-	if size+len(before) < alwaysSmall {
-		return nil
-	}
-	weight := jsontree.Weight(before, 0) + jsontree.Weight(string(after), 0)
+	before, after := string(sparseBefore), string(sparseAfter)
+	weight := jsontree.Weight(before, 0) + jsontree.Weight(after, 0)
 	for i := range c.Ops {
 		weight += jsontree.Weight(string(c.Ops[i].Value), strings.Count(c.Ops[i].Path, "/"))
 	}
 	switch {
 	case weight > maxWeight:
 		return c.errorOfLast("the patch changes too much for the depth at which that stands, because the API server reads it again for each level: change less, or less deep")
-	case jsontree.Values(before)+jsontree.Values(string(after)) > 2*maxValues:
+	case jsontree.Values(before)+jsontree.Values(after) > 2*maxValues:
 		return c.errorOfLast("the patch moves, copies and tests more than 100,000 values, or changes lists and objects that hold as many, and amp checks no more: change fewer")
 	}
 	return nil
