@@ -141,11 +141,19 @@ type server struct {
 
 func freeport(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freePort()
 		ts.Check(err)
-		ts.Setenv(name, strconv.Itoa(listener.Addr().(*net.TCPAddr).Port))
-		ts.Check(listener.Close())
+		ts.Setenv(name, port)
 	}
+}
+
+// freePort returns a port of loopback on which no program listens.
+func freePort() (string, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), listener.Close()
 }
 
 // startEndpoint serves an endpoint of one of these kinds:

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -25,6 +26,8 @@ import (
 	"time"
 
 	admissionv1 "k8s.io/api/admission/v1"
+
+	"github.com/txn2/amp/test/cgroup"
 )
 
 const tenants = 32 // of each kind
@@ -34,7 +37,15 @@ const tenants = 32 // of each kind
 // review gets its decision in time, and a good tenant beside all this notices nothing.
 func TestLivesAsShipped(t *testing.T) {
 	limit, gomemlimit := shipped(t)
-	group := newCgroup(t, limit)
+	group, err := cgroup.New("amp-test-", limit)
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() {
+		if err := group.Remove(); err != nil {
+			t.Error(err)
+		}
+	})
 	amp := startAsShipped(t, group, gomemlimit)
 
 	stop := make(chan struct{})
@@ -70,7 +81,11 @@ func TestLivesAsShipped(t *testing.T) {
 			before, start := good.Load(), time.Now()
 			name := fmt.Sprintf("%s over %s, many namespaces: %v", flood.name, protocol, many)
 			allowed := amp.flood(t, name, client, flood.namespaces, many, flood.reviews, flood.size)
-			used, kills := group.most(t)
+			used, err := group.Peak()
+			kills, killsErr := group.Kills()
+			if err := errors.Join(err, killsErr); err != nil {
+				t.Fatal(err)
+			}
 			t.Logf("%s: %v, %d allowed, %d good reviews meanwhile; at most %d MiB so far", name, time.Since(start).Round(time.Millisecond), allowed, good.Load()-before, used>>20)
 			if kills > 0 {
 				t.Fatal("the kernel killed amp")
@@ -124,7 +139,7 @@ type caller struct {
 }
 
 // startAsShipped builds and starts amp in the cgroup. The test ends it.
-func startAsShipped(t *testing.T, group *cgroup, gomemlimit string) *running {
+func startAsShipped(t *testing.T, group *cgroup.Group, gomemlimit string) *running {
 	t.Helper()
 	dir := t.TempDir()
 	// Not this test's own program: the race detector takes memory, too.
@@ -165,8 +180,12 @@ func startAsShipped(t *testing.T, group *cgroup, gomemlimit string) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, secure := port(t), port(t)
-	cmd := group.command(filepath.Join(dir, "amp"))
+	plain, plainErr := freePort()
+	secure, secureErr := freePort()
+	if err := errors.Join(plainErr, secureErr); err != nil {
+		t.Fatal(err)
+	}
+	cmd := group.Command(filepath.Join(dir, "amp"))
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "GOMEMLIMIT=" + gomemlimit,
 		"K_SERVICE=amp", "PORT=" + plain, "AMP_TLS=files", "AMP_TLS_PORT=" + secure, // both listeners
 		"AMP_TLS_CERT=" + file("tls.crt", pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})),
@@ -212,16 +231,6 @@ func startAsShipped(t *testing.T, group *cgroup, gomemlimit string) *running {
 			t.Fatalf("amp is not ready: %v", err)
 		}
 	}
-}
-
-func port(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
 }
 
 // serving serves an endpoint until the test ends, and returns its URL.

@@ -79,8 +79,8 @@ func (p *process) askAt(ctx context.Context, url, path, namespace, pod string) (
 func (r *run) review(p *process, path, namespace, pod string) *answer {
 	a, err := p.ask(r.ctx, path, namespace, pod)
 	if err != nil {
-		if p.hasEnded() || p.group.killed() {
-			r.fail("amp ended: %v; killed for memory: %v", err, p.group.killed())
+		if p.hasEnded() || p.killed() {
+			r.fail("amp ended: %v; killed for memory: %v", err, p.killed())
 		}
 		r.fail("no decision: %v", err)
 	}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -66,76 +65,5 @@ func prepareNamespace(dir string) error {
 	return nil
 }
 
-// group is a memory cgroup, of version 1 or 2.
-type group struct {
-	dir string
-	v2  bool
-}
-
-// newGroup makes a cgroup with a limit in bytes and without swap.
-func newGroup(name string, limit int64) (*group, error) {
-	const root = "/sys/fs/cgroup"
-	g := &group{dir: filepath.Join(root, "memory", name)}
-	files := map[string]string{"memory.limit_in_bytes": strconv.FormatInt(limit, 10), "memory.swappiness": "0"}
-	if controllers, err := os.ReadFile(root + "/cgroup.controllers"); err == nil {
-		if !strings.Contains(string(controllers), "memory") {
-			return nil, errors.New("making a memory cgroup: this machine's cgroups do not limit memory")
-		}
-		g = &group{dir: filepath.Join(root, name), v2: true}
-		files = map[string]string{"memory.max": strconv.FormatInt(limit, 10), "memory.swap.max": "0"}
-		_ = os.WriteFile(root+"/cgroup.subtree_control", []byte("+memory"), 0) // it may be so already; if not, memory.max is missing
-	}
-	if err := os.Mkdir(g.dir, 0o755); err != nil {
-		return nil, fmt.Errorf("making a memory cgroup, which needs root: %w", err)
-	}
-	for file, value := range files {
-		if err := os.WriteFile(filepath.Join(g.dir, file), []byte(value), 0); err != nil {
-			if file == "memory.swap.max" && errors.Is(err, os.ErrNotExist) {
-				continue // a kernel without swap
-			}
-			g.remove()
-			return nil, fmt.Errorf("limiting memory: %w", err)
-		}
-	}
-	return g, nil
-}
-
-// command runs a program in the cgroup: a shell enters it and becomes the program.
-func (g *group) command(program string, args ...string) *exec.Cmd {
-	cmd := exec.Command("/bin/sh", append([]string{"-c", `echo $$ > "$0"/cgroup.procs && exec "$@"`, g.dir, program}, args...)...)
-	endWithParent(cmd)
-	return cmd
-}
-
 // endWithParent lets a program end when this one is killed.
 func endWithParent(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }
-
-// peak is the most memory that the cgroup held, in bytes: all that counts against the limit, also the kernel's.
-func (g *group) peak() (int64, error) {
-	file := "memory.max_usage_in_bytes"
-	if g.v2 {
-		file = "memory.peak"
-	}
-	b, err := os.ReadFile(filepath.Join(g.dir, file))
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(strings.TrimSpace(string(b)), 10, 64)
-}
-
-// killed reports whether the kernel ended a process of the cgroup because memory ran out.
-func (g *group) killed() bool {
-	file := "memory.oom_control"
-	if g.v2 {
-		file = "memory.events"
-	}
-	b, _ := os.ReadFile(filepath.Join(g.dir, file))
-	for line := range strings.Lines(string(b)) {
-		if count, ok := strings.CutPrefix(strings.TrimSpace(line), "oom_kill "); ok {
-			return count != "0"
-		}
-	}
-	return false
-}
-
-func (g *group) remove() { _ = os.Remove(g.dir) } // it is empty; if it stays, it does no harm

@@ -59,14 +59,14 @@ func (r *run) beside(long time.Duration, seed uint64) {
 	fmt.Printf("attacked: %d reviews in %v, p50 %v, p99 %v, the slowest %v, %d failed\n", len(loud.times)+len(loud.errors), took.Round(time.Second),
 		round(loud.at(.5)), round(loud.at(.99)), round(loud.at(1)), loud.failed())
 	ratio := float64(loud.at(.99)) / float64(quiet.at(.99))
-	memory, _ := amp.group.peak()
+	memory, _ := amp.group.Peak()
 	fmt.Printf("p99 is %.1f times the quiet one; amp: %d MiB RSS at the peak, %d MiB in its cgroup of %d, ended: %v; audit function: %d MiB RSS of %d, ended: %v\n",
 		ratio, amp.peak()>>20, memory>>20, ampMemory>>20, amp.hasEnded(), audit.peak()>>20, auditMemory>>20, audit.hasEnded())
 	fmt.Printf("attacks: %s\n", said)
 	r.must(err)
 	var wrong []error
 	if amp.hasEnded() || audit.hasEnded() {
-		wrong = append(wrong, fmt.Errorf("a process ended: amp %v, killed for memory %v; audit function %v, killed for memory %v", amp.hasEnded(), amp.group.killed(), audit.hasEnded(), audit.group.killed()))
+		wrong = append(wrong, fmt.Errorf("a process ended: amp %v, killed for memory %v; audit function %v, killed for memory %v", amp.hasEnded(), amp.killed(), audit.hasEnded(), audit.killed()))
 	}
 	if n := quiet.failed() + loud.failed(); n > 0 {
 		wrong = append(wrong, fmt.Errorf("%d of the good tenant's reviews failed: %s %v", n, loud.refused, errors.Join(loud.errors[:min(3, len(loud.errors))]...)))

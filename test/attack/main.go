@@ -96,7 +96,6 @@ type world struct {
 	amp, audit string // the programs
 	cert       *certificate
 	port       int // the last one that was given out
-	groups     int
 }
 
 // insideVariable says to the program that it is in its own network namespace, and where the programs are.

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/txn2/amp/test/cgroup"
 )
 
 // What deploy/ gives the programs.
@@ -60,7 +62,7 @@ type process struct {
 	metrics string
 	client  *http.Client
 
-	group  *group
+	group  *cgroup.Group
 	cmd    *exec.Cmd
 	stderr string        // the path of its log
 	ended  chan struct{} // closed when it has ended
@@ -142,14 +144,14 @@ func (r *run) startAudit(environment ...string) *process {
 }
 
 func (r *run) start(memory int64, program string, env []string) *process {
-	r.groups++
-	g, err := newGroup(fmt.Sprintf("amp-attack-%d-%d", os.Getpid(), r.groups), memory)
+	g, err := cgroup.New("amp-attack-", memory)
 	r.must(err)
 	p := &process{group: g, ended: make(chan struct{}), client: r.newClient()}
 	log, err := os.CreateTemp(r.dir, "stderr-")
 	r.must(err)
 	p.stderr = log.Name()
-	p.cmd = g.command(program)
+	p.cmd = g.Command(program)
+	endWithParent(p.cmd)
 	p.cmd.Env, p.cmd.Stderr, p.cmd.Dir = env, log, r.dir
 	r.must(p.cmd.Start())
 	_ = log.Close() // the program has its own
@@ -161,7 +163,7 @@ func (r *run) start(memory int64, program string, env []string) *process {
 		_ = p.cmd.Process.Kill() // it may have ended already
 		<-p.ended
 		p.client.CloseIdleConnections()
-		g.remove()
+		_ = g.Remove() // it is empty; if it stays, it does no harm
 	})
 	return p
 }
@@ -215,6 +217,12 @@ func (p *process) hasEnded() bool {
 	}
 }
 
+// killed reports whether the kernel ended the process because memory ran out.
+func (p *process) killed() bool {
+	kills, _ := p.group.Kills()
+	return kills > 0
+}
+
 func (p *process) log() string { return content(p.stderr) }
 
 func content(path string) string {
@@ -235,7 +243,7 @@ func (p *process) longestLine() (longest int) {
 
 // lives fails the row if the process has ended. It says how much memory it has held.
 func (r *run) lives(p *process) {
-	if p.group.killed() {
+	if p.killed() {
 		r.fail("the kernel ended it: no memory left")
 	}
 	if p.hasEnded() {
