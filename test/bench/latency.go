@@ -9,18 +9,11 @@ import (
 // does not wait for answers, and counts each review from when it was due. A review that amp cannot answer in time counts with the
 // time that it took to fail.
 func (b *bench) latency() error {
-	endpoint, amp, err := b.pair(centre)
+	amp, bare, stop, err := b.against(centre)
+	defer stop()
 	if err != nil {
 		return err
 	}
-	defer endpoint.stop()
-	defer amp.stop()
-	bare, err := b.forwarder(endpoint)
-	if err != nil {
-		return err
-	}
-	defer bare.stop()
-
 	closed, err := alternate(3, b.side(bare, centre))
 	if err != nil {
 		return err

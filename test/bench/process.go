@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -132,7 +131,7 @@ func (b *bench) forwarder(endpoint *process, more ...string) (*process, error) {
 
 // proxy starts amp. It does not wait until amp is ready.
 func (b *bench) proxy(env ...string) (*process, error) {
-	port, metrics := freePort(), freePort()
+	port, metrics := strconv.Itoa(harness.FreePort()), strconv.Itoa(harness.FreePort())
 	env = append([]string{
 		memoryLimit, "AMP_TLS=files", "AMP_TLS_CERT=" + b.path("tls.crt"), "AMP_TLS_KEY=" + b.path("tls.key"), "AMP_TLS_PORT=" + port,
 		"AMP_ENDPOINT_ALLOW=127.0.0.0/8", "AMP_METRICS_ADDR=127.0.0.1:" + metrics,
@@ -142,16 +141,6 @@ func (b *bench) proxy(env ...string) (*process, error) {
 		p.address, p.metrics = "127.0.0.1:"+port, "http://127.0.0.1:"+metrics+"/metrics"
 	}
 	return p, err
-}
-
-func freePort() string {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		panic(err)
-	}
-	defer func() { _ = l.Close() }()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
 }
 
 // cpu is the CPU time that the process has used so far. The kernel counts it in nanoseconds.

@@ -59,17 +59,11 @@ func (b *bench) reviews() error {
 
 // check compares amp with a forwarder that checks the patch in the plain way.
 func (b *bench) check() error {
-	endpoint, amp, err := b.pair(centre)
+	amp, plain, stop, err := b.against(centre, "-check")
+	defer stop()
 	if err != nil {
 		return err
 	}
-	defer endpoint.stop()
-	defer amp.stop()
-	plain, err := b.forwarder(endpoint, "-check")
-	if err != nil {
-		return err
-	}
-	defer plain.stop()
 	rounds, err := alternate(b.rounds, b.side(amp, centre), b.side(plain, centre))
 	if err != nil {
 		return err
@@ -77,6 +71,21 @@ func (b *bench) check() error {
 	b.add(row{Group: "The check", Name: "reviews/s ÷ a forwarder that applies the patch with json-patch.v4 and decodes the Pod", Goal: atLeast(1.8),
 		Values: ratios(rounds[0], rounds[1], sample.rate), Note: beside(rounds, sample.rate, "%.0f/s")})
 	return nil
+}
+
+// against starts an endpoint, and amp and a forwarder with these flags before it. stop ends all of them, also after an error.
+func (b *bench) against(s setting, flags ...string) (amp, other *process, stop func(), err error) {
+	started := len(b.running)
+	stop = func() {
+		for _, p := range b.running[started:] {
+			p.stop()
+		}
+	}
+	endpoint, amp, err := b.pair(s)
+	if err == nil {
+		other, err = b.forwarder(endpoint, flags...)
+	}
+	return amp, other, stop, err
 }
 
 // pair starts an endpoint and amp before it.
@@ -144,18 +153,11 @@ func insecure() *http.Transport {
 
 // compare adds the rows of one setting.
 func (b *bench) compare(s setting) error {
-	endpoint, amp, err := b.pair(s)
+	amp, bare, stop, err := b.against(s)
+	defer stop()
 	if err != nil {
 		return err
 	}
-	defer endpoint.stop()
-	defer amp.stop()
-	bare, err := b.forwarder(endpoint)
-	if err != nil {
-		return err
-	}
-	defer bare.stop()
-
 	rounds, err := alternate(b.rounds, b.side(amp, s), b.side(bare, s))
 	if err != nil {
 		return err

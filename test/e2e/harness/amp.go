@@ -48,7 +48,7 @@ func (w *World) StartReplica(more ...string) (*Replica, error) {
 
 // Launch is StartReplica without waiting.
 func (w *World) Launch(more ...string) (*Replica, error) {
-	return w.launch(nil, freePort(), "127.0.0.1:"+strconv.Itoa(freePort()), w.Front, more)
+	return w.launch(nil, FreePort(), "127.0.0.1:"+strconv.Itoa(FreePort()), w.Front, more)
 }
 
 // LaunchOn is Launch on a host. aside says that the front does not lead to the replica: only the test calls it.

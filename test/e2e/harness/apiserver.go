@@ -38,8 +38,8 @@ func startAPIServer(dir string, p programs, address string) (*APIServer, error) 
 	a := &APIServer{dir: dir, program: p.apiserver, reached: address, ca: NewAuthority("cluster-ca")}
 	a.admin = a.ca.Issue(pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}})
 
-	a.Ports.API, a.Ports.Etcd = freePort(), freePort()
-	client, peer := "http://127.0.0.1:"+strconv.Itoa(a.Ports.Etcd), "http://127.0.0.1:"+strconv.Itoa(freePort())
+	a.Ports.API, a.Ports.Etcd = FreePort(), FreePort()
+	client, peer := "http://127.0.0.1:"+strconv.Itoa(a.Ports.Etcd), "http://127.0.0.1:"+strconv.Itoa(FreePort())
 	a.Etcd = &Service{Address: strings.TrimPrefix(client, "http://"), dir: dir, name: "etcd", program: p.etcd, args: []string{
 		"--data-dir=" + filepath.Join(dir, "etcd"), "--unsafe-no-fsync", "--log-level=warn",
 		"--listen-client-urls=" + client, "--advertise-client-urls=" + client,

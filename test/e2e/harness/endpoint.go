@@ -73,7 +73,7 @@ func Fails(status int, reason string) http.HandlerFunc {
 func Hangs(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
 
 // Down is the URL of an endpoint that does not exist.
-func Down() string { return fmt.Sprintf("http://127.0.0.1:%d/down", freePort()) }
+func Down() string { return fmt.Sprintf("http://127.0.0.1:%d/down", FreePort()) }
 
 func dial(address string) error {
 	c, err := net.DialTimeout("tcp", address, time.Second)

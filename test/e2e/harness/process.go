@@ -96,10 +96,10 @@ func (p *process) lastWords() string {
 	return string(bytes.Join(lines, []byte("\n")))
 }
 
-// freePort returns a TCP port on loopback on which no program listens. The programs must be told their port, so the
+// FreePort returns a TCP port on loopback on which no program listens. The programs must be told their port, so the
 // port is chosen before it is used. It is below the range from which the kernel gives ports to connections, so only
 // another program that searches in the same way could take it first.
-func freePort() int {
+func FreePort() int {
 	for range 1000 {
 		port := 15000 + rand.IntN(15000)
 		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))

@@ -135,7 +135,7 @@ func (w *World) Program(t *testing.T, file string) *Receiver {
 	if err := compile(filepath.Dir(file), w.path(name), file, ""); err != nil {
 		t.Fatal(err)
 	}
-	address := fmt.Sprintf("127.0.0.1:%d", freePort())
+	address := fmt.Sprintf("127.0.0.1:%d", FreePort())
 	p, err := start(w.dir, name, w.path(name), []string{"PORT=" + strings.TrimPrefix(address, "127.0.0.1:")})
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,7 @@ type Sink struct {
 // docs/events.md or the schema.
 func NewSink(t *testing.T) *Sink {
 	t.Helper()
-	s := &Sink{t: t, address: "127.0.0.1:" + strconv.Itoa(freePort())}
+	s := &Sink{t: t, address: "127.0.0.1:" + strconv.Itoa(FreePort())}
 	s.URL = "http://" + s.address + "/events"
 	s.Up()
 	t.Cleanup(func() {

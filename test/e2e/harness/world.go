@@ -117,7 +117,7 @@ func (w *World) Install(t *testing.T, folder string) error {
 }
 
 func (w *World) startSamples() (err error) {
-	port := strconv.Itoa(freePort())
+	port := strconv.Itoa(FreePort())
 	w.Samples = "http://127.0.0.1:" + port
 	w.samples, err = start(w.dir, "endpoints", w.programs.endpoints, []string{"PORT=" + port})
 	if err != nil {
