@@ -94,7 +94,7 @@ func configFrom(getenv func(string) string) (Config, error) {
 }
 
 // chooseDatabase tells a file from a PostgreSQL URL. Its errors do not show a URL, which may hold a password: this function
-// answers them to whoever asks.
+// answers them to every caller.
 func (c *Config) chooseDatabase(getenv func(string) string) error {
 	database := strings.TrimSpace(getenv("AMP_AUDIT_DB"))
 	p := Postgres{URL: database, ReadURL: strings.TrimSpace(getenv("AMP_AUDIT_DB_READ")), PasswordFile: getenv("AMP_AUDIT_DB_PASSWORD_FILE"), ReadPasswordFile: getenv("AMP_AUDIT_DB_READ_PASSWORD_FILE")}

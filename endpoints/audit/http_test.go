@@ -145,7 +145,7 @@ func TestConfigFromTheEnvironment(t *testing.T) {
 	}
 }
 
-// TestNoErrorShowsAPassword: the function answers errors in its configuration to whoever asks.
+// TestNoErrorShowsAPassword: the function answers errors in its configuration to every caller.
 func TestNoErrorShowsAPassword(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cr3t"
@@ -166,7 +166,7 @@ func TestNoErrorShowsAPassword(t *testing.T) {
 		"a reader of another database": {"AMP_AUDIT_DB": "postgres://amp@db/audit", "AMP_AUDIT_DB_READ": "mysql://amp:s3cr3t@db/audit"},
 		"a reader's port":              {"AMP_AUDIT_DB": "postgres://amp@db/audit", "AMP_AUDIT_DB_READ": "postgres://amp:s3cr3t@db:x/audit"},
 		"a reader of a file":           {"AMP_AUDIT_DB": "/data/events.db", "AMP_AUDIT_DB_READ": "postgres://amp:s3cr3t@db/audit"},
-		"nobody listens":               {"AMP_AUDIT_DB": "postgres://amp:s3cr3t@127.0.0.1:1/audit"},
+		"no server listens":            {"AMP_AUDIT_DB": "postgres://amp:s3cr3t@127.0.0.1:1/audit"},
 	} {
 		config, err := configFrom(func(k string) string { return env[k] })
 		var s *Server

@@ -19,8 +19,8 @@ const (
 )
 
 // tooBrief reports whether a call has too little time to prove anything by being late. A namespace can ask for a timeout of
-// 1ms, and the first endpoint of its chain can use up the time of the second one. That is no fault of the endpoint, which
-// others use too. A quarter of the timeout is less than amp itself gives to any review: to one that validates half of it,
+// 1ms, and the first endpoint of its chain can use up the time of the second one. The endpoint, which
+// others use too, is not to blame for that. A quarter of the timeout is less than amp itself gives to any review: to one that validates half of it,
 // and with required events four fifths of that.
 func tooBrief(ctx context.Context, start time.Time, timeout time.Duration) bool {
 	deadline, ok := ctx.Deadline()

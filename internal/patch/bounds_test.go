@@ -109,7 +109,7 @@ func TestWorkIsBounded(t *testing.T) {
 	}
 }
 
-// processor is the time for which this process has had a processor. What else the machine does is no part of it.
+// processor is the time for which this process has had a processor. What else the machine does, does not count.
 func processor(t *testing.T) time.Duration {
 	t.Helper()
 	var used syscall.Rusage

@@ -82,7 +82,7 @@ func read(body []byte, phase Phase) (r *Review, known bool, err error) {
 			})
 		case "object":
 			if value.IsObject() {
-				// amp forwards the API server's own bytes. Nobody appends to them: what follows is the rest of the body.
+				// amp forwards the API server's own bytes. No code may append to them, because the rest of the body follows.
 				end := value.Index + len(value.Raw)
 				r.Pod = json.RawMessage(body[value.Index:end:end])
 				r.readPod(value)

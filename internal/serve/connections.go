@@ -48,7 +48,7 @@ func isHTTP2(conn net.Conn) bool {
 }
 
 // connections bounds the connections of a server. If there are too many, the one that has been idle for longest is closed,
-// so that nobody can lock others out by being connected. If none is idle, it is the newest.
+// so that a caller that only stays connected does not lock others out. If none is idle, it is the newest.
 type connections struct {
 	max int
 

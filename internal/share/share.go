@@ -19,7 +19,7 @@ import (
 var ErrFull = errors.New("the pool is full")
 
 // maxWaiting is how many holds of one tenant wait for bytes at the same time. Who waits for memory has some, and behind so
-// many others of the same tenant the wait is in vain.
+// many others of the same tenant waiting does not help.
 const maxWaiting = 64
 
 // Pool is what is divided. Any number of goroutines may use it at once.

@@ -123,7 +123,7 @@ func outside(ctx context.Context) error {
 	return inNamespace(ctx, dir)
 }
 
-// freePort returns a port of this namespace, in which nobody else listens.
+// freePort returns a port of this namespace, on which no program listens.
 func (w *world) freePort() string {
 	w.port++
 	return fmt.Sprint(w.port)

@@ -51,7 +51,7 @@ var rows = []row{
 	{"redaction", "a secret at /spec/hostname, moved to an env value", movedSecret},
 
 	{"audit", "a forged <id>/final beside the genuine event", forgedFinal},
-	{"audit", "whoever has no token posts; amp sends its own", writeToken},
+	{"audit", "a caller without a token posts; amp sends its own", writeToken},
 	{"audit", "40 events, each with 12 MiB of URLs", largeEvents},
 	{"audit", "?user=%zz and its kind", badQueries},
 	{"audit", "a second process on the same file", secondProcess},

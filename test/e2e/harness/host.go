@@ -108,7 +108,7 @@ type Path struct {
 	Port           int    // of the server
 }
 
-// Cut makes every packet of the path vanish, in both directions. Nobody is told: connections stay as they are. The
+// Cut makes every packet of the path vanish, in both directions. Neither side is told: connections stay as they are. The
 // returned function mends it.
 func (p Path) Cut() (mend func() error, err error) {
 	port := strconv.Itoa(p.Port)

@@ -18,7 +18,7 @@ type Fault struct {
 	Name string
 	// API says that the API server does not work, so that it may refuse any Pod.
 	API bool
-	// Late says that a replica is stopped, or cut from its caller: its answers come late by no fault of its own.
+	// Late says that a replica is stopped, or cut from its caller: it is not to blame for answers that come late.
 	Late bool
 	// begin begins it. The returned function ends it, and returns when what was away works again.
 	begin func() (end func() error, err error)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Lags notes when programs had to wait for a CPU: then what they are late by is nobody's fault. It counts a moment in which
+// Lags notes when programs had to wait for a CPU: then amp is not to blame for what is late. It counts a moment in which
 // this process itself was late, or in which by the kernel's measure (PSI) some program waited nearly all the time.
 type Lags struct {
 	mu   sync.Mutex

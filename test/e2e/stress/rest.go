@@ -39,7 +39,7 @@ func (r *Replica) Use() (u Use, err error) {
 	return u, nil
 }
 
-// AtRest is what the replica holds when nobody calls it and it calls nobody: the connections to the endpoint and the sink
+// AtRest is what the replica holds when no program calls it and it calls none: the connections to the endpoint and the sink
 // are broken at their end, and those of its callers at theirs. It waits up to a minute for what is at most want. If want
 // is nil, it looks for three seconds. It returns the least that it saw.
 func (w *World) AtRest(t *testing.T, r *Replica, want *Use) Use {

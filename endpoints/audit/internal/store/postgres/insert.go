@@ -37,7 +37,7 @@ type row struct {
 //  1. Without any lock, it looks up which of them are stored. That searches each partition, and other replicas may do the
 //     same at the same time.
 //  2. It locks the row of audit_meta. From here to the commit, one replica at a time goes on. So the order of seq is the
-//     order of commits: whoever has read up to a seq has read all there will ever be below it.
+//     order of commits: a reader that has read up to a seq has read every event below it, also those to come.
 //  3. It looks at what the others have stored since step 1, stores the rest, counts it, and tells the other replicas.
 //
 // A connection that breaks in the commit leaves open whether it happened. The senders get an error and send the same

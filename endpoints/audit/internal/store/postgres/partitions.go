@@ -80,7 +80,7 @@ func (s *Store) ensureDays(ctx context.Context, rows []*row, cutoff time.Time) {
 }
 
 // makePartition makes the partition of a day, unless it exists, and moves into it what the default one has of that day. It
-// locks no more of the table of events than the default partition, and nobody who has that one waits for what makes it.
+// locks no more of the table of events than the default partition, and a transaction that holds that one does not wait for the one that makes the partition.
 func (s *Store) makePartition(ctx context.Context, d time.Time) error {
 	name := partPrefix + d.Format(partLayout)
 	from, to := d.Format(time.RFC3339), d.AddDate(0, 0, 1).Format(time.RFC3339)

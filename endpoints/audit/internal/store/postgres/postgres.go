@@ -184,7 +184,7 @@ func (s *Store) reading(ctx context.Context, do func(ctx context.Context, tx pgx
 	}
 	err := s.readOnce(ctx, do)
 	if lost(err) && ctx.Err() == nil {
-		// A restart of the server leaves connections in the pool that nobody answers.
+		// A restart of the server leaves connections in the pool that the new server does not know.
 		s.read.Reset()
 		err = s.readOnce(ctx, do)
 	}

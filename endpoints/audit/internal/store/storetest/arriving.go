@@ -51,7 +51,7 @@ func changed(t *testing.T, open func(testing.TB) store.Store) {
 			case <-channel:
 				channel = s.Changed()
 			case <-time.After(30 * time.Second):
-				t.Fatal("nobody was told")
+				t.Fatal("no reader was told")
 			}
 		}
 	}
