@@ -5,9 +5,11 @@ import (
 	"compress/gzip"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"log"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +19,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -147,14 +150,25 @@ func freeport(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// freePort returns a port of loopback on which no program listens.
+// freePort returns a port of loopback on which no program listens, each time another one: tests run side by side. It is below
+// the range from which the kernel gives ports to connections and to servers of other tests.
 func freePort() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+	const first, ports = 15_000, 15_000
+	for range ports {
+		port := strconv.Itoa(first + int(lastPort.Add(1)%ports))
+		if listener, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			return port, listener.Close()
+		}
 	}
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port), listener.Close()
+	return "", errors.New("no free port between 15000 and 30000 on loopback")
 }
+
+// lastPort begins anywhere: several runs of these tests may share the machine.
+var lastPort = func() *atomic.Uint32 {
+	var n atomic.Uint32
+	n.Store(rand.Uint32())
+	return &n
+}()
 
 // startEndpoint serves an endpoint of one of these kinds:
 //
@@ -218,10 +232,9 @@ func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	case "is-huge":
 		answer = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte(" "), 2<<20)) }
 	case "is-down":
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := freePort()
 		ts.Check(err)
-		s.addr = listener.Addr().String()
-		ts.Check(listener.Close())
+		s.addr = "127.0.0.1:" + port
 	default:
 		ts.Fatalf("unknown kind of endpoint: %s", kind)
 	}
