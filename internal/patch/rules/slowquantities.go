@@ -44,7 +44,8 @@ func slow(text string) string {
 	if len(text) > maxQuantity {
 		return "must be a quantity of at most " + strconv.Itoa(maxQuantity) + " characters"
 	}
-	if at := strings.IndexAny(text, "eE"); at >= 0 && len(strings.TrimLeft(strings.TrimLeft(text[at+1:], "+-"), "0")) > maxExponent {
+	// Without a digit before its exponent it is 0, whatever the exponent is, and Kubernetes' parser sees that at once.
+	if at := strings.IndexAny(text, "eE"); at >= 0 && strings.ContainsAny(text[:at], "0123456789") && len(strings.TrimLeft(strings.TrimLeft(text[at+1:], "+-"), "0")) > maxExponent {
 		return `must not have an exponent of more than ` + strconv.Itoa(maxExponent) + ` digits: write a number and a unit, such as "500m", "1Gi" or "1G"`
 	}
 	return ""

@@ -40,6 +40,8 @@ func TestSlowQuantities(t *testing.T) {
 		"an exponent of two digits": {patchtest.Bare, cpu(`"1e10"`)},
 		"with zeros before it":      {patchtest.Bare, cpu(`"1e-0003"`)},
 		"a unit":                    {patchtest.Bare, cpu(`"1Ei"`)},
+		"an exponent of nothing":    {patchtest.Bare, cpu(`"e313"`)},
+		"the same, beside a move":   {patchtest.Bare, `[{"op":"add","path":"/spec/containers/0/resources/limits/cpu","value":"e313"},{"op":"move","from":"/spec/containers/0/image","path":"/spec/containers/0/image"}]`},
 		"the same text elsewhere":   {patchtest.Bare, op("/spec/containers/0/env/-", `{"name":"a","value":"1e-99999999"}`)},
 		"many digits elsewhere":     {patchtest.Bare, op("/metadata/annotations/a", `"`+digits+`"`)},
 	})
