@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// Line makes one line of s: any sequence of white space and control characters becomes one space. The API server silently
-// drops a warning with a newline, and a newline in a message could forge a line of a log.
+// Line makes one line of s: any sequence of white space, control characters and what is not UTF-8 becomes one space. The API
+// server silently drops a warning with a newline, and a newline in a message could forge a line of a log.
 func Line(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && (unicode.IsSpace(r) || !unicode.IsPrint(r)) }) {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && (unicode.IsSpace(r) || !unicode.IsPrint(r) || r == utf8.RuneError) }) {
 		return strings.TrimSpace(s)
 	}
 	var b strings.Builder
