@@ -9,13 +9,14 @@ import (
 // Line makes one line of s: any sequence of white space, control characters and what is not UTF-8 becomes one space. The API
 // server silently drops a warning with a newline, and a newline in a message could forge a line of a log.
 func Line(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && (unicode.IsSpace(r) || !unicode.IsPrint(r) || r == utf8.RuneError) }) {
+	s = strings.ToValidUTF8(s, " ")
+	if !strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && breaks(r) }) {
 		return strings.TrimSpace(s)
 	}
 	var b strings.Builder
 	space := false
 	for _, r := range s {
-		if unicode.IsSpace(r) || !unicode.IsPrint(r) || r == utf8.RuneError {
+		if breaks(r) {
 			space = true
 			continue
 		}
@@ -27,6 +28,8 @@ func Line(s string) string {
 	}
 	return b.String()
 }
+
+func breaks(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
 
 // Clip shortens s to at most n characters, n > 0. If it cuts, the last character is an ellipsis.
 func Clip(s string, n int) string {
