@@ -25,6 +25,7 @@ import (
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/reload"
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/share"
 )
 
 // Config is what a [Client] needs. Its values are ready to be used: a Client fills in no default.
@@ -56,6 +57,8 @@ type Config struct {
 
 	// Log gets warnings about credentials and about files that cannot be read again; nil discards them.
 	Log *slog.Logger
+	// Processors are shared fairly among the namespaces when answers are read; nil means that no answer waits.
+	Processors *share.Processors
 	// Resolver looks up the endpoints' names; nil is the system's.
 	Resolver *net.Resolver
 }
@@ -67,6 +70,8 @@ type Client struct {
 	resolver *net.Resolver
 	maxBytes int64
 	log      *slog.Logger
+
+	processors *share.Processors
 
 	// Header values that all requests share; they are never changed.
 	source, userAgent []string
@@ -84,12 +89,13 @@ type Client struct {
 // variables' names.
 func New(config Config) (*Client, error) {
 	c := &Client{
-		rules:     config.Allow,
-		resolver:  config.Resolver,
-		maxBytes:  config.MaxBytes,
-		log:       config.Log,
-		source:    []string{review.EncodeAttribute(config.Source)},
-		userAgent: []string{config.UserAgent},
+		rules:      config.Allow,
+		resolver:   config.Resolver,
+		maxBytes:   config.MaxBytes,
+		log:        config.Log,
+		processors: config.Processors,
+		source:     []string{review.EncodeAttribute(config.Source)},
+		userAgent:  []string{config.UserAgent},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -221,6 +227,11 @@ func (c *Client) exchange(conn *outbound.Conn, req *http.Request, r *review.Revi
 		case max(int64(len(body)), resp.ContentLength) > c.maxBytes:
 			return status, failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes (AMP_ENDPOINT_MAX_BYTES)", c.maxBytes)), never, nil
 		}
+	}
+	place, late := c.processors.Take(req.Context(), r.Namespace, len(body))
+	defer place.Release()
+	if late != nil {
+		return status, failed(review.ResultLate, "the time for the review was over before amp had read the answer"), never, nil
 	}
 	a, f = parse(r.Phase, resp.StatusCode, resp.Header, body)
 	if f != nil || a.Message != "" || len(a.Warnings) > 0 {

@@ -115,7 +115,7 @@ var arrows = map[string][]string{
 	// The order of the steps declares what it needs of them. A caller without a cluster, TLS or metrics puts a proxy
 	// together with the engine, and must not link these.
 	"internal/proxy":  {"internal/review", "internal/share"},
-	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/patch", "internal/proxy"},
+	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/patch", "internal/proxy", "internal/share"},
 	"internal/serve": {"internal/apiserver", "internal/review", "internal/spelling", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
 		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload", "internal/share"},
 
