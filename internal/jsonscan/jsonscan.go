@@ -32,7 +32,7 @@ func New(text []byte) *Scanner {
 	// A bytes.Buffer is read where it is. Names that come twice, and bytes that are not UTF-8, are for those to judge who use
 	// the values. The decoder reads at most 10,000 levels.
 	dec.Reset(bytes.NewBuffer(text), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	return &Scanner{dec: dec, text: unsafe.String(unsafe.SliceData(text), len(text))}
+	return &Scanner{dec: dec, text: String(text)}
 }
 
 // At reports whether the next value begins with a byte of this kind.
@@ -142,3 +142,6 @@ func (s *Scanner) End() bool {
 func Valid(text []byte) bool {
 	return jsontext.Value(text).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 }
+
+// String returns text as a string, without a copy. No code may write to text afterwards.
+func String(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }

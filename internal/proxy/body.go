@@ -79,10 +79,11 @@ func open(w http.ResponseWriter, req *http.Request, reading *atomic.Int64) (*bod
 		return nil, &rejection{http.StatusServiceUnavailable, "amp waits for the bodies of too many requests"}
 	}
 	defer reading.Add(-1)
-	b.bytes = make([]byte, firstBytes)
-	if b.length >= 0 && b.length < firstBytes {
-		b.bytes = b.bytes[:b.length:b.length]
+	first := int64(firstBytes)
+	if b.length >= 0 {
+		first = min(first, b.length)
 	}
+	b.bytes = make([]byte, first)
 	n, err := io.ReadFull(b.from, b.bytes)
 	b.bytes = b.bytes[:n]
 	switch {
