@@ -69,6 +69,20 @@ func strictly(pod json.RawMessage) (unknown []error, err error) {
 }
 
 var broughtSeeds = []string{
+	`[{"op":"add","path":"/spec/activeDeadlineSeconds","value":1.0}]`,
+	`[{"op":"add","path":"/spec/activeDeadlineSeconds","value":1e2}]`,
+	`[{"op":"add","path":"/spec/activeDeadlineSeconds","value":-0}]`,
+	`[{"op":"add","path":"/spec/activeDeadlineSeconds","value":"1"}]`,
+	`[{"op":"add","path":"/spec/priority","value":3000000000}]`,
+	`[{"op":"add","path":"/spec/terminationGracePeriodSeconds","value":9223372036854775808}]`,
+	`[{"op":"add","path":"/spec/hostNetwork","value":"true"}]`,
+	`[{"op":"add","path":"/spec/containers/0/command","value":["a",1]}]`,
+	`[{"op":"add","path":"/spec/containers/0/Command","value":["a"]}]`,
+	`[{"op":"add","path":"/metadata/labels/x","value":1}]`,
+	`[{"op":"add","path":"/metadata/labels/x/y","value":"1"}]`,
+	`[{"op":"add","path":"/spec/tolerations","value":{}}]`,
+	`[{"op":"add","path":"/spec/tolerations/-","value":{"key":"a","keys":"b"}}]`,
+	`[{"op":"add","path":"/spec/nodeSelector","value":[]}]`,
 	`[{"op":"add","path":"/spec/containers/0/resources","value":{"limits":{"cpu":"one"}}}]`,
 	`[{"op":"add","path":"/spec/containers/0/ports","value":[{"containerPort":80}]},{"op":"add","path":"/spec/containers/0/ports/0/hostPort","value":"80"}]`,
 	`[{"op":"move","from":"/spec/containers/0/env","path":"/spec/containers/0/ports"}]`,

@@ -165,6 +165,14 @@ func (n *Node) Text() string {
 	return unquote(n.raw)
 }
 
+// Digits returns the text of the number that n holds, "" if n is not a number.
+func (n *Node) Digits() string {
+	if n == nil || n.kind != Number {
+		return ""
+	}
+	return n.raw
+}
+
 // Find returns the position of a member of the object n, -1 if n has no such key. A member keeps its position
 // as long as it is there; the position of an element of a list is its index.
 func (n *Node) Find(key string) int {
