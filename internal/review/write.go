@@ -58,9 +58,12 @@ func Write(rec *Record) []byte {
 
 // appendText appends a JSON string as encoding/json writes it. What is not UTF-8 becomes U+FFFD.
 func appendText(b []byte, text string) []byte {
-	if strings.ContainsAny(text, "<>&\u2028\u2029") {
-		quoted, _ := json.Marshal(text) // a string has no errors
-		return append(b, quoted...)
+	for i := range len(text) {
+		switch text[i] {
+		case '<', '>', '&', '\xe2': // with which U+2028 begins, too
+			quoted, _ := json.Marshal(text) // a string has no errors
+			return append(b, quoted...)
+		}
 	}
 	b, _ = jsontext.AppendQuote(b, text) // its only error is about what is not UTF-8
 	return b
