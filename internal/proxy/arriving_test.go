@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,24 @@ import (
 	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/share"
 )
+
+// crowd is a world with many callers at once that send nothing.
+type crowd struct {
+	*world
+	mu sync.Mutex
+}
+
+func (c *crowd) Shed(reason review.ShedReason) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.world.Shed(reason)
+}
+
+func (c *crowd) BadRequest(status int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.world.BadRequest(status)
+}
 
 // TestCallersThatSendNothingMakeRoom: amp waits for the first bytes of 1,024 bodies. One more takes the place of the one that
 // waits longest, and whoever sends a body at once is answered.
@@ -26,7 +45,9 @@ func TestCallersThatSendNothingMakeRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{policy: &review.Policy{Enabled: true, Mutate: endpoints(t, "http://a")}, answers: map[string]review.Answer{"http://a": {Status: 204}}}
 		listener := make(pipes)
-		server := &http.Server{Handler: handler(w)}
+		h := handler(w)
+		h.Proxy.Recorder = &crowd{world: w}
+		server := &http.Server{Handler: h}
 		served := make(chan struct{})
 		go func() { defer close(served); _ = server.Serve(listener) }()
 		send := func(text string) net.Conn {

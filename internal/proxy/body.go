@@ -71,10 +71,11 @@ func open(w http.ResponseWriter, req *http.Request, others *arriving) (*body, er
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	b := &body{from: http.MaxBytesReader(w, req.Body, maxReviewBytes), length: req.ContentLength}
 	arrival, leave := others.enter(control)
-	b.bytes = make([]byte, firstBytes)
-	if b.length >= 0 && b.length < firstBytes {
-		b.bytes = b.bytes[:b.length:b.length]
+	first := int64(firstBytes)
+	if b.length >= 0 {
+		first = min(first, b.length)
 	}
+	b.bytes = make([]byte, first)
 	n, err := io.ReadFull(b.from, b.bytes)
 	leave()
 	b.bytes = b.bytes[:n]

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/url"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,7 +47,6 @@ type world struct {
 	sent        bool
 	undelivered error
 
-	mu          sync.Mutex // of badRequests and shed
 	calls       []call
 	delivered   []delivery
 	records     []*review.Record
@@ -122,17 +120,9 @@ func (w *world) Record(_ context.Context, rec *review.Record) {
 
 func (w *world) Panicked() { w.panicked++ }
 
-func (w *world) Shed(reason review.ShedReason) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.shed = append(w.shed, reason)
-}
+func (w *world) Shed(reason review.ShedReason) { w.shed = append(w.shed, reason) }
 
-func (w *world) BadRequest(status int) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.badRequests = append(w.badRequests, status)
-}
+func (w *world) BadRequest(status int) { w.badRequests = append(w.badRequests, status) }
 
 func (w *world) proxy() *proxy.Proxy {
 	return &proxy.Proxy{Policies: w, Endpoints: w, Check: w.Check, CheckWhole: w.CheckWhole, Annotate: w.Annotate, Unannotate: w.Unannotate, Recorder: w,

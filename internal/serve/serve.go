@@ -52,6 +52,7 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 		return nil, err
 	}
 	klog.SetSlogLogger(log) // client-go's lines are JSON, too
+	keepHeadroom()
 
 	namespaces, err := openNamespaces(ctx, config, log)
 	if err != nil {
