@@ -90,7 +90,7 @@ func parseOps(array []byte) ([]review.Op, error) {
 func faultOf(array []byte) error {
 	i := 0
 	for element := range elements(array) {
-		if element[0] != '{' && element[0] != 'n' {
+		if element[0] != '{' {
 			return notObject(i, element)
 		}
 		i++
@@ -155,9 +155,6 @@ func (w *wireOp) missing() string {
 func (w *wireOp) bad(i int, element []byte, complaint string) badOp {
 	missing := w.missing()
 	if missing != "" {
-		if element[0] != '{' { // null
-			return notObject(i, element)
-		}
 		for name := range members(element) {
 			if folded := spelling.Fold(name); missing == "op" && (folded == "allowed" || folded == "patch") {
 				return badOp(fmt.Sprintf(`op %d: it has %s instead of "op": it is an answer, not an operation; answer the object itself, without [ ]`, i+1, quoted(name)))

@@ -142,7 +142,7 @@ func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase re
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer))) // so that the caller knows when it has all of it
 		h.early(w, req, body, func() { h.send(ctx, w, r, answer) })
 	default:
-		_, answer := h.Proxy.Review(req.Context(), arrived(), start, left)
+		_, answer := h.Proxy.Review(ctx, arrived(), start, left)
 		h.send(req.Context(), w, r, answer)
 	}
 }

@@ -84,7 +84,7 @@ type Proxy struct {
 // A failure of any step, a panic included, becomes a decision by the namespace's failure policy.
 func (p *Proxy) Review(ctx context.Context, r *review.Review, start time.Time, left time.Duration) (rec *review.Record, answer []byte) {
 	budget := p.budget(r.Phase, left)
-	ctx, cancel := context.WithDeadline(ctx, start.Add(budget))
+	ctx, cancel := until(ctx, start.Add(budget))
 	defer cancel()
 
 	var plan review.Plan

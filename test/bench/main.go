@@ -6,6 +6,7 @@
 //	creates.go   Pods created through a real kube-apiserver
 //	start.go     cold start and memory, with many Namespaces
 //	row.go       what a row says; table.go how it is printed and compared
+//	profile.go   profiles of amp, instead of rows
 //	process.go   the processes, and the CPU time that each has used
 //
 // The program only starts processes and reads their clocks. The loads, the endpoint, the sink and the forwarder are

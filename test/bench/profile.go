@@ -14,8 +14,8 @@ import (
 // profiled is how long a profile takes for each setting.
 const profiled = 20 * time.Second
 
-// profile writes profiles of amp under the settings whose names are given, all in one: of the CPU to file, and of what was allocated to
-// file with .allocs at its end. The program must have been built with the tag profile.
+// profile writes profiles of amp under three settings, of the CPU to file.0 and so on, and of what was allocated to
+// file.0.allocs. amp must have been built with the tag profile.
 func (b *bench) profile(file string) error {
 	settings := []setting{
 		centre,

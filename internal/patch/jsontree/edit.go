@@ -41,6 +41,14 @@ func (n *Node) Set(key string, value *Node) (at int) {
 	return len(n.members) - 1
 }
 
+// append adds a member with a new key.
+func (n *Node) append(m member) {
+	n.members = append(n.members, m)
+	if n.positions != nil {
+		n.positions[m.key] = len(n.members) - 1
+	}
+}
+
 // Insert puts an element into the list n at an index, before what is there. n must be editable.
 func (n *Node) Insert(at int, value *Node) { n.elements = slices.Insert(n.elements, at, value) }
 

@@ -341,11 +341,3 @@ func (n *Node) spans(spans []span) []span {
 	}
 	return spans
 }
-
-// append adds a member with a new key.
-func (n *Node) append(m member) {
-	n.members = append(n.members, m)
-	if n.positions != nil {
-		n.positions[m.key] = len(n.members) - 1
-	}
-}
