@@ -241,7 +241,7 @@ spec:
 	t.Run("what is installed besides changes nothing of that", func(t *testing.T) {
 		c.prometheusOperator(t)
 		readme.do(t, "kubectl apply -k deploy/alerts", "kubectl apply -k deploy/network-policy",
-			"kubectl apply -k deploy/network-policy/samples", "kubectl apply -k deploy/network-policy/audit",
+			"kubectl apply -k deploy/network-policy/samples", "kubectl apply -k deploy/network-policy/audit", "kubectl apply -k deploy/dashboards",
 			"kubectl apply -k deploy/no-way-out")
 		eventually(t, func() error {
 			_, err := c.run("kubectl", "run", "round", "--namespace", "first", "--image", "dev.local/probe:e2e", "--labels", "amp.txn2.com/enabled=false", "--dry-run=server")
@@ -339,6 +339,8 @@ spec:
 
 	t.Run("amp moves to another namespace; no create fails, and none passes it by", func(t *testing.T) { c.moves(t, readme) })
 
+	t.Run("by Helm amp installs, is upgraded, goes back and is removed, and no create fails", func(t *testing.T) { c.byHelm(t, readme) })
+
 	t.Run("with cert-manager amp installs on a fresh cluster, too; and if its namespace alone is deleted, one command lets Pods through", func(t *testing.T) {
 		readme.do(t, "kubectl apply -k deploy/cert-manager", "kubectl -n amp-system rollout status deployment/amp")
 		c.untilReached(t)
@@ -357,6 +359,10 @@ spec:
 		if left := regexp.MustCompile(`.*/amp\b.*`).FindAllString(left, -1); len(left) > 0 {
 			t.Errorf("left behind: %q", left)
 		}
+	})
+
+	t.Run("by one command of Helm amp installs with all that there is besides, the audit function on PostgreSQL", func(t *testing.T) {
+		c.byHelmWithAll(t, readme)
 	})
 
 	t.Run("every command of the READMEs was run", func(t *testing.T) {
