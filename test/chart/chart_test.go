@@ -66,6 +66,10 @@ type objects map[string]map[string]any
 // rendered is what `helm template` renders, without the hooks: those are no part of an installation.
 func rendered(t *testing.T, helm string, args ...string) objects {
 	t.Helper()
+	key := helm + "\x00" + strings.Join(args, "\x00")
+	if all, ok := templates[key]; ok {
+		return all
+	}
 	text, err := run(helm, append([]string{"template", "amp", filepath.Join(root, "deploy/chart")}, args...)...)
 	if err != nil {
 		t.Fatal(err)
@@ -76,8 +80,12 @@ func rendered(t *testing.T, helm string, args ...string) objects {
 			delete(all, name)
 		}
 	}
+	templates[key] = all
 	return all
 }
+
+// templates are what was rendered, by Helm's path and arguments.
+var templates = map[string]objects{}
 
 // kustomize is what a kustomization in the text renders. REPO in it is the path of the repository.
 func kustomize(t *testing.T, kustomization string) objects {
