@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -74,14 +75,10 @@ func (c *cluster) onPostgres(t *testing.T, readme *written) {
 	t.Setenv("password", "secret") // the commands use them
 	t.Setenv("read_password", "secret")
 	c.database(t)
-	generation := func() string {
-		return c.kubectl(t, "get", "--namespace", "amp-audit", "deployment/audit", "-o", "jsonpath={.metadata.generation}")
+	if differs, err := readme.run("kubectl diff -k deploy/audit-postgres"); err != nil {
+		t.Errorf("the chart has installed something else than deploy/audit-postgres: %v\n%s", err, differs)
 	}
-	before := generation()
 	readme.do(t, "kubectl apply -k deploy/audit-postgres", "kubectl apply -k deploy/network-policy/audit-postgres")
-	if after := generation(); after != before { // the chart has installed the same
-		t.Errorf("deploy/audit-postgres changed the chart's Deployment: its generation is %s and was %s", after, before)
-	}
 	readme.do(t, `kubectl -n amp-audit create secret generic audit-postgres --from-literal=url=postgres://audit@postgres.database.svc:5432/audit --from-literal=password="$password" --from-literal=read-url=postgres://auditreader@postgres.database.svc:5432/audit --from-literal=read-password="$read_password"`,
 		"kubectl -n amp-audit patch deployment audit --patch-file deploy/audit-postgres/reader.yaml",
 		"kubectl -n amp-audit rollout status deployment/audit")
@@ -101,4 +98,33 @@ func (c *cluster) onPostgres(t *testing.T, readme *written) {
 			return err
 		})
 	}
+}
+
+// wakesForEvents installs the audit function as a Knative Service with a database.
+func (c *cluster) wakesForEvents(t *testing.T, readme *written) {
+	t.Setenv("password", "secret") // the command uses it
+	c.database(t)
+	readme.do(t, `kubectl -n amp-functions create secret generic audit-postgres --from-literal=url=postgres://audit@postgres.database.svc:5432/audit --from-literal=password="$password"`,
+		"kubectl apply -k knative/audit-postgres", "kubectl -n amp-functions wait ksvc --all --for=condition=Ready --timeout=120s")
+	recorded := func(pod string) func() error {
+		id := c.kubectl(t, "get", "pod", pod, "--namespace", "audited", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
+		return func() error {
+			event, err := c.ask(t, c.ingress(t), "audit.amp-functions.svc.cluster.local", "/api/events/"+id, "")
+			if err == nil && !strings.Contains(event, `"com.txn2.amp.pod.mutated.v1"`) {
+				err = fmt.Errorf("the event of %s is %s", pod, event)
+			}
+			return err
+		}
+	}
+	c.isAtZero(t, "audit")
+	eventually(t, func() error { _, _, err := c.create("audited", "jupyter-alice-wakes"); return err })
+	eventually(t, func() error { // nobody asks it for anything: amp's event starts it
+		if pods := c.pods(t, "amp-functions", "serving.knative.dev/service=audit"); len(pods) == 0 {
+			return errors.New("no Pod of the audit function was started")
+		}
+		return nil
+	})
+	eventually(t, recorded("jupyter-alice-wakes"))
+	c.isAtZero(t, "audit")
+	eventually(t, recorded("jupyter-alice-wakes")) // a reader wakes it, too
 }
