@@ -18,8 +18,12 @@ const (
 	pod   = "spec.template.spec."
 )
 
-// TestValues: each value changes what it is for.
+// TestValues: each value changes what it is for. That Helm 3 renders the same, TestObjects checks.
 func TestValues(t *testing.T) {
+	helm, err := helms["Helm 4"]()
+	if err != nil {
+		t.Fatal(err)
+	}
 	withAudit := "--set=audit.enabled=true"
 	onPostgres := withAudit + ",audit.store=postgres"
 	env := func(name string) string { return pod + "containers.amp.env." + name + ".value" }
@@ -87,35 +91,30 @@ func TestValues(t *testing.T) {
 		"and its volume":                         {onPostgres + ",audit.postgres.secret=mine", audit, pod + "volumes.postgres.secret.secretName", "mine"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withBoth(t, func(t *testing.T, helm string) {
-				var before any
-				if object, ok := rendered(t, helm, withoutValue(test.set)...)[test.object]; ok {
-					before = at(object, test.path)
-				}
-				got := at(rendered(t, helm, test.set)[test.object], test.path)
-				if !reflect.DeepEqual(got, test.want) {
-					t.Errorf("%s is %v, want %v", test.path, got, test.want)
-				}
-				if reflect.DeepEqual(before, got) && !strings.Contains(name, "keep") && !strings.Contains(name, "stays") && !strings.Contains(name, "besides amp's own") {
-					t.Errorf("%s was %v before", test.path, before)
-				}
-			})
+			var before any
+			if object, ok := rendered(t, helm, withoutValue(test.set)...)[test.object]; ok {
+				before = at(object, test.path)
+			}
+			got := at(rendered(t, helm, test.set)[test.object], test.path)
+			if !reflect.DeepEqual(got, test.want) {
+				t.Errorf("%s is %v, want %v", test.path, got, test.want)
+			}
+			if reflect.DeepEqual(before, got) && !strings.Contains(name, "keep") && !strings.Contains(name, "stays") && !strings.Contains(name, "besides amp's own") {
+				t.Errorf("%s was %v before", test.path, before)
+			}
 		})
 	}
 
 	t.Run("excluded namespaces, in every webhook, besides those that are excluded anyway", func(t *testing.T) {
-		withBoth(t, func(t *testing.T, helm string) {
-			all := rendered(t, helm, "--set=webhooks.excludedNamespaces={kyverno,kube-system}")
-			for _, kind := range []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} {
-				webhooks := at(all[kind+" amp"], "webhooks").([]any)
-				for _, w := range webhooks {
-					out := at(w, "namespaceSelector.matchExpressions").([]any)[1].(map[string]any)["values"]
-					if want := []any{"kube-system", "amp-system", "kyverno"}; !reflect.DeepEqual(out, want) {
-						t.Errorf("%v leaves out %v, want %v", at(w, "name"), out, want)
-					}
+		all := rendered(t, helm, "--set=webhooks.excludedNamespaces={kyverno,kube-system}")
+		for _, kind := range []string{"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"} {
+			for _, w := range at(all[kind+" amp"], "webhooks").([]any) {
+				out := at(w, "namespaceSelector.matchExpressions").([]any)[1].(map[string]any)["values"]
+				if want := []any{"kube-system", "amp-system", "kyverno"}; !reflect.DeepEqual(out, want) {
+					t.Errorf("%v leaves out %v, want %v", at(w, "name"), out, want)
 				}
 			}
-		})
+		}
 	})
 }
 
@@ -130,10 +129,15 @@ func withoutValue(set string) []string {
 	return on
 }
 
-// TestObjects: with many values set, each object has only fields that its kind has.
+// TestObjects: with many values set, each object has only fields that its kind has, and both majors of Helm render the same.
 func TestObjects(t *testing.T) {
+	var first objects
 	withBoth(t, func(t *testing.T, helm string) {
 		all := rendered(t, helm, "--values=testdata/values.yaml")
+		if first == nil {
+			first = all
+		}
+		compare(t, all, first)
 		for name, into := range map[string]any{
 			"Deployment edge/amp": &appsv1.Deployment{}, audit: &appsv1.Deployment{}, "Deployment amp-samples/endpoints": &appsv1.Deployment{},
 			"HorizontalPodAutoscaler edge/amp": &autoscalingv2.HorizontalPodAutoscaler{},
