@@ -1,4 +1,4 @@
-.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release bench profile build image
+.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart bench profile build image
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -20,6 +20,7 @@ test:
 	@echo '  make e2e-cluster AMP_CLUSTER=path  amp in a real cluster, through the adapter at that path (test/cluster)'
 	@echo '  make bench                         what amp costs, in ratios: it judges nothing'
 	@echo '  make e2e-release                   images, archives and manifests as a release ships them (test/release)'
+	@echo '  make test-chart                    the Helm chart with both majors of Helm, and the dashboard (test/chart)'
 	@echo '  make fuzz FUZZ_TIME=30s            every fuzz target for that time, on random inputs'
 	@echo '  make licences                      the licences of what is linked, and docs/dependencies.md'
 
@@ -79,3 +80,11 @@ image:
 
 build:
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o bin/ ./cmd/...
+
+# Brings the chart up to date with the folders of deploy: its files and its README. make test-chart fails until then.
+chart:
+	cd test/chart && AMP_UPDATE=1 go test -count=1 -run TestGenerated .
+
+# The chart, with Helm 3 and Helm 4, and the dashboard, with a Prometheus that scrapes amp.
+test-chart:
+	cd test/chart && go test -count=1 -timeout 30m -v ./...

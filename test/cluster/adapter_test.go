@@ -17,7 +17,8 @@ import (
 //	up [knative]        starts a new cluster with DNS, and with Knative Serving and an ingress; down ends it
 //	kubectl ARGS...     runs kubectl as cluster admin, with standard input and files
 //	image NAME BINARY   makes an image of a static binary (entry point /BINARY's name) and loads it on the nodes
-//	in CMD...           runs a command where Pods and Services can be reached
+//	in CMD...           runs a command where Pods, Services and the API server can be reached, in the current folder
+//	kubeconfig          prints the path of the cluster admin's kubeconfig, for commands that run there
 type cluster struct{ adapter string }
 
 // up starts a cluster that ends with the test. with may be "knative".
@@ -26,7 +27,7 @@ func up(t *testing.T, with ...string) *cluster {
 	adapter := os.Getenv("AMP_CLUSTER")
 	if adapter == "" {
 		t.Skip("SKIPPED: these tests need a real cluster. AMP_CLUSTER must name an adapter to one, " +
-			"an executable with the verbs up, down, kubectl, image and in: AMP_CLUSTER=path make e2e-cluster")
+			"an executable with the verbs up, down, kubectl, image, in and kubeconfig: AMP_CLUSTER=path make e2e-cluster")
 	}
 	path, err := exec.LookPath(adapter)
 	if err != nil {

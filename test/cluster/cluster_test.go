@@ -4,9 +4,6 @@ package cluster
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -195,23 +192,7 @@ spec:
 			}
 			return nil
 		})
-		rules, err := os.ReadFile(filepath.Join(root(t), "deploy/alerts/prometheusrule.yaml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var metrics string
-		for _, pod := range c.pods(t, "amp-system", "app.kubernetes.io/name=amp") {
-			metrics += c.kubectl(t, "get", "--raw", "/api/v1/namespaces/amp-system/pods/"+pod+":2112/proxy/metrics")
-		}
-		asked := regexp.MustCompile(`\b(amp_[a-z_]+)(?:\{([a-z]+="[a-z]+")\})?`).FindAllStringSubmatch(string(rules), -1)
-		if len(asked) < 7 {
-			t.Fatalf("they ask for %q only", asked)
-		}
-		for _, a := range asked {
-			if !regexp.MustCompile(`(?m)^` + a[1] + `(\{.*\b` + a[2] + `.*\})? `).MatchString(metrics) {
-				t.Errorf("amp has no %s", a[0])
-			}
-		}
+		c.haveMetrics(t)
 	})
 
 	t.Run("a namespace opts in as written, and under Ignore does not wait for amp", func(t *testing.T) {
@@ -241,7 +222,7 @@ spec:
 	t.Run("what is installed besides changes nothing of that", func(t *testing.T) {
 		c.prometheusOperator(t)
 		readme.do(t, "kubectl apply -k deploy/alerts", "kubectl apply -k deploy/network-policy",
-			"kubectl apply -k deploy/network-policy/samples", "kubectl apply -k deploy/network-policy/audit",
+			"kubectl apply -k deploy/network-policy/samples", "kubectl apply -k deploy/network-policy/audit", "kubectl apply -k deploy/dashboards",
 			"kubectl apply -k deploy/no-way-out")
 		eventually(t, func() error {
 			_, err := c.run("kubectl", "run", "round", "--namespace", "first", "--image", "dev.local/probe:e2e", "--labels", "amp.txn2.com/enabled=false", "--dry-run=server")
@@ -321,9 +302,6 @@ spec:
 		s.unharmed(t)
 	})
 
-	// the objects of amp outside of its namespaces
-	const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,mutatingwebhookconfigurations,validatingwebhookconfigurations"
-
 	t.Run("two commands uninstall amp, and meanwhile no create fails either", func(t *testing.T) {
 		readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp", "kubectl delete --ignore-not-found -k deploy")
 		s.beyond(t, 20)
@@ -339,24 +317,14 @@ spec:
 
 	t.Run("amp moves to another namespace; no create fails, and none passes it by", func(t *testing.T) { c.moves(t, readme) })
 
+	t.Run("by Helm amp installs, is upgraded, goes back and is removed, and no create fails", func(t *testing.T) { c.byHelm(t, readme) })
+
 	t.Run("with cert-manager amp installs on a fresh cluster, too; and if its namespace alone is deleted, one command lets Pods through", func(t *testing.T) {
-		readme.do(t, "kubectl apply -k deploy/cert-manager", "kubectl -n amp-system rollout status deployment/amp")
-		c.untilReached(t)
-		c.kubectl(t, "delete", "namespace", "amp-system", "--timeout=90s")
-		run := []string{"kubectl", "run", "web", "--namespace", "first", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server"}
-		if _, err := c.run(run...); err == nil || !strings.Contains(err.Error(), "fail.amp.txn2.com") {
-			t.Errorf("without amp: %v", err)
-		}
-		readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp")
-		eventually(t, func() error { _, err := c.run(run...); return err })
-		readme.do(t, "kubectl delete --ignore-not-found -k deploy")
-		for _, folder := range []string{"samples", "audit", "no-way-out"} {
-			c.kubectl(t, "delete", "-k", filepath.Join(root(t), "deploy", folder), "--timeout=90s")
-		}
-		left := c.kubectl(t, "get", kinds+",validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")
-		if left := regexp.MustCompile(`.*/amp\b.*`).FindAllString(left, -1); len(left) > 0 {
-			t.Errorf("left behind: %q", left)
-		}
+		c.withCertManager(t, readme)
+	})
+
+	t.Run("by one command of Helm amp installs with all that there is besides, the audit function on PostgreSQL", func(t *testing.T) {
+		c.byHelmWithAll(t, readme)
 	})
 
 	t.Run("every command of the READMEs was run", func(t *testing.T) {

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"errors"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -63,4 +65,28 @@ spec:
 func (c *cluster) ampIsUp(t *testing.T) {
 	t.Helper()
 	c.kubectl(t, "rollout", "status", "--namespace", "amp-system", "deployment/amp", "--timeout=90s")
+}
+
+// kinds are the kinds of amp's objects outside of its namespaces.
+const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,mutatingwebhookconfigurations,validatingwebhookconfigurations"
+
+// withCertManager installs amp with cert-manager's certificate, deletes its namespace alone, and removes the rest.
+func (c *cluster) withCertManager(t *testing.T, readme *written) {
+	readme.do(t, "kubectl apply -k deploy/cert-manager", "kubectl -n amp-system rollout status deployment/amp")
+	c.untilReached(t)
+	c.kubectl(t, "delete", "namespace", "amp-system", "--timeout=90s")
+	run := []string{"kubectl", "run", "web", "--namespace", "first", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server"}
+	if _, err := c.run(run...); err == nil || !strings.Contains(err.Error(), "fail.amp.txn2.com") {
+		t.Errorf("without amp: %v", err)
+	}
+	readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp")
+	eventually(t, func() error { _, err := c.run(run...); return err })
+	readme.do(t, "kubectl delete --ignore-not-found -k deploy")
+	for _, folder := range []string{"samples", "audit", "no-way-out"} {
+		c.kubectl(t, "delete", "-k", filepath.Join(root(t), "deploy", folder), "--timeout=90s")
+	}
+	left := c.kubectl(t, "get", kinds+",validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")
+	if left := regexp.MustCompile(`.*/amp\b.*`).FindAllString(left, -1); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
 }

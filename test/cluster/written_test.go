@@ -17,6 +17,8 @@ import (
 type written struct {
 	c        *cluster
 	dir      string
+	helm     string   // the program, if commands need it
+	home     string   // where it keeps what it caches
 	text     string   // of the READMEs
 	commands []string // the commands that they have, in order
 	done     map[string]bool
@@ -25,7 +27,7 @@ type written struct {
 // asWritten makes the clone.
 func (c *cluster) asWritten(t *testing.T, readmes ...string) *written {
 	t.Helper()
-	w := &written{c: c, dir: t.TempDir(), done: map[string]bool{}}
+	w := &written{c: c, dir: t.TempDir(), home: t.TempDir(), done: map[string]bool{}}
 	for _, folder := range []string{"deploy", "knative"} {
 		if err := os.CopyFS(filepath.Join(w.dir, folder), os.DirFS(filepath.Join(root(t), folder))); err != nil {
 			t.Fatal(err)
@@ -48,6 +50,20 @@ func (c *cluster) asWritten(t *testing.T, readmes ...string) *written {
 			t.Fatal(err)
 		}
 	}
+	files, err := filepath.Glob(filepath.Join(w.dir, "deploy/chart/files/*.yaml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("the chart has the files %q: %v", files, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		released := regexp.MustCompile(`image: ghcr\.io/txn2/(?:amp-)?([a-z]+):\S+`)
+		if err := os.WriteFile(file, released.ReplaceAll(text, []byte("image: dev.local/$1:e2e")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, readme := range readmes {
 		text, err := os.ReadFile(filepath.Join(root(t), readme))
 		if err != nil {
@@ -56,7 +72,7 @@ func (c *cluster) asWritten(t *testing.T, readmes ...string) *written {
 		w.text += string(text)
 		for _, block := range regexp.MustCompile("(?ms)^```sh\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
 			for line := range strings.Lines(block[1]) {
-				if strings.HasPrefix(line, "kubectl ") {
+				if strings.HasPrefix(line, "kubectl ") || strings.HasPrefix(line, "helm ") {
 					w.commands = append(w.commands, strings.TrimSpace(line))
 				}
 			}
@@ -140,7 +156,9 @@ func (w *written) sh(t *testing.T, command string) string {
 }
 
 func (w *written) run(command string) (string, error) {
-	cmd := exec.Command("sh", "-c", `kubectl() { "`+w.c.adapter+`" kubectl "$@"; }`+"\n"+command)
+	cmd := exec.Command("sh", "-c", `kubectl() { "`+w.c.adapter+`" kubectl "$@"; }
+helm() { "`+w.c.adapter+`" in env KUBECONFIG="$("`+w.c.adapter+`" kubeconfig)" HOME="`+w.home+`" "`+w.helm+`" "$@"; }
+`+command)
 	cmd.Dir = w.dir
 	out, err := cmd.CombinedOutput()
 	return string(out), err

@@ -167,7 +167,7 @@ func TestKnative(t *testing.T) {
 	})
 
 	t.Run("is taken by the API server, as far as it knows the kinds", func(t *testing.T) {
-		for _, folder := range []string{"knative", "knative/functions"} {
+		for _, folder := range []string{"knative", "knative/functions", "knative/audit-postgres"} {
 			if err := harness.TryApply(t.Context(), anyWorld(t).API.Config(), rendered(t, folder).Without("serving.knative.dev")); err != nil {
 				t.Errorf("%s: %v", folder, err)
 			}

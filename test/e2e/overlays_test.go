@@ -26,16 +26,19 @@ import (
 
 // overlays are the folders of deploy/ that can be applied, each with the folders that it is applied after.
 var overlays = map[string][]string{
-	"deploy":                        nil,
-	"deploy/cert-manager":           nil,
-	"deploy/alerts":                 {"deploy"},
-	"deploy/audit":                  nil,
-	"deploy/network-policy":         {"deploy"},
-	"deploy/network-policy/audit":   {"deploy/audit", "deploy"},
-	"deploy/network-policy/samples": {"deploy/samples", "deploy"},
-	"deploy/no-way-out":             nil,
-	"deploy/samples":                nil,
-	"knative/alerts":                {"deploy"},
+	"deploy":                               nil,
+	"deploy/cert-manager":                  nil,
+	"deploy/alerts":                        {"deploy"},
+	"deploy/audit":                         nil,
+	"deploy/audit-postgres":                nil,
+	"deploy/dashboards":                    {"deploy"},
+	"deploy/network-policy":                {"deploy"},
+	"deploy/network-policy/audit":          {"deploy/audit", "deploy"},
+	"deploy/network-policy/audit-postgres": {"deploy/audit-postgres", "deploy"},
+	"deploy/network-policy/samples":        {"deploy/samples", "deploy"},
+	"deploy/no-way-out":                    nil,
+	"deploy/samples":                       nil,
+	"knative/alerts":                       {"deploy"},
 }
 
 func TestOverlays(t *testing.T) {
@@ -134,6 +137,7 @@ func TestOverlays(t *testing.T) {
 func TestNetworkPolicies(t *testing.T) {
 	for folder, of := range map[string]string{
 		"deploy/network-policy": "deploy", "deploy/network-policy/samples": "deploy/samples", "deploy/network-policy/audit": "deploy/audit",
+		"deploy/network-policy/audit-postgres": "deploy/audit-postgres",
 	} {
 		t.Run(folder, func(t *testing.T) {
 			amp, at := template(t, rendered(t, "deploy"))

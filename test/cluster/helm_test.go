@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// byHelm installs amp by its chart, upgrades it, goes back and removes it, as deploy/README.md says. While Pods are created,
+// no create fails. Helm 3 installs, and Helm 4 goes on from there, as it does for a user who changes to it.
+func (c *cluster) byHelm(t *testing.T, readme *written) {
+	readme.helm = helm(t, "v3")
+	readme.do(t, "helm install amp deploy/chart --namespace amp-system --create-namespace",
+		"kubectl -n amp-system rollout status deployment/amp")
+	c.untilReached(t)
+	readme.do(t, "helm test amp --namespace amp-system")
+	c.kubectl(t, "delete", "pod", "--namespace", "creators", "--ignore-not-found", "creator", "--timeout=60s")
+	s := c.startStream(t)
+	s.beyond(t, 20)
+
+	readme.helm = helm(t, "v4")
+	source := func() string {
+		return c.kubectl(t, "get", "--namespace", "amp-system", "deployment/amp", "-o", "jsonpath={.spec.template.spec.containers[0].env[?(@.name=='AMP_EVENTS_SOURCE')].value}")
+	}
+	readme.do(t, "helm upgrade amp deploy/chart --namespace amp-system --reset-then-reuse-values --set events.source=https://blue.example.com/amp")
+	c.ampIsUp(t)
+	if is := source(); is != "https://blue.example.com/amp" {
+		t.Errorf("after the upgrade, AMP_EVENTS_SOURCE is %q", is)
+	}
+	readme.do(t, "helm rollback amp --namespace amp-system")
+	c.ampIsUp(t)
+	if is := source(); is != "" {
+		t.Errorf("after the rollback, AMP_EVENTS_SOURCE is %q", is)
+	}
+	s.untilDrained(t)
+	s.unharmed(t)
+	if said := readme.do(t, "kubectl amp doctor"); !strings.Contains(said, " 0 failed") {
+		t.Errorf("after the rollback, the doctor says %s", said)
+	}
+
+	readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp",
+		"helm uninstall amp --namespace amp-system")
+	s.beyond(t, 10)
+	for _, f := range s.ask(t, "stop").Failed {
+		if !strings.Contains(f, "HTTP 201") { // created, and no longer mutated
+			t.Error(f)
+		}
+	}
+	readme.do(t, "kubectl delete namespace amp-system")
+	c.noneIsLeft(t, "")
+}
+
+// byHelmWithAll installs the chart with all that it can install besides, in one command of Helm 4, without --namespace: then
+// the chart makes the namespace.
+func (c *cluster) byHelmWithAll(t *testing.T, readme *written) {
+	readme.helm = helm(t, "v4")
+	readme.sh(t, "helm install amp deploy/chart --set audit.enabled=true,audit.store=postgres,alerts.enabled=true,dashboards.enabled=true,"+
+		"networkPolicies.enabled=true,noWayOut.enabled=true,samples.enabled=true,autoscaling.enabled=true,"+
+		"podDisruptionBudget.maxUnavailable=50%,'webhooks.excludedNamespaces={default}'")
+	c.ampIsUp(t)
+	c.untilReached(t)
+	readme.sh(t, "helm test amp")
+	c.onPostgres(t, readme)
+	readme.sh(t, "helm uninstall amp")
+	c.noneIsLeft(t, ",validatingadmissionpolicies,validatingadmissionpolicybindings")
+}
+
+// noneIsLeft checks that no object of amp's is left outside of its namespaces, also of more kinds.
+func (c *cluster) noneIsLeft(t *testing.T, more string) {
+	t.Helper()
+	left := c.kubectl(t, "get", "clusterroles,clusterrolebindings,priorityclasses,mutatingwebhookconfigurations,validatingwebhookconfigurations"+more, "-o", "name")
+	if left := regexp.MustCompile(`.*/amp\b.*`).FindAllString(left, -1); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// helm builds a major of Helm, of the version that test/chart pins, and returns its path.
+func helm(t *testing.T, major string) string {
+	t.Helper()
+	cmd := exec.Command("go", "tool", "-n", "helm.sh/helm/"+major+"/cmd/helm")
+	cmd.Dir, cmd.Stderr = filepath.Join(root(t), "test/chart"), os.Stderr
+	path, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("building Helm %s: %v", major, err)
+	}
+	return strings.TrimSpace(string(path))
+}
