@@ -58,6 +58,10 @@ type Config struct {
 	Log *slog.Logger
 	// Resolver looks up the endpoints' names; nil is the system's.
 	Resolver *net.Resolver
+
+	// Answered is told of each answer that came whole, before it is parsed, with the context of its call. It is for tools
+	// that judge what the parser passes over, and must not keep the body. Nil means that nobody wants to know.
+	Answered func(ctx context.Context, status int, header http.Header, body []byte)
 }
 
 // Client calls endpoints. It is safe for concurrent use and keeps its connections.
@@ -67,6 +71,7 @@ type Client struct {
 	resolver *net.Resolver
 	maxBytes int64
 	log      *slog.Logger
+	answered func(context.Context, int, http.Header, []byte)
 
 	// Header values that all requests share; they are never changed.
 	source, userAgent []string
@@ -88,6 +93,7 @@ func New(config Config) (*Client, error) {
 		resolver:  config.Resolver,
 		maxBytes:  config.MaxBytes,
 		log:       config.Log,
+		answered:  config.Answered,
 		source:    []string{review.EncodeAttribute(config.Source)},
 		userAgent: []string{config.UserAgent},
 	}
@@ -221,6 +227,9 @@ func (c *Client) exchange(conn *outbound.Conn, req *http.Request, r *review.Revi
 		case max(int64(len(body)), resp.ContentLength) > c.maxBytes:
 			return status, failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes (AMP_ENDPOINT_MAX_BYTES)", c.maxBytes)), never, nil
 		}
+	}
+	if c.answered != nil {
+		c.answered(req.Context(), resp.StatusCode, resp.Header, body)
 	}
 	a, f = parse(r.Phase, resp.StatusCode, resp.Header, body)
 	if f != nil || a.Message != "" || len(a.Warnings) > 0 {
