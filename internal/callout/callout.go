@@ -60,7 +60,7 @@ type Config struct {
 	Resolver *net.Resolver
 
 	// Answered is told of each answer that came whole, before it is parsed, with the context of its call. It is for tools
-	// that judge what the parser passes over, and must not keep the body. Nil means that nobody wants to know.
+	// that judge what the parser passes over, and must not keep the body. It may be nil.
 	Answered func(ctx context.Context, status int, header http.Header, body []byte)
 }
 
