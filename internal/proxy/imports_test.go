@@ -133,7 +133,7 @@ var arrows = map[string][]string{
 	"cmd/endpoints": {"endpoints/audit", "endpoints/example", "endpoints/jupyterhub", "endpoints/require"},
 	"cmd/demo": {"endpoints/audit", "endpoints/jupyterhub", "endpoints/require", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces",
 		"internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
-	"cmd/kubectl-amp": {"internal/conform", "internal/doctor", "internal/load", "internal/outbound", "internal/review", "internal/serve", "internal/shapes"},
+	"cmd/kubectl-amp": {"internal/conform", "internal/doctor", "internal/load", "internal/outbound", "internal/review", "internal/serve", "internal/shapes", "internal/spelling"},
 	"internal/doctor": {"deploy", "internal/callout", "internal/namespaces", "internal/outbound", "internal/review", "internal/serve"},
 	"deploy":          nil,
 }
