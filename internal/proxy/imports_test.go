@@ -74,6 +74,8 @@ var arrows = map[string][]string{
 	// The test kit judges as the proxy does, because it is the proxy's own check that judges. Only tests import it.
 	"endpoints/endpointtest": {"internal/conform", "internal/review", "internal/shapes"},
 
+	"docs/endpoints/samples/go": {"endpoints"},
+
 	// The samples use the contracts. Of the audit function, only its HTTP part puts the others together.
 	"endpoints/example":                                    {"endpoints"},
 	"endpoints/jupyterhub":                                 {"endpoints"},

@@ -2,29 +2,27 @@
 import json, os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
-
 KEY = "example.com/created-by"
 
 class Endpoint(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # keeps the connection: amp need not open one for each Pod
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         try:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             annotations = json.loads(body)["metadata"].get("annotations") or {}
         except (ValueError, TypeError, KeyError, AttributeError):
             return self.answer(400, {"error": "want a Pod as JSON"})
         if KEY in annotations:
             return self.answer(200, [])
-        user = unquote(self.headers.get("ce-authid", ""))
-        path = "/metadata/annotations/" + KEY.replace("~", "~0").replace("/", "~1")
-        self.answer(200, [{"op": "add", "path": path, "value": user}])
+        path = "/metadata/annotations/" + KEY.replace("/", "~1")
+        self.answer(200, [{"op": "add", "path": path, "value": unquote(self.headers.get("ce-authid", ""))}])
 
     def answer(self, status, value):
         text = json.dumps(value).encode()
         self.send_response(status)
-        for name, header in {"Content-Type": "application/json", "Content-Length": len(text)}.items():
-            self.send_header(name, str(header))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
 
