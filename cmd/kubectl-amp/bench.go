@@ -79,7 +79,7 @@ func runBench(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	report := load.NewReport(at, result, config.Timeout)
 	if *output == "json" {
-		err = report.WriteJSON(out)
+		err = writeJSON(out, report)
 	} else {
 		err = report.WriteText(out)
 	}

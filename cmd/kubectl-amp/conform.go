@@ -59,7 +59,7 @@ func runConform(ctx context.Context, args []string, out, errs io.Writer) int {
 		return flags.fail(err)
 	}
 	if *output == "json" {
-		err = report.WriteJSON(out)
+		err = writeJSON(out, report)
 	} else {
 		err = report.WriteText(out)
 	}

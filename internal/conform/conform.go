@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/txn2/amp/internal/callout"
@@ -102,8 +103,9 @@ type run struct {
 	shapes   []shapes.Shape
 	at       time.Time // of all reviews: two equal requests are equal in all bytes
 
+	requests atomic.Int64
 	firsts   []*exchange // the first exchange about each shape
-	took     []time.Duration
+	took     []time.Duration // of the reviews that were sent alone
 	findings []*Finding
 	tried    map[string]bool // the rules that were tried
 	stop     string          // why the run ended early

@@ -215,6 +215,20 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestManyWrongRequests promises one finding for all wrong requests that get the same answer.
+func TestManyWrongRequests(t *testing.T) {
+	report := run(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if text, _ := io.ReadAll(r.Body); !strings.HasSuffix(string(text), "}") {
+			panic(http.ErrAbortHandler)
+		}
+		json(add)(w, r)
+	}), conform.Config{})
+	if len(report.Findings) != 1 || report.Findings[0].Sent != "GET; HEAD; POST without a body; POST of JSON that is cut off; POST of null; POST of text" {
+		_ = report.WriteText(t.Output())
+		t.Errorf("%d findings", len(report.Findings))
+	}
+}
+
 // TestGood sends all shapes to endpoints that keep the contract: nothing is found, and each rule was tried.
 func TestGood(t *testing.T) {
 	report := run(t, json(add), conform.Config{Shapes: all(t, review.Mutate)})

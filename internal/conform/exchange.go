@@ -50,6 +50,7 @@ func (r *run) ask(ctx context.Context, shape string, of *review.Review, pod json
 	e := &exchange{shape: shape, review: of}
 	called, cancel := context.WithTimeout(context.WithValue(ctx, rawKey{}, &e.raw), r.config.Budget)
 	defer cancel()
+	r.requests.Add(1)
 	start := time.Now()
 	e.answer, e.err = r.client.Call(called, r.endpoint, of, 1, r.at, pod)
 	e.took = time.Since(start)

@@ -3,7 +3,6 @@ package conform
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -76,6 +75,10 @@ func (r *Report) Errors() int {
 // find notes a finding. The same one about another shape only adds that shape.
 func (r *run) find(rule string, severity Severity, e *exchange, sent, came, fix string) {
 	for _, f := range r.findings {
+		if rule == ruleWrong && f.Rule == rule && f.Came == came && f.Fix == fix {
+			f.Sent += "; " + sent
+			return
+		}
 		if f.Rule == rule && f.Severity == severity && f.Fix == fix && (f.Came == came || rule != ruleAnswer && rule != rulePatch && rule != ruleMembers) && (f.Sent == sent || rule != ruleWrong) {
 			if !slices.Contains(f.Shapes, e.shape) {
 				f.Shapes = append(f.Shapes, e.shape)
@@ -95,7 +98,7 @@ func (r *run) stopped(after int) {
 func (r *run) report() *Report {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 	out := &Report{
-		Endpoint: r.endpoint.Name, Phase: string(r.config.Phase), Shapes: len(r.firsts), Requests: len(r.took), BudgetMS: ms(r.config.Budget),
+		Endpoint: r.endpoint.Name, Phase: string(r.config.Phase), Shapes: len(r.firsts), Requests: int(r.requests.Load()), BudgetMS: ms(r.config.Budget),
 		Findings: r.findings, Note: r.stop,
 	}
 	if out.Findings == nil {
@@ -136,14 +139,6 @@ func (r *run) resultOf(rule string) string {
 		}
 	}
 	return result
-}
-
-// WriteJSON writes the report as JSON.
-func (r *Report) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
 }
 
 // WriteText writes the report for people: a table of the rules, and then what to fix.

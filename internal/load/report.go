@@ -1,7 +1,6 @@
 package load
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -79,14 +78,6 @@ func bins(times []time.Duration) []Bin {
 		all = append(all, Bin{ms(upTo), n})
 	}
 	return all
-}
-
-// WriteJSON writes the report as JSON.
-func (r *Report) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(r)
 }
 
 // barWidth is how many characters the longest bar has.
