@@ -1,65 +1,40 @@
 // Command kubectl-amp is a plugin of kubectl. If it is in PATH, `kubectl amp` runs it.
+//
+// Each subcommand has a file that reads its flags, and a package under internal that does the work.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
-	"time"
 
-	"github.com/spf13/pflag"
-	"k8s.io/client-go/tools/clientcmd"
-	"k8s.io/klog/v2"
-
-	"github.com/txn2/amp/internal/doctor"
 	"github.com/txn2/amp/internal/serve"
+	"github.com/txn2/amp/internal/spelling"
 )
 
-const usage = `kubectl amp: commands for operators of amp, the Kubernetes Admission Mutation
-Proxy.
+// command is a subcommand. Its run reads args, which follow the name, and returns an exit code.
+type command struct {
+	name, summary string
+	run           func(ctx context.Context, args []string, out, errs io.Writer) int
+}
 
-usage: kubectl amp doctor [flags]   finds what is wrong with an installation,
-                                    and says how to fix it
-       kubectl amp version          prints the version of this program
+// commands are the subcommands in the order in which the help lists them.
+var commands = []command{
+	{"doctor", "finds what is wrong with an installation, and says how to fix it", runDoctor},
+	{"conform", "sends an endpoint Pods of every shape, and says what to fix", runConform},
+	{"bench", "measures how fast an endpoint answers", runBench},
+	{"version", "prints the version of this program", runVersion},
+}
 
-kubectl amp doctor --help lists its flags and exit codes.
-`
-
-const doctorUsage = `kubectl amp doctor finds what is wrong with an installation of amp and with each
-namespace that has opted in, and says how to fix it. It changes nothing: the
-Pods that it creates are dry runs. amp calls the namespaces' endpoints for them.
-
-usage: kubectl amp doctor [flags]
-
-It reads webhook configurations, Namespaces (their metadata), Services,
-EndpointSlices, Deployments, ReplicaSets, Pods, amp's ServiceAccount, and the
-ConfigMaps that amp's environment comes from. It forwards a port to each replica
-to see its certificate; if it cannot, it reads tls.crt of amp's Secret. Of a Pod
-of amp that is not ready, it reads the events and asks /readyz through the API
-server. It creates SubjectAccessReviews, which say what amp may do, and a
-SelfSubjectReview, which says who you are. What you have no right to read is
-skipped, and the report says so.
-
-exit codes:
-  0  no check failed; there may be warnings, and checks that were skipped
-  1  a check failed; the report says how to fix it
-  2  nothing could be checked: a wrong flag, no cluster, or no right to read
-     webhook configurations; or the doctor was interrupted. With -o json, this is
-     the one check in the report (cluster); only a wrong flag prints no JSON
-
-flags:
-`
-
-// The exit codes, as doctorUsage has them.
+// The exit codes of every subcommand.
 const (
-	exitOK     = 0
-	exitFailed = 1
-	exitUsage  = 2
+	exitOK     = 0 // as wanted
+	exitFailed = 1 // denied or failed
+	exitUsage  = 2 // the question could not be asked: a bad flag, a file that cannot be read, nothing at that address
 )
 
 func main() {
@@ -69,102 +44,44 @@ func main() {
 }
 
 func run(ctx context.Context, args []string, out, errs io.Writer) int {
-	// client-go logs the errors of a forwarded port, which the report contains.
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard)
-
 	if len(args) == 0 {
-		fmt.Fprint(errs, usage)
+		fmt.Fprint(errs, usage())
 		return exitUsage
 	}
-	switch args[0] {
-	case "doctor":
-		return runDoctor(ctx, args[1:], out, errs)
-	case "version", "--version":
-		fmt.Fprintln(out, "kubectl-amp", serve.Version())
-		return exitOK
+	name := args[0]
+	switch name {
 	case "help", "-h", "--help":
-		fmt.Fprint(out, usage)
+		fmt.Fprint(out, usage())
 		return exitOK
+	case "--version":
+		name = "version"
 	}
-	fmt.Fprintf(errs, "kubectl amp: unknown command %q: allowed are doctor and version\n", args[0])
+	var names []string
+	for _, c := range commands {
+		if c.name == name {
+			return c.run(ctx, args[1:], out, errs)
+		}
+		names = append(names, c.name)
+	}
+	hint := ""
+	if nearest, near := spelling.Closest(name, names); near {
+		hint = "; did you mean " + nearest + "?"
+	}
+	fmt.Fprintf(errs, "kubectl amp: unknown command %q: allowed are %s%s\n", name, strings.Join(names, ", "), hint)
 	return exitUsage
 }
 
-func runDoctor(ctx context.Context, args []string, out, errs io.Writer) int {
-	fail := func(err error) int {
-		fmt.Fprintln(errs, "kubectl amp doctor:", err)
-		return exitUsage
+func usage() string {
+	var b strings.Builder
+	b.WriteString("kubectl amp: commands for operators and endpoint authors of amp, the Kubernetes\nAdmission Mutation Proxy.\n\nusage: kubectl amp COMMAND [flags]\n\n")
+	for _, c := range commands {
+		fmt.Fprintf(&b, "  %-8s %s\n", c.name, c.summary)
 	}
-	flags := pflag.NewFlagSet("doctor", pflag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	output := flags.StringP("output", "o", "text", "text (for people) or json (for scripts)")
-	timeout := flags.Duration("timeout", 10*time.Second, "time for each request")
-	verbose := flags.BoolP("verbose", "v", false, "also print the message of each check that is ok in a namespace")
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	flags.StringVar(&rules.ExplicitPath, "kubeconfig", "", "path to the kubeconfig file")
-	var overrides clientcmd.ConfigOverrides
-	clientcmd.BindOverrideFlags(&overrides, flags, clientcmd.RecommendedConfigOverrideFlags(""))
-	flags.Lookup(clientcmd.FlagNamespace).Usage = "where amp is installed; by default the namespace of the Service that its webhooks call"
-	flags.SortFlags = true
+	b.WriteString("\nkubectl amp COMMAND --help lists the flags and exit codes of a command.\n")
+	return b.String()
+}
 
-	switch err := flags.Parse(args); {
-	case errors.Is(err, pflag.ErrHelp):
-		fmt.Fprint(out, doctorUsage, flags.FlagUsagesWrapped(80))
-		return exitOK
-	case err != nil:
-		return fail(err)
-	case flags.NArg() > 0:
-		return fail(fmt.Errorf("unknown argument %q", flags.Arg(0)))
-	case *output != "text" && *output != "json":
-		return fail(fmt.Errorf("--output %q: allowed are text and json", *output))
-	case *timeout <= 0:
-		return fail(fmt.Errorf("--timeout %s: allowed is a positive duration, e.g. 10s", *timeout))
-	}
-	options := doctor.Options{Namespace: overrides.Context.Namespace, Timeout: *timeout, Version: serve.Version(), Flags: given(flags)}
-	report, err := look(ctx, &kubeconfig{rules, &overrides}, options)
-	var no *doctor.NotAsked
-	if errors.As(err, &no) {
-		if *output == "json" {
-			err = no.Report(options.Version).WriteJSON(out)
-		} else {
-			err = no.WriteText(errs)
-		}
-		if err != nil {
-			return fail(err)
-		}
-		return exitUsage
-	}
-	if *output == "json" {
-		err = report.WriteJSON(out)
-	} else {
-		err = report.WriteText(out, *verbose)
-	}
-	switch {
-	case err != nil: // of writing
-		return fail(err)
-	case report.Summary.Failed > 0:
-		return exitFailed
-	}
+func runVersion(_ context.Context, _ []string, out, _ io.Writer) int {
+	fmt.Fprintln(out, "kubectl-amp", serve.Version())
 	return exitOK
-}
-
-// look finds the cluster and looks at the installation. The error is a *doctor.NotAsked.
-func look(ctx context.Context, k *kubeconfig, o doctor.Options) (*doctor.Report, error) {
-	var err error
-	if o.Config, o.Source, err = k.load(); err != nil {
-		return nil, err
-	}
-	return doctor.Run(ctx, o)
-}
-
-// given are the flags with which another kubectl command goes to the same cluster, as a shell reads them.
-func given(flags *pflag.FlagSet) string {
-	var all []string
-	for _, name := range []string{"kubeconfig", clientcmd.FlagContext, clientcmd.FlagClusterName, clientcmd.FlagAuthInfoName, clientcmd.FlagAPIServer} {
-		if f := flags.Lookup(name); f.Changed {
-			all = append(all, "--"+name, doctor.Quoted(f.Value.String()))
-		}
-	}
-	return strings.Join(all, " ")
 }

@@ -18,11 +18,11 @@ func TestUsage(t *testing.T) {
 		code      int
 		out, errs string // what each must contain
 	}{
-		"":                          {2, "", "usage: kubectl amp doctor"},
-		"help":                      {0, "usage: kubectl amp doctor", ""},
+		"":                          {2, "", "usage: kubectl amp COMMAND"},
+		"help":                      {0, "usage: kubectl amp COMMAND", ""},
 		"version":                   {0, "kubectl-amp ", ""},
 		"doctor --help":             {0, "exit codes:", ""},
-		"cure":                      {2, "", `unknown command "cure": allowed are doctor and version`},
+		"cure":                      {2, "", `unknown command "cure": allowed are doctor, `},
 		"doctor --nonsense":         {2, "", "unknown flag: --nonsense"},
 		"doctor team-a":             {2, "", `unknown argument "team-a"`},
 		"doctor -o yaml":            {2, "", `--output "yaml": allowed are text and json`},

@@ -61,6 +61,10 @@ type Config struct {
 	Processors *share.Processors
 	// Resolver looks up the endpoints' names; nil is the system's.
 	Resolver *net.Resolver
+
+	// Answered is told of each answer that came whole, before it is parsed, with the context of its call. It is for tools
+	// that judge what the parser passes over, and must not keep the body. It may be nil.
+	Answered func(ctx context.Context, status int, header http.Header, body []byte)
 }
 
 // Client calls endpoints. It is safe for concurrent use and keeps its connections.
@@ -70,6 +74,7 @@ type Client struct {
 	resolver *net.Resolver
 	maxBytes int64
 	log      *slog.Logger
+	answered func(context.Context, int, http.Header, []byte)
 
 	processors *share.Processors
 
@@ -96,6 +101,7 @@ func New(config Config) (*Client, error) {
 		processors: config.Processors,
 		source:     []string{review.EncodeAttribute(config.Source)},
 		userAgent:  []string{config.UserAgent},
+		answered:   config.Answered,
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -232,6 +238,9 @@ func (c *Client) exchange(conn *outbound.Conn, req *http.Request, r *review.Revi
 	defer place.Release()
 	if late != nil {
 		return status, failed(review.ResultLate, "the time for the review was over before amp had read the answer"), never, nil
+	}
+	if c.answered != nil {
+		c.answered(req.Context(), resp.StatusCode, resp.Header, body)
 	}
 	a, f = parse(r.Phase, resp.StatusCode, resp.Header, body)
 	if f != nil || a.Message != "" || len(a.Warnings) > 0 {

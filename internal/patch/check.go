@@ -25,6 +25,11 @@ type Checker struct {
 	processors *share.Processors // nil: checks do not wait for each other
 }
 
+// DefaultDeny is the default of AMP_PATCH_DENY, as New takes it.
+func DefaultDeny() []string {
+	return []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/hostNetwork", "/spec/hostPID", "/spec/hostIPC"}
+}
+
 // New returns a Checker for the JSON pointers of AMP_PATCH_DENY, in which * stands for any one segment. No
 // endpoint may change what is at or under one of them. The error of New names each bad pointer.
 func New(deny []string) (*Checker, error) {

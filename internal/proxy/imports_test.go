@@ -71,6 +71,11 @@ var arrows = map[string][]string{
 	"endpoints/events":      nil,
 	"endpoints/jsonpointer": nil,
 
+	// The test kit judges as the proxy does, because it is the proxy's own check that judges. Only tests import it.
+	"endpoints/endpointtest": {"internal/conform", "internal/review", "internal/shapes"},
+
+	"docs/endpoints/samples/go": {"endpoints"},
+
 	// The samples use the contracts. Of the audit function, only its HTTP part puts the others together.
 	"endpoints/example":                                    {"endpoints"},
 	"endpoints/jupyterhub":                                 {"endpoints"},
@@ -120,13 +125,18 @@ var arrows = map[string][]string{
 	"internal/serve": {"internal/apiserver", "internal/review", "internal/spelling", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
 		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload", "internal/share"},
 
+	// The tools for authors of endpoints call and check as the proxy does, without its policies.
+	"internal/shapes":  {"internal/review"},
+	"internal/conform": {"internal/callout", "internal/patch", "internal/review", "internal/shapes"},
+	"internal/load":    {"internal/callout", "internal/review", "internal/shapes"},
+
 	// Importing the root registers the function, so only the program of the proxy does.
 	".":             {"internal/serve"},
 	"cmd/amp":       {".", "internal/serve"},
 	"cmd/endpoints": {"endpoints/audit", "endpoints/example", "endpoints/jupyterhub", "endpoints/require"},
 	"cmd/demo": {"endpoints/audit", "endpoints/jupyterhub", "endpoints/require", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces",
 		"internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
-	"cmd/kubectl-amp": {"internal/doctor", "internal/serve"},
+	"cmd/kubectl-amp": {"internal/conform", "internal/doctor", "internal/load", "internal/outbound", "internal/review", "internal/serve", "internal/shapes", "internal/spelling"},
 	"internal/doctor": {"deploy", "internal/callout", "internal/namespaces", "internal/outbound", "internal/review", "internal/serve"},
 	"deploy":          nil,
 }

@@ -2,8 +2,10 @@ package serve
 
 import (
 	"math"
+	"strings"
 	"time"
 
+	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -98,7 +100,7 @@ var variables = []variable{
 	{"AMP_ENDPOINT_MAX_BYTES", "1048576", "", "a number of bytes from 1 to 16777216",
 		"The maximum size of an endpoint's answer",
 		func(c *Config, v string) (err error) { c.EndpointMaxBytes, err = number(v, 1, 16<<20); return err }},
-	{"AMP_PATCH_DENY", "/spec/serviceAccountName /spec/nodeName /spec/hostNetwork /spec/hostPID /spec/hostIPC", "", "",
+	{"AMP_PATCH_DENY", strings.Join(patch.DefaultDeny(), " "), "", "",
 		"JSON pointers that an endpoint must not touch. They are prefixes, and `*` stands for one segment. Each must name a field that a Pod has. `none` means that there are no such pointers",
 		func(c *Config, v string) (err error) { c.Patches, err = checker(v); return err }},
 

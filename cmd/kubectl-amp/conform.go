@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/txn2/amp/internal/conform"
+	"github.com/txn2/amp/internal/outbound"
+	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/serve"
+	"github.com/txn2/amp/internal/shapes"
+)
+
+const conformUsage = `kubectl amp conform sends an endpoint a Pod of every shape that an API server
+sends, judges the answers as amp does, and says what to fix. It needs no cluster.
+
+usage: kubectl amp conform --endpoint URL [flags]
+
+Half of the requests are real reviews (ce-dryrun: false): an endpoint that has
+side effects has them. Ask a test instance, or use --only-dry-runs. The command
+calls any address, loopback too; amp itself calls private addresses only.
+
+  kubectl amp conform --endpoint http://127.0.0.1:9000/
+  kubectl amp conform --endpoint http://127.0.0.1:9000/ -f pod.yaml -o json
+  kubectl amp conform --endpoint http://127.0.0.1:9000/check --validate
+
+exit codes:
+  0  the endpoint keeps the contract; there may be advice
+  1  it does not; the report says what to fix
+  2  it could not be asked: a wrong flag, a file that cannot be read, or no server
+     at that address
+
+flags:
+`
+
+func runConform(ctx context.Context, args []string, out, errs io.Writer) int {
+	flags := newFlags("conform", conformUsage, out, errs)
+	output := flags.output("text", "json")
+	endpoint := endpointFlags(flags)
+	onlyDry := flags.Bool("only-dry-runs", false, "send no real review, and leave out the rule that compares both")
+	if code, done := flags.parse(args, 0); done {
+		return code
+	}
+	at, more, err := endpoint.read()
+	if err != nil {
+		return flags.fail(err)
+	}
+	report, err := conform.Run(ctx, conform.Config{
+		Endpoint: at.URL, Phase: endpoint.phase(), More: more, Budget: endpoint.timeout, MaxBytes: endpoint.maxBytes, CAFile: endpoint.ca,
+		OnlyDryRuns: *onlyDry, UserAgent: outbound.UserAgent(serve.Version()),
+	})
+	if err != nil {
+		return flags.fail(err)
+	}
+	if *output == "json" {
+		err = writeJSON(out, report)
+	} else {
+		err = report.WriteText(out)
+	}
+	switch {
+	case err != nil: // of writing
+		return flags.fail(err)
+	case report.Errors() > 0:
+		return exitFailed
+	}
+	return exitOK
+}
+
+// endpointFlag are the flags that say which endpoint is called, and how.
+type endpointFlag struct {
+	url, file, ca string
+	validate      bool
+	timeout       time.Duration // 0 is amp's default
+	maxBytes      int64
+}
+
+func endpointFlags(flags *flagSet) *endpointFlag {
+	e := &endpointFlag{}
+	flags.StringVar(&e.url, "endpoint", "", "URL of the endpoint, as a Namespace names it (required)")
+	flags.StringVarP(&e.file, "filename", "f", "", "also send this Pod or AdmissionReview, in YAML or JSON; - is stdin")
+	flags.StringVar(&e.ca, "ca", "", "PEM file with the CAs of an https endpoint; by default the system's")
+	flags.BoolVar(&e.validate, "validate", false, "send validating reviews instead of mutating ones")
+	flags.DurationVar(&e.timeout, "timeout", 0, "time for one answer, like AMP_TIMEOUT (default 1500ms, half of it with --validate)")
+	flags.Int64Var(&e.maxBytes, "max-bytes", conform.DefaultMaxBytes, "the most bytes of an answer, like AMP_ENDPOINT_MAX_BYTES")
+	return e
+}
+
+func (e *endpointFlag) phase() review.Phase {
+	if e.validate {
+		return review.Validate
+	}
+	return review.Mutate
+}
+
+// read returns the endpoint, and the Pod of the file if there is one. The errors do not repeat the URL, which may hold a
+// secret.
+func (e *endpointFlag) read() (review.Endpoint, []shapes.Shape, error) {
+	var none review.Endpoint
+	switch {
+	case e.url == "":
+		return none, nil, errors.New("--endpoint is missing: name the URL of the endpoint, e.g. --endpoint http://127.0.0.1:9000/")
+	case e.timeout < 0:
+		return none, nil, fmt.Errorf("--timeout %s: allowed is a positive duration, e.g. 1500ms", e.timeout)
+	case e.maxBytes <= 0:
+		return none, nil, fmt.Errorf("--max-bytes %d: allowed is a positive number", e.maxBytes)
+	}
+	u, err := review.ParseURL(e.url)
+	if err != nil {
+		return none, nil, fmt.Errorf("--endpoint: the URL %w", err)
+	}
+	if e.timeout == 0 {
+		e.timeout = conform.BudgetOf(e.phase())
+	}
+	if e.file == "" {
+		return review.NewEndpoint(u), nil, nil
+	}
+	text, err := readFile(e.file)
+	if err != nil {
+		return none, nil, fmt.Errorf("--filename: %w", err)
+	}
+	if text, err = yaml.YAMLToJSON(text); err != nil {
+		return none, nil, fmt.Errorf("--filename %s: %w", e.file, err)
+	}
+	shape, err := shapes.Read(e.file, text, e.phase())
+	if err != nil {
+		return none, nil, fmt.Errorf("--filename: %w", err)
+	}
+	return review.NewEndpoint(u), []shapes.Shape{shape}, nil
+}
+
+func readFile(name string) ([]byte, error) {
+	if name == "-" {
+		return io.ReadAll(os.Stdin)
+	}
+	return os.ReadFile(name)
+}

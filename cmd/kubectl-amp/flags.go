@@ -1,0 +1,76 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// flagSet reads the flags of one subcommand, in the same way for each.
+type flagSet struct {
+	*pflag.FlagSet
+	usage     string // what the help says before the flags
+	out, errs io.Writer
+	format    *string
+	formats   []string
+}
+
+// newFlags returns the flags of the subcommand called name. out gets the help, errs gets what is wrong.
+func newFlags(name, usage string, out, errs io.Writer) *flagSet {
+	f := &flagSet{FlagSet: pflag.NewFlagSet(name, pflag.ContinueOnError), usage: usage, out: out, errs: errs}
+	f.SetOutput(io.Discard)
+	return f
+}
+
+// output adds -o, whose values are formats. The first is the default. parse checks the value.
+func (f *flagSet) output(formats ...string) *string {
+	f.formats = formats
+	f.format = f.StringP("output", "o", formats[0], orList(formats))
+	return f.format
+}
+
+// parse reads args. If done, the subcommand ends with code: the help was asked for, or something is wrong. At most
+// arguments values without a flag may follow; -1 is any number.
+func (f *flagSet) parse(args []string, arguments int) (code int, done bool) {
+	switch err := f.Parse(args); {
+	case errors.Is(err, pflag.ErrHelp):
+		fmt.Fprint(f.out, f.usage, f.FlagUsagesWrapped(80))
+		return exitOK, true
+	case err != nil:
+		return f.fail(err), true
+	case arguments >= 0 && f.NArg() > arguments:
+		return f.fail(fmt.Errorf("unknown argument %q", f.Arg(arguments))), true
+	case f.format != nil && !slices.Contains(f.formats, *f.format):
+		return f.fail(fmt.Errorf("--output %q: allowed are %s", *f.format, andList(f.formats))), true
+	}
+	return exitOK, false
+}
+
+// fail says why the question could not be asked, and returns that exit code.
+func (f *flagSet) fail(err error) int {
+	fmt.Fprintf(f.errs, "kubectl amp %s: %v\n", f.Name(), err)
+	return exitUsage
+}
+
+// writeJSON writes v for scripts.
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+func orList(words []string) string  { return list(words, " or ") }
+func andList(words []string) string { return list(words, " and ") }
+
+func list(words []string, last string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + last + words[len(words)-1]
+}

@@ -1,0 +1,184 @@
+// Package conform sends every shape of a Pod to an endpoint and judges the answers, as amp and the API server do. It reads
+// an answer and checks its patch with the proxy's own packages, so its judgement is amp's. It does not know what the
+// endpoint is meant to do.
+//
+// START HERE: [Run] is the order of what is asked.
+package conform
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/patch"
+	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/shapes"
+)
+
+// Config says what is asked. Only Endpoint must be set.
+type Config struct {
+	// Endpoint is the URL to call, at any address.
+	Endpoint *url.URL
+	// Phase is the phase of the reviews; empty means mutate.
+	Phase review.Phase
+	// Shapes are what is sent; nil means all of package shapes. More are sent after them.
+	Shapes, More []shapes.Shape
+	// Budget is the time for one answer; 0 is amp's own default: 1500 ms, or half of it in the validate phase.
+	Budget time.Duration
+	// MaxBytes is the most bytes of an answer; 0 is amp's own default, 1 MiB.
+	MaxBytes int64
+	// Deny are the places that a patch must not touch; nil is amp's own default.
+	Deny []string
+	// CAFile is a PEM file with the CAs of the endpoint's certificate; empty for the system's roots.
+	CAFile string
+	// OnlyDryRuns leaves out all reviews that are not dry runs, and so the rule that compares both.
+	OnlyDryRuns bool
+	// UserAgent is the header of that name.
+	UserAgent string
+}
+
+// The defaults of amp that a run uses: AMP_TIMEOUT and AMP_ENDPOINT_MAX_BYTES.
+const (
+	DefaultBudget   = 1500 * time.Millisecond
+	DefaultMaxBytes = 1 << 20
+)
+
+// BudgetOf is the default budget of a phase: a validating review has half the time.
+func BudgetOf(phase review.Phase) time.Duration {
+	if phase == review.Validate {
+		return DefaultBudget / 2
+	}
+	return DefaultBudget
+}
+
+// NotAsked is the error of a run that could not ask.
+type NotAsked struct{ Cause string }
+
+func (e *NotAsked) Error() string { return e.Cause }
+
+// maxLate is how many shapes in a row may get no answer in time. The next ones would get none either, and take the whole
+// budget each.
+const maxLate = 3
+
+// Run asks the endpoint and returns the report. It asks about one Pod after the other, then about all at once, and at the
+// end it sends requests that are no reviews. Its error is a *NotAsked, or that of ctx.
+func Run(ctx context.Context, config Config) (*Report, error) {
+	r, err := newRun(config)
+	if err != nil {
+		return nil, err
+	}
+	late := 0
+	for i := range r.shapes {
+		first := r.shape(ctx, &r.shapes[i])
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if i == 0 && first.result() == review.ResultUnreachable && !r.listens(ctx) {
+			return nil, &NotAsked{"endpoint " + r.endpoint.Name + ": " + first.err.Error()}
+		}
+		if late++; first.result() != review.ResultLate {
+			late = 0
+		}
+		if late == maxLate {
+			r.stopped(i + 1)
+			return r.report(), nil
+		}
+	}
+	r.parallel(ctx)
+	r.wrongRequests(ctx)
+	return r.report(), ctx.Err()
+}
+
+// run is one run.
+type run struct {
+	config   Config
+	endpoint review.Endpoint
+	client   *callout.Client
+	checker  *patch.Checker
+	shapes   []shapes.Shape
+	at       time.Time // of all reviews: two equal requests are equal in all bytes
+
+	requests atomic.Int64
+	firsts   []*exchange // the first exchange about each shape
+	took     []time.Duration // of the reviews that were sent alone
+	findings []*Finding
+	tried    map[string]bool // the rules that were tried
+	stop     string          // why the run ended early
+}
+
+func newRun(config Config) (*run, error) {
+	if config.Phase == "" {
+		config.Phase = review.Mutate
+	}
+	if config.Budget == 0 {
+		config.Budget = BudgetOf(config.Phase)
+	}
+	if config.MaxBytes == 0 {
+		config.MaxBytes = DefaultMaxBytes
+	}
+	if config.Deny == nil {
+		config.Deny = patch.DefaultDeny()
+	}
+	r := &run{config: config, endpoint: review.NewEndpoint(config.Endpoint), at: time.Now(), tried: map[string]bool{}}
+	var err error
+	if r.client, err = Client(config.CAFile, config.UserAgent, config.MaxBytes, keep); err != nil {
+		return nil, &NotAsked{err.Error()}
+	}
+	if r.checker, err = patch.New(config.Deny); err != nil {
+		return nil, &NotAsked{err.Error()}
+	}
+	all := config.Shapes
+	if all == nil {
+		if all, err = shapes.All(config.Phase); err != nil {
+			return nil, &NotAsked{err.Error()}
+		}
+	}
+	r.shapes = slices.Concat(all, config.More)
+	for i := range r.shapes {
+		own := *r.shapes[i].Review
+		own.Phase, own.DryRun = config.Phase, own.DryRun || config.OnlyDryRuns
+		r.shapes[i].Review = &own
+	}
+	return r, nil
+}
+
+// Client returns a client that calls like amp's, but at any address: the author of an endpoint runs it on loopback, and the
+// API server is not a danger to its own administrator.
+func Client(caFile, userAgent string, maxBytes int64, answered Answered) (*callout.Client, error) {
+	allow, err := callout.ParseRules("*", "0.0.0.0/0", "::/0")
+	if err != nil {
+		return nil, err
+	}
+	return callout.New(callout.Config{
+		Allow: allow, CAFile: caFile, MaxBytes: maxBytes, Source: "https://amp.txn2.com/conform", UserAgent: userAgent, Answered: answered,
+	})
+}
+
+// listens reports whether a server accepts connections at the endpoint's address.
+func (r *run) listens(ctx context.Context) bool {
+	u := r.endpoint.URL
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	dialer := net.Dialer{Timeout: r.config.Budget}
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	if err != nil {
+		return false
+	}
+	return conn.Close() == nil
+}
+
+// result is how the call ended.
+func (e *exchange) result() review.Result {
+	var f *review.Failure
+	if errors.As(e.err, &f) {
+		return f.Result
+	}
+	return review.ResultOK
+}
