@@ -17,7 +17,9 @@ import (
 )
 
 // chartName is the chart in the registry, without its digest. Helm's versions have no v.
-func chartName() string { return it.registry + "/txn2/charts/amp:" + strings.TrimPrefix(it.version, "v") }
+func chartName() string {
+	return it.registry + "/txn2/charts/amp:" + strings.TrimPrefix(it.version, "v")
+}
 
 // chartRef is the chart in the registry, with its digest.
 func chartRef(t *testing.T) string {
