@@ -1,4 +1,4 @@
-.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release bench build image
+.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release bench profile build image
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -66,6 +66,12 @@ e2e-release:
 bench:
 	cd test/bench && go run . -json ../../bin/bench-$$(date -u +%Y%m%dT%H%M%S).json \
 		$(if $(filter quick,$(BENCH)),-quick,-document ../../docs/performance.md)
+
+# Profiles amp under the load of the benchmark: the CPU in bin/profile.0 to .2, without events, over HTTP/1.1 and with events, and what
+# is allocated in .allocs. See them with `go tool pprof`.
+profile:
+	@mkdir -p bin
+	cd test/bench && go run . -profile ../../bin/profile
 
 # Makes the images and manifests of this commit, in bin/release, and pushes nothing: see .ci/images.
 image:

@@ -25,6 +25,7 @@ import (
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/reload"
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/share"
 )
 
 // Config is what a [Client] needs. Its values are ready to be used: a Client fills in no default.
@@ -56,6 +57,8 @@ type Config struct {
 
 	// Log gets warnings about credentials and about files that cannot be read again; nil discards them.
 	Log *slog.Logger
+	// Processors are shared fairly among the namespaces when answers are read; nil means that no answer waits.
+	Processors *share.Processors
 	// Resolver looks up the endpoints' names; nil is the system's.
 	Resolver *net.Resolver
 
@@ -73,6 +76,8 @@ type Client struct {
 	log      *slog.Logger
 	answered func(context.Context, int, http.Header, []byte)
 
+	processors *share.Processors
+
 	// Header values that all requests share; they are never changed.
 	source, userAgent []string
 
@@ -89,13 +94,14 @@ type Client struct {
 // variables' names.
 func New(config Config) (*Client, error) {
 	c := &Client{
-		rules:     config.Allow,
-		resolver:  config.Resolver,
-		maxBytes:  config.MaxBytes,
-		log:       config.Log,
-		answered:  config.Answered,
-		source:    []string{review.EncodeAttribute(config.Source)},
-		userAgent: []string{config.UserAgent},
+		rules:      config.Allow,
+		resolver:   config.Resolver,
+		maxBytes:   config.MaxBytes,
+		log:        config.Log,
+		answered:   config.Answered,
+		processors: config.Processors,
+		source:     []string{review.EncodeAttribute(config.Source)},
+		userAgent:  []string{config.UserAgent},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -230,6 +236,11 @@ func (c *Client) exchange(conn *outbound.Conn, req *http.Request, r *review.Revi
 	}
 	if c.answered != nil {
 		c.answered(req.Context(), resp.StatusCode, resp.Header, body)
+	}
+	place, late := c.processors.Take(req.Context(), r.Namespace, len(body))
+	defer place.Release()
+	if late != nil {
+		return status, failed(review.ResultLate, "the time for the review was over before amp had read the answer"), never, nil
 	}
 	a, f = parse(r.Phase, resp.StatusCode, resp.Header, body)
 	if f != nil || a.Message != "" || len(a.Warnings) > 0 {

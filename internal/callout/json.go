@@ -1,9 +1,13 @@
 package callout
 
 import (
+	"bytes"
 	"encoding/json"
 	"iter"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/txn2/amp/internal/jsonscan"
 )
 
 // The functions of this file read JSON that is known to be valid: it has been through validJSON. They point into it
@@ -13,7 +17,7 @@ import (
 const jsonSpace = " \t\r\n"
 
 // validJSON reports whether text is one JSON value.
-func validJSON(text []byte) bool { return json.Valid(text) }
+func validJSON(text []byte) bool { return jsonscan.Valid(text) }
 
 // members returns the names, without escapes, and the values of an object, in order. A name may come twice.
 func members(object []byte) iter.Seq2[string, []byte] {
@@ -89,9 +93,13 @@ func valueEnd(text []byte, i int) int {
 
 // textIn returns the text of a JSON string. It is empty if the value is not a string.
 func textIn(value []byte) string {
-	var m member
-	if len(value) == 0 || m.UnmarshalJSON(value) != nil {
+	if len(value) == 0 || value[0] != '"' {
 		return ""
 	}
-	return m.text
+	if inside := value[1 : len(value)-1]; bytes.IndexByte(inside, '\\') < 0 && utf8.Valid(inside) {
+		return string(inside)
+	}
+	var text string
+	_ = json.Unmarshal(value, &text) // it cannot fail: the value is valid
+	return text
 }

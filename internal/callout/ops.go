@@ -5,82 +5,108 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
-	sjson "sigs.k8s.io/json"
-
+	"github.com/txn2/amp/internal/jsonscan"
 	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/spelling"
 )
 
 // wireOp is an op as the endpoint sent it. Names are case-sensitive as in the API server: OP is not op.
 type wireOp struct {
-	Op    member          `json:"op"`
-	Path  member          `json:"path"`
-	From  member          `json:"from"`
-	Value json.RawMessage `json:"value"` // nil where absent, null where null
+	name, path, from member          // name is that of the op
+	value            json.RawMessage // nil where absent, null where null
 }
 
-// member is a member that should be a string. If it is something else, decoding does not fail: the decoder's error
-// would not say in which element of an array it is.
+// readOp reads an element of the array of ops. If it is no object, it is an op without members.
+func readOp(s *jsonscan.Scanner) (w wireOp) {
+	s.Object(func(name string) {
+		switch name {
+		case "op":
+			w.name = readMember(s)
+		case "path":
+			w.path = readMember(s)
+		case "from":
+			w.from = readMember(s)
+		case "value":
+			w.value = s.Raw()
+		default:
+			s.Skip()
+		}
+	})
+	return w
+}
+
+// member is a member that should be a string.
 type member struct {
 	text string
 	is   byte // the value's first byte, which tells its kind; 0 if there is no value
 }
 
-// UnmarshalJSON implements [json.Unmarshaler].
-func (m *member) UnmarshalJSON(value []byte) error {
-	m.text, m.is = "", value[0]
-	if m.is != '"' {
-		return nil
+func readMember(s *jsonscan.Scanner) (m member) {
+	if s.At('"') {
+		return member{s.Text(), '"'}
 	}
-	if inside := value[1 : len(value)-1]; bytes.IndexByte(inside, '\\') < 0 && utf8.Valid(inside) {
-		m.text = string(inside)
-		return nil
+	if raw := s.Raw(); len(raw) > 0 {
+		m.is = raw[0]
 	}
-	return json.Unmarshal(value, &m.text)
+	return m
 }
 
-// missing says what is wrong with a member that is not a string.
-func (m *member) missing(name string) string {
+// fault says what is wrong with a member that is not a string.
+func (m *member) fault(name string) string {
 	if m.is == 0 {
 		return fmt.Sprintf("it has no %q", name)
 	}
 	return fmt.Sprintf("its %q is %s, not a string", name, kind([]byte{m.is}))
 }
 
-// parseOps reads an array of ops. It checks the form of each one; internal/patch checks whether it applies.
+// parseOps reads an array of ops. It checks the form of each one; internal/patch checks whether it applies. The ops point into
+// the array, which must not be written to afterwards.
 func parseOps(array []byte) ([]review.Op, error) {
 	if err := fewOps(array); err != nil {
 		return nil, err
 	}
-	var wire []wireOp
-	if err := sjson.UnmarshalCaseSensitivePreserveInts(array, &wire); err != nil {
-		var elements []json.RawMessage
-		if err := json.Unmarshal(array, &elements); err != nil {
-			return nil, errors.New("a patch that is not a JSON array")
-		}
-		for i, element := range elements {
-			if element[0] != '{' {
-				return nil, notObject(i, element)
-			}
-		}
-		return nil, errors.New("a patch that amp cannot read")
+	s := jsonscan.New(array)
+	isArray, suspicious := s.At('['), false
+	var ops []review.Op
+	s.Array(func() {
+		w := readOp(s)
+		op, complaint := w.op()
+		suspicious = suspicious || complaint != "" || w.missing() != ""
+		ops = append(ops, op)
+	})
+	if !s.End() || !isArray {
+		return nil, errors.New("a patch that is not a JSON array")
 	}
-	if len(wire) == 0 {
-		return nil, nil
-	}
-	ops := make([]review.Op, len(wire))
-	for i := range wire {
-		op, complaint := wire[i].op()
-		if complaint != "" || op.Value == nil {
-			if err := wire[i].bad(i, array, complaint); err != "" {
-				return nil, err
-			}
+	if suspicious {
+		if err := faultOf(array); err != nil {
+			return nil, err
 		}
-		ops[i] = op
 	}
 	return ops, nil
+}
+
+// faultOf returns what is wrong with the form of an array of ops; nil if the ops may be right.
+func faultOf(array []byte) error {
+	i := 0
+	for element := range elements(array) {
+		if element[0] != '{' {
+			return notObject(i, element)
+		}
+		i++
+	}
+	i = 0
+	for element := range elements(array) {
+		s := jsonscan.New(element)
+		w := readOp(s)
+		_ = s.End() // it is a part of valid JSON
+		_, complaint := w.op()
+		if err := w.bad(i, element, complaint); err != "" {
+			return err
+		}
+		i++
+	}
+	return nil
 }
 
 // fewOps returns an error if an array has more elements than a patch may have. Each takes a hundred bytes once it is decoded,
@@ -109,25 +135,26 @@ func notObject(i int, element []byte) badOp {
 	return badOp(fmt.Sprintf("op %d is %s, not an object", i+1, kind(element)))
 }
 
-// bad is the error of op i of the array, of which op has the complaint; it is empty if nothing is wrong. If the member
-// that is missing is there under a similar name, the error says so instead of the complaint.
-func (w *wireOp) bad(i int, array []byte, complaint string) badOp {
-	var missing string
+// missing returns the member that the op needs and does not have, empty if it has all.
+func (w *wireOp) missing() string {
 	switch {
-	case w.Op.is == 0:
-		missing = "op"
-	case w.Path.is == 0:
-		missing = "path"
-	case w.From.is == 0 && (w.Op.text == "move" || w.Op.text == "copy"):
-		missing = "from"
-	case w.Value == nil && (w.Op.text == "add" || w.Op.text == "replace" || w.Op.text == "test"):
-		missing = "value"
+	case w.name.is == 0:
+		return "op"
+	case w.path.is == 0:
+		return "path"
+	case w.from.is == 0 && (w.name.text == "move" || w.name.text == "copy"):
+		return "from"
+	case w.value == nil && (w.name.text == "add" || w.name.text == "replace" || w.name.text == "test"):
+		return "value"
 	}
+	return ""
+}
+
+// bad is the error of element i, which is the op of which op has the complaint; it is empty if nothing is wrong. If the member
+// that is missing is there under a similar name, the error says so instead of the complaint.
+func (w *wireOp) bad(i int, element []byte, complaint string) badOp {
+	missing := w.missing()
 	if missing != "" {
-		element := elementAt(array, i)
-		if element[0] != '{' { // null, which decodes as an op without members
-			return notObject(i, element)
-		}
 		for name := range members(element) {
 			if folded := spelling.Fold(name); missing == "op" && (folded == "allowed" || folded == "patch") {
 				return badOp(fmt.Sprintf(`op %d: it has %s instead of "op": it is an answer, not an operation; answer the object itself, without [ ]`, i+1, quoted(name)))
@@ -141,15 +168,6 @@ func (w *wireOp) bad(i int, array []byte, complaint string) badOp {
 		return ""
 	}
 	return badOp(fmt.Sprintf("op %d%s", i+1, complaint))
-}
-
-func elementAt(array []byte, i int) []byte {
-	for element := range elements(array) {
-		if i--; i < 0 {
-			return element
-		}
-	}
-	return nil
 }
 
 // meantInOp returns the member of an op that name is meant as, which is absent; it is empty if there is none.
@@ -172,23 +190,23 @@ const knownOps = "add, remove, replace, move, copy, test"
 
 // op checks the form of the op. A complaint continues a sentence that begins with the op's number.
 func (w *wireOp) op() (op review.Op, complaint string) {
-	op = review.Op{Op: w.Op.text, Path: w.Path.text, Value: w.Value}
+	op = review.Op{Op: w.name.text, Path: w.path.text, Value: w.value}
 	switch op.Op {
 	case "add", "remove", "replace", "test":
 		// RFC 6902 says to ignore members that the op does not define, so From is not checked.
 	case "move", "copy":
-		if w.From.is != '"' {
-			return op, fmt.Sprintf(" (%s): %s", op.Op, w.From.missing("from"))
+		if w.from.is != '"' {
+			return op, fmt.Sprintf(" (%s): %s", op.Op, w.from.fault("from"))
 		}
-		op.From = w.From.text
+		op.From = w.from.text
 	default:
-		if w.Op.is != '"' {
-			return op, fmt.Sprintf(": %s; RFC 6902 knows %s", w.Op.missing("op"), knownOps)
+		if w.name.is != '"' {
+			return op, fmt.Sprintf(": %s; RFC 6902 knows %s", w.name.fault("op"), knownOps)
 		}
 		return op, fmt.Sprintf(" (%q %q): unknown op; RFC 6902 knows %s, in lower case", review.Clip(op.Op, 40), review.Clip(op.Path, 80), knownOps)
 	}
-	if w.Path.is != '"' {
-		return op, fmt.Sprintf(" (%s): %s", op.Op, w.Path.missing("path"))
+	if w.path.is != '"' {
+		return op, fmt.Sprintf(" (%s): %s", op.Op, w.path.fault("path"))
 	}
 	return op, ""
 }

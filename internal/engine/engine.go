@@ -14,6 +14,7 @@ import (
 	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/proxy"
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/share"
 )
 
 // Config is what a proxy is made of.
@@ -31,6 +32,8 @@ type Config struct {
 	CircuitChanged func(host string, open bool)
 	// Patches checks the endpoints' patches; it must not be nil.
 	Patches *patch.Checker
+	// Processors are shared fairly among the namespaces; nil means that no work waits for other work.
+	Processors *share.Processors
 
 	// Timeout is the longest that a mutating review may take, all endpoints together, and twice what a validating one
 	// may; with 0 every call is late.
@@ -47,16 +50,18 @@ type Config struct {
 
 // New returns a proxy. It reads the files that config.Endpoints names; its error says which cannot be used.
 func New(config Config) (*proxy.Proxy, error) {
+	config.Endpoints.Processors = config.Processors
 	endpoints, err := callout.New(config.Endpoints)
 	if err != nil {
 		return nil, err
 	}
+	patches := config.Patches.On(config.Processors)
 	return &proxy.Proxy{
 		Policies:       config.Policies,
 		Endpoints:      circuit.New(circuit.Config{Next: endpoints, Timeout: config.Timeout, Log: config.Log, Changed: config.CircuitChanged}),
-		Check:          config.Patches.Check,
-		CheckStrictly:  config.Patches.Strict().Check,
-		CheckWhole:     config.Patches.CheckWhole,
+		Check:          patches.Check,
+		CheckStrictly:  patches.Strict().Check,
+		CheckWhole:     patches.CheckWhole,
 		Annotate:       patch.Annotate,
 		Unannotate:     patch.Unannotate,
 		Recorder:       config.Recorder,
@@ -65,5 +70,6 @@ func New(config Config) (*proxy.Proxy, error) {
 		FailurePolicy:  config.FailurePolicy,
 		Events:         config.EventsLevel,
 		EventsRequired: config.EventsRequired,
+		Processors:     config.Processors,
 	}, nil
 }

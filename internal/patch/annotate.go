@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"github.com/txn2/amp/endpoints/jsonpointer"
+	"github.com/txn2/amp/internal/jsonscan"
 	"github.com/txn2/amp/internal/patch/jsontree"
 	"github.com/txn2/amp/internal/review"
 )
@@ -11,7 +12,7 @@ import (
 // Annotate returns the ops that set an annotation on the Pod. They apply to any Pod that [Checker.Check]
 // returned. AMP_PATCH_DENY does not matter here: it is for endpoints.
 func Annotate(pod json.RawMessage, key, value string) []review.Op {
-	root := jsontree.NewDocument(string(pod))
+	root := jsontree.NewDocument(jsonscan.String(pod))
 	var ops []review.Op
 	add := func(path, value string) {
 		ops = append(ops, review.Op{Op: "add", Path: path, Value: json.RawMessage(value)})
@@ -28,7 +29,7 @@ func Annotate(pod json.RawMessage, key, value string) []review.Op {
 
 // Unannotate returns the op that takes an annotation off the Pod, none if the Pod does not have it.
 func Unannotate(pod json.RawMessage, key string) []review.Op {
-	if jsontree.NewDocument(string(pod)).Get("metadata", "annotations", key) == nil {
+	if jsontree.NewDocument(jsonscan.String(pod)).Get("metadata", "annotations", key) == nil {
 		return nil
 	}
 	return []review.Op{{Op: "remove", Path: "/metadata/annotations/" + jsonpointer.Escape(key)}}

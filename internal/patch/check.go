@@ -21,8 +21,8 @@ import (
 
 // Checker checks patches. Any number of goroutines may use it at once.
 type Checker struct {
-	settings rules.Settings
-	heavy    *share.Pool
+	settings   rules.Settings
+	processors *share.Processors // nil: checks do not wait for each other
 }
 
 // DefaultDeny is the default of AMP_PATCH_DENY, as New takes it.
@@ -37,7 +37,14 @@ func New(deny []string) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Checker{rules.Settings{Deny: places}, share.NewPlaces(maxHeavy)}, nil
+	return &Checker{settings: rules.Settings{Deny: places}}, nil
+}
+
+// On returns a Checker like c whose checks share processors with other work.
+func (c *Checker) On(processors *share.Processors) *Checker {
+	on := *c
+	on.processors = processors
+	return &on
 }
 
 // Strict returns a Checker like c that also refuses a patch which brings a field that a Pod does not have.
@@ -47,10 +54,9 @@ func (c *Checker) Strict() *Checker {
 	return &strict
 }
 
-// Check applies ops to the Pod as the API server would and returns them completed, with the Pod that they
-// make. It ends soon after ctx ends. Checks that
-// take much are shared fairly among the tenants, which are namespaces. Its error is a *review.Failure, which counts the ops from 1. The Pod must be valid
-// JSON, which [review.Read] makes sure of.
+// Check applies ops to the Pod as the API server would and returns them completed, with the Pod that they make. It waits until
+// the tenant, which is a namespace, may use a processor, and ends soon after ctx ends. Its error is a *review.Failure, which
+// counts the ops from 1. The Pod must be valid JSON, which [review.Read] makes sure of.
 //
 // What the ops do not touch keeps its bytes, and most of it is not even read.
 func (c *Checker) Check(ctx context.Context, tenant string, pod json.RawMessage, ops []review.Op) (review.Checked, error) {
@@ -62,10 +68,7 @@ func (c *Checker) Check(ctx context.Context, tenant string, pod json.RawMessage,
 			return review.Checked{}, err
 		}
 	}
-	if isHeavy(pod, ops) {
-		return run(ctx, c.heavy, tenant, len(ops), func() (review.Checked, error) { return c.check(ctx, pod, ops) })
-	}
-	return c.check(ctx, pod, ops)
+	return run(ctx, c.processors, tenant, size(pod, ops), len(ops), func() (review.Checked, error) { return c.check(ctx, pod, ops) })
 }
 
 // check is Check for at least one op, and not too many.

@@ -9,29 +9,27 @@ import (
 	"github.com/txn2/amp/internal/share"
 )
 
-// maxHeavy is how many heavy checks run at the same time. Each takes up to some 60 MB of memory and a part of a second of a
-// processor: more at once would take both from the other reviews.
-const maxHeavy = 2
-
-// isHeavy reports whether the check of ops may take a hundred times what a usual one takes.
-func isHeavy(pod json.RawMessage, ops []review.Op) bool {
-	const heavyBytes, heavyOps = 64 << 10, 500
-	if len(ops) > heavyOps {
-		return true
-	}
+// size is how much work a check is, in bytes, so that [share.Large] says whether it is large. The work for an op is at least
+// that for a hundred bytes.
+func size(pod json.RawMessage, ops []review.Op) int {
 	size := len(pod)
 	for i := range ops {
-		size += len(ops[i].Value)
+		size += max(len(ops[i].Value), 128)
 	}
-	return size > heavyBytes
+	return size
 }
 
-// run calls f for a tenant, and returns when ctx ends: f heeds ctx, but may be in a library that does not. f keeps its place
-// until it ends, so that there are never more than maxHeavy of them. A panic of f is one of run.
-func run[T any](ctx context.Context, places *share.Pool, tenant string, ops int, f func() (T, error)) (value T, err error) {
-	place := places.Hold(tenant, share.Forever)
-	if place.Grow(ctx, 1) != nil { // ctx ended
+// run calls f when the tenant may do that much work. If it is large, run returns when ctx ends: f heeds ctx, but may be in a
+// library that does not. f keeps its place until it ends, so that there are never more of them than places: a large check
+// takes up to some 60 MB of memory. A panic of f is one of run.
+func run[T any](ctx context.Context, processors *share.Processors, tenant string, size, ops int, f func() (T, error)) (value T, err error) {
+	place, err := processors.Take(ctx, tenant, size)
+	if err != nil { // ctx ended
 		return value, apply.Late(ctx, ops)
+	}
+	if size <= share.Large {
+		defer place.Release()
+		return f()
 	}
 	type result struct {
 		value    T

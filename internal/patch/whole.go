@@ -23,11 +23,7 @@ func (c *Checker) CheckWhole(ctx context.Context, tenant string, pod json.RawMes
 	for i := range steps {
 		ops = append(ops, steps[i].Ops...)
 	}
-	if !isHeavy(pod, ops) {
-		undone, err = whole(ctx, pod, ops, stamp)
-	} else {
-		undone, err = run(ctx, c.heavy, tenant, len(ops), func() (bool, error) { return whole(ctx, pod, ops, stamp) })
-	}
+	undone, err = run(ctx, c.processors, tenant, size(pod, ops), len(ops), func() (bool, error) { return whole(ctx, pod, ops, stamp) })
 	step, err = failedTogether(steps, err)
 	return undone, step, err
 }

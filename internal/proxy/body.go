@@ -8,7 +8,6 @@ import (
 	"mime"
 	"net/http"
 	"os"
-	"sync/atomic"
 	"time"
 
 	"github.com/txn2/amp/internal/review"
@@ -23,10 +22,6 @@ const (
 	// firstBytes is how much of a body amp reads before it knows whose it is, and so before it reserves memory. Most reviews
 	// have less: then they are whole. Of the others, the first bytes hold what amp must know to answer without the rest.
 	firstBytes = 16 << 10
-
-	// maxReading is how many bodies may be without their first bytes, which nothing bounds otherwise: HTTP/2 sends many
-	// over one connection. They take 16 MiB. An API server sends a body at once, so that hardly any is.
-	maxReading = 1024
 
 	// ReviewBytes is what any review takes in memory, beside what a large one takes for each byte: the connection from the
 	// caller and the one to the endpoint with their buffers (TLS has some 16 KiB for each), some goroutines, the first bytes
@@ -60,8 +55,8 @@ type body struct {
 	whole  bool
 }
 
-// open reads the first bytes of a request's body. reading counts the bodies that wait for them. Its error is a *rejection.
-func open(w http.ResponseWriter, req *http.Request, reading *atomic.Int64) (*body, error) {
+// open reads the first bytes of a request's body. Its error is a *rejection.
+func open(w http.ResponseWriter, req *http.Request, others *arriving) (*body, error) {
 	// Every API server sends the plain form.
 	if contentType := req.Header.Get("Content-Type"); contentType != "application/json" {
 		if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
@@ -72,24 +67,27 @@ func open(w http.ResponseWriter, req *http.Request, reading *atomic.Int64) (*bod
 		return nil, tooLarge()
 	}
 	// net/http takes the deadline back once the body was read. A server that knows no deadlines has its own ways.
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout))
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	b := &body{from: http.MaxBytesReader(w, req.Body, maxReviewBytes), length: req.ContentLength}
-	if reading.Add(1) > maxReading {
-		reading.Add(-1)
-		return nil, &rejection{http.StatusServiceUnavailable, "amp waits for the bodies of too many requests"}
+	arrival, leave := others.enter(control)
+	first := int64(firstBytes)
+	if b.length >= 0 {
+		first = min(first, b.length)
 	}
-	defer reading.Add(-1)
-	b.bytes = make([]byte, firstBytes)
-	if b.length >= 0 && b.length < firstBytes {
-		b.bytes = b.bytes[:b.length:b.length]
-	}
+	b.bytes = make([]byte, first)
 	n, err := io.ReadFull(b.from, b.bytes)
+	leave()
 	b.bytes = b.bytes[:n]
 	switch {
 	case int64(n) == b.length, b.length < 0 && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)):
 		b.whole, err = true, nil
+	case err != nil && arrival.cut:
+		return nil, &rejection{http.StatusServiceUnavailable, "amp waits for the bodies of too many requests, and for this one longest"}
 	case err != nil:
 		return nil, unreadable(err)
+	case arrival.cut: // too late: they are here
+		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
 	return b, err
 }

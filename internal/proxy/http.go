@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/txn2/amp/internal/review"
@@ -40,9 +39,9 @@ type Handler struct {
 	NotReady func() error // why Namespaces cannot be read, or the API server cannot verify the certificate; nil: ready
 	lifecycle
 
-	reading atomic.Int64 // bodies that wait for their first bytes
-	once    sync.Once
-	mux     *http.ServeMux
+	arriving arriving
+	once     sync.Once
+	mux      *http.ServeMux
 }
 
 // ServeHTTP answers reviews and probes. A request that is not an AdmissionReview gets a 4xx in plain text. A review
@@ -98,7 +97,7 @@ func (h *Handler) serveReady(w http.ResponseWriter, _ *http.Request) {
 func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase review.Phase, policy review.FailurePolicy) {
 	defer h.begin()()
 	start := time.Now()
-	body, err := open(w, req, &h.reading)
+	body, err := open(w, req, &h.arriving)
 	if err != nil {
 		h.rejectFor(w, req, err)
 		return
@@ -128,9 +127,7 @@ func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase re
 	err = memory.Grow(ctx, ReviewBytes)
 	if err == nil && !body.whole {
 		if err = body.read(ctx, memory); err == nil {
-			if r, err = review.Read(body.bytes, phase); err != nil {
-				err = &rejection{http.StatusBadRequest, err.Error()}
-			}
+			r, err = h.readLarge(ctx, body.bytes, r, phase)
 		}
 	}
 	switch {
@@ -145,9 +142,21 @@ func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase re
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer))) // so that the caller knows when it has all of it
 		h.early(w, req, body, func() { h.send(ctx, w, r, answer) })
 	default:
-		_, answer := h.Proxy.Review(req.Context(), arrived(), start, left)
+		_, answer := h.Proxy.Review(ctx, arrived(), start, left)
 		h.send(req.Context(), w, r, answer)
 	}
+}
+
+// readLarge reads a review of which more than the first bytes were needed, when its namespace may use a processor. head is what
+// its first bytes hold. Its error is a *rejection.
+func (h *Handler) readLarge(ctx context.Context, body []byte, head *review.Review, phase review.Phase) (*review.Review, error) {
+	place, _ := h.Proxy.Processors.Take(ctx, head.Namespace, len(body)) // if there is no time left, amp must know what to decide
+	defer place.Release()
+	r, err := review.Read(body, phase)
+	if err != nil {
+		return nil, &rejection{http.StatusBadRequest, err.Error()}
+	}
+	return r, nil
 }
 
 // early sends an answer while the caller may still send the body. A caller that never ends its body gets the answer too.

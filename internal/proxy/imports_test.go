@@ -92,7 +92,8 @@ var arrows = map[string][]string{
 
 	// The nouns that all steps share, and tools that know no step.
 	"internal/share":      nil,
-	"internal/review":     {"endpoints/events", "internal/share"},
+	"internal/jsonscan":   nil,
+	"internal/review":     {"endpoints/events", "internal/share", "internal/jsonscan"},
 	"internal/redact":     {"endpoints/events"},
 	"internal/outbound":   nil,
 	"internal/reload":     nil,
@@ -106,11 +107,11 @@ var arrows = map[string][]string{
 	"internal/namespaces/namespacestest": nil,
 	"internal/apiserver":                 {},
 	"internal/namespaces/cluster":        {"internal/review", "internal/namespaces"},
-	"internal/callout":                   {"internal/review", "internal/reload", "internal/outbound", "internal/spelling", "internal/share", "endpoints"},
+	"internal/callout":                   {"internal/review", "internal/jsonscan", "internal/reload", "internal/outbound", "internal/spelling", "internal/share", "endpoints"},
 	"internal/circuit":                   {"internal/review"},
-	"internal/patch":                     {"internal/review", "internal/share", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
+	"internal/patch":                     {"internal/review", "internal/jsonscan", "internal/share", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
 	"internal/patch/jsontree":            nil,
-	"internal/patch/apply":               {"internal/review", "internal/spelling", "internal/patch/jsontree"},
+	"internal/patch/apply":               {"internal/review", "internal/jsonscan", "internal/spelling", "internal/patch/jsontree"},
 	"internal/patch/rules":               {"internal/review", "internal/spelling", "internal/patch/apply", "internal/patch/jsontree"},
 	"internal/patch/patchtest":           {"internal/review", "internal/patch"},
 	"internal/emit":                      {"internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
@@ -120,7 +121,7 @@ var arrows = map[string][]string{
 	// The order of the steps declares what it needs of them. A caller without a cluster, TLS or metrics puts a proxy
 	// together with the engine, and must not link these.
 	"internal/proxy":  {"internal/review", "internal/share"},
-	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/patch", "internal/proxy"},
+	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/patch", "internal/proxy", "internal/share"},
 	"internal/serve": {"internal/apiserver", "internal/review", "internal/spelling", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
 		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload", "internal/share"},
 

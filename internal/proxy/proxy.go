@@ -1,12 +1,13 @@
 // Package proxy is the order of the steps: START HERE. [Proxy.Review] shows it on one screen. What a step does is in a
 // package of its own. This package declares what it needs of the steps and imports none of them.
 //
-//	proxy.go   the order of the steps, and the barrier against panics
-//	plan.go    the plan: the namespace's policy, what to call, until when, whether there is an event
-//	run.go     the run: the calls of the endpoints and the checks of their patches
-//	http.go    HTTP: paths, limits, probes
-//	body.go    HTTP: how a body gets into memory
-//	drain.go   how amp stops
+//	proxy.go     the order of the steps, and the barrier against panics
+//	plan.go      the plan: the namespace's policy, what to call, until when, whether there is an event
+//	run.go       the run: the calls of the endpoints and the checks of their patches
+//	http.go      HTTP: paths, limits, probes
+//	arriving.go  HTTP: which bodies amp waits for
+//	body.go      HTTP: how a body gets into memory
+//	drain.go     how amp stops
 package proxy
 
 import (
@@ -20,6 +21,7 @@ import (
 	"time"
 
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/share"
 )
 
 // Policies tells what a Namespace says. An error means that the Namespace could not be read.
@@ -66,6 +68,8 @@ type Proxy struct {
 	Unannotate func(pod json.RawMessage, key string) []review.Op
 	Recorder   Recorder
 	Log        *slog.Logger
+	// Processors are shared fairly among the namespaces; nil means that no review waits for others.
+	Processors *share.Processors
 
 	Timeout       time.Duration        // of one mutating review, all endpoints together; half of it for a validating one
 	FailurePolicy review.FailurePolicy // if neither the path nor the Namespace names one
@@ -80,17 +84,22 @@ type Proxy struct {
 // A failure of any step, a panic included, becomes a decision by the namespace's failure policy.
 func (p *Proxy) Review(ctx context.Context, r *review.Review, start time.Time, left time.Duration) (rec *review.Record, answer []byte) {
 	budget := p.budget(r.Phase, left)
-	ctx, cancel := context.WithDeadline(ctx, start.Add(budget))
+	ctx, cancel := until(ctx, start.Add(budget))
 	defer cancel()
 
 	var plan review.Plan
 	var sent bool
+	var place *share.Hold
+	defer func() { place.Release() }()
 	err := p.contain(ctx, r, func() (err error) {
 		plan = p.plan(ctx, r, start, budget)
 		run := p.run(ctx, r, &plan)
+		// If there is no time left for a place, the review must be decided all the same. This takes little.
+		place, _ = p.Processors.Take(ctx, r.Namespace, 0)
 		rec = review.NewRecord(r, plan, run, time.Now())
 		answer = review.Write(rec)
 		if rec.EventFirst() {
+			place.Release()
 			sent = true // in case that Deliver panics: then it may have sent the event
 			sent, err = p.Recorder.Deliver(ctx, rec)
 		}

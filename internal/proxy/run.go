@@ -16,11 +16,8 @@ func (p *Proxy) run(ctx context.Context, r *review.Review, plan *review.Plan) re
 	if plan.Err != nil || len(plan.Endpoints) == 0 {
 		return review.Run{Err: plan.Err}
 	}
-	if deadline, ok := ctx.Deadline(); !ok || plan.Deadline.Before(deadline) {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadline(ctx, plan.Deadline)
-		defer cancel()
-	}
+	ctx, cancel := until(ctx, plan.Deadline)
+	defer cancel()
 	run, pod := review.Run{Steps: make([]review.Step, 0, len(plan.Endpoints))}, r.Pod
 	var patch []review.Op
 	patches := 0
@@ -131,4 +128,12 @@ func fail(step *review.Step, err error) {
 	if failure := (*review.Failure)(nil); errors.As(err, &failure) {
 		step.Result = failure.Result
 	}
+}
+
+// until returns ctx with a deadline, which costs a timer only if ctx does not end by then anyway.
+func until(ctx context.Context, deadline time.Time) (context.Context, context.CancelFunc) {
+	if its, ok := ctx.Deadline(); ok && !deadline.Before(its) {
+		return ctx, func() {}
+	}
+	return context.WithDeadline(ctx, deadline)
 }

@@ -19,7 +19,7 @@ const (
 // newMemory returns what reviews in flight may keep in memory.
 //
 // By default that is a quarter of what Go's runtime may use (GOMEMLIMIT). The rest, of 200 MiB in the manifests, is for two
-// heavy checks of patches (up to 60 MB each), the queue of events (16 MiB), idle connections and what the garbage collector
+// large checks of patches (up to 60 MB each, see share.Processors), the queue of events (16 MiB), idle connections and what the garbage collector
 // has not collected yet.
 func newMemory(config *Config) *share.Pool {
 	bytes := config.InFlightBytes

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
@@ -21,6 +22,7 @@ import (
 	"github.com/txn2/amp/internal/proxy"
 	"github.com/txn2/amp/internal/reload"
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/share"
 )
 
 // By default Kubernetes kills a Pod 30 s after it asked it to end. A drain takes 28 s at most.
@@ -50,6 +52,7 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 		return nil, err
 	}
 	klog.SetSlogLogger(log) // client-go's lines are JSON, too
+	keepHeadroom()
 
 	namespaces, err := openNamespaces(ctx, config, log)
 	if err != nil {
@@ -151,6 +154,7 @@ func newProxy(config *Config, namespaces *namespaceSource, recorder *emit.Record
 		},
 		CircuitChanged: recorder.Metrics.CircuitChanged,
 		Patches:        config.Patches,
+		Processors:     share.NewProcessors(runtime.GOMAXPROCS(0)),
 		Timeout:        config.Timeout,
 		FailurePolicy:  config.FailurePolicy,
 		EventsLevel:    config.eventsLevel(),

@@ -2,8 +2,9 @@
 // It does no I/O, and knows neither reviews nor what is divided.
 //
 // A [Hold] is what one piece of work has of a [Pool]. It grows as the work needs more, and is released once, at its end.
-// What does not fit waits. Of those that wait and fit, one of the tenant that holds least is next: of its holds the largest,
-// because that work is nearest to its end, and of equal ones the one that waits longest.
+// What does not fit waits. Of those that wait and fit, one of the tenant that holds least is next, and of such tenants the one
+// that got something longest ago: of its holds the largest, because that work is nearest to its end, and of equal ones the one
+// that waits longest.
 package share
 
 import (
@@ -30,6 +31,7 @@ type Pool struct {
 
 	mu      sync.Mutex
 	used    int64
+	gifts   int64
 	tenants map[string]*tenant // that hold or wait for something
 	waiting []*waiter          // the longest first
 }
@@ -38,6 +40,7 @@ type tenant struct {
 	name    string
 	held    int64
 	waiting int
+	served  int64 // when it last got something, in gifts of the pool; 0: not since it began to hold or wait
 }
 
 type waiter struct {
@@ -201,6 +204,8 @@ func (p *Pool) give(t *tenant, h *Hold, n int64) {
 	p.used += n
 	t.held += n
 	h.held += n
+	p.gifts++
+	t.served = p.gifts
 }
 
 // serve gives to those who wait, while one of them fits.
@@ -227,7 +232,10 @@ func (p *Pool) serve() {
 // before reports whether w goes before other, which waits longer.
 func (p *Pool) before(w, other *waiter) bool {
 	t, o := p.tenants[w.hold.tenant], p.tenants[other.hold.tenant]
-	return t.held < o.held || t == o && w.hold.held > other.hold.held
+	if t == o {
+		return w.hold.held > other.hold.held
+	}
+	return t.held < o.held || t.held == o.held && t.served < o.served
 }
 
 // leave ends a wait. It reports whether w waited until now; if not, its hold has grown.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ import (
 
 // battery is every attack of the table that a tenant, an endpoint or the network can make on a running amp.
 type battery struct {
-	tenants tenants
+	names   tenants
 	amp     *process
 	audit   string
 	attacks []attackKind
@@ -26,8 +27,8 @@ type battery struct {
 	places  chan struct{} // of attacks under way
 	streams chan struct{} // of streams that are open
 
-	mu   sync.Mutex
-	done map[string]int // attacks, by kind and by whether they got an answer
+	mu      sync.Mutex
+	results map[string]int // attacks, by kind and by whether they got an answer
 }
 
 type attackKind struct {
@@ -40,7 +41,7 @@ type attackKind struct {
 const maxUnderWay = 64
 
 func (r *run) newBattery(o order) *battery {
-	b := &battery{tenants: tenants{}, audit: o.Audit, amp: &process{client: r.newClient()}, done: map[string]int{},
+	b := &battery{names: tenants{}, audit: o.Audit, amp: &process{client: r.newClient()}, results: map[string]int{},
 		random: rand.New(rand.NewPCG(o.Seed, 0)), places: make(chan struct{}, maxUnderWay), streams: make(chan struct{}, 100)}
 	fails := inserts(onlyTheLibraryFails)
 	fails.name = "inserts-that-fail"
@@ -52,21 +53,21 @@ func (r *run) newBattery(o order) *battery {
 		{name: "absent", pod: smallPod, keys: map[string]string{"amp.txn2.com/ep": "http://127.0.0.1:1"}},
 		{name: "api-server", pod: smallPod, keys: map[string]string{"amp.txn2.com/ep": "http://169.254.169.254/latest http://[fd00:ec2::23]/"}},
 	} {
-		r.with(b.tenants, in)
+		r.with(b.names, in)
 		b.add(in.name, 4, func(ctx context.Context) error { return b.ask(ctx, in) })
 	}
 	flood := good()
 	flood.name = "flood"
-	r.with(b.tenants, flood)
+	r.with(b.names, flood)
 	b.add("a flood of 100", 1, func(ctx context.Context) error { return b.times(ctx, 100, flood) })
 	slow := hanging(10)
 	slow.name = "hanging-flood"
-	r.with(b.tenants, slow)
+	r.with(b.names, slow)
 	b.add("50 reviews for an endpoint that hangs", 1, func(ctx context.Context) error { return b.times(ctx, 50, slow) })
 	spelt := r.serve(answers(label))
 	_, port, _ := strings.Cut(spelt.address, ":")
 	for i := range 50 {
-		b.tenants[fmt.Sprint("spelt-", i)] = map[string]string{"amp.txn2.com/ep": "http://127.0.0.1:" + strings.Repeat("0", i) + port}
+		b.names[fmt.Sprint("spelt-", i)] = map[string]string{"amp.txn2.com/ep": "http://127.0.0.1:" + strings.Repeat("0", i) + port}
 	}
 	b.add("a port spelt differently", 4, func(ctx context.Context) error {
 		return b.ask(ctx, input{name: fmt.Sprint("spelt-", rand.IntN(50)), pod: smallPod})
@@ -101,6 +102,14 @@ func (b *battery) add(name string, weight int, do func(context.Context) error) {
 	b.attacks = append(b.attacks, attackKind{name, weight, do})
 }
 
+func (b *battery) tenants() tenants { return b.names }
+
+func (b *battery) done() (json.RawMessage, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return json.Marshal(b.results)
+}
+
 // fire attacks at random, at a rate, until ctx ends.
 func (b *battery) fire(ctx context.Context, o order) {
 	b.amp.url = o.AMP
@@ -125,7 +134,7 @@ func (b *battery) fire(ctx context.Context, o order) {
 				result = "not answered"
 			}
 			b.mu.Lock()
-			b.done[one.name+", "+result]++
+			b.results[one.name+", "+result]++
 			b.mu.Unlock()
 		})
 		select {

@@ -33,7 +33,7 @@ func (r *run) beside(long time.Duration, seed uint64) {
 	r.must(syscall.Setpriority(syscall.PRIO_PROCESS, audit.cmd.Process.Pid, 10))
 	in, t := good(), tenants{}
 	r.with(t, in)
-	bad := r.startAttackers(t, audit.url, seed)
+	bad := r.startAttackers(t, order{Audit: audit.url, Seed: seed})
 	amp := r.startAmp(t, "K_SINK="+audit.url)
 
 	measure := func(length time.Duration) *outcome {
@@ -93,15 +93,16 @@ type attackers struct {
 
 // order is what the attackers are told.
 type order struct {
-	AMP, Audit, Metrics string
-	Seed                uint64
+	AMP, Audit string
+	Flood      string // which; all kinds at random if it is empty
+	Seed       uint64
 }
 
 const orderVariable = "ATTACK_ORDER"
 
 // startAttackers starts them, and adds their namespaces to t. They wait for begin.
-func (r *run) startAttackers(t tenants, audit string, seed uint64) *attackers {
-	text, err := json.Marshal(order{Audit: audit, Seed: seed})
+func (r *run) startAttackers(t tenants, o order) *attackers {
+	text, err := json.Marshal(o)
 	r.must(err)
 	a := &attackers{cmd: exec.Command("/proc/self/exe")}
 	a.cmd.Env = append(os.Environ(), orderVariable+"="+string(text))
@@ -123,7 +124,7 @@ func (r *run) startAttackers(t tenants, audit string, seed uint64) *attackers {
 }
 
 func (a *attackers) begin(amp *process) error {
-	return json.NewEncoder(a.stdin).Encode(order{AMP: amp.url, Metrics: amp.metrics})
+	return json.NewEncoder(a.stdin).Encode(order{AMP: amp.url})
 }
 
 // end stops them. They say what they did, by attack.
@@ -134,6 +135,13 @@ func (a *attackers) end() (string, error) {
 	var done json.RawMessage
 	err := a.answer.Decode(&done)
 	return string(done), err
+}
+
+// assault is what the attackers do.
+type assault interface {
+	tenants() tenants               // that it needs
+	fire(context.Context, order)    // until the context ends
+	done() (json.RawMessage, error) // how much it did
 }
 
 // attackIfOrdered is main of the attackers.
@@ -149,8 +157,13 @@ func attackIfOrdered(text string) error {
 	}
 	r := &run{world: &world{dir: dir, cert: &certificate{roots: roots}}, ctx: context.Background()}
 	return r.do(func(r *run) {
-		b := r.newBattery(o)
-		r.must(json.NewEncoder(os.Stdout).Encode(b.tenants))
+		var all assault
+		if o.Flood != "" {
+			all = r.newFlooding(o.Flood)
+		} else {
+			all = r.newBattery(o)
+		}
+		r.must(json.NewEncoder(os.Stdout).Encode(all.tenants()))
 		orders := json.NewDecoder(os.Stdin)
 		r.must(orders.Decode(&o))
 		ctx, cancel := context.WithCancel(r.ctx)
@@ -158,7 +171,9 @@ func attackIfOrdered(text string) error {
 			_ = orders.Decode(&o) // ends with stdin
 			cancel()
 		}()
-		b.fire(ctx, o)
-		r.must(json.NewEncoder(os.Stdout).Encode(b.done))
+		all.fire(ctx, o)
+		done, err := all.done()
+		r.must(err)
+		r.must(json.NewEncoder(os.Stdout).Encode(done))
 	})
 }

@@ -126,11 +126,16 @@ func largeEvents(r *run) {
 		}
 	}
 	ask := func() {
-		for _, target := range []string{"/api/events?limit=200", "/api/stats", "/api/values", "/api/events/7"} {
-			if status, text := r.send(p, "GET", target, ""); status != 200 || target == "/api/events?limit=200" && len(ids(text)) != 40 {
+		for _, target := range []string{"/api/stats", "/api/values", "/api/events/7"} {
+			if status, text := r.send(p, "GET", target, ""); status != 200 {
 				r.fail("%s: %d %.300s", target, status, text)
 			}
 		}
+		all, pages := r.pages(p)
+		if len(all) != 40 {
+			r.fail("%d pages list %d events", pages, len(all))
+		}
+		r.saw("%d pages", pages)
 		r.export(p)
 	}
 	ask()
@@ -140,6 +145,20 @@ func largeEvents(r *run) {
 	ask()
 	r.saw("all are taken and listed, also after a restart")
 	r.lives(p)
+}
+
+// pages reads the whole list, page by page. It returns the ids of all events, and the number of pages.
+func (r *run) pages(p *process) (all []string, pages int) {
+	const most = 8 << 20 // bytes of a page
+	for cursor := ""; pages == 0 || cursor != ""; pages++ {
+		status, text := r.send(p, "GET", "/api/events?limit=200&cursor="+cursor, "")
+		var page struct{ Next string }
+		if err := json.Unmarshal([]byte(text), &page); status != 200 || err != nil || len(text) > most || pages > 40 {
+			r.fail("page %d: %d, %d bytes: %.300s", pages+1, status, len(text), text)
+		}
+		all, cursor = append(all, ids(text)...), page.Next
+	}
+	return all, pages
 }
 
 // export begins to read all events and then leaves.

@@ -13,13 +13,14 @@ import (
 // least is the p99 that a neighbour may have in any case: below it, the machine decides.
 const least = 10 * time.Millisecond
 
-// neighbour measures a good tenant, quiet and then beside what attack does until its context ends. Its p99 may grow to
-// three times the quiet one.
-func (r *run) neighbour(t tenants, environment []string, attack func(context.Context, *process)) {
+// neighbour measures a good tenant, quiet and then beside one of the floods, which comes from a process of its own, at the
+// lowest priority: the question is what it costs amp. The good tenant's p99 may grow to three times the quiet one.
+func (r *run) neighbour(flood string) {
 	const rate, length = 100, 6 * time.Second
-	in := good()
+	t, in := tenants{}, good()
 	r.with(t, in)
-	p := r.startAmp(t, environment...)
+	bad := r.startAttackers(t, order{Flood: flood})
+	p := r.startAmp(t)
 	measure := func() *outcome {
 		ctx, cancel := context.WithTimeout(r.ctx, length)
 		defer cancel()
@@ -27,14 +28,12 @@ func (r *run) neighbour(t tenants, environment []string, attack func(context.Con
 	}
 	p.together(r.ctx, 200, 4, fail, in.name, in.pod) // so that its connections are open
 	quiet := measure()
-	ctx, cancel := context.WithCancel(r.ctx)
-	var attackers sync.WaitGroup
-	attackers.Go(func() { attack(ctx, p) })
+	r.must(bad.begin(p))
 	loud := measure()
-	cancel()
-	attackers.Wait()
+	said, err := bad.end()
+	r.must(err)
 	r.lives(p)
-	r.saw("%d reviews/s, quiet p50 %v p99 %v, attacked p50 %v p99 %v", rate, round(quiet.at(.5)), round(quiet.at(.99)), round(loud.at(.5)), round(loud.at(.99)))
+	r.saw("%d reviews/s, quiet p50 %v p99 %v, attacked p50 %v p99 %v; %s", rate, round(quiet.at(.5)), round(quiet.at(.99)), round(loud.at(.5)), round(loud.at(.99)), said)
 	if len(loud.errors) > 0 || loud.allowed != len(loud.times) {
 		r.fail("%d of the neighbour's %d reviews failed: %v %s", len(loud.times)-loud.allowed+len(loud.errors), len(loud.times), loud.errors, loud.refused)
 	}
@@ -45,52 +44,9 @@ func (r *run) neighbour(t tenants, environment []string, attack func(context.Con
 
 func round(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }
 
-// atOnce asks in n places, again and again, until ctx ends.
-func atOnce(ctx context.Context, p *process, n int, in input) {
-	var all sync.WaitGroup
-	for range n {
-		all.Go(func() {
-			for ctx.Err() == nil {
-				_, _ = p.ask(ctx, fail, in.name, in.pod) // the row is about the neighbour
-			}
-		})
-	}
-	all.Wait()
-}
-
-func besideWork(r *run) {
-	t := tenants{}
-	all := []input{quantity("1e-999999999"), inserts(""), inserts(onlyTheLibraryFails), lostKeys()}
-	all[2].name = "inserts-that-fail"
-	for _, in := range all {
-		r.with(t, in)
-	}
-	r.neighbour(t, nil, func(ctx context.Context, p *process) {
-		var attackers sync.WaitGroup
-		for _, in := range all {
-			attackers.Go(func() { atOnce(ctx, p, 1, in) })
-		}
-		attackers.Wait()
-	})
-}
-
-func besideHanging(r *run) {
-	t, in := tenants{}, hanging(10)
-	r.with(t, in)
-	r.neighbour(t, nil, func(ctx context.Context, p *process) { atOnce(ctx, p, 256, in) })
-}
-
-// besideLargePods sends them one at a time: this machine's processors are amp's and the attacker's.
-func besideLargePods(r *run) {
-	t, in := tenants{}, largePod()
-	r.with(t, in)
-	r.neighbour(t, nil, func(ctx context.Context, p *process) {
-		for ctx.Err() == nil {
-			_, _ = p.ask(ctx, fail, in.name, in.pod)
-			time.Sleep(200 * time.Millisecond)
-		}
-	})
-}
+func besideWork(r *run)      { r.neighbour("work") }
+func besideHanging(r *run)   { r.neighbour("hanging") }
+func besideLargePods(r *run) { r.neighbour("large Pods") }
 
 func floodedSink(r *run) {
 	const wanted = 99
@@ -114,7 +70,7 @@ func floodedSink(r *run) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
 	var flood sync.WaitGroup
-	flood.Go(func() { atOnce(ctx, p, 8, a) })
+	flood.Go(func() { p.again(ctx, 8, a) })
 	r.eventually(30*time.Second, func() string { // until A's events are dropped
 		if r.metric(p, `amp_events_total{result="dropped"}`) < 100 {
 			return "A's flood does not fill the queue"

@@ -6,6 +6,7 @@
 //	creates.go   Pods created through a real kube-apiserver
 //	start.go     cold start and memory, with many Namespaces
 //	row.go       what a row says; table.go how it is printed and compared
+//	profile.go   profiles of amp, instead of rows
 //	process.go   the processes, and the CPU time that each has used
 //
 // The program only starts processes and reads their clocks. The loads, the endpoint, the sink and the forwarder are
@@ -25,13 +26,14 @@ func main() {
 	only := flag.String("only", "", "only one group of rows: reviews, check, latency, cluster or binary")
 	document := flag.String("document", "", "Markdown file whose table is replaced")
 	data := flag.String("json", "", "file for the rows as JSON")
+	profile := flag.String("profile", "", "profile amp instead: file of the CPU profiles, one for each setting")
 	compare := flag.Bool("compare", false, "compare two files of rows: bench -compare before.json after.json")
 	flag.Parse()
 	var err error
 	if *compare {
 		err = compareFiles(flag.Args())
 	} else {
-		err = run(*quick, *only, *document, *data)
+		err = run(*quick, *only, *document, *data, *profile)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -39,7 +41,7 @@ func main() {
 	}
 }
 
-func run(quick bool, only, document, data string) (err error) {
+func run(quick bool, only, document, data, profile string) (err error) {
 	b := &bench{quick: quick, rounds: 15, measured: 500 * time.Millisecond, warm: 150 * time.Millisecond}
 	if quick {
 		b.rounds = 9
@@ -49,8 +51,14 @@ func run(quick bool, only, document, data string) (err error) {
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }()
 	defer b.stopAll()
+	if profile != "" {
+		b.tags = "profile"
+	}
 	if err := b.build(); err != nil {
 		return err
+	}
+	if profile != "" {
+		return b.profile(profile)
 	}
 	b.table.Machine = machine()
 

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +34,8 @@ type bench struct {
 	dir            string
 	amp, actor     string // the programs
 	running        []*process
+	tags           string   // with which amp is built
+	env            []string // that amp gets, too
 	table          table
 }
 
@@ -45,7 +48,7 @@ func (b *bench) build() error {
 		{filepath.Dir(filepath.Dir(module)), b.amp, "./cmd/amp"},
 		{module, b.actor, "./actor"},
 	} {
-		cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program.out, program.pkg)
+		cmd := exec.Command("go", "build", "-tags", b.tags, "-trimpath", "-ldflags", "-s -w", "-o", program.out, program.pkg)
 		cmd.Dir, cmd.Env = program.dir, append(os.Environ(), "CGO_ENABLED=0")
 		if said, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building %s: %w\n%s", program.pkg, err, said)
@@ -135,7 +138,7 @@ func (b *bench) proxy(env ...string) (*process, error) {
 	env = append([]string{
 		memoryLimit, "AMP_TLS=files", "AMP_TLS_CERT=" + b.path("tls.crt"), "AMP_TLS_KEY=" + b.path("tls.key"), "AMP_TLS_PORT=" + port,
 		"AMP_ENDPOINT_ALLOW=127.0.0.0/8", "AMP_METRICS_ADDR=127.0.0.1:" + metrics,
-	}, env...)
+	}, slices.Concat(b.env, env)...)
 	p, err := b.start(env, io.Discard, b.amp)
 	if err == nil {
 		p.address, p.metrics = "127.0.0.1:"+port, "http://127.0.0.1:"+metrics+"/metrics"

@@ -186,16 +186,11 @@ func (b *bench) compare(s setting) error {
 // side is one side of a comparison: a round of reviews against a server.
 func (b *bench) side(p *process, s setting) func() (sample, error) {
 	return func() (sample, error) {
-		args := []string{"-url", "https://" + p.address + "/mutate/fail?timeout=2s", "-ca", b.path("ca.pem"), "-body", b.path("review.json"),
-			"-callers", strconv.Itoa(s.callers), "-warm", b.warm.String(), "-for", b.measured.String()}
-		if s.http1 {
-			args = append(args, "-http1")
-		}
 		before, err := p.usage()
 		if err != nil {
 			return sample{}, err
 		}
-		report, err := b.load(args...)
+		report, err := b.load(b.loadArgs(p, s, b.warm, b.measured)...)
 		if err != nil {
 			return sample{}, fmt.Errorf("%w; the server said: %s", err, p.said)
 		}
@@ -209,4 +204,14 @@ func (b *bench) side(p *process, s setting) func() (sample, error) {
 		after, err := p.usage()
 		return sample{report: report, used: after.minus(before)}, err
 	}
+}
+
+// loadArgs are the arguments of a load of reviews.
+func (b *bench) loadArgs(p *process, s setting, warm, measured time.Duration) []string {
+	args := []string{"-url", "https://" + p.address + "/mutate/fail?timeout=2s", "-ca", b.path("ca.pem"), "-body", b.path("review.json"),
+		"-callers", strconv.Itoa(s.callers), "-warm", warm.String(), "-for", measured.String()}
+	if s.http1 {
+		args = append(args, "-http1")
+	}
+	return args
 }

@@ -8,6 +8,7 @@ import (
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 
+	"github.com/txn2/amp/internal/jsonscan"
 	"github.com/txn2/amp/internal/patch/jsontree"
 	"github.com/txn2/amp/internal/review"
 )
@@ -40,9 +41,10 @@ func init() {
 type ValueRule func(value *jsontree.Node) (fault string)
 
 // Apply applies ops to the Pod and returns the change. The rules judge the value of each op before Apply uses
-// it. The Pod must be valid JSON. The error is an [*Error], of the first op that does not apply, or says that ctx ended.
+// it. The Pod must be valid JSON. The change points into the Pod and into the values of the ops, which must not be written to
+// afterwards. The error is an [*Error], of the first op that does not apply, or says that ctx ended.
 func Apply(ctx context.Context, pod json.RawMessage, ops []review.Op, rules []ValueRule) (*Change, error) {
-	before := jsontree.NewDocument(string(pod))
+	before := jsontree.NewDocument(jsonscan.String(pod))
 	if before.Kind() != jsontree.Object {
 		return nil, &review.Failure{Result: review.ResultPatch, Cause: "the Pod is not a JSON object"}
 	}
@@ -275,10 +277,10 @@ func (a *applier) value() (*jsontree.Node, error) {
 	if len(a.op.Value) == 0 {
 		return nil, a.fail(`it has no "value": write null if that is meant`)
 	}
-	if !json.Valid(a.op.Value) {
+	if !jsonscan.Valid(a.op.Value) {
 		return nil, a.fail("its value is not valid JSON")
 	}
-	text := string(a.op.Value)
+	text := jsonscan.String(a.op.Value)
 	if err := a.count(jsontree.Values(text)); err != nil {
 		return nil, err
 	}

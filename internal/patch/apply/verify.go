@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	kjson "sigs.k8s.io/json"
 
+	"github.com/txn2/amp/internal/jsonscan"
 	"github.com/txn2/amp/internal/patch/jsontree"
 	"github.com/txn2/amp/internal/review"
 )
@@ -24,30 +25,41 @@ const sparseSize = 512
 // and the decoder reads the result as a Pod. It returns the change with what the decoder says, or an [*Error] if the library
 // does not apply the ops, or makes something else of them than c.After, or if ctx ended.
 //
-// The libraries get a sparse Pod, which holds what the ops need and empty values for what is beside it in
-// lists. The whole Pod would cost five times as much and tell no more.
+// json-patch.v4 gets a sparse Pod, which holds what the ops need and empty values for what is beside it in lists. The decoder
+// gets only what the ops brought: no value decodes otherwise because of what is beside it. The whole Pod would cost many times as
+// much and tell no more. It is not asked about a simple patch whose values are all plain.
 func (c *Change) Verify(ctx context.Context) (*Change, error) {
 	if err := Late(ctx, len(c.Given)); err != nil {
 		return nil, err
 	}
-	before, sparse := c.sparseBefore(), c.After.AppendSparse(make([]byte, 0, sparseSize))
-	if err := c.fits(before, sparse); err != nil {
-		return nil, err
+	brings := 0 // bytes, if the patch is simple
+	for i := range c.Ops {
+		brings += len(c.Ops[i].Value)
 	}
-	if !c.Simple {
-		var err error
-		if sparse, err = c.byLibrary(ctx, before, sparse); err != nil {
+	small := brings+c.Before.Length() < alwaysSmall
+	if !c.Simple || !small {
+		before, sparse := c.sparseBefore(), c.After.AppendSparse(make([]byte, 0, sparseSize))
+		if err := c.fits(before, sparse); err != nil {
 			return nil, err
 		}
-		if err = Late(ctx, len(c.Given)); err != nil {
+		if !c.Simple {
+			if err := c.byLibrary(ctx, before, sparse); err != nil {
+				return nil, err
+			}
+		}
+		if err := Late(ctx, len(c.Given)); err != nil {
 			return nil, err
 		}
-	}
-	if tooLarge(jsontree.NewValue(string(sparse), 0)) {
-		return nil, c.errorOfLast("the lists of the result have too many elements for amp to read them as a Pod's: bring fewer")
 	}
 	verified := *c
-	verified.Unknown, verified.Invalid = decode(sparse)
+	if c.Simple && brings < alwaysSmall && plain(c.After, PodSchema(), false) {
+		return &verified, nil
+	}
+	brought := c.After.AppendBrought(make([]byte, 0, sparseSize))
+	if tooLarge(jsontree.NewValue(jsonscan.String(brought), 0)) {
+		return nil, c.errorOfLast("the lists of the result have too many elements for amp to read them as a Pod's: bring fewer")
+	}
+	verified.Unknown, verified.Invalid = decode(brought)
 	return &verified, nil
 }
 
@@ -65,24 +77,23 @@ func (c *Change) sparseBefore() []byte {
 // ByLibrary lets json-patch.v4 apply c.Ops to the sparse Pod. It returns an [*Error] if the library does not apply them, or
 // makes something else of them than [Apply].
 func (c *Change) ByLibrary(ctx context.Context) error {
-	_, err := c.byLibrary(ctx, c.sparseBefore(), c.After.AppendSparse(nil))
-	return err
+	return c.byLibrary(ctx, c.sparseBefore(), c.After.AppendSparse(nil))
 }
 
-// byLibrary returns the sparse Pod that json-patch.v4 makes of the one before. meant is the one that [Apply] made.
-func (c *Change) byLibrary(ctx context.Context, before, meant []byte) ([]byte, error) {
+// byLibrary lets json-patch.v4 change the sparse Pod before. meant is the one that [Apply] made.
+func (c *Change) byLibrary(ctx context.Context, before, meant []byte) error {
 	ops := c.libraryOps()
 	result, err := applyLibrary(ops, before)
 	if err != nil {
-		return nil, c.libraryError(ctx, ops, before, err)
+		return c.libraryError(ctx, ops, before, err)
 	}
 	if err := Late(ctx, len(c.Given)); err != nil {
-		return nil, err
+		return err
 	}
 	if !bytes.Equal(result, meant) && !jsontree.Same(jsontree.NewValue(string(result), 0), jsontree.NewValue(string(meant), 0)) {
-		return nil, c.errorOfLast("the API server's patch library (json-patch.v4) makes something else of the patch than amp does: this is a bug in amp")
+		return c.errorOfLast("the API server's patch library (json-patch.v4) makes something else of the patch than amp does: this is a bug in amp")
 	}
-	return result, nil
+	return nil
 }
 
 // maxWeight bounds the bytes that json-patch.v4 reads and writes, each of which counts for every level that it is in: the
@@ -155,7 +166,7 @@ func (c *Change) libraryError(ctx context.Context, ops jsonpatch.Patch, sparse [
 	return &Error{Number: c.Numbers[at], Op: &c.Ops[at], Text: text, Err: cause}
 }
 
-// decode reads a Pod as the API server does. It returns the fields and repeated keys that the API server drops.
+// decode reads a Pod, or a part of one, as the API server does. It returns the fields and repeated keys that the API server drops.
 func decode(pod []byte) (unknown []error, err error) {
 	return kjson.UnmarshalStrict(pod, &corev1.Pod{}, kjson.DisallowUnknownFields)
 }

@@ -10,13 +10,18 @@ func (n *Node) Edit() *Node {
 	}
 	n.expand()
 	return &Node{
-		raw: n.raw, kind: n.kind, expanded: true, editable: true,
-		members: copyWithRoom(n.members), elements: copyWithRoom(n.elements), original: n.original, op: n.op,
+		raw: n.raw, kind: n.kind, expanded: true, editable: true, original: n.original, op: n.op,
+		level: &level{members: copyWithRoom(n.members), elements: copyWithRoom(n.elements)},
 	}
 }
 
 // copyWithRoom copies s so that an append of one more does not copy it again.
-func copyWithRoom[T any](s []T) []T { return append(make([]T, 0, len(s)+1), s...) }
+func copyWithRoom[T any](s []T) []T {
+	if s == nil {
+		return nil // an object has no elements, and a list no members
+	}
+	return append(make([]T, 0, len(s)+1), s...)
+}
 
 // EditChild is Edit for the member or element of n at a position, where it puts the copy. n must be editable.
 func (n *Node) EditChild(at int) *Node {
@@ -34,6 +39,14 @@ func (n *Node) Set(key string, value *Node) (at int) {
 	}
 	n.append(member{key, Quote(key), value})
 	return len(n.members) - 1
+}
+
+// append adds a member with a new key.
+func (n *Node) append(m member) {
+	n.members = append(n.members, m)
+	if n.positions != nil {
+		n.positions[m.key] = len(n.members) - 1
+	}
 }
 
 // Insert puts an element into the list n at an index, before what is there. n must be editable.
@@ -64,6 +77,6 @@ func (n *Node) MovedBy(op int) *Node {
 	c := *n
 	c.op = int32(op)
 	// Its children get the number when they are read again.
-	c.expanded, c.members, c.elements, c.positions = false, nil, nil, nil
+	c.expanded, c.level = false, none
 	return &c
 }

@@ -23,20 +23,29 @@ type Node struct {
 	raw  string // the JSON text; meaningless if editable
 	kind Kind
 
-	expanded bool // members or elements hold what raw says
+	expanded bool // the level holds what raw says
 	editable bool // made by Edit
 	needsAll bool // NeedWhole was called
 	needed   need // how much of an original the ops need
 
+	op     int32 // the number of the op that put it there, 0 if it was there before the patch
+	height int32 // how deep raw nests, 0 if not measured yet
+
+	*level         // what is in an object or list, once it is expanded; before that, and of other values, none
+	original *Node // the node of the document that this is, or that it was made of; nil if it came with an op
+}
+
+// A level is what is directly in an object or list. It is not a part of the Node, because most nodes of a Pod are never
+// expanded.
+type level struct {
 	members   []member       // of an object, in the order of the text; one without a value was removed
 	positions map[string]int // of the members by their keys, only if there are many
 	elements  []*Node        // of a list
 	repeated  string         // a key, in quotes, that the text has more than once
-
-	original *Node // the node of the document that this is, or that it was made of; nil if it came with an op
-	op       int32 // the number of the op that put it there, 0 if it was there before the patch
-	height   int32 // how deep raw nests, 0 if not measured yet
 }
+
+// none is the level of all nodes that have none of their own. It is never changed.
+var none = new(level)
 
 type member struct {
 	key    string
@@ -81,7 +90,7 @@ func NewDocument(text string) *Node {
 // NewValue returns the value with the given text, put into a document by the op with that number. The text
 // must be valid JSON as for [NewDocument].
 func NewValue(text string, op int) *Node {
-	n := &Node{raw: strings.Trim(text, " \t\r\n"), op: int32(op)}
+	n := &Node{raw: strings.Trim(text, " \t\r\n"), op: int32(op), level: none}
 	if n.raw != "" {
 		n.kind = kindOf(n.raw[0])
 	}
@@ -154,6 +163,14 @@ func (n *Node) Text() string {
 		return ""
 	}
 	return unquote(n.raw)
+}
+
+// Digits returns the text of the number that n holds, "" if n is not a number.
+func (n *Node) Digits() string {
+	if n == nil || n.kind != Number {
+		return ""
+	}
+	return n.raw
 }
 
 // Find returns the position of a member of the object n, -1 if n has no such key. A member keeps its position
@@ -270,36 +287,20 @@ func (n *Node) expand() {
 	if n.expanded || n.kind != Object && n.kind != List {
 		return
 	}
-	n.expanded = true
+	n.expanded, n.level = true, &level{}
 
-	type span struct{ quoted, raw string }
-	var room [24]span // most objects fit
-	spans := room[:0]
-	for i := next(n.raw, 1); i < len(n.raw) && n.raw[i] != '}' && n.raw[i] != ']'; i = next(n.raw, i) {
-		var s span
-		if n.kind == Object {
-			end := skip(n.raw, i)
-			s.quoted = n.raw[i:end]
-			i = next(n.raw, end)
-			if i == len(n.raw) {
-				break
-			}
-		}
-		end := skip(n.raw, i)
-		s.raw = n.raw[i:end]
-		spans = append(spans, s)
-		i = end
-	}
-
+	var room [48]span // most fit
+	spans := n.spans(room[:0])
 	children := make([]Node, len(spans))
 	if n.kind == Object {
 		n.members = make([]member, 0, len(spans))
 	} else {
 		n.elements = make([]*Node, len(spans))
 	}
-	for i, s := range spans {
-		c := &children[i]
-		c.raw, c.kind, c.op = s.raw, kindOf(s.raw[0]), n.op
+	for i := range spans {
+		s, c := &spans[i], &children[i]
+		c.raw, c.op, c.level = n.raw[s.start:s.end], n.op, none
+		c.kind = kindOf(c.raw[0])
 		if n.original != nil {
 			c.original = c
 		}
@@ -307,20 +308,36 @@ func (n *Node) expand() {
 			n.elements[i] = c
 			continue
 		}
-		key := unquote(s.quoted)
+		quoted := n.raw[s.key:s.keyEnd]
+		key := unquote(quoted)
 		if at := n.Find(key); at >= 0 {
-			n.repeated = s.quoted
+			n.repeated = quoted
 			n.members[at].value = c
 			continue
 		}
-		n.append(member{key, s.quoted, c})
+		n.append(member{key, quoted, c})
 	}
 }
 
-// append adds a member with a new key.
-func (n *Node) append(m member) {
-	n.members = append(n.members, m)
-	if n.positions != nil {
-		n.positions[m.key] = len(n.members) - 1
+// A span is where a member or element stands in a text.
+type span struct{ key, keyEnd, start, end int32 }
+
+// spans appends the spans of what is directly in n to spans.
+func (n *Node) spans(spans []span) []span {
+	for i := next(n.raw, 1); i < len(n.raw) && n.raw[i] != '}' && n.raw[i] != ']'; i = next(n.raw, i) {
+		var s span
+		if n.kind == Object {
+			s.key = int32(i)
+			i = skip(n.raw, i)
+			s.keyEnd = int32(i)
+			if i = next(n.raw, i); i == len(n.raw) {
+				break
+			}
+		}
+		s.start = int32(i)
+		i = skip(n.raw, i)
+		s.end = int32(i)
+		spans = append(spans, s)
 	}
+	return spans
 }

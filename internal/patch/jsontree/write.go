@@ -81,6 +81,18 @@ func (n *Node) appendSparse(dst []byte, whole bool) []byte {
 	})
 }
 
+// AppendBrought appends what came with an op, and the objects and lists that it is in. It leaves out all that was there before,
+// also from lists, so that an index means nothing. If nothing came with an op, it may append nothing.
+func (n *Node) AppendBrought(dst []byte) []byte {
+	switch {
+	case n.op != 0:
+		return n.AppendJSON(dst)
+	case !n.editable:
+		return dst
+	}
+	return n.appendLevel(dst, func(dst []byte, child *Node) []byte { return child.AppendBrought(dst) })
+}
+
 // appendEmpty appends an empty value of n's kind, which stands for n.
 func (n *Node) appendEmpty(dst []byte) []byte {
 	switch n.kind {
@@ -94,8 +106,8 @@ func (n *Node) appendEmpty(dst []byte) []byte {
 	return append(dst, n.raw...)
 }
 
-// appendLevel appends the expanded object or list n. The function appends each child; a member of an object
-// for which it appends nothing is left out, key included.
+// appendLevel appends the expanded object or list n. The function appends each child; one for which it appends nothing is left
+// out, key included.
 func (n *Node) appendLevel(dst []byte, appendChild func(dst []byte, child *Node) []byte) []byte {
 	dst = append(dst, byte(n.kind))
 	start := len(dst)
@@ -115,11 +127,15 @@ func (n *Node) appendLevel(dst []byte, appendChild func(dst []byte, child *Node)
 			dst = dst[:before]
 		}
 	}
-	for i, element := range n.elements {
-		if i > 0 {
+	for _, element := range n.elements {
+		before := len(dst)
+		if before > start {
 			dst = append(dst, ',')
 		}
-		dst = appendChild(dst, element)
+		value := len(dst)
+		if dst = appendChild(dst, element); len(dst) == value {
+			dst = dst[:before]
+		}
 	}
 	return append(dst, byte(n.kind)+2) // } is two after {, and ] after [
 }

@@ -20,7 +20,11 @@ func envNames(c *apply.Change, _ *Settings) []Finding {
 			if !all && env.Untouched() {
 				return
 			}
+			came := op == 0 && env.Op() == 0 // then what is untouched in it is where it was
 			for i, variable := range env.List() {
+				if !all && came && variable.Untouched() {
+					continue
+				}
 				name := variable.Get("name")
 				if len(validation.IsRelaxedEnvVarName(name.Text())) == 0 {
 					continue

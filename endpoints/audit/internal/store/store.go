@@ -131,6 +131,10 @@ type Seen struct {
 	UID  string // of the Pod, if the event has it
 }
 
+// MaxValidations bounds the bytes of validated events that are read for one page. Genuine ones are small. Forged ones may be
+// as large as an item can be, and 20 of them can name each event of the page.
+const MaxValidations = 4 << 20
+
 // MaxSeen bounds the validated events that one mutated event is shown with. More than one of them is forged
 // already.
 const MaxSeen = 5

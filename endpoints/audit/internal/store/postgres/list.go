@@ -132,7 +132,8 @@ func addSeen(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) error 
 	return nil
 }
 
-// validationsOf returns the validated events of the Pods that mutated ones are about.
+// validationsOf returns the validated events of the Pods that mutated ones are about, the newest [store.MaxValidations] bytes of
+// them.
 func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) (map[*store.Item][]store.Seen, error) {
 	all := map[*store.Item][]store.Seen{}
 	byStamp := map[int64][]*store.Item{}
@@ -150,9 +151,10 @@ func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) 
 	if len(stamps) == 0 {
 		return all, nil
 	}
-	rows, err := tx.Query(ctx, `SELECT v.mutation, v.uid, v.item FROM unnest($1::bigint[]) k(stamp)
-		CROSS JOIN LATERAL (SELECT * FROM audit_events WHERE mutation = k.stamp AND at >= $2 ORDER BY at DESC, seq DESC LIMIT $3) v
-		ORDER BY v.at DESC, v.seq DESC`, stamps, m.cutoff, 4*store.MaxSeen)
+	rows, err := tx.Query(ctx, `SELECT mutation, uid, item FROM (SELECT v.*, sum(octet_length(v.item)) OVER (ORDER BY v.at DESC, v.seq DESC) total
+			FROM unnest($1::bigint[]) k(stamp)
+			CROSS JOIN LATERAL (SELECT mutation, uid, item, at, seq FROM audit_events WHERE mutation = k.stamp AND at >= $2 ORDER BY at DESC, seq DESC LIMIT $3) v) newest
+		WHERE total <= $4 ORDER BY at DESC, seq DESC`, stamps, m.cutoff, 4*store.MaxSeen, store.MaxValidations)
 	if err != nil {
 		return nil, err
 	}

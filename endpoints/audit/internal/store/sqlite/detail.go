@@ -54,7 +54,7 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 			return nil, err
 		}
 		defer statement.Close()
-		left := maxValidations
+		left := store.MaxValidations
 		validated, err := validationsOf(ctx, statement, d.Item, &left)
 		if err != nil {
 			return nil, err

@@ -208,11 +208,7 @@ func scanKeyed(scan func(...any) error) (k keyed, err error) {
 	return k, err
 }
 
-// maxValidations bounds the bytes of validated events that are read for one page. Genuine ones are small. Forged ones may be
-// as large as an item can be, and 20 of them can name each event of the page.
-const maxValidations = 4 << 20
-
-// addSeen notes at mutated events under which names /validate saw their Pods. Beyond maxValidations it notes nothing more.
+// addSeen notes at mutated events under which names /validate saw their Pods. Beyond store.MaxValidations it notes nothing more.
 func addSeen(ctx context.Context, tx *sql.Tx, items []*store.Item) error {
 	if !slices.ContainsFunc(items, func(i *store.Item) bool { return i.Outcome == outcome.Mutated }) {
 		return nil
@@ -222,7 +218,7 @@ func addSeen(ctx context.Context, tx *sql.Tx, items []*store.Item) error {
 		return err
 	}
 	defer statement.Close()
-	left := maxValidations
+	left := store.MaxValidations
 	for _, item := range items {
 		if item.Outcome != outcome.Mutated || left <= 0 {
 			continue

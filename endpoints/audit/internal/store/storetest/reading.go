@@ -282,3 +282,26 @@ func details(t *testing.T, open func(testing.TB) store.Store) {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
+
+// forged is a page of which each event is named by large validations. They are read up to a bound.
+func forged(t *testing.T, open func(testing.TB) store.Store) {
+	const events, claims, size = 20, 4, 400_000
+	s := open(t)
+	for i := range events {
+		id := fmt.Sprint("m", i)
+		Add(t, s, Event(id, float64(i), func(item *store.Item) { item.Name, item.GenerateName = "", "web-" }))
+		for j := range claims {
+			Add(t, s, Event(fmt.Sprint(id, "claim", j), float64(100+i), func(item *store.Item) {
+				item.Outcome, item.Mutation, item.Name, item.Gist = outcome.Validated, id, fmt.Sprintf("web-%05d", j), strings.Repeat("x", size)
+			}))
+		}
+	}
+	seen := 0
+	for _, item := range List(t, s, store.Filter{Outcomes: []string{outcome.Mutated}}) {
+		seen += len(item.Seen)
+	}
+	// One event's may be read beyond the bound.
+	if least, most := 1, store.MaxValidations/size+claims; seen < least || seen > most {
+		t.Errorf("%d validations of %d bytes were read, want %d to %d", seen, size, least, most)
+	}
+}

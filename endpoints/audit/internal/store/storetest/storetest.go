@@ -35,6 +35,7 @@ func Run(t *testing.T, open Opener) {
 		"a store that is closed says so":             closed,
 		"cursors and positions of others":            foreign,
 		"a Pod is found by the name it got at last":  joined,
+		"forged validations do not fill the memory":  forged,
 		"names that begin alike, more than a search": manyNames,
 	} {
 		t.Run(name, func(t *testing.T) {
