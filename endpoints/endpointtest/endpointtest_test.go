@@ -95,7 +95,7 @@ func inside(t *testing.T, name, dir string, env ...string) (string, error) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(program, "-test.run=^TestInside$", "-test.v")
-	cmd.Env = append(os.Environ(), append(env, "AMP_INSIDE="+name, "AMP_INSIDE_DIR="+dir)...)
+	cmd.Env = append(os.Environ(), append(env, "AMP_TEST_INSIDE="+name, "AMP_TEST_INSIDE_DIR="+dir)...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err = cmd.Run()
@@ -112,9 +112,9 @@ func TestInside(t *testing.T) {
 	}
 	add := `[{"op":"add","path":"/metadata/annotations/a","value":"a"}]`
 	grows := text(200, `[{"op":"add","path":"/spec/containers/0/args/-","value":"-v"}]`)
-	dir := os.Getenv("AMP_INSIDE_DIR")
+	dir := os.Getenv("AMP_TEST_INSIDE_DIR")
 	if dir != "" {
-		if name := os.Getenv("AMP_INSIDE"); name != "no folder" {
+		if name := os.Getenv("AMP_TEST_INSIDE"); name != "no folder" {
 			if err := os.WriteFile(filepath.Join(dir, "a.pod.json"), []byte(`{"kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"name":"a","image":"a"}]}}`), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -123,7 +123,7 @@ func TestInside(t *testing.T) {
 			}
 		}
 	}
-	switch os.Getenv("AMP_INSIDE") {
+	switch os.Getenv("AMP_TEST_INSIDE") {
 	case "grows":
 		endpointtest.Conformance(t, grows)
 	case "without":

@@ -98,10 +98,10 @@ func New(config Config) (*Client, error) {
 		resolver:   config.Resolver,
 		maxBytes:   config.MaxBytes,
 		log:        config.Log,
+		answered:   config.Answered,
 		processors: config.Processors,
 		source:     []string{review.EncodeAttribute(config.Source)},
 		userAgent:  []string{config.UserAgent},
-		answered:   config.Answered,
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -234,13 +234,13 @@ func (c *Client) exchange(conn *outbound.Conn, req *http.Request, r *review.Revi
 			return status, failed(review.ResultInvalid, fmt.Sprintf("answered more than %d bytes (AMP_ENDPOINT_MAX_BYTES)", c.maxBytes)), never, nil
 		}
 	}
+	if c.answered != nil {
+		c.answered(req.Context(), resp.StatusCode, resp.Header, body)
+	}
 	place, late := c.processors.Take(req.Context(), r.Namespace, len(body))
 	defer place.Release()
 	if late != nil {
 		return status, failed(review.ResultLate, "the time for the review was over before amp had read the answer"), never, nil
-	}
-	if c.answered != nil {
-		c.answered(req.Context(), resp.StatusCode, resp.Header, body)
 	}
 	a, f = parse(r.Phase, resp.StatusCode, resp.Header, body)
 	if f != nil || a.Message != "" || len(a.Warnings) > 0 {

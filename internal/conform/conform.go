@@ -104,7 +104,7 @@ type run struct {
 	at       time.Time // of all reviews: two equal requests are equal in all bytes
 
 	requests atomic.Int64
-	firsts   []*exchange // the first exchange about each shape
+	firsts   []*exchange     // the first exchange about each shape
 	took     []time.Duration // of the reviews that were sent alone
 	findings []*Finding
 	tried    map[string]bool // the rules that were tried

@@ -13,7 +13,7 @@ import (
 // elsewhere are variables that begin with AMP_ and that other programs of the project read: the sample endpoints, the
 // auditor's function and the tests. One ConfigMap may hold the variables of several programs, so they are not mistakes.
 var elsewhere = regexp.MustCompile(`^AMP_(AUDIT_.+|JUPYTERHUB_PROFILES|REQUIRE_REGISTRIES|` +
-	`ATTACK_.+|CLUSTER|EVENTING_CRDS|EXAMPLE|EXAMPLE_IMAGE|FAULTS_.+|REGISTRY|REQUIRE_.+|SEED|SOAK_.+|TEST_.+|UPDATE|WORLDS)$`)
+	`ATTACK_.+|CLUSTER|EVENTING_CRDS|EXAMPLE|EXAMPLE_IMAGE|FAULTS_.+|REGISTRY|REQUIRE_.+|SEED|SOAK_.+|TEST_.+|UPDATE|UPDATE_GOLDEN|WORLDS)$`)
 
 // serviceLink are the variables that a kubelet sets for each Service of a Pod's namespace (pkg/kubelet/envvars) unless
 // the Pod has enableServiceLinks: false: a Service named amp, or amp-canary, has many.
