@@ -61,7 +61,8 @@ func TestDocument(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, _, _ := strings.Cut(string(original), begin)
+	before, rest, _ := strings.Cut(string(original), begin)
+	_, after, _ := strings.Cut(rest, end)
 	want := before + begin + `
 Measured on another.
 
@@ -78,7 +79,7 @@ Measured on another.
 |---|---|---|---|---|
 | y | 2.00 |  |  |  |
 
-` + end
+` + end + after
 	if string(got) != want {
 		t.Errorf("%s", got[len(before):])
 	}

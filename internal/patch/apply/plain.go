@@ -7,9 +7,10 @@ import (
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
 
-// plain reports whether what the ops brought in n surely decodes as the schema says, and has no field that the schema does not have. It
-// knows objects, lists, strings, booleans and whole numbers. For anything else, such as a quantity, null, or a number with an
-// exponent, it returns false: then the API server's own decoder says. brought says that n is in something that an op brought.
+// plain reports whether what the ops brought in n surely decodes as the schema says, and has no field that the schema does not
+// have. It knows objects, lists, strings, booleans and whole numbers. For anything else, such as a quantity, null, or a number
+// with an exponent, it returns false: then the API server's own decoder says. brought says that n is in something that an op
+// brought.
 func plain(n *jsontree.Node, s *Schema, brought bool) bool {
 	brought = brought || n.Op() != 0
 	if !brought && n.Untouched() {
