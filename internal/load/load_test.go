@@ -99,7 +99,7 @@ func TestErrorsByKind(t *testing.T) {
 // TestDuration promises that a measurement ends by itself, and that its end is not counted as an error.
 func TestDuration(t *testing.T) {
 	c := config(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	c.Requests, c.Duration = 0, 50*time.Millisecond
+	c.Requests, c.Duration = 0, 500*time.Millisecond
 	if r, _ := report(t, c); r.Requests == 0 || len(r.Errors) != 0 {
 		t.Errorf("%+v", r)
 	}
