@@ -25,6 +25,8 @@ type command struct {
 // commands are the subcommands in the order in which the help lists them.
 var commands = []command{
 	{"doctor", "finds what is wrong with an installation, and says how to fix it", runDoctor},
+	{"try", "sends Pods to an endpoint as amp would, without a cluster", runTry},
+	{"test", "runs suites of such questions, for CI", runTest},
 	{"version", "prints the version of this program", runVersion},
 }
 
