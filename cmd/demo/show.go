@@ -56,7 +56,7 @@ func (d *demo) show(out io.Writer) error {
 		step = &rec.Run.Steps[n-1]
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%sJupyterHub starts alice's notebook. amp hands the Pod to an endpoint, and it comes back as:%s\n\n", c.bold, c.reset)
+	fmt.Fprintf(&b, "%s%s%s\n\n", c.bold, d.shown.title, c.reset)
 	switch {
 	case rec.Verdict.Outcome == review.OutcomeMutated:
 		changes, err := podDiff(rec)

@@ -124,7 +124,7 @@ var arrows = map[string][]string{
 	"cmd/amp":       {".", "internal/serve"},
 	"cmd/endpoints": {"endpoints/audit", "endpoints/example", "endpoints/jupyterhub", "endpoints/require"},
 	"cmd/demo": {"endpoints/audit", "endpoints/jupyterhub", "endpoints/require", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces",
-		"internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
+		"internal/manifest", "internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
 	"cmd/kubectl-amp":   {"internal/doctor", "internal/manifest", "internal/review", "internal/serve", "internal/spelling", "internal/suite", "internal/tryout"},
 	"internal/manifest": nil,
 	"internal/tryout":   {"endpoints/events", "endpoints/events/describe", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces", "internal/outbound", "internal/patch", "internal/review"},

@@ -185,7 +185,7 @@ func compare(e *expectation, a *answer) []Difference {
 		}
 		differs("idempotent", *e.Idempotent, second)
 	}
-	if e.Pod != nil {
+	if e.Pod.Kind != 0 {
 		for i := 0; i+1 < len(e.Pod.Content); i += 2 {
 			key := e.Pod.Content[i].Value
 			var want any

@@ -228,14 +228,14 @@ func (r *reader) readPod(c *Case, at *yaml.Node, source string, content []byte, 
 
 // expectation is what the answer must be. A nil field says nothing.
 type expectation struct {
-	Patch      *[]op      `yaml:"patch"`
-	Pod        *yaml.Node `yaml:"pod"`
-	Denied     *bool      `yaml:"denied"`
-	Message    *string    `yaml:"message"`
-	Unchanged  *bool      `yaml:"unchanged"`
-	Idempotent *bool      `yaml:"idempotent"`
-	Warning    *string    `yaml:"warning"`
-	Outcome    *string    `yaml:"outcome"`
+	Patch      *[]op     `yaml:"patch"`
+	Pod        yaml.Node `yaml:"pod"` // of no kind: nothing is expected. The library does not fill in a pointer to a node
+	Denied     *bool     `yaml:"denied"`
+	Message    *string   `yaml:"message"`
+	Unchanged  *bool     `yaml:"unchanged"`
+	Idempotent *bool     `yaml:"idempotent"`
+	Warning    *string   `yaml:"warning"`
+	Outcome    *string   `yaml:"outcome"`
 }
 
 // op is an operation of a patch.

@@ -102,7 +102,7 @@ func Ask(ctx context.Context, q *Question) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Everything is allowed but what no one means: an author's endpoint is on loopback, amp's rules are for clusters.
+	// An author's endpoint is on loopback, or anywhere; amp's rules are for clusters.
 	allow, err := callout.ParseRules("*", "127.0.0.0/8", "::1/128")
 	if err != nil {
 		return nil, err
@@ -165,7 +165,9 @@ func (q *Question) policy() (*review.Policy, error) {
 	}
 	policy := namespaces.Parse(q.Namespace, labels, annotations)
 	if policy.Err != nil && q.Labels == nil && q.Annotations == nil {
-		_, why, _ := strings.Cut(policy.Err.Error(), ": ")
+		why := policy.Err.Error()
+		_, why, _ = strings.Cut(why, ": ") // the Namespace
+		_, why, _ = strings.Cut(why, ": ") // the annotation, which no one wrote here
 		return nil, fmt.Errorf("endpoint: %s", why)
 	}
 	return policy, nil
