@@ -74,7 +74,7 @@ func runTry(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.StringSliceVar(&f.groups, "groups", nil, "the same as --as-group")
 	f.StringVarP(&f.namespace, "namespace", "n", "", "namespace of Pods that name none")
 	f.BoolVar(&f.dry, "dry-run", false, "send a dry run")
-	f.DurationVar(&f.timeout, "timeout", tryout.DefaultTimeout, "time for the review, as AMP_TIMEOUT")
+	f.DurationVar(&f.timeout, "timeout", tryout.DefaultTimeout, "time for the review, as AMP_TIMEOUT; half of it with --validate")
 	f.StringVar(&f.policy, "failure-policy", "", "Fail or Ignore; by default what the Namespace says, else Fail")
 	f.BoolVar(&f.watch, "watch", false, "run again when a file changes, until interrupted")
 	f.BoolVar(&f.cluster, "cluster", false, "read the Namespace's labels and annotations from the cluster")
@@ -227,7 +227,6 @@ func (f *tryFlags) one(ctx context.Context, pod *manifest.Pod) (tried, error) {
 	}
 	if f.validate {
 		q.Phase = review.Validate
-		q.Timeout *= 2 // amp gives a validating review half of it
 	}
 	if f.user != "" {
 		q.User, q.Groups, q.Creator = f.user, []string{"system:authenticated"}, ""

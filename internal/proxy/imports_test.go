@@ -127,8 +127,8 @@ var arrows = map[string][]string{
 		"internal/manifest", "internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
 	"cmd/kubectl-amp":   {"internal/doctor", "internal/manifest", "internal/review", "internal/serve", "internal/spelling", "internal/suite", "internal/tryout"},
 	"internal/manifest": nil,
-	"internal/tryout":   {"endpoints/events", "endpoints/events/describe", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces", "internal/outbound", "internal/patch", "internal/review"},
-	"internal/suite":    {"endpoints/events", "internal/manifest", "internal/review", "internal/spelling", "internal/tryout"},
+	"internal/tryout":   {"endpoints/events", "endpoints/events/describe", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces", "internal/outbound", "internal/patch", "internal/review", "internal/serve"},
+	"internal/suite":    {"internal/manifest", "internal/review", "internal/spelling", "internal/tryout"},
 	"internal/doctor":   {"deploy", "internal/callout", "internal/namespaces", "internal/outbound", "internal/review", "internal/serve"},
 	"deploy":            nil,
 }

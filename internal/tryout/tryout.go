@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,16 +28,16 @@ import (
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/serve"
 )
 
 // DefaultTimeout is the time of a review, AMP_TIMEOUT's default.
 const DefaultTimeout = 1500 * time.Millisecond
 
-// maxAnswer is the default of AMP_ENDPOINT_MAX_BYTES.
-const maxAnswer = 1 << 20
-
-// denied is the default of AMP_PATCH_DENY.
-var denied = []string{"/spec/serviceAccountName", "/spec/nodeName", "/spec/hostNetwork", "/spec/hostPID", "/spec/hostIPC"}
+// defaults are the settings of a proxy whose operator has set nothing.
+var defaults = sync.OnceValues(func() (*serve.Config, error) {
+	return serve.Load(func(string) string { return "" })
+})
 
 // Question is one review: a Pod, who creates it and where, and whom to ask.
 type Question struct {
@@ -50,7 +51,7 @@ type Question struct {
 	DryRun    bool
 	// FailurePolicy is what holds; empty: what the Namespace says, else Fail.
 	FailurePolicy review.FailurePolicy
-	// Timeout is that of a mutating review, twice that of a validating one; 0 is DefaultTimeout.
+	// Timeout is AMP_TIMEOUT: a mutating review has all of it, a validating one half; 0 is DefaultTimeout.
 	Timeout time.Duration
 	// Labels and Annotations are those of a real Namespace, nil if there is none. Endpoints go before its own.
 	Labels, Annotations map[string]string
@@ -107,7 +108,7 @@ func Ask(ctx context.Context, q *Question) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	patches, err := patch.New(denied)
+	settings, err := defaults()
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +119,8 @@ func Ask(ctx context.Context, q *Question) (*Result, error) {
 	// Each question has a proxy of its own: a circuit that one question opened would answer the next.
 	proxy, err := engine.New(engine.Config{
 		Policies: policies{policy}, Recorder: recorder{}, Log: slog.New(slog.DiscardHandler),
-		Endpoints: callout.Config{Allow: allow, MaxBytes: maxAnswer, Source: "https://amp.txn2.com/try", UserAgent: outbound.UserAgent(q.Version)},
-		Patches:   patches, Timeout: timeout, FailurePolicy: review.Fail, EventsLevel: review.LevelFull,
+		Endpoints: callout.Config{Allow: allow, MaxBytes: settings.EndpointMaxBytes, Source: "https://amp.txn2.com/try", UserAgent: outbound.UserAgent(q.Version)},
+		Patches:   settings.Patches, Timeout: timeout, FailurePolicy: settings.FailurePolicy, EventsLevel: review.LevelFull,
 	})
 	if err != nil {
 		return nil, err
