@@ -62,7 +62,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		content string
 		good    bool
 	}{
-		"every field":       {"endpoint: [a, b]\nvalidation: c\nuser: u\ngroups: [g]\nnamespace: n\nfailurePolicy: Ignore\ntimeout: 1s\ndryRun: true\ncases:\n- name: a\n  endpoint: e\n  validation: [v]\n  user: u\n  groups: []\n  namespace: n\n  failurePolicy: Fail\n  timeout: 1s\n  dryRun: false\n" + pod + "  expect: {outcome: mutated, denied: false, message: m, warning: w, unchanged: false, idempotent: true, pod: {/a: 1}, patch: [{op: add, path: /a, value: 1}]}\n", true},
+		"every field":       {"endpoint: [a, b]\nvalidation: c\nuser: u\ngroups: [g]\nnamespace: ns\nfailurePolicy: Ignore\ntimeout: 1s\ndryRun: true\ncases:\n- name: a\n  endpoint: e\n  validation: [v]\n  user: u\n  groups: []\n  namespace: ns\n  failurePolicy: Fail\n  timeout: 1s\n  dryRun: false\n" + pod + "  expect: {outcome: mutated, denied: false, message: m, warning: w, unchanged: false, idempotent: true, pod: {/a: 1}, patch: [{op: add, path: /a, value: 1}]}\n", true},
 		"an unknown field":  {"cases:\n- name: a\n  x: 1\n" + pod, false},
 		"an unknown wish":   {"cases:\n- name: a\n" + pod + "  expect: {result: 1}\n", false},
 		"no cases":          {"cases: []\n", false},
