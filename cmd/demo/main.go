@@ -15,7 +15,6 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -60,6 +59,7 @@ const (
 func main() {
 	addr := flag.String("addr", "127.0.0.1:8080", "where amp serves; if another program has the port, any free one")
 	endpoint := flag.String("endpoint", "", "URL of your own endpoint, instead of the sample")
+	pod := flag.String("pod", "", "file with your own Pod, or with an object that has a template, instead of the recorded one")
 	flag.Usage = func() {
 		fmt.Fprint(flag.CommandLine.Output(), "Shows amp without a cluster: proxy, sample endpoints and a recorded review.\n\nusage: demo [flags]\n\n")
 		flag.PrintDefaults()
@@ -73,14 +73,18 @@ func main() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Stdout, *addr, *endpoint); err != nil {
+	if err := run(ctx, os.Stdout, *addr, *endpoint, *pod); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
 // run shows the screen and serves until ctx ends.
-func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
+func run(ctx context.Context, out io.Writer, addr, endpoint, pod string) error {
+	shown, err := shownReview(pod)
+	if err != nil {
+		return err
+	}
 	auditor, err := audit.New(audit.Config{}) // in memory
 	if err != nil {
 		return err
@@ -104,7 +108,7 @@ func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
 	if err != nil {
 		return err
 	}
-	d := &demo{url: "http://" + listener.Addr().String(), recorder: recorder{out: out}}
+	d := &demo{shown: shown, url: "http://" + listener.Addr().String(), recorder: recorder{out: out}}
 	d.policies = map[string]*review.Policy{
 		works:   policy(works, namespaces.AnnotationEndpoint, endpoint),
 		broken:  policy(broken, namespaces.AnnotationEndpoint, "http://"+down+"/mutate"),
@@ -121,7 +125,7 @@ func run(ctx context.Context, out io.Writer, addr, endpoint string) error {
 	d.recorder.live = true
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /demo/{namespace}", serveRecorded)
+	mux.HandleFunc("GET /demo/{namespace}", d.serveReview)
 	mux.Handle(auditPath, auditor)
 	mux.Handle("/", &proxy.Handler{Proxy: d.proxy, Version: version, NotReady: func() error { return nil }})
 	return serve(ctx, listener, mux)
@@ -175,6 +179,7 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 // demo is a proxy with namespaces of its own instead of a cluster's.
 type demo struct {
 	proxy    *proxy.Proxy
+	shown    shown
 	recorder recorder
 	policies map[string]*review.Policy
 	url      string // of the proxy and the audit page
@@ -194,27 +199,13 @@ func policy(namespace, key, endpoint string) *review.Policy {
 
 // ask sends the recorded review through the proxy as if the Pod were created in namespace.
 func (d *demo) ask(namespace string, phase review.Phase, policy review.FailurePolicy) (*review.Record, error) {
-	r, err := review.Read([]byte(reviewIn(namespace)), phase)
+	r, err := review.Read([]byte(d.shown.in(namespace)), phase)
 	if err != nil {
 		return nil, err
 	}
 	r.UID, r.FailurePolicy = uuid.NewString(), policy // an API server gives each review a uid of its own
 	rec, _ := d.proxy.Review(context.Background(), r, time.Now(), 0)
 	return rec, nil
-}
-
-func reviewIn(namespace string) string {
-	return strings.ReplaceAll(recorded, `"namespace": "`+works+`"`, `"namespace": "`+namespace+`"`)
-}
-
-// recordedUID is the uid of the recorded review.
-const recordedUID = "6dd84eb1-9610-42c8-9379-4f4257fa319f"
-
-// serveRecorded lets curl fetch the review that it then posts. Each answer has another uid, by which the audit page
-// distinguishes them.
-func serveRecorded(w http.ResponseWriter, req *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = io.WriteString(w, strings.Replace(reviewIn(req.PathValue("namespace")), recordedUID, uuid.NewString(), 1))
 }
 
 // serveSamples serves the sample endpoints on a free port and returns the URL that their paths follow.

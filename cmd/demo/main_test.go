@@ -36,10 +36,16 @@ func (s *screen) Write(p []byte) (int, error) {
 // start runs the demo until the test ends and returns its first screen.
 func start(t *testing.T, endpoint string) string {
 	t.Helper()
+	return startWith(t, endpoint, "")
+}
+
+// startWith is start with a file for --pod.
+func startWith(t *testing.T, endpoint, pod string) string {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	out := &screen{full: make(chan struct{})}
 	ended := make(chan error, 1)
-	go func() { ended <- run(ctx, out, "127.0.0.1:0", endpoint) }()
+	go func() { ended <- run(ctx, out, "127.0.0.1:0", endpoint, pod) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-ended; err != nil {
@@ -121,9 +127,20 @@ func TestYourOwnEndpointInsteadOfTheSample(t *testing.T) {
 			wantAll(t, start(t, "http://"+listener.Addr().String()+"/"), test.want...)
 		})
 	}
-	err := run(t.Context(), io.Discard, "127.0.0.1:0", "localhost:9000")
+	err := run(t.Context(), io.Discard, "127.0.0.1:0", "localhost:9000", "")
 	if want := `--endpoint "localhost:9000": expected an http or https URL`; err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
+	}
+}
+
+func TestYourOwnPodInsteadOfTheRecordedOne(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "web.yaml")
+	if err := os.WriteFile(file, []byte("{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {template: {metadata: {annotations: {hub.jupyter.org/username: bob}}, spec: {containers: [{name: a, image: b}]}}}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wantAll(t, startWith(t, "", file), "amp hands your Pod to the endpoint ("+file+", Deployment web)", "who       system:serviceaccount:kube-system:replicaset-controller", "+    - name: WORKSPACE\n")
+	if err := run(t.Context(), io.Discard, "127.0.0.1:0", "", "/none"); err == nil || !strings.HasPrefix(err.Error(), "--pod: open /none: no such file") {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -56,7 +56,7 @@ func (d *demo) show(out io.Writer) error {
 		step = &rec.Run.Steps[n-1]
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%sJupyterHub starts alice's notebook. amp hands the Pod to an endpoint, and it comes back as:%s\n\n", c.bold, c.reset)
+	fmt.Fprintf(&b, "%s%s%s\n\n", c.bold, d.shown.title, c.reset)
 	switch {
 	case rec.Verdict.Outcome == review.OutcomeMutated:
 		changes, err := podDiff(rec)
@@ -117,19 +117,19 @@ func podDiff(rec *review.Record) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, err := manifest(rec.Review.Pod)
+	before, err := asYAML(rec.Review.Pod)
 	if err != nil {
 		return nil, err
 	}
-	after, err := manifest(patched)
+	after, err := asYAML(patched)
 	if err != nil {
 		return nil, err
 	}
 	return diff.Diff("before", before, "after", after), nil
 }
 
-// manifest is a Pod as YAML, without managedFields, which only the API server needs.
-func manifest(pod json.RawMessage) ([]byte, error) {
+// asYAML is a Pod as YAML, without managedFields, which only the API server needs.
+func asYAML(pod json.RawMessage) ([]byte, error) {
 	var object map[string]any
 	if err := json.Unmarshal(pod, &object); err != nil {
 		return nil, err

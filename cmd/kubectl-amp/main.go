@@ -27,6 +27,8 @@ var commands = []command{
 	{"doctor", "finds what is wrong with an installation, and says how to fix it", runDoctor},
 	{"conform", "sends an endpoint Pods of every shape, and says what to fix", runConform},
 	{"bench", "measures how fast an endpoint answers", runBench},
+	{"try", "sends Pods to an endpoint as amp would, without a cluster", runTry},
+	{"test", "runs suites of such questions, for CI", runTest},
 	{"version", "prints the version of this program", runVersion},
 }
 

@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/txn2/amp/endpoints/audit/internal/describe"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/endpoints/events/describe"
 )
 
 // Detail is the answer of GET api/events/{id}: one event, and what can be said about it.

@@ -10,10 +10,10 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
-	"github.com/txn2/amp/endpoints/audit/internal/describe"
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/endpoints/events/describe"
 )
 
 const (

@@ -3,7 +3,7 @@
 // what the API server stored.
 //
 // START HERE: audit.go has the server, http.go its routes. Below it, internal/store has what is needed of
-// storage, internal/store/sqlite and internal/store/postgres all SQL, and internal/describe the words and the diff.
+// storage, internal/store/sqlite and internal/store/postgres all SQL, and endpoints/events/describe the words and the diff.
 package audit
 
 import (

@@ -34,7 +34,7 @@ func newEvent(rec *review.Record, source types.URIRef, overrides map[string]stri
 	if level != review.LevelMetadata && level != review.LevelPatch && level != review.LevelFull {
 		return event.Event{}, fmt.Errorf("the level %q has no events", level)
 	}
-	data, err := json.Marshal(newData(rec))
+	data, err := json.Marshal(NewData(rec))
 	if err != nil {
 		// The text of err would quote the Pod.
 		return event.Event{}, errors.New("encoding the data of the event: the Pod or a patch is not valid JSON")
@@ -72,7 +72,8 @@ func newEvent(rec *review.Record, source types.URIRef, overrides map[string]stri
 	}, nil
 }
 
-func newData(rec *review.Record) *events.Data {
+// NewData is the data of the event of rec, by the level of its plan. It is also what a program shows that sends no event.
+func NewData(rec *review.Record) *events.Data {
 	r := rec.Review
 	data := &events.Data{
 		UID:           r.UID,

@@ -80,9 +80,9 @@ var arrows = map[string][]string{
 	"endpoints/example":                                    {"endpoints"},
 	"endpoints/jupyterhub":                                 {"endpoints"},
 	"endpoints/require":                                    {"endpoints"},
-	"endpoints/audit":                                      {"endpoints", "endpoints/events", "endpoints/audit/internal/outcome", "endpoints/audit/internal/describe", "endpoints/audit/internal/store", "endpoints/audit/internal/store/postgres", "endpoints/audit/internal/store/sqlite"},
+	"endpoints/audit":                                      {"endpoints", "endpoints/events", "endpoints/audit/internal/outcome", "endpoints/events/describe", "endpoints/audit/internal/store", "endpoints/audit/internal/store/postgres", "endpoints/audit/internal/store/sqlite"},
 	"endpoints/audit/internal/outcome":                     {"endpoints/events"},
-	"endpoints/audit/internal/describe":                    {"endpoints/events", "endpoints/audit/internal/outcome"},
+	"endpoints/events/describe":                            {"endpoints/events"},
 	"endpoints/audit/internal/store":                       {"endpoints/audit/internal/outcome"},
 	"endpoints/audit/internal/store/group":                 {"endpoints/audit/internal/store"},
 	"endpoints/audit/internal/store/sqlite":                {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store", "endpoints/audit/internal/store/group"},
@@ -135,10 +135,14 @@ var arrows = map[string][]string{
 	"cmd/amp":       {".", "internal/serve"},
 	"cmd/endpoints": {"endpoints/audit", "endpoints/example", "endpoints/jupyterhub", "endpoints/require"},
 	"cmd/demo": {"endpoints/audit", "endpoints/jupyterhub", "endpoints/require", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces",
-		"internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
-	"cmd/kubectl-amp": {"internal/conform", "internal/doctor", "internal/load", "internal/outbound", "internal/review", "internal/serve", "internal/shapes", "internal/spelling"},
-	"internal/doctor": {"deploy", "internal/callout", "internal/namespaces", "internal/outbound", "internal/review", "internal/serve"},
-	"deploy":          nil,
+		"internal/manifest", "internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
+	"cmd/kubectl-amp": {"internal/conform", "internal/doctor", "internal/load", "internal/manifest", "internal/outbound", "internal/review", "internal/serve", "internal/shapes", "internal/spelling",
+		"internal/suite", "internal/tryout"},
+	"internal/manifest": nil,
+	"internal/tryout":   {"endpoints/events", "endpoints/events/describe", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces", "internal/outbound", "internal/patch", "internal/review", "internal/serve"},
+	"internal/suite":    {"internal/manifest", "internal/review", "internal/spelling", "internal/tryout"},
+	"internal/doctor":   {"deploy", "internal/callout", "internal/namespaces", "internal/outbound", "internal/review", "internal/serve"},
+	"deploy":            nil,
 }
 
 // heavy holds packages that weigh much in a program, or that one package alone is for, and who may import them.
@@ -186,7 +190,7 @@ func TestDataFlowsOneWay(t *testing.T) {
 func TestPureStepsDoNoIO(t *testing.T) {
 	packages := []string{
 		"internal/review", "internal/redact", "internal/spelling", "internal/patch", "internal/patch/jsontree", "internal/patch/apply", "internal/patch/rules",
-		"endpoints/jsonpointer", "endpoints/audit/internal/outcome", "endpoints/audit/internal/describe", "endpoints/audit/internal/store",
+		"endpoints/jsonpointer", "endpoints/audit/internal/outcome", "endpoints/events/describe", "endpoints/audit/internal/store",
 	}
 	files := []string{
 		"internal/namespaces/parse.go", "internal/emit/event.go",

@@ -8,9 +8,20 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/events"
 )
+
+// The outcomes, as the data of events spells them.
+var (
+	mutated, unchanged, shadowed = outcomeOf(events.Mutated), outcomeOf(events.Unchanged), outcomeOf(events.Shadowed)
+	denied, rejected             = outcomeOf(events.Denied), outcomeOf(events.Rejected)
+	failedOpen, validated        = outcomeOf(events.FailedOpen), outcomeOf(events.Validated)
+)
+
+func outcomeOf(eventType string) string {
+	outcome, _ := events.OutcomeOf(eventType)
+	return outcome
+}
 
 // A Change is one operation of a patch.
 type Change struct {
@@ -42,13 +53,13 @@ func Changes(d *events.Data) []Change {
 func Gist(d *events.Data) string {
 	var text string
 	switch {
-	case d.Outcome == outcome.Denied:
+	case d.Outcome == denied:
 		text = d.Message
-	case d.Outcome == outcome.Rejected, d.Outcome == outcome.FailedOpen, d.Outcome == outcome.Shadowed && d.Message != "":
+	case d.Outcome == rejected, d.Outcome == failedOpen, d.Outcome == shadowed && d.Message != "":
 		text = cmp.Or(failure(d), d.Message)
-	case d.Outcome == outcome.Unchanged:
+	case d.Outcome == unchanged:
 		text = "no change"
-	case d.Outcome == outcome.Validated:
+	case d.Outcome == validated:
 		text = "let it pass"
 	case len(d.Patch) == 0:
 		text = operations(answered(d))

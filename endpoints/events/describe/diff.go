@@ -8,7 +8,6 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"sigs.k8s.io/yaml"
 
-	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/events"
 )
 
@@ -42,9 +41,9 @@ type Line struct {
 // DiffOf compares the Pod of an event before and after the patch.
 func DiffOf(d *events.Data) Diff {
 	switch {
-	case d.Outcome == outcome.Validated:
+	case d.Outcome == validated:
 		return Diff{Reason: "/validate changes nothing. The patch is in the event of the mutation."}
-	case d.Outcome != outcome.Mutated && d.Outcome != outcome.Shadowed:
+	case d.Outcome != mutated && d.Outcome != shadowed:
 		return Diff{Reason: "amp answered no patch."}
 	case len(d.Object) == 0:
 		return Diff{Reason: fmt.Sprintf("An event of level %s does not hold the Pod. Level Full does (AMP_EVENTS_LEVEL), and shows everything that Pods contain.", d.Level)}

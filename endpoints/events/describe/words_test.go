@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/txn2/amp/endpoints/audit/internal/describe"
 	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/endpoints/events/describe"
 )
 
 func TestOperationsInWords(t *testing.T) {

@@ -1,0 +1,106 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/txn2/amp/internal/serve"
+	"github.com/txn2/amp/internal/suite"
+)
+
+const testUsage = `kubectl amp test runs suites: YAML files of cases. A case has a Pod, who creates it,
+and what is expected of the endpoint's answer. The docs list the fields.
+
+usage: kubectl amp test FILE... [flags]
+
+  kubectl amp test tests.yaml --endpoint http://127.0.0.1:9000/
+  kubectl amp test *.yaml --junit report.xml
+  kubectl amp test tests.yaml --update
+
+exit codes:
+  0  every case passed
+  1  a case failed
+  2  a case could not be asked: a wrong flag, a file that cannot be read, a wrong
+     field, or no server at the endpoint's address
+
+flags:
+`
+
+func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
+	f := newFlags("test", testUsage, out, errs)
+	var o suite.Options
+	f.StringArrayVar(&o.Endpoints, "endpoint", nil, "URL of the endpoint, instead of those in the files; repeated, a chain")
+	f.IntVar(&o.Parallel, "parallel", 8, "cases at a time, 1 to 64")
+	update := f.Bool("update", false, "rewrite what is expected where it differs; keeps comments and order")
+	junit := f.String("junit", "", "file to which the results are written as JUnit's XML")
+	format := f.output("text", "json")
+	if code, done := f.parse(args, -1); done {
+		return code
+	}
+	o.Version = serve.Version()
+	switch {
+	case f.NArg() == 0:
+		return f.fail(errors.New("name a suite: kubectl amp test FILE"))
+	case o.Parallel < 1 || o.Parallel > 64:
+		return f.fail(fmt.Errorf("--parallel %d: allowed are 1 to 64", o.Parallel))
+	}
+	var suites []*suite.Suite
+	for _, file := range f.Args() {
+		s, err := suite.Load(file)
+		if err != nil {
+			return f.fail(err)
+		}
+		suites = append(suites, s)
+	}
+	report := suite.Report{Results: []suite.Result{}}
+	for _, s := range suites {
+		results := suite.Run(ctx, s, o)
+		if ctx.Err() != nil {
+			return f.fail(errors.New("interrupted"))
+		}
+		if *update {
+			changed, err := suite.Update(s, results)
+			if err != nil {
+				return f.fail(err)
+			}
+			if len(changed) > 0 {
+				fmt.Fprintf(errs, "%s: rewrote what is expected of: %s\n", s.File, strings.Join(changed, "; "))
+				if s, err = suite.Load(s.File); err != nil {
+					return f.fail(err)
+				}
+				results = suite.Run(ctx, s, o)
+			}
+		}
+		report.Add(results)
+	}
+	if *junit != "" {
+		var b bytes.Buffer
+		err := report.WriteJUnit(&b)
+		if err == nil {
+			err = os.WriteFile(*junit, b.Bytes(), 0o644)
+		}
+		if err != nil {
+			return f.fail(err)
+		}
+	}
+	var err error
+	if *format == "json" {
+		err = writeJSON(out, &report)
+	} else {
+		err = report.WriteText(out)
+	}
+	switch {
+	case err != nil:
+		return f.fail(err)
+	case report.NotAsked > 0:
+		return exitUsage
+	case report.Failed > 0:
+		return exitFailed
+	}
+	return exitOK
+}

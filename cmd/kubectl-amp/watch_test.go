@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// trigger calls f once, when the text has been written.
+type trigger struct {
+	mu   sync.Mutex
+	text strings.Builder
+	want string
+	f    func()
+	done bool
+}
+
+func (s *trigger) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text.Write(p)
+	if !s.done && strings.Contains(s.text.String(), s.want) {
+		s.done = true
+		s.f()
+	}
+	return len(p), nil
+}
+
+// TestTryWatches: when the file changes, the question is asked again; it ends when it is interrupted.
+func TestTryWatches(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	file := write(t, t.TempDir(), "pod.yaml", aPod)
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if asked.Add(1) == 1 {
+			at := time.Now().Add(time.Hour)
+			if err := os.Chtimes(file, at, at); err != nil {
+				t.Error(err)
+			}
+		}
+		_, _ = io.WriteString(w, "[]")
+	}))
+	t.Cleanup(server.Close)
+	out := &trigger{want: "a file changed", f: stop}
+	run(ctx, []string{"try", "-f", file, "--endpoint", server.URL, "--watch"}, out, io.Discard)
+	if asked.Load() == 0 || !out.done {
+		t.Errorf("asked %d times: %s", asked.Load(), out.text.String())
+	}
+}
+
+// TestTryReadsTheCluster: the Namespace's own endpoint and mode hold.
+func TestTryReadsTheCluster(t *testing.T) {
+	endpoint := httptest.NewServer(answers(200, "application/json", `{"allowed":false,"status":{"message":"no GPUs left"}}`))
+	t.Cleanup(endpoint.Close)
+	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		if r.URL.Path != "/api/v1/namespaces/team-a" {
+			w.WriteHeader(404)
+			_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"not found","code":404,"reason":"NotFound"}`)
+			return
+		}
+		_, _ = io.WriteString(w, `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"team-a","labels":{"amp.txn2.com/enabled":"true"},"annotations":{"amp.txn2.com/ep":"`+endpoint.URL+`","amp.txn2.com/mode":"shadow"}}}`)
+	}))
+	t.Cleanup(api.Close)
+	dir := t.TempDir()
+	config := write(t, dir, "config", "{apiVersion: v1, kind: Config, clusters: [{name: c, cluster: {server: '"+api.URL+"'}}], contexts: [{name: c, context: {cluster: c}}], current-context: c}")
+	pod := write(t, dir, "pod.yaml", aPod)
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"try", "-f", pod, "--cluster", "--kubeconfig", config}, &out, &errs); code != 1 || !strings.Contains(out.String(), "shadow mode, else: no GPUs left") {
+		t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
+	}
+	other := write(t, dir, "other.yaml", strings.Replace(aPod, "team-a", "team-b", 1))
+	if code := run(t.Context(), []string{"try", "-f", other, "--cluster", "--kubeconfig", filepath.Join(dir, "config")}, &out, &errs); code != 2 || !strings.Contains(errs.String(), "--cluster: reading namespace team-b") {
+		t.Errorf("exit code %d, %s", code, errs.String())
+	}
+}

@@ -1,0 +1,318 @@
+// Package tryout asks endpoints about a Pod as amp would in a cluster, without a cluster: it puts the same proxy together,
+// and hands it the review that an API server would send. It does not know where Pods come from and writes nothing.
+package tryout
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/endpoints/events/describe"
+	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/emit"
+	"github.com/txn2/amp/internal/engine"
+	"github.com/txn2/amp/internal/namespaces"
+	"github.com/txn2/amp/internal/outbound"
+	"github.com/txn2/amp/internal/patch"
+	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/serve"
+)
+
+// DefaultTimeout is the time of a review, AMP_TIMEOUT's default.
+const DefaultTimeout = 1500 * time.Millisecond
+
+// defaults are the settings of a proxy whose operator has set nothing.
+var defaults = sync.OnceValues(func() (*serve.Config, error) {
+	return serve.Load(func(string) string { return "" })
+})
+
+// Question is one review: a Pod, who creates it and where, and whom to ask.
+type Question struct {
+	Pod       json.RawMessage
+	Namespace string
+	Phase     review.Phase
+	Endpoints []string // URLs, asked in order
+	User      string
+	Groups    []string
+	Creator   string // kind and name of the controller that creates the Pod; empty for a user
+	DryRun    bool
+	// FailurePolicy is what holds; empty: what the Namespace says, else Fail.
+	FailurePolicy review.FailurePolicy
+	// Timeout is AMP_TIMEOUT: a mutating review has all of it, a validating one half; 0 is DefaultTimeout.
+	Timeout time.Duration
+	// Labels and Annotations are those of a real Namespace, nil if there is none. Endpoints go before its own.
+	Labels, Annotations map[string]string
+	Version             string // of this program, for the User-Agent
+}
+
+// Result is the answer to a Question.
+type Result struct {
+	Phase    review.Phase   `json:"phase"`
+	Outcome  review.Outcome `json:"outcome"`
+	Allowed  bool           `json:"allowed"`
+	Message  string         `json:"message,omitempty"` // why it failed or was denied
+	Seen     string         `json:"seen,omitempty"`    // what the Pod's creator reads of that
+	Warnings []string       `json:"warnings,omitempty"`
+	// Ops are those of the endpoints, as amp completed them; Patch has amp's stamp, too.
+	Ops       []review.Op       `json:"ops"`
+	Patch     []describe.Change `json:"patch"`
+	Pod       json.RawMessage   `json:"pod"` // as it was admitted, with the stamp; as it came if it was not
+	Diff      describe.Diff     `json:"diff"`
+	Endpoints []events.Endpoint `json:"endpoints"`
+	TookMS    float64           `json:"tookMs"`
+	Event     string            `json:"event"` // its type and id, or why there is none
+	// NotThere says that no server answers at an endpoint's address.
+	NotThere bool `json:"notThere,omitempty"`
+
+	unstamped json.RawMessage // Pod without the stamp
+}
+
+// Failed reports whether something failed or an endpoint denied the Pod, also if the Pod is admitted nevertheless.
+func (r *Result) Failed() bool { return r.Message != "" || !r.Allowed }
+
+// policies is the one namespace of a question.
+type policies struct{ policy *review.Policy }
+
+func (p policies) Policy(context.Context, string) (*review.Policy, error) { return p.policy, nil }
+
+// recorder takes records and keeps none: the proxy returns them.
+type recorder struct{}
+
+func (recorder) Deliver(context.Context, *review.Record) (sent bool, err error) { return true, nil }
+func (recorder) Record(context.Context, *review.Record)                         {}
+func (recorder) Panicked()                                                      {}
+func (recorder) BadRequest(int)                                                 {}
+func (recorder) Shed(review.ShedReason)                                         {}
+
+// Ask asks the question. Its error says why the question cannot be asked; an endpoint that fails is a result.
+func Ask(ctx context.Context, q *Question) (*Result, error) {
+	policy, err := q.policy()
+	if err != nil {
+		return nil, err
+	}
+	// An author's endpoint is on loopback, or anywhere; amp's rules are for clusters.
+	allow, err := callout.ParseRules("*", "127.0.0.0/8", "::1/128")
+	if err != nil {
+		return nil, err
+	}
+	settings, err := defaults()
+	if err != nil {
+		return nil, err
+	}
+	timeout := q.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	// Each question has a proxy of its own: a circuit that one question opened would answer the next.
+	proxy, err := engine.New(engine.Config{
+		Policies: policies{policy}, Recorder: recorder{}, Log: slog.New(slog.DiscardHandler),
+		Endpoints: callout.Config{Allow: allow, MaxBytes: settings.EndpointMaxBytes, Source: "https://amp.txn2.com/try", UserAgent: outbound.UserAgent(q.Version)},
+		Patches:   settings.Patches, Timeout: timeout, FailurePolicy: settings.FailurePolicy, EventsLevel: review.LevelFull,
+	})
+	if err != nil {
+		return nil, err
+	}
+	body, err := q.body()
+	if err != nil {
+		return nil, err
+	}
+	r, err := review.Read(body, q.Phase)
+	if err != nil {
+		return nil, err
+	}
+	// As the path of the webhook says that the API server chooses.
+	if r.FailurePolicy = q.FailurePolicy; r.FailurePolicy == "" {
+		r.FailurePolicy = review.Fail
+		if policy.FailurePolicy == review.Ignore {
+			r.FailurePolicy = review.Ignore
+		}
+	}
+	record, answer := proxy.Review(ctx, r, time.Now(), 0)
+	if ctx.Err() != nil {
+		return nil, errors.New("interrupted")
+	}
+	return q.result(record, answer)
+}
+
+// policy is what the Namespace says.
+func (q *Question) policy() (*review.Policy, error) {
+	labels, annotations := map[string]string{namespaces.LabelEnabled: "true"}, map[string]string{}
+	if q.Labels != nil || q.Annotations != nil {
+		labels = q.Labels
+		for key, value := range q.Annotations {
+			annotations[key] = value
+		}
+	}
+	if len(q.Endpoints) > 0 {
+		delete(annotations, namespaces.AnnotationMutationEndpoint)
+		key := namespaces.AnnotationEndpoint
+		if q.Phase == review.Validate {
+			key = namespaces.AnnotationValidation
+		}
+		annotations[key] = strings.Join(q.Endpoints, " ")
+	}
+	policy := namespaces.Parse(q.Namespace, labels, annotations)
+	if policy.Err != nil && q.Labels == nil && q.Annotations == nil {
+		why := policy.Err.Error()
+		_, why, _ = strings.Cut(why, ": ") // the Namespace
+		_, why, _ = strings.Cut(why, ": ") // the annotation, which no one wrote here
+		return nil, fmt.Errorf("endpoint: %s", why)
+	}
+	return policy, nil
+}
+
+// body is the AdmissionReview that an API server would send.
+func (q *Question) body() ([]byte, error) {
+	var pod struct {
+		Metadata struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(q.Pod, &pod); err != nil {
+		return nil, fmt.Errorf("reading the Pod: %w", err)
+	}
+	type object = map[string]any
+	pods := object{"group": "", "version": "v1", "resource": "pods"}
+	kind := object{"group": "", "version": "v1", "kind": "Pod"}
+	return json.Marshal(object{"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": object{
+		"uid": uuid.NewString(), "kind": kind, "requestKind": kind, "resource": pods, "requestResource": pods,
+		"name": pod.Metadata.Name, "namespace": q.Namespace, "operation": "CREATE",
+		"userInfo": object{"username": q.User, "groups": q.Groups}, "object": q.Pod, "dryRun": q.DryRun,
+	}})
+}
+
+// result reads what became of a question. answer is the body of the answer that the API server would get.
+func (q *Question) result(rec *review.Record, answer []byte) (*Result, error) {
+	full := *rec
+	full.Plan.Level = review.LevelFull
+	data := emit.NewData(&full)
+	r := &Result{
+		Phase: q.Phase, Outcome: rec.Verdict.Outcome, Allowed: rec.Verdict.Allowed(), Message: rec.Verdict.Message, Warnings: rec.Verdict.Warnings,
+		Patch: describe.Changes(data), Diff: describe.DiffOf(data), Endpoints: data.Endpoints, TookMS: data.DurationMS,
+		Ops: []review.Op{}, Pod: rec.Review.Pod, unstamped: rec.Review.Pod,
+	}
+	var err error
+	if len(rec.Run.Patch) > 0 && (r.Outcome == review.OutcomeMutated || r.Outcome == review.OutcomeShadowed) {
+		for i := range rec.Run.Steps {
+			r.Ops = append(r.Ops, rec.Run.Steps[i].Ops...)
+		}
+		if r.unstamped, err = patch.Apply(rec.Review.Pod, r.Ops); err != nil {
+			return nil, fmt.Errorf("applying the patch: %w", err)
+		}
+	}
+	if len(rec.Verdict.Patch) > 0 {
+		if r.Pod, err = patch.Apply(rec.Review.Pod, rec.Verdict.Patch); err != nil {
+			return nil, fmt.Errorf("applying the patch: %w", err)
+		}
+	}
+	if !r.Allowed {
+		if r.Seen, err = q.seen(rec, answer); err != nil {
+			return nil, err
+		}
+	}
+	for i := range rec.Run.Steps {
+		r.NotThere = r.NotThere || notThere(rec.Run.Steps[i].Err)
+	}
+	switch eventType, ok := events.TypeOf(string(r.Outcome)); {
+	case rec.Review.DryRun:
+		r.Event = "none: a dry run has none"
+	case !ok:
+		r.Event = "none: amp skips this Pod"
+	default:
+		r.Event = eventType + ", id " + rec.Plan.Event
+	}
+	return r, nil
+}
+
+// notThere reports whether no server listens at the address, or the name has none.
+func notThere(err error) bool {
+	var lookup *net.DNSError
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &lookup) && lookup.IsNotFound
+}
+
+// seen is what the Pod's creator gets: kubectl's text for a user, that of the controller's Event otherwise.
+func (q *Question) seen(rec *review.Record, answer []byte) (string, error) {
+	var is struct {
+		Response struct {
+			Status struct {
+				Message string `json:"message"`
+				Reason  string `json:"reason"`
+			} `json:"status"`
+		} `json:"response"`
+	}
+	if err := json.Unmarshal(answer, &is); err != nil {
+		return "", fmt.Errorf("reading amp's answer: %w", err)
+	}
+	status := is.Response.Status
+	text := fmt.Sprintf("admission webhook %q denied the request: %s", Webhook(q.Phase, rec.Plan.FailurePolicy), status.Message)
+	if q.Creator != "" {
+		return q.Creator + ": FailedCreate: Error creating: " + text, nil
+	}
+	if status.Reason != "" {
+		return "Error from server (" + status.Reason + "): " + text, nil
+	}
+	return "Error from server: " + text, nil
+}
+
+// Webhook is the name of amp's webhook for a phase and a failure policy, as deploy/base has it.
+func Webhook(phase review.Phase, policy review.FailurePolicy) string {
+	name := "fail.amp.txn2.com"
+	if policy == review.Ignore {
+		name = "ignore.amp.txn2.com"
+	}
+	if phase == review.Validate {
+		name = "validate." + name
+	}
+	return name
+}
+
+// Again asks the same about the Pod that the result left. An endpoint that is idempotent wants no change then.
+func Again(ctx context.Context, q *Question, first *Result) (*Result, error) {
+	second := *q
+	second.Pod = first.unstamped
+	return Ask(ctx, &second)
+}
+
+// Unstamped is the Pod with the endpoints' changes only.
+func (r *Result) Unstamped() json.RawMessage { return r.unstamped }
+
+// NotInCluster returns why amp in a cluster would not call one of the endpoints by default, empty if it would.
+func NotInCluster(ctx context.Context, endpoints []string) string {
+	check, err := callout.Allowed(nil, nil)
+	if err != nil {
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+	defer cancel()
+	for _, e := range endpoints {
+		u, err := url.Parse(e)
+		if err != nil || u.Hostname() == "" {
+			continue
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", u.Hostname())
+		if err != nil {
+			continue
+		}
+		if i := slices.IndexFunc(ips, func(ip netip.Addr) bool { return check(u.Hostname(), netip.AddrPortFrom(ip, outbound.Port(u))) != nil }); i >= 0 {
+			what := "a public address"
+			if ips[i].Unmap().IsLoopback() {
+				what = "loopback"
+			}
+			return fmt.Sprintf("%s is %s: amp in a cluster does not call it, unless AMP_ENDPOINT_ALLOW lists it", ips[i].Unmap(), what)
+		}
+	}
+	return ""
+}

@@ -1,0 +1,44 @@
+package tryout_test
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/serve"
+	"github.com/txn2/amp/internal/tryout"
+)
+
+// The names in messages are those of the webhooks that amp installs, and the time is amp's own.
+func TestAsInstalled(t *testing.T) {
+	config, err := serve.Load(func(string) string { return "" })
+	if err != nil || config.Timeout != tryout.DefaultTimeout {
+		t.Errorf("%v, timeout %s", err, config.Timeout)
+	}
+	for _, phase := range []review.Phase{review.Mutate, review.Validate} {
+		file := map[review.Phase]string{review.Mutate: "mutating", review.Validate: "validating"}[phase]
+		manifest, err := os.ReadFile("../../deploy/base/" + file + ".yaml")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, policy := range []review.FailurePolicy{review.Fail, review.Ignore} {
+			if name := tryout.Webhook(phase, policy); !strings.Contains(string(manifest), "- name: "+name+"\n") {
+				t.Errorf("%s has no webhook %s", file, name)
+			}
+		}
+	}
+}
+
+// A question that no endpoint can be asked is an error; an endpoint that fails is a result.
+func TestWhatCannotBeAsked(t *testing.T) {
+	q := &tryout.Question{Pod: []byte(`{"metadata":{"name":"web"}}`), Namespace: "a", Phase: review.Mutate, Endpoints: []string{"ftp://host/secret"}}
+	if _, err := tryout.Ask(t.Context(), q); err == nil || !strings.HasPrefix(err.Error(), "endpoint: URL 1 of 1") || strings.Contains(err.Error(), "secret") {
+		t.Errorf("error %v", err)
+	}
+	for endpoint, want := range map[string]string{"http://127.0.0.1:1/": "127.0.0.1 is loopback", "http://[::1]:1/": "::1 is loopback", "http://8.8.8.8/": "8.8.8.8 is a public address", "http://10.0.0.1/": "", "nonsense": ""} {
+		if got := tryout.NotInCluster(t.Context(), []string{endpoint}); !strings.HasPrefix(got, want) || (want == "") != (got == "") {
+			t.Errorf("%s: %q", endpoint, got)
+		}
+	}
+}
