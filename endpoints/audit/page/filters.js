@@ -60,6 +60,13 @@ export function between(from, to) {
   form.to.value = toLocal(to);
 }
 
+// filterBy puts one value into the form.
+export function filterBy(name, value) {
+  const form = $('filters').elements;
+  if (name === 'outcome') for (const box of $('outcomes').querySelectorAll('input')) box.checked = box.value === value;
+  else form[name].value = value;
+}
+
 // read returns the filters in the form.
 function read() {
   const form = $('filters').elements, q = new URLSearchParams();

@@ -20,7 +20,7 @@ async function open(id, source) {
   } catch (e) {
     if (e.name === 'AbortError' || e.status === 401) return;
     const choices = e.status === 300 && e.body.sources ? h('ul', { class: 'stackv' }, ...e.body.sources.map((s) => h('li', {}, link({ id, source: s }, s)))) : null;
-    reveal([head(null, 'This event cannot be shown', id), h('p', { class: 'note', text: e.message }), choices]);
+    reveal([head(null, 'This event cannot be shown', [id]), h('p', { class: 'note', text: e.message }), choices]);
   }
 }
 
