@@ -23,6 +23,8 @@ const medium = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeSty
 const offset = new Intl.DateTimeFormat('en', { timeZoneName: 'shortOffset' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long', hourCycle: 'h23' });
 
+// offsetAt is how far the clock was from UTC at a time.
+const offsetAt = (t) => offset.format(t).split(' ').pop().replace('GMT', 'UTC').replace(/[+-]0$/, '');
 const millis = (t) => '.' + String(t.getMilliseconds()).padStart(3, '0');
 const fullTitle = (t, iso) => full.format(t) + '\n' + iso;
 
@@ -34,11 +36,11 @@ export function shortTime(iso) {
 }
 
 // zone names the time zone of all times on the page.
-export const zone = () => Intl.DateTimeFormat().resolvedOptions().timeZone + ', ' + new Intl.DateTimeFormat('en', { timeZoneName: 'shortOffset' }).formatToParts(new Date()).find((p) => p.type === 'timeZoneName').value;
+export const zone = () => [...new Set([Intl.DateTimeFormat().resolvedOptions().timeZone, offsetAt(new Date())])].join(', ');
 
 export function exactTime(iso) {
   const t = new Date(iso);
-  return h('time', { datetime: iso, title: fullTitle(t, iso), text: medium.format(t) + millis(t) + ' ' + offset.format(t).split(' ').pop() });
+  return h('time', { datetime: iso, title: fullTitle(t, iso), text: medium.format(t) + millis(t) + ' ' + offsetAt(t) });
 }
 
 export const podName = (item) => item.name || item.generateName + '*';
