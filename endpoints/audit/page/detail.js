@@ -34,7 +34,7 @@ export function detail(d) {
   const item = d.item, data = d.event.data || {}, shadowed = item.outcome === 'shadowed';
   const patched = shadowed || item.outcome === 'mutated';
   return [
-    head(item, podName(item), [copier('the Pod’s name', item.name || item.generateName), ' in ', filter('namespace', item.namespace), ', created by ', filter('user', item.user, userOf(item.user).text), ' ', exactTime(item.time)]),
+    head(item, podName(item), [copier('the Pod’s name', item.name || item.generateName), ' in ', filter('namespace', item.namespace), ', created by ', filter('user', item.user, userOf(item.user).text), ', ', exactTime(item.time)]),
     h('div', { class: 'stackv' }, h('p', { class: 'lead', text: lead(d) }), ...fate(d)),
     section(data.operation === 'validate' ? 'Validation endpoints, in the order of their calls' : 'Endpoints, in the order of their calls', steps(item, data.endpoints || [])),
     d.changes.length ? section(shadowed ? 'What amp would have answered' : 'What amp answered', changes(d.changes.filter((c) => c.step !== 0)), own(d.changes.filter((c) => c.step === 0))) :
@@ -106,7 +106,7 @@ function steps(item, all) {
     const meter = h('i', {}), denied = item.endpoints[i] && item.endpoints[i].denied;
     meter.style.width = Math.min(100, (100 * e.durationMs) / most) + '%';
     return h('li', { class: denied ? 'o-denied denied' : null },
-      h('div', { class: 'line1' }, h('code', {}, filter('endpoint', e.url)), copier('the endpoint’s URL', e.url), h('strong', { class: 'ms', text: duration(e.durationMs) })),
+      h('div', { class: 'line1' }, h('span', {}, h('code', {}, filter('endpoint', e.url)), copier('the endpoint’s URL', e.url)), h('strong', { class: 'ms', text: duration(e.durationMs) })),
       h('div', { class: 'meter', 'aria-hidden': 'true' }, meter),
       h('div', { class: 'sub' }, h('span', { text: e.status ? 'HTTP ' + e.status : 'no HTTP answer' }), h('span', { text: count(e.ops || 0, 'operation', 'operations') }),
         denied ? h('strong', { class: 'deny', text: 'denied the Pod' }) : null, e.error ? h('span', { class: 'bad', text: e.error }) : null),
