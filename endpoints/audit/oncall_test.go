@@ -125,3 +125,58 @@ func TestFromAndToFit(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatFailsAndWhatChanged(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	failed := func(id string, at float64) ev {
+		e := worker(id, at)
+		e.typ, e.data.Endpoints[0].Error, e.data.Endpoints[0].DurationMS = "com.txn2.amp.pod.rejected.v1", "late", 900
+		return e
+	}
+	post(t, s, worker("w1", 0), notebook(t, "n1", 30), failed("f1", 600), failed("f2", 610), denied("d1", 620))
+	base := serve(t, s)
+	b := newBrowser(t, 1280, 900)
+	b.open(address(base, "from", "2026-03-01T11:00:00Z"))
+	b.wait(`document.querySelector("#failures").innerText.includes("2 failures")`)
+	if top := fmt.Sprint(b.eval(`[...document.querySelectorAll("#failures li")].map((e) => e.innerText.replace(/\s+/g, " ")).join()`)); top != "sidecar.web.svc/mutate 2,web 2" {
+		t.Errorf("it fails at %s", top)
+	}
+	b.eval(`document.querySelector("#compare").open = true; document.querySelector("[name=at]").value = "2026-03-01T12:05:00"; document.querySelector("#compareform button").click()`)
+	b.wait(`document.querySelectorAll("#comparison tr").length > 3`)
+	rows := fmt.Sprint(b.eval(`[...document.querySelectorAll("#comparison tbody tr")].map((e) => [...e.cells].map((c) => c.textContent).join(" | ")).join("\n")`))
+	for _, want := range []string{
+		"mutated | 2 | 0", "rejected, worse | 0 | 2", "denied, worse | 0 | 1", "failures of sidecar.web.svc/mutate, worse | 0 | 2", "failures in namespace web, worse | 0 | 2",
+		"p99 of sidecar.web.svc/mutate, worse | 3.", "p99 of profiles.jhub.svc/mutate | 9.",
+	} {
+		if !strings.Contains(rows, want) {
+			t.Errorf("the comparison lacks %q:\n%s", want, rows)
+		}
+	}
+	b.shot("compare", true)
+	b.eval(`document.querySelector("#failures [data-filter=namespace]").click()`)
+	b.wait(`new URLSearchParams(location.search).get("namespace") === "web" && document.querySelectorAll("#rows tr").length === 4`)
+	b.clean()
+}
+
+func TestAPodsWholeStoryIsOneLine(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	refused := denied("d1", 12)
+	refused.data.Namespace, refused.data.Pod.Name, refused.data.Pod.GenerateName = "jhub", "jupyter-alice", ""
+	post(t, s, notebook(t, "n1", 10), refused, notebook(t, "later", 4000), worker("w1", 11), seenWorker("v1", "w1", "web-6d4cf56db6-x8k2p", 13), worker("w2", 14))
+	base := serve(t, s)
+	b := newBrowser(t, 1280, 900)
+	for id, want := range map[string]string{"n1": "mutated,denied", "d1": "mutated,denied", "w1": "mutated,validated", "v1": "mutated,validated", "w2": ""} {
+		b.open(address(base, "event", id, "source", source))
+		b.wait(`document.querySelector("#detail").open`)
+		if got := fmt.Sprint(b.eval(`[...document.querySelectorAll(".story .badge")].map((e) => e.lastChild.textContent).join()`)); got != want {
+			t.Errorf("the story of %s is %q, want %q", id, got, want)
+		}
+		// Where validation denied the Pod, the panel does not say that it was not seen.
+		if text := fmt.Sprint(b.eval(`document.querySelector("#detail").innerText`)); strings.Contains(text, "No event of /validate") != (id == "w2") {
+			t.Errorf("the panel of %s says\n%s", id, text)
+		}
+	}
+	b.clean()
+}

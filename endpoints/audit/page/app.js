@@ -1,5 +1,6 @@
 // The page of amp's audit function: what its parts do when the reader does something.
 import { $, h } from './dom.js';
+import './compare.js';
 import { fill, filterBy, toAddress } from './filters.js';
 import { load, older } from './list.js';
 import { closeStream, showWaiting, state, togglePause } from './live.js';

@@ -29,13 +29,14 @@ function section(title, ...content) {
   return h('section', {}, h('h3', { text: title }), ...content.filter(Boolean));
 }
 
-// detail returns the content of the panel.
-export function detail(d) {
+// detail returns the content of the panel. story is the line about the Pod, if there is one.
+export function detail(d, story) {
   const item = d.item, data = d.event.data || {}, shadowed = item.outcome === 'shadowed';
   const patched = shadowed || item.outcome === 'mutated';
   return [
     head(item, podName(item), [copier('the Pod’s name', item.name || item.generateName), ' in ', filter('namespace', item.namespace), ', created by ', filter('user', item.user, userOf(item.user).text), ', ', exactTime(item.time)]),
-    h('div', { class: 'stackv' }, h('p', { class: 'lead', text: lead(d) }), ...fate(d)),
+    story,
+    h('div', { class: 'stackv' }, h('p', { class: 'lead', text: lead(d) }), ...fate(d, story)),
     section(data.operation === 'validate' ? 'Validation endpoints, in the order of their calls' : 'Endpoints, in the order of their calls', steps(item, data.endpoints || [])),
     d.changes.length ? section(shadowed ? 'What amp would have answered' : 'What amp answered', changes(d.changes.filter((c) => c.step !== 0)), own(d.changes.filter((c) => c.step === 0))) :
       patched ? section('What amp answered', h('p', { class: 'note', text: `An event of level ${data.level || 'Metadata'} does not hold the patch. Level Patch does, and shows the values that an allow-list names.` })) : null,
@@ -75,7 +76,7 @@ function facts(item, data) {
 }
 
 // fate says what became of the Pod, as far as events tell.
-function fate(d) {
+function fate(d, story) {
   const notes = [], item = d.item;
   const note = (outcome, ...content) => notes.push(h('p', { class: 'note' + (outcome ? ' o-' + outcome : '') }, ...content));
   if (item.outcome === 'denied') note('denied', 'This is a decision of the endpoint, not a failure of it or of amp. The failure policy does not matter here.');
@@ -89,7 +90,7 @@ function fate(d) {
       note('validated', 'Seen by /validate as ', h('strong', { text: v.name }), v.uid ? h('span', { text: ` (uid ${v.uid})` }) : '', ' at ', shortTime(v.time), ': ', link(v, 'its event'), '. The Pod’s stamp, name and namespace connect the two.');
     }
     if (d.seen.length > 1) note('failedopen', 'More than one Pod has this stamp. Anyone who may create Pods in the namespace can write a stamp, so at most one of these is genuine.');
-    if (!d.seen.length) notes.push(h('p', { class: 'sub', text: 'No event of /validate belongs to this one, so it is not known whether the Pod was stored. For such events, label the namespace amp.txn2.com/validate=true.' }));
+    if (!d.seen.length && !story) notes.push(h('p', { class: 'sub', text: 'No event of /validate belongs to this one, so it is not known whether the Pod was stored. For such events, label the namespace amp.txn2.com/validate=true.' }));
   }
   if (d.mutation) {
     note(d.mutation.item ? 'mutated' : 'failedopen', 'The Pod’s stamp names event ', h('code', { text: d.mutation.id }),

@@ -27,7 +27,8 @@ const ago = (v) => {
   return ms;
 };
 
-const toLocal = (v) => {
+// toLocal spells a time as a field of the form holds it.
+export const toLocal = (v) => {
   const t = new Date(v);
   return isNaN(t) ? '' : new Date(t - t.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
 };

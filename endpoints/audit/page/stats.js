@@ -2,6 +2,7 @@
 import { $, h, num } from './dom.js';
 import * as charts from './charts.js';
 import { between, current } from './filters.js';
+import { showFailures } from './failures.js';
 import { ask } from './server.js';
 import { nameOf, shortURL } from './words.js';
 
@@ -18,6 +19,7 @@ export async function stats() {
   try {
     shown = await ask('api/stats?' + current(), charting.signal);
     draw();
+    await showFailures(current(), shown, charting.signal);
   } catch { /* the list says what is wrong */ }
 }
 
