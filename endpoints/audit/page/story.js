@@ -4,7 +4,7 @@ import { address, current } from './filters.js';
 import { ask } from './server.js';
 import { badge, keyOf, shortTime } from './words.js';
 
-const AROUND = 5 * 60e3; // a Pod is answered and validated within seconds; its name may be used again later
+const AROUND = 30e3; // a Pod is answered and validated within seconds; its name may be used again later
 
 // related returns the events about the Pod that d is about, oldest first. Where amp answered before the Pod had a name, only
 // those count to which the event itself leads: other Pods have the same generateName.
