@@ -35,7 +35,7 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// recorded is what a kube-apiserver sent when JupyterHub created alice's Pod in the namespace jhub.
+// recorded is what a kube-apiserver sends when JupyterHub creates alice's Pod in the namespace jhub.
 //
 //go:embed jupyterhub-user.review.json
 var recorded string
@@ -57,7 +57,7 @@ const (
 )
 
 func main() {
-	addr := flag.String("addr", "127.0.0.1:8080", "where amp serves; if another program has the port, any free one")
+	addr := flag.String("addr", defaultAddr(os.Getenv("PORT")), "where amp serves; $PORT is its port; if another program has the port, any free one")
 	endpoint := flag.String("endpoint", "", "URL of your own endpoint, instead of the sample")
 	pod := flag.String("pod", "", "file with your own Pod, or with an object that has a template, instead of the recorded one")
 	flag.Usage = func() {
@@ -108,7 +108,7 @@ func run(ctx context.Context, out io.Writer, addr, endpoint, pod string) error {
 	if err != nil {
 		return err
 	}
-	d := &demo{shown: shown, url: "http://" + listener.Addr().String(), recorder: recorder{out: out}}
+	d := &demo{shown: shown, url: "http://" + listener.Addr().String(), recorder: recorder{out: out}, port: portTaken(addr, listener)}
 	d.policies = map[string]*review.Policy{
 		works:   policy(works, namespaces.AnnotationEndpoint, endpoint),
 		broken:  policy(broken, namespaces.AnnotationEndpoint, "http://"+down+"/mutate"),
@@ -183,6 +183,7 @@ type demo struct {
 	recorder recorder
 	policies map[string]*review.Policy
 	url      string // of the proxy and the audit page
+	port     string // why it is not the port that was asked for; empty if it is
 }
 
 // Policy returns the policy of one of the demo's namespaces.
@@ -236,17 +237,4 @@ func closedPort() (string, error) {
 		return "", fmt.Errorf("looking for a free port: %w", err)
 	}
 	return listener.Addr().String(), listener.Close()
-}
-
-// listen listens at addr or, if another program has its port, at a free port of the same host.
-func listen(addr string) (net.Listener, error) {
-	listener, err := net.Listen("tcp", addr)
-	if err == nil {
-		return listener, nil
-	}
-	host, _, splitErr := net.SplitHostPort(addr)
-	if splitErr != nil {
-		return nil, fmt.Errorf("--addr %q: expected host:port", addr)
-	}
-	return net.Listen("tcp", net.JoinHostPort(host, "0"))
 }

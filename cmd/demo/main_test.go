@@ -76,11 +76,16 @@ func TestScreen(t *testing.T) {
 	text := start(t, "")
 	wantAll(t, text,
 		"+    - name: WORKSPACE\n", "+      subPath: users/alice\n", "+  volumes:\n",
-		"who       admin, in namespace jhub\n", "/jupyterhub\n", "operations\n",
+		"who       system:serviceaccount:jhub:hub, in namespace jhub\n", "/jupyterhub\n", "operations\n",
 		"the user sees: amp: endpoint http://127.0.0.1:", "connection refused",
 		"the user sees: Warning: amp: not mutated: connection refused", " (endpoint http://127.0.0.1:",
 		`the user sees: container "notebook" uses image "quay.io/jupyter/base-notebook:latest"`)
-	awaitEvent(t, regexp.MustCompile(`(http://\S+/audit/)\?event=(\S+)`).FindStringSubmatch(text))
+	// The audit page counts the same.
+	address := regexp.MustCompile(`(http://\S+/audit/)\?event=(\S+)`).FindStringSubmatch(text)
+	awaitEvent(t, address)
+	if ops := regexp.MustCompile(`patch     (\d+) operations`).FindStringSubmatch(text); ops == nil || !strings.Contains(body(t, address[1]+"api/events/"+address[2]), `"ops":`+ops[1]+`,`) {
+		t.Errorf("the page counts other operations than %s", ops)
+	}
 	if strings.Contains(text, "\x1b") {
 		t.Error("it is coloured, although this is not a terminal")
 	}
@@ -187,7 +192,7 @@ func TestReadmeEndpoints(t *testing.T) {
 			}
 			t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
 			awaitPort(t, addr)
-			wantAll(t, start(t, fmt.Sprintf("http://%s/", addr)), "+    example.com/created-by: admin\n")
+			wantAll(t, start(t, fmt.Sprintf("http://%s/", addr)), "+    example.com/created-by: system:serviceaccount:jhub:hub\n")
 		})
 	}
 }
@@ -223,4 +228,19 @@ func awaitPort(t *testing.T, addr string) {
 		}
 	}
 	t.Fatalf("no server listens at %s", addr)
+}
+
+// body returns what a server answers.
+func body(t *testing.T, address string) string {
+	t.Helper()
+	resp, err := http.Get(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	all, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(all)
 }

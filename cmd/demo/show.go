@@ -72,15 +72,22 @@ func (d *demo) show(out io.Writer) error {
 	for _, w := range rec.Verdict.Warnings {
 		fmt.Fprintf(&b, "  Warning: %s\n", w)
 	}
+	n := 0
+	for i := range rec.Run.Steps {
+		n += len(rec.Run.Steps[i].Ops)
+	}
 	ops := "operations"
-	if len(step.Ops) == 1 {
+	if n == 1 {
 		ops = "operation"
 	}
 	fmt.Fprintf(&b, "\n  who       %s, in namespace %s\n  endpoint  %s\n  patch     %d %s\n  took      %.1f ms, %.1f of them at the endpoint\n",
-		rec.Review.User, rec.Review.Namespace, step.Endpoint.Name, len(step.Ops), ops,
+		rec.Review.User, rec.Review.Namespace, step.Endpoint.Name, n, ops,
 		float64(rec.Took.Microseconds())/1000, float64(step.Took.Microseconds())/1000)
 	fmt.Fprintf(&b, "  event     %s\n            %s?event=%s\n", rec.Plan.Event, d.url+auditPath, rec.Plan.Event)
 
+	if d.port != "" {
+		fmt.Fprintf(&b, "\n%s%s%s\n", c.bold, d.port, c.reset)
+	}
 	fmt.Fprintf(&b, "\n%samp serves at %s until you press Ctrl-C. Try:%s\n\n", c.bold, d.url, c.reset)
 	for _, try := range []struct {
 		title, namespace, path string

@@ -41,7 +41,7 @@ func TestANewEventAppearsOnTheOpenPage(t *testing.T) {
 
 	post(t, s, worker("w1", 1))
 	b.wait(`document.querySelectorAll("#rows tr").length === 1 && window.same`)
-	b.wait(`document.querySelector("#rows").innerText.includes("web-6d4cf56db6-*") && document.querySelector("#rows").innerText.includes("Adds init container fetch") || document.querySelector("#rows").innerText.includes("adds init container fetch")`)
+	b.wait(`document.querySelector("#rows").innerText.includes("web-6d4cf56db6-*") && document.querySelector("#rows").innerText.includes("1 change: init container fetch")`)
 	b.wait(`document.querySelector("#say").textContent.includes("New: mutated, Pod web-6d4cf56db6-* in web")`)
 	post(t, s, seenWorker("v1", "w1", "web-6d4cf56db6-x8k2p", 2))
 	b.wait(`document.querySelectorAll("#rows tr").length === 2 && document.querySelector("#rows").innerText.includes("seen as web-6d4cf56db6-x8k2p")`)
@@ -119,8 +119,8 @@ func TestAnEventInFull(t *testing.T) {
 	b.open(base + "/")
 	b.wait(`document.querySelectorAll("#rows tr").length === 3`)
 
-	// By keyboard: down to the last row, into it, and out again to where one was.
-	b.eval(`document.querySelector("#rows a").focus()`)
+	// By keyboard, without a focus: down to the last row, into it, and out again to where one was.
+	b.key("ArrowDown")
 	b.key("ArrowDown")
 	b.key("ArrowDown")
 	b.wait(`document.activeElement.textContent === "jupyter-alice"`)
@@ -128,7 +128,8 @@ func TestAnEventInFull(t *testing.T) {
 	b.wait(`document.querySelector("#detail").open && location.search.includes("event=n1")`)
 	text := fmt.Sprint(b.eval(`document.querySelector("#detail").innerText`))
 	for _, want := range []string{
-		"jupyter-alice", "system:serviceaccount:jhub:hub", "amp answered with a patch of 9 operations, after 14.3 ms.", "Not seen by /validate",
+		"jupyter-alice", "system:serviceaccount:jhub:hub", "amp answered with a patch of 8 operations, after 14.3 ms.", "No event of /validate belongs to this one",
+		"and 1 operation of amp’s own", `{"name":"PROJECT","value":"genome"}`,
 		"http://profiles.jhub.svc/mutate", "9.5 ms", "HTTP 200",
 		"Adds environment variable PROJECT to container notebook", "Sets label team to \"science\"", "Replaces the tolerations with toleration gpu", "Changes image of container notebook from",
 		"Adds mount of volume home at /home/jovyan to container notebook",

@@ -128,19 +128,22 @@ func holdFilter(t *testing.T, s *Server, all []*store.Item, query string) {
 // matching returns the ids of the events that a filter wants. A mutated event is also found by the names under which
 // /validate saw its Pod.
 func matching(all []*store.Item, f *store.Filter) string {
-	whole := func(is func(*store.Item) bool) bool { return slices.ContainsFunc(all, is) }
-	wholeUser := whole(func(i *store.Item) bool { return i.User == f.User })
-	wholeEndpoint := whole(func(i *store.Item) bool {
-		return slices.ContainsFunc(i.Endpoints, func(c store.Call) bool { return c.URL == f.Endpoint })
-	})
+	some := func(is func(*store.Item) bool) bool { return slices.ContainsFunc(all, is) }
+	whole := store.Whole{
+		Namespace: some(func(i *store.Item) bool { return i.Namespace == f.Namespace }),
+		User:      some(func(i *store.Item) bool { return i.User == f.User }),
+		Endpoint: some(func(i *store.Item) bool {
+			return slices.ContainsFunc(i.Endpoints, func(c store.Call) bool { return c.URL == f.Endpoint })
+		}),
+	}
 	var found listed
 	for _, item := range all {
 		withoutPod := *f
 		withoutPod.Pod = ""
 		seen := func(v *store.Item) bool {
-			return f.Pod != "" && store.Joins(v, item) && (f.Namespace == "" || v.Namespace == f.Namespace) && slices.ContainsFunc(store.NameParts(v.Name), func(part string) bool { return strings.HasPrefix(part, f.Pod) })
+			return f.Pod != "" && store.Joins(v, item) && store.MatchPod(store.PodKey(v), f.Pod)
 		}
-		if f.Match(item, wholeEndpoint, wholeUser) || withoutPod.Match(item, wholeEndpoint, wholeUser) && slices.ContainsFunc(all, seen) {
+		if f.Match(item, whole) || withoutPod.Match(item, whole) && slices.ContainsFunc(all, seen) {
 			found.Items = append(found.Items, item)
 		}
 	}

@@ -1,6 +1,8 @@
 // The two charts, as SVG. Each has a table beside it that says the same (stats.js), so to a screen reader the
 // picture is one image. Values reach the document as text nodes and numbers only.
 
+import { nameOf } from './words.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 function s(tag, attributes, ...children) {
@@ -114,7 +116,7 @@ export function outcomes(plot, stats, onPick) {
   if (!most) return nothing(plot, 'amp answered nothing in this time.');
   const totals = order.map((o) => [o, all.reduce((n, b) => n + (b.counts[o] || 0), 0)]).filter(([, n]) => n);
   const top = most < 4 ? 4 : nice(most);
-  const f = frame(plot, all, [0, top / 2, top], (v) => v / top, compact, 'Stacked bars over time: ' + totals.map(([o, n]) => `${n} ${o}`).join(', ') + '. The table below has the numbers.');
+  const f = frame(plot, all, [0, top / 2, top], (v) => v / top, compact, 'Stacked bars over time: ' + totals.map(([o, n]) => `${n} ${nameOf(o)}`).join(', ') + '. The table below has the numbers.');
   const gap = f.step > 8 ? 2 : f.step > 4 ? 1 : 0;
   all.forEach((b, i) => {
     let base = 0;
@@ -126,34 +128,37 @@ export function outcomes(plot, stats, onPick) {
       base += n;
     }
   });
-  hover(plot, f, all, (b) => order.filter((o) => b.counts[o]).map((o) => [`${o} ${b.counts[o]}`, 'o-' + o]), onPick);
+  hover(plot, f, all, (b) => order.filter((o) => b.counts[o]).map((o) => [`${nameOf(o)} ${b.counts[o]}`, 'o-' + o]), onPick);
   plot.replaceChildren(f.svg);
 }
 
-// latency draws p50 and p99, with a gap where no endpoint was called. Its scale is logarithmic: with a linear one,
-// one slow call in a hundred would make the others flat.
+// latency draws the p99 of each of the endpoints that are called most, and returns those. All in one line would hide which one
+// is slow. Its scale is logarithmic: with a linear one, one slow endpoint would make the others flat.
 export function latency(plot, stats) {
-  const all = buckets(stats), called = all.filter((b) => b.calls);
-  if (!called.length) return nothing(plot, 'amp called no endpoint in this time.');
-  const last = called[called.length - 1];
-  const least = Math.min(...called.map((b) => b.p50)), most = Math.max(...called.map((b) => b.p99));
-  const low = Math.floor(Math.log10(least * 0.999)), high = Math.max(Math.ceil(Math.log10(most * 1.001)), low + 1);
+  const all = buckets(stats), lines = stats.endpoints.filter((e) => e.times && e.times.length);
+  if (!lines.length) { nothing(plot, 'amp called no endpoint in this time.'); return []; }
+  const values = lines.flatMap((e) => e.times.map((b) => b.p99));
+  const low = Math.floor(Math.log10(Math.min(...values) * 0.999)), high = Math.max(Math.ceil(Math.log10(Math.max(...values) * 1.001)), low + 1);
   const ticks = [];
   for (let e = low; e <= high; e++) {
     ticks.push(10 ** e);
     if (high - low === 1 && e === low) ticks.push(3 * 10 ** e);
   }
-  const f = frame(plot, all, ticks, (v) => (Math.log10(v) - low) / (high - low), duration, `Lines over time, latest p50 ${duration(last.p50)}, p99 ${duration(last.p99)}. The table below has the numbers.`);
-  for (const q of ['p99', 'p50']) {
-    let run = [];
-    const flush = () => {
-      if (run.length > 1) f.svg.append(s('polyline', { class: 'line ' + q, points: run.map((p) => p.join(',')).join(' ') }));
-      if (run.length === 1) f.svg.append(s('circle', { class: 'dot ' + q, cx: run[0][0], cy: run[0][1], r: 3.5 }));
-      run = [];
-    };
-    all.forEach((b, i) => (b.calls ? run.push([f.x(i) + f.step / 2, f.y(b[q])]) : flush()));
-    flush();
-  }
-  hover(plot, f, all, (b) => (b.calls ? [['p50 ' + duration(b.p50)], ['p99 ' + duration(b.p99)], [b.calls + (b.calls === 1 ? ' call' : ' calls')]] : [['no call']]));
+  const f = frame(plot, all, ticks, (v) => (Math.log10(v) - low) / (high - low), duration, 'Lines over time, the p99 of ' + lines.map((e) => `${e.url} ${duration(e.p99)}`).join(', ') + '. The table below has the numbers.');
+  const index = new Map(all.map((b, i) => [b.t, i])), at = all.map(() => []);
+  lines.forEach((e, n) => {
+    const points = [];
+    for (const b of e.times) {
+      const i = index.get(Date.parse(b.start));
+      if (i === undefined) continue;
+      points.push([f.x(i) + f.step / 2, f.y(b.p99)]);
+      at[i].push([`${e.url.replace(/^https?:\/\//, '')} ${duration(b.p99)}, ${b.calls} ${b.calls === 1 ? 'call' : 'calls'}`, 'series' + n]);
+    }
+    if (points.length > 1) f.svg.append(s('polyline', { class: 'line series' + n, points: points.map((p) => p.join(',')).join(' ') }));
+    for (const p of points.length > 1 ? points.slice(-1) : points) f.svg.append(s('circle', { class: 'dot series' + n, cx: p[0], cy: p[1], r: 3 }));
+  });
+  all.forEach((b, i) => { b.lines = at[i]; });
+  hover(plot, f, all, (b) => (b.lines.length ? b.lines : [['no call']]));
   plot.replaceChildren(f.svg);
+  return lines;
 }

@@ -2,7 +2,7 @@
 import { $, count, h } from './dom.js';
 import { duration } from './charts.js';
 import { address, current } from './filters.js';
-import { badge, exactTime, mediumTime, podName, shortTime, userOf } from './words.js';
+import { badge, exactTime, nameOf, podName, shortTime, userOf } from './words.js';
 
 export function link(item, text) {
   return h('a', { href: address(current(), item), 'data-open': true, text });
@@ -10,26 +10,38 @@ export function link(item, text) {
 
 export function head(item, title, sub) {
   return h('div', { class: 'dhead' },
-    h('div', {}, item ? badge(item.outcome) : null, h('h2', { id: 'detailtitle', tabindex: '-1', text: title }), h('p', { text: sub })),
+    h('div', {}, item ? badge(item.outcome) : null, h('h2', { id: 'detailtitle', tabindex: '-1', text: title }), h('p', {}, ...sub)),
     h('button', { type: 'button', 'aria-label': 'Close', text: '✕ Close', onclick: () => $('detail').close() }));
 }
 
-function section(title, ...content) {
-  return h('section', {}, h('h3', { text: title }), ...content);
+// filter is a value that filters the list by a click.
+const filter = (name, value, text) => h('button', { type: 'button', class: 'link', 'data-filter': name, 'data-value': value, title: 'Filter by ' + value, text: text || value });
+
+// copier copies a value by a click.
+function copier(what, value) {
+  const button = h('button', { type: 'button', class: 'copy', 'aria-label': 'Copy ' + what, title: 'Copy ' + what, text: 'Copy', onclick: async () => {
+    try { await navigator.clipboard.writeText(value); button.textContent = 'Copied'; } catch { button.textContent = 'Select it by hand'; }
+  } });
+  return button;
 }
 
-// detail returns the content of the panel.
-export function detail(d) {
+function section(title, ...content) {
+  return h('section', {}, h('h3', { text: title }), ...content.filter(Boolean));
+}
+
+// detail returns the content of the panel. story is the line about the Pod, if there is one.
+export function detail(d, story) {
   const item = d.item, data = d.event.data || {}, shadowed = item.outcome === 'shadowed';
   const patched = shadowed || item.outcome === 'mutated';
   return [
-    head(item, podName(item), [item.namespace, userOf(item.user).text, mediumTime(item.time)].join(' · ')),
-    h('div', { class: 'stackv' }, h('p', { class: 'lead', text: lead(d) }), ...fate(d)),
-    facts(item, data),
+    head(item, podName(item), [copier('the Pod’s name', item.name || item.generateName), ' in ', filter('namespace', item.namespace), ', created by ', filter('user', item.user, userOf(item.user).text), ', ', exactTime(item.time)]),
+    story,
+    h('div', { class: 'stackv' }, h('p', { class: 'lead', text: lead(d) }), ...fate(d, story)),
     section(data.operation === 'validate' ? 'Validation endpoints, in the order of their calls' : 'Endpoints, in the order of their calls', steps(item, data.endpoints || [])),
-    d.changes.length ? section(shadowed ? 'What amp would have answered' : 'What amp answered', changes(d.changes)) :
+    d.changes.length ? section(shadowed ? 'What amp would have answered' : 'What amp answered', changes(d.changes.filter((c) => c.step !== 0)), own(d.changes.filter((c) => c.step === 0))) :
       patched ? section('What amp answered', h('p', { class: 'note', text: `An event of level ${data.level || 'Metadata'} does not hold the patch. Level Patch does, and shows the values that an allow-list names.` })) : null,
     patched ? section(shadowed ? 'The Pod as it came, and as amp would have answered it' : 'The Pod as it came, and as amp answered it', diff(d.diff)) : null,
+    section('About this event', facts(item, data)),
     raw(d),
   ];
 }
@@ -37,7 +49,7 @@ export function detail(d) {
 // lead says in one or two sentences what amp answered.
 function lead(d) {
   const item = d.item, message = (d.event.data || {}).message || '';
-  const n = d.changes.length || item.ops, operations = count(n, 'operation', 'operations');
+  const operations = count(item.ops, 'operation', 'operations');
   const denied = item.endpoints.find((c) => c.denied);
   switch (item.outcome) {
     case 'mutated': return `amp answered with a patch of ${operations}, after ${duration(item.durationMs)}.`;
@@ -45,39 +57,40 @@ function lead(d) {
     case 'shadowed': return 'Shadow mode: amp answered no change. ' + (message ? 'Without shadow mode, amp would have answered this denial or failure: ' + message : `It would have answered ${operations}.`);
     case 'denied': return `${denied ? denied.url : 'An endpoint'} denied this Pod: ${message}`;
     case 'rejected': return 'Something failed and the failure policy is Fail: amp refused this Pod. ' + message;
-    case 'failedopen': return 'Something failed and the failure policy is Ignore: amp admitted the Pod unmutated. ' + message;
+    case 'failedopen': return 'Something failed and the failure policy is Ignore: amp let the Pod through unchanged. ' + message;
     case 'validated': return '/validate let this Pod pass. ' + message;
   }
   return message;
 }
 
+// facts are what the head of the panel does not say.
 function facts(item, data) {
   const all = [
-    ['Created by', h('span', { text: item.user })], ['When', exactTime(item.time)], ['amp took', duration(item.durationMs)],
-    ['Namespace', item.namespace], [item.name ? 'Pod' : 'Pod, before it had a name', podName(item)], data.pod && data.pod.uid ? ['Pod uid', data.pod.uid] : null,
+    ['amp took', duration(item.durationMs)], item.user === userOf(item.user).text ? null : ['Created by', item.user],
+    data.pod && data.pod.uid ? ['Pod uid', h('span', {}, data.pod.uid + ' ', copier('the Pod’s uid', data.pod.uid))] : null,
     data.controller ? ['Controller', data.controller.kind + ' ' + data.controller.name] : null,
     data.failurePolicy ? ['Failure policy', data.failurePolicy] : null, ['Level of the event', data.level || 'not given'],
-    ['Event id', h('code', { text: item.id })], ['Source', h('code', { text: item.source })],
+    ['Event id', h('span', {}, h('code', { text: item.id }), ' ', copier('the event’s id', item.id))], ['Source', h('code', { text: item.source })],
   ];
   return h('dl', { class: 'facts' }, ...all.filter(Boolean).map(([k, v]) => h('div', {}, h('dt', { text: k }), h('dd', {}, v))));
 }
 
 // fate says what became of the Pod, as far as events tell.
-function fate(d) {
+function fate(d, story) {
   const notes = [], item = d.item;
   const note = (outcome, ...content) => notes.push(h('p', { class: 'note' + (outcome ? ' o-' + outcome : '') }, ...content));
   if (item.outcome === 'denied') note('denied', 'This is a decision of the endpoint, not a failure of it or of amp. The failure policy does not matter here.');
   for (const w of (d.event.data || {}).warnings || []) note('failedopen', 'Warning: ' + w);
   for (const v of d.verdicts) {
     note(v.outcome, d.superseded ? 'Another verdict superseded this one. The final one is ' : 'This is the final verdict. It supersedes an earlier one, ',
-      link(v, v.outcome), ' at ', shortTime(v.time), '.');
+      link(v, nameOf(v.outcome)), ' at ', shortTime(v.time), '.');
   }
   if (item.outcome === 'mutated') {
     for (const v of d.seen) {
       note('validated', 'Seen by /validate as ', h('strong', { text: v.name }), v.uid ? h('span', { text: ` (uid ${v.uid})` }) : '', ' at ', shortTime(v.time), ': ', link(v, 'its event'), '. The Pod’s stamp, name and namespace connect the two.');
     }
     if (d.seen.length > 1) note('failedopen', 'More than one Pod has this stamp. Anyone who may create Pods in the namespace can write a stamp, so at most one of these is genuine.');
-    if (!d.seen.length) note('', 'Not seen by /validate. So no event says whether this Pod was stored, and under which name. To see that, label the namespace amp.txn2.com/validate=true.');
+    if (!d.seen.length && !story) notes.push(h('p', { class: 'sub', text: 'No event of /validate belongs to this one, so it is not known whether the Pod was stored. For such events, label the namespace amp.txn2.com/validate=true.' }));
   }
   if (d.mutation) {
     note(d.mutation.item ? 'mutated' : 'failedopen', 'The Pod’s stamp names event ', h('code', { text: d.mutation.id }),
@@ -94,7 +107,7 @@ function steps(item, all) {
     const meter = h('i', {}), denied = item.endpoints[i] && item.endpoints[i].denied;
     meter.style.width = Math.min(100, (100 * e.durationMs) / most) + '%';
     return h('li', { class: denied ? 'o-denied denied' : null },
-      h('div', { class: 'line1' }, h('code', { text: e.url }), h('strong', { class: 'ms', text: duration(e.durationMs) })),
+      h('div', { class: 'line1' }, h('span', {}, h('code', {}, filter('endpoint', e.url)), copier('the endpoint’s URL', e.url)), h('strong', { class: 'ms', text: duration(e.durationMs) })),
       h('div', { class: 'meter', 'aria-hidden': 'true' }, meter),
       h('div', { class: 'sub' }, h('span', { text: e.status ? 'HTTP ' + e.status : 'no HTTP answer' }), h('span', { text: count(e.ops || 0, 'operation', 'operations') }),
         denied ? h('strong', { class: 'deny', text: 'denied the Pod' }) : null, e.error ? h('span', { class: 'bad', text: e.error }) : null),
@@ -111,10 +124,21 @@ function changes(all) {
     return h('li', {}, h('span', { class: 'mark2 ' + cls, 'aria-hidden': 'true', text: mark }), h('div', {},
       h('div', { class: 'words', text: c.words }),
       h('div', { class: 'how' }, h('code', { text: c.op + ' ' + (c.from ? c.from + ' → ' : '') + c.path }),
-        c.step === 0 ? h('span', { class: 'own', text: 'amp’s own' }) : several ? h('span', { class: 'own', text: 'by endpoint ' + c.step }) : null,
+        several ? h('span', { class: 'own', text: 'by endpoint ' + c.step }) : null,
         c.redacted ? h('span', { class: 'own', text: long ? 'this level shows a part of the value' : 'this level does not show the value' }) : null),
-      long ? h('details', {}, h('summary', { text: 'Value' }), h('pre', { tabindex: '0', text: JSON.stringify(c.value, null, 2) })) : null));
+      long ? h('pre', { tabindex: '0', 'aria-label': 'Value', text: pretty(c.value) }) : null));
   }));
+}
+
+// pretty writes a value in one line if that is short.
+function pretty(value) {
+  const line = JSON.stringify(value);
+  return line.length <= 90 ? line : JSON.stringify(value, null, 2);
+}
+
+// own lists amp's operations behind a click: the stamp and missing parents are no changes that an endpoint asked for.
+function own(all) {
+  return all.length ? h('details', { class: 'own' }, h('summary', { text: `and ${count(all.length, 'operation', 'operations')} of amp’s own: its stamp, and parents that were missing` }), changes(all)) : null;
 }
 
 function diff(d) {
@@ -134,9 +158,6 @@ function diff(d) {
 
 function raw(d) {
   const text = JSON.stringify(d.event, null, 2);
-  const copy = h('button', { type: 'button', text: 'Copy', onclick: async () => {
-    try { await navigator.clipboard.writeText(text); copy.textContent = 'Copied'; } catch { copy.textContent = 'Select it by hand'; }
-  } });
   return h('details', { class: 'raw' }, h('summary', { text: 'The raw CloudEvent' }), h('pre', { tabindex: '0', 'aria-label': 'Raw CloudEvent', text }),
-    h('div', { class: 'actions' }, copy, h('a', { class: 'button', href: 'api/events/' + encodeURIComponent(d.item.id) + '?source=' + encodeURIComponent(d.item.source), target: '_blank', rel: 'noopener', text: 'Open as JSON' })));
+    h('div', { class: 'actions' }, copier('the event', text), h('a', { class: 'button', href: 'api/events/' + encodeURIComponent(d.item.id) + '?source=' + encodeURIComponent(d.item.source), target: '_blank', rel: 'noopener', text: 'Open as JSON' })));
 }

@@ -27,7 +27,8 @@ const ago = (v) => {
   return ms;
 };
 
-const toLocal = (v) => {
+// toLocal spells a time as a field of the form holds it.
+export const toLocal = (v) => {
   const t = new Date(v);
   return isNaN(t) ? '' : new Date(t - t.getTimezoneOffset() * 60000).toISOString().slice(0, 19);
 };
@@ -58,6 +59,13 @@ export function between(from, to) {
   form.range.value = 'between';
   form.from.value = toLocal(from);
   form.to.value = toLocal(to);
+}
+
+// filterBy puts one value into the form.
+export function filterBy(name, value) {
+  const form = $('filters').elements;
+  if (name === 'outcome') for (const box of $('outcomes').querySelectorAll('input')) box.checked = box.value === value;
+  else form[name].value = value;
 }
 
 // read returns the filters in the form.

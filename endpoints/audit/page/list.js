@@ -31,7 +31,7 @@ function row(item) {
     h('td', { role: 'cell' }, shortTime(item.time)),
     h('td', { role: 'cell' }, badge(item.outcome)),
     h('td', { role: 'cell' }, h('a', { href: target, text: podName(item) }), h('span', { class: 'sub', text: item.namespace }), ...seenAs(item)),
-    h('td', { role: 'cell' }, h('span', { class: 'clip' + tone, text: item.gist, title: item.gist }), item.superseded ? h('span', { class: 'sub', text: 'superseded by a final verdict' }) : null),
+    h('td', { role: 'cell' }, deniedBy(item), h('span', { class: 'clip' + tone, text: item.gist, title: item.gist }), item.superseded ? h('span', { class: 'sub', text: 'superseded by a final verdict' }) : null),
     h('td', { role: 'cell' }, ...calls(item)),
     h('td', { role: 'cell', title: item.user }, h('span', { text: user.text }), user.sub ? h('span', { class: 'sub', text: user.sub }) : null));
   tr.item = item;
@@ -42,6 +42,12 @@ function seenAs(item) {
   if (!item.seen) return [];
   const names = item.seen.filter((n) => n !== item.name);
   return [h('span', { class: 'sub seen', text: names.length ? '✓ seen as ' + names.join(', ') : '✓ seen by /validate' })];
+}
+
+// deniedBy says whose decision a denial is.
+function deniedBy(item) {
+  const denied = item.endpoints.find((c) => c.denied);
+  return denied ? h('strong', { class: 'deny by', text: 'Denied by ' + shortURL(denied.url) }) : null;
 }
 
 // calls shows the endpoint that decided, else the first.

@@ -3,7 +3,7 @@ import { $, num } from './dom.js';
 import { current } from './filters.js';
 import { load, PAGE, place, rows, show, trim, view } from './list.js';
 import { stats, statsSoon } from './stats.js';
-import { keyOf, podName } from './words.js';
+import { keyOf, nameOf, podName } from './words.js';
 
 const MOST_WAITING = 1000;
 
@@ -69,7 +69,7 @@ function settle() {
     trim();
   }
   show();
-  $('say').textContent = items.length === 1 ? `New: ${items[0].outcome}, Pod ${podName(items[0])} in ${items[0].namespace}` : `${num(items.length)} new events`;
+  $('say').textContent = items.length === 1 ? `New: ${nameOf(items[0].outcome)}, Pod ${podName(items[0])} in ${items[0].namespace}` : `${num(items.length)} new events`;
   statsSoon();
 }
 

@@ -4,6 +4,7 @@ import { detail, head, link } from './detail.js';
 import { address, current } from './filters.js';
 import { rows, show } from './list.js';
 import { ask } from './server.js';
+import { story } from './story.js';
 import { podName } from './words.js';
 
 let opening = null, revealed = '';
@@ -16,11 +17,13 @@ async function open(id, source) {
     const d = await ask('api/events/' + encodeURIComponent(id) + (source ? '?source=' + encodeURIComponent(source) : ''), mine.signal);
     if (mine !== opening) return;
     document.title = podName(d.item) + ' · amp audit';
-    reveal(detail(d));
+    const line = await story(d, mine.signal);
+    if (mine !== opening) return;
+    reveal(detail(d, line));
   } catch (e) {
     if (e.name === 'AbortError' || e.status === 401) return;
     const choices = e.status === 300 && e.body.sources ? h('ul', { class: 'stackv' }, ...e.body.sources.map((s) => h('li', {}, link({ id, source: s }, s)))) : null;
-    reveal([head(null, 'This event cannot be shown', id), h('p', { class: 'note', text: e.message }), choices]);
+    reveal([head(null, 'This event cannot be shown', [id]), h('p', { class: 'note', text: e.message }), choices]);
   }
 }
 

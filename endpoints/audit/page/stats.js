@@ -2,7 +2,9 @@
 import { $, h, num } from './dom.js';
 import * as charts from './charts.js';
 import { between, current } from './filters.js';
+import { showFailures } from './failures.js';
 import { ask } from './server.js';
+import { nameOf, shortURL } from './words.js';
 
 let asked = 0, charting = null, shown = null, soon = 0;
 let onPick = () => {};
@@ -17,6 +19,7 @@ export async function stats() {
   try {
     shown = await ask('api/stats?' + current(), charting.signal);
     draw();
+    await showFailures(current(), shown, charting.signal);
   } catch { /* the list says what is wrong */ }
 }
 
@@ -34,21 +37,23 @@ function draw() {
   const text = span >= 2 * 86400 ? Math.round(span / 86400) + ' days' : span >= 5400 ? Math.round(span / 3600) + ' hours' : Math.round(span / 60) + ' minutes';
   $('outcomechart').querySelector('.span').textContent = text + (shown.complete ? '' : ', only the newest are counted');
   charts.outcomes($('outcomechart').querySelector('.plot'), shown, (b) => { between(b.t, b.end); onPick(); });
-  charts.latency($('latencychart').querySelector('.plot'), shown);
+  const lines = charts.latency($('latencychart').querySelector('.plot'), shown);
+  $('lines').replaceChildren(...lines.map((e, i) => h('li', {}, h('i', { class: 'series' + i }),
+    h('button', { type: 'button', class: 'link', 'data-filter': 'endpoint', 'data-value': e.url, title: 'Filter by ' + e.url, text: shortURL(e.url) }), ' ' + charts.duration(e.p99))));
   const used = shown.outcomes.filter((o) => shown.buckets.some((b) => b.counts[o]));
   const busy = charts.buckets(shown).filter((b) => b.calls || Object.keys(b.counts).length);
-  $('outcomechart').querySelector('.data > div').replaceChildren(busy.length ? table('Answers by outcome', ['Time', ...used],
+  $('outcomechart').querySelector('.data > div').replaceChildren(busy.length ? table('Answers by outcome', ['Time', ...used.map(nameOf)],
     busy.map((b) => [charts.when(b), ...used.map((o) => num(b.counts[o] || 0))])) : nothing('amp answered nothing in this time.'));
   $('latencychart').querySelector('.data > div').replaceChildren(...(shown.endpoints.length ? [
     table('Latency by endpoint', ['Endpoint', 'Calls', 'Failed', 'p50', 'p99'],
       shown.endpoints.map((e) => [e.url, num(e.calls), num(e.errors), charts.duration(e.p50), charts.duration(e.p99)])),
-    table('Latency over time', ['Time', 'Calls', 'p50', 'p99'],
-      busy.filter((b) => b.calls).map((b) => [charts.when(b), num(b.calls), charts.duration(b.p50), charts.duration(b.p99)]))]
+    ...lines.map((e) => table('Latency over time of ' + e.url, [shortURL(e.url), 'Calls', 'p50', 'p99'],
+      e.times.map((b) => [charts.when({ t: Date.parse(b.start), end: Date.parse(b.start) + shown.bucketSeconds * 1000 }), num(b.calls), charts.duration(b.p50), charts.duration(b.p99)])))]
     : [nothing('amp called no endpoint in this time.')]));
 }
 
 function table(caption, head, body) {
-  const cls = (i) => (i === 0 && head[0] === 'Endpoint' ? 'url' : null);
+  const cls = (i) => (i === 0 && head[0] !== 'Time' ? 'url' : null);
   return h('table', { class: 'plain' }, h('caption', { class: 'sr', text: caption }),
     h('thead', {}, h('tr', {}, ...head.map((t, i) => h('th', { scope: 'col', class: cls(i), text: t })))),
     h('tbody', {}, ...body.map((r) => h('tr', {}, ...r.map((t, i) => h('td', { class: cls(i), text: t }))))));

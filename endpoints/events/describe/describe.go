@@ -4,8 +4,6 @@ package describe
 
 import (
 	"cmp"
-	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/txn2/amp/endpoints/events"
@@ -35,7 +33,6 @@ type Change struct {
 const (
 	maxDescribed = 1000 // operations that are put in words
 	maxGist      = 160  // characters of a Gist
-	maxNamed     = 3    // operations that a Gist names
 )
 
 // Changes puts the operations of an event in words. Each is about the Pod as the ones before it left it.
@@ -62,9 +59,9 @@ func Gist(d *events.Data) string {
 	case d.Outcome == validated:
 		text = "let it pass"
 	case len(d.Patch) == 0:
-		text = operations(answered(d))
+		text = changes(answered(d))
 	default:
-		text = patch(d)
+		text = known(d).brief(d.Patch)
 	}
 	return clip(text, maxGist)
 }
@@ -85,44 +82,6 @@ func answered(d *events.Data) (n int) {
 		n += e.Ops
 	}
 	return n
-}
-
-func operations(n int) string {
-	if n == 1 {
-		return "1 operation"
-	}
-	return strconv.Itoa(n) + " operations"
-}
-
-// patch names the first operations of the endpoints. amp's own (step 0) are the stamp and missing parents, which
-// tell little.
-func patch(d *events.Data) string {
-	pod := known(d)
-	var named []string
-	for i := range d.Patch {
-		op := &d.Patch[i]
-		if op.Step > 0 {
-			named = append(named, pod.words(op))
-		}
-		if len(named) == maxNamed {
-			break
-		}
-		pod.follow(op)
-	}
-	all := 0
-	for _, op := range d.Patch {
-		if op.Step > 0 {
-			all++
-		}
-	}
-	if all == 0 {
-		return fmt.Sprintf("%d operations of amp's own", len(d.Patch))
-	}
-	text := strings.Join(named, "; ")
-	if more := all - len(named); more > 0 {
-		text += fmt.Sprintf("; %d more", more)
-	}
-	return text
 }
 
 // clip bounds a text to a number of characters.

@@ -32,10 +32,10 @@ spec:
       runAsUser: 1
   volumes: []`, "\n")
 	for i, want := range []string{
-		"", "", "metadata", "metadata › labels", "", "spec", "spec › containers 1", "spec › containers 1 › env 1", "spec › containers 1 › env 1",
-		"spec › containers 1 › env 2", "spec › containers 1 › env 2", "spec › containers 1 › env 2 › valueFrom", "spec › containers 1 › env 2 › valueFrom › secretKeyRef",
-		"spec › containers 1", "spec › containers 2", "spec › containers 2 › args 1", "spec › containers 2 › args 2", "spec › containers 2", "spec › containers 2",
-		"spec › containers 2 › securityContext", "spec",
+		"", "", "metadata", "metadata › labels", "", "spec", "spec › containers[0]", "spec › containers[0] › env[0]", "spec › containers[0] › env[0]",
+		"spec › containers[0] › env[1]", "spec › containers[0] › env[1]", "spec › containers[0] › env[1] › valueFrom", "spec › containers[0] › env[1] › valueFrom › secretKeyRef",
+		"spec › containers[0]", "spec › containers[1]", "spec › containers[1] › args[0]", "spec › containers[1] › args[1]", "spec › containers[1]", "spec › containers[1]",
+		"spec › containers[1] › securityContext", "spec",
 	} {
 		if got := where(text, i); got != want {
 			t.Errorf("line %d, %q: %q, want %q", i+1, text[i], got, want)

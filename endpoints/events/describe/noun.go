@@ -122,7 +122,7 @@ func envFrom(value any) string {
 }
 
 // nameAt names the list element at path, by value if it is given, else by what is there; failing that, by
-// its place.
+// its index, as the path has it.
 func (d *document) nameAt(path []string, value any, key string) string {
 	for _, v := range []any{value, d.value(path)} {
 		if m, ok := v.(map[string]any); ok {
@@ -137,7 +137,7 @@ func (d *document) nameAt(path []string, value any, key string) string {
 		}
 	}
 	if i, err := strconv.Atoi(path[len(path)-1]); err == nil {
-		return "number " + strconv.Itoa(i+1)
+		return "[" + strconv.Itoa(i) + "]"
 	}
 	return ""
 }

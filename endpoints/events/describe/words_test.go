@@ -64,16 +64,16 @@ func TestWordsWithoutThePod(t *testing.T) {
 		{Step: 0, Op: "add", Path: "/metadata/annotations/amp.txn2.com~1event", Value: v(`"u"`)},
 	}}
 	changes := describe.Changes(d)
-	for i, want := range []string{"adds environment variable X to container number 1", "adds init container a", "adds init container b", `sets annotation amp.txn2.com/event to "u"`} {
+	for i, want := range []string{"adds environment variable X to container [0]", "adds init container a", "adds init container b", `sets annotation amp.txn2.com/event to "u"`} {
 		if changes[i].Words != want || changes[i].Redacted != (i == 0) {
 			t.Errorf("%d: %q, redacted %v, want %q", i, changes[i].Words, changes[i].Redacted, want)
 		}
 	}
-	if got, want := describe.Gist(d), "adds environment variable X to container number 1; adds init container a; adds init container b"; got != want {
+	if got, want := describe.Gist(d), "3 changes: env X, init container a, +1"; got != want {
 		t.Errorf("gist %q, want %q", got, want)
 	}
 	d.Patch = nil
-	if got := describe.Gist(d); got != "3 operations" {
+	if got := describe.Gist(d); got != "3 changes" {
 		t.Errorf("at level Metadata: %q", got)
 	}
 }
@@ -90,7 +90,7 @@ func TestTheGistSaysWhatDecided(t *testing.T) {
 		"shadow mode that would not have changed": {events.Data{Outcome: "shadowed", Message: "no GPUs on Sundays", Endpoints: calls}, "no GPUs on Sundays"},
 		"no change":      {events.Data{Outcome: "unchanged"}, "no change"},
 		"validated":      {events.Data{Outcome: "validated"}, "let it pass"},
-		"level Metadata": {events.Data{Outcome: "mutated", Endpoints: calls}, "1 operation"},
+		"level Metadata": {events.Data{Outcome: "mutated", Endpoints: calls}, "1 change"},
 	} {
 		if got := describe.Gist(&tc.data); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)

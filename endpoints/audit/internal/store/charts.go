@@ -38,6 +38,16 @@ type EndpointCharts struct {
 	Errors int64   `json:"errors"` // calls without a valid answer
 	P50    float64 `json:"p50"`
 	P99    float64 `json:"p99"`
+	// Times holds the calls over time, oldest first, of the first MaxLines endpoints. The sums of long ranges have wider buckets.
+	Times []CallsAt `json:"times,omitempty"`
+}
+
+// CallsAt sums up the calls of one endpoint in the bucket that begins at Start.
+type CallsAt struct {
+	Start time.Time `json:"start"`
+	Calls int64     `json:"calls"`
+	P50   float64   `json:"p50"`
+	P99   float64   `json:"p99"`
 }
 
 const (
@@ -47,6 +57,8 @@ const (
 	MaxCounted = 10_000
 	// MaxEndpoints bounds the endpoints of Charts, which tenants choose.
 	MaxEndpoints = 50
+	// MaxLines is how many endpoints Charts shows over time: more lines than that cannot be told apart.
+	MaxLines = 4
 )
 
 const hour = 3600 // seconds
@@ -81,7 +93,7 @@ type Tally struct {
 	from, to  time.Time
 	width     int64
 	buckets   map[int64]*bucketTally // by their first second
-	endpoints map[string]*EndpointTally
+	endpoints map[string]*endpointTally
 	order     []string // of endpoints, as they came
 }
 
@@ -90,15 +102,16 @@ type bucketTally struct {
 	calls  Histogram
 }
 
-// EndpointTally gathers the calls of one endpoint.
-type EndpointTally struct {
-	Calls  Histogram
-	Errors int64
+// endpointTally gathers the calls of one endpoint.
+type endpointTally struct {
+	calls  Histogram
+	errors int64
+	times  map[int64]map[int]int64 // classes by bucket: most of a Histogram would be empty
 }
 
 // NewTally returns one for a range of time.
 func NewTally(from, to time.Time) *Tally {
-	return &Tally{from: from, to: to, width: widthFor(to.Sub(from)), buckets: map[int64]*bucketTally{}, endpoints: map[string]*EndpointTally{}}
+	return &Tally{from: from, to: to, width: widthFor(to.Sub(from)), buckets: map[int64]*bucketTally{}, endpoints: map[string]*endpointTally{}}
 }
 
 func (t *Tally) bucket(second int64) *bucketTally {
@@ -116,18 +129,66 @@ func (t *Tally) Count(second int64, outcome string, n int64) {
 	t.bucket(second).counts[outcome] += n
 }
 
-// Calls returns the histogram of the calls at a second since 1970, to add to.
+// Call counts one call of an endpoint.
+func (t *Tally) Call(second int64, url string, ms float64, failed bool) {
+	class := ClassOf(ms)
+	t.Calls(second)[class]++
+	e := t.endpoint(url)
+	e.calls[class]++
+	if failed {
+		e.errors++
+	}
+	t.at(e, second)[class]++
+}
+
+// Calls returns the histogram of the calls of all endpoints at a second since 1970, to add to.
 func (t *Tally) Calls(second int64) *Histogram { return &t.bucket(second).calls }
 
-// Endpoint returns what is gathered about an endpoint, to add to.
-func (t *Tally) Endpoint(url string) *EndpointTally {
+// AddCalls adds the sums of an endpoint's calls: how many failed, and their encoded histogram.
+func (t *Tally) AddCalls(second int64, url string, failed int64, encoded []byte) {
+	var sum Histogram
+	sum.Add(encoded)
+	e := t.endpoint(url)
+	e.errors += failed
+	at := t.at(e, second)
+	for class, n := range sum {
+		if n > 0 {
+			e.calls[class] += n
+			at[class] += n
+		}
+	}
+}
+
+func (t *Tally) endpoint(url string) *endpointTally {
 	e := t.endpoints[url]
 	if e == nil {
-		e = &EndpointTally{}
+		e = &endpointTally{times: map[int64]map[int]int64{}}
 		t.endpoints[url] = e
 		t.order = append(t.order, url)
 	}
 	return e
+}
+
+func (t *Tally) at(e *endpointTally, second int64) map[int]int64 {
+	start := second - second%t.width
+	if e.times[start] == nil {
+		e.times[start] = map[int]int64{}
+	}
+	return e.times[start]
+}
+
+// over returns an endpoint's calls over time.
+func (e *endpointTally) over() []CallsAt {
+	var all []CallsAt
+	for start, classes := range e.times {
+		var h Histogram
+		for class, n := range classes {
+			h[class] = n
+		}
+		all = append(all, CallsAt{time.Unix(start, 0).UTC(), h.Count(), h.Quantile(.5), h.Quantile(.99)})
+	}
+	slices.SortFunc(all, func(a, b CallsAt) int { return a.Start.Compare(b.Start) })
+	return all
 }
 
 // Charts returns what was gathered.
@@ -139,9 +200,12 @@ func (t *Tally) Charts(complete bool) *Charts {
 	slices.SortFunc(c.Buckets, func(a, b *Bucket) int { return a.Start.Compare(b.Start) })
 	for _, url := range t.order {
 		e := t.endpoints[url]
-		c.Endpoints = append(c.Endpoints, &EndpointCharts{URL: url, Calls: e.Calls.Count(), Errors: e.Errors, P50: e.Calls.Quantile(.5), P99: e.Calls.Quantile(.99)})
+		c.Endpoints = append(c.Endpoints, &EndpointCharts{URL: url, Calls: e.calls.Count(), Errors: e.errors, P50: e.calls.Quantile(.5), P99: e.calls.Quantile(.99)})
 	}
 	slices.SortStableFunc(c.Endpoints, func(a, b *EndpointCharts) int { return cmp.Compare(b.Calls, a.Calls) })
 	c.Endpoints = c.Endpoints[:min(len(c.Endpoints), MaxEndpoints)]
+	for _, e := range c.Endpoints[:min(len(c.Endpoints), MaxLines)] {
+		e.Times = t.endpoints[e.URL].over()
+	}
 	return c
 }

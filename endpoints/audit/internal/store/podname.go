@@ -36,6 +36,9 @@ func PodKey(item *Item) string {
 // MatchPod reports whether a Pod, as PodKey spells it, is one that Filter.Pod may mean.
 func MatchPod(key, pod string) bool {
 	value, generated := strings.CutSuffix(key, "*")
+	if len(pod) >= gram && strings.Contains(searched(value), pod) {
+		return true
+	}
 	for _, word := range NameParts(value) {
 		if strings.HasPrefix(word, pod) || generated && slices.Contains(GeneratedFrom(pod), word) {
 			return true
@@ -57,41 +60,43 @@ func NameParts(name string) []string {
 	return parts
 }
 
-// Beginnings of names narrow a search down: some lengths of the beginnings of whole names and, fewer, of their other
-// parts.
-var wholeLengths, partLengths = []int{1, 2, 3, 4, 6, 8, 12, 16, 24}, []int{1, 2, 4, 8}
+// gram is the length of the pieces of names by which a search finds parts of them.
+const gram = 3
 
-// Beginnings returns the beginnings of a name that a store indexes: of the whole name, and of its other parts.
-func Beginnings(name string) (whole, parts []string) {
-	for i, part := range NameParts(name) {
-		if i == 0 {
-			for _, n := range wholeLengths {
-				if n <= len(part) {
-					whole = append(whole, part[:n])
-				}
-			}
-			continue
-		}
-		for _, n := range partLengths {
-			if n <= len(part) {
-				parts = append(parts, part[:n])
-			}
+// maxSearched bounds the bytes of a name in which parts of it are found. Kubernetes' names end there.
+const maxSearched = 253
+
+func searched(name string) string { return name[:min(len(name), maxSearched)] }
+
+// Pieces returns what a store indexes of a name: the beginnings of its parts that are shorter than three bytes, each with the
+// prefix ^, and all pieces of three bytes.
+func Pieces(name string) []string {
+	var pieces []string
+	for _, part := range NameParts(name) {
+		for n := 1; n < gram && n <= len(part); n++ {
+			pieces = append(pieces, "^"+part[:n])
 		}
 	}
-	return whole, parts
+	name = searched(strings.ToLower(name))
+	for i := 0; i+gram <= len(name); i++ {
+		pieces = append(pieces, name[i:i+gram])
+	}
+	slices.Sort(pieces)
+	return slices.Compact(pieces)
 }
 
-// LongestBeginnings returns of which beginnings a name has at least one if it, or a part of it, begins with pod: of whole
-// among those of the whole name, or of part among those of its other parts.
-func LongestBeginnings(pod string) (whole, part string) {
-	longest := func(lengths []int) string {
-		n := 0
-		for _, l := range lengths {
-			if l <= len(pod) {
-				n = l
-			}
-		}
-		return pod[:n]
+// PiecesOf returns the pieces that a name has if pod, which is not empty, is a part of it or begins it. Other names may have
+// all of them, too: they narrow a search down. Few of them do that as well as all.
+func PiecesOf(pod string) []string {
+	if len(pod) < gram {
+		return []string{"^" + pod}
 	}
-	return longest(wholeLengths), longest(partLengths)
+	pod = searched(pod)
+	var pieces []string
+	for i := 0; i+gram < len(pod); i += gram {
+		pieces = append(pieces, pod[i:i+gram])
+	}
+	pieces = append(pieces, pod[len(pod)-gram:])
+	slices.Sort(pieces)
+	return slices.Compact(pieces)
 }

@@ -68,20 +68,29 @@ func arrivedAfter(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, seq i
 		return rows.Err()
 	}
 	arrivals.Next, arrivals.More = store.NewPosition(m.epoch, last), n == limit || size >= store.MaxItems
-	wholeEndpoint, err := exists(ctx, tx, kindEndpoint, f.Endpoint)
-	if err != nil {
-		return err
-	}
-	wholeUser, err := exists(ctx, tx, kindUser, f.User)
+	whole, err := wholeOf(ctx, tx, f)
 	if err != nil {
 		return err
 	}
 	var items []*store.Item
 	for _, r := range all {
-		if f.Match(r.item, wholeEndpoint, wholeUser) {
+		if f.Match(r.item, whole) {
 			items = append(items, r.item)
 			arrivals.Events = append(arrivals.Events, store.Arrival{Item: r.item, Position: store.NewPosition(m.epoch, r.seq)})
 		}
 	}
 	return addSeen(ctx, tx, m, items)
+}
+
+// wholeOf says for which values of a filter there are events with exactly that value.
+func wholeOf(ctx context.Context, tx pgx.Tx, f *store.Filter) (whole store.Whole, err error) {
+	for _, v := range []struct {
+		kind, value string
+		is          *bool
+	}{{kindNamespace, f.Namespace, &whole.Namespace}, {kindEndpoint, f.Endpoint, &whole.Endpoint}, {kindUser, f.User, &whole.User}} {
+		if *v.is, err = exists(ctx, tx, v.kind, v.value); err != nil {
+			return whole, err
+		}
+	}
+	return whole, nil
 }

@@ -68,16 +68,14 @@ func tallySums(ctx context.Context, tx pgx.Tx, f *store.Filter, tally *store.Tal
 	}
 
 	// The endpoints that were seen last come first, so that not every endpoint of every tenant is read.
-	rows, err = tx.Query(ctx, `SELECT t.value, l.errors, l.hist FROM (SELECT hash, value, last FROM audit_terms WHERE kind = $1 ORDER BY last DESC LIMIT $2) t
+	rows, err = tx.Query(ctx, `SELECT t.value, l.bucket, l.errors, l.hist FROM (SELECT hash, value, last FROM audit_terms WHERE kind = $1 ORDER BY last DESC LIMIT $2) t
 		JOIN audit_latencies l ON l.res = $3 AND l.endpoint = t.hash AND l.bucket >= $4 AND l.bucket < $5 ORDER BY t.last DESC, t.hash`,
 		kindEndpoint, store.MaxEndpoints, endpointWidth, store.BucketOf(f.From, endpointWidth), to)
 	if err != nil {
 		return err
 	}
-	_, err = pgx.ForEachRow(rows, []any{&name, &n, &hist}, func() error {
-		e := tally.Endpoint(name)
-		e.Errors += n
-		e.Calls.Add(hist)
+	_, err = pgx.ForEachRow(rows, []any{&name, &second, &n, &hist}, func() error {
+		tally.AddCalls(second, name, n, hist)
 		return nil
 	})
 	return err
@@ -86,6 +84,10 @@ func tallySums(ctx context.Context, tx pgx.Tx, f *store.Filter, tally *store.Tal
 // tallyEvents reports whether it counted all events that fit.
 func tallyEvents(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, tally *store.Tally) (complete bool, err error) {
 	find, err := resolve(ctx, tx, m, f)
+	if err != nil {
+		return false, err
+	}
+	whole, err := wholeOf(ctx, tx, f)
 	if err != nil {
 		return false, err
 	}
@@ -103,11 +105,8 @@ func tallyEvents(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, tally 
 			second := h.at.Unix()
 			tally.Count(second, h.outcome, 1)
 			for _, c := range store.Indexed(item.Endpoints) {
-				e, class := tally.Endpoint(c.URL), store.ClassOf(c.DurationMS)
-				e.Calls[class]++
-				tally.Calls(second)[class]++
-				if c.Failed {
-					e.Errors++
+				if f.MatchCall(c.URL, whole) {
+					tally.Call(second, c.URL, c.DurationMS, c.Failed)
 				}
 			}
 		}

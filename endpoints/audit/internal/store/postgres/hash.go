@@ -19,8 +19,7 @@ const (
 	kindUser      = "u"
 	kindEndpoint  = "e"
 	kindGenerate  = "g" // a part of a generateName
-	kindWhole     = "x" // a beginning of a Pod's name
-	kindPart      = "y" // a beginning of another part of it
+	kindPiece     = "x" // a piece of a Pod's name
 	kindMutated   = "m" // a mutated event
 )
 
@@ -49,13 +48,7 @@ func wordsOf(item *store.Item) []int64 {
 		words = append(words, hash(kindEndpoint, clean(c.URL)))
 	}
 	name, generated := strings.CutSuffix(store.PodKey(item), "*")
-	whole, parts := store.Beginnings(name)
-	for _, beginning := range whole {
-		words = append(words, hash(kindWhole, beginning))
-	}
-	for _, beginning := range parts {
-		words = append(words, hash(kindPart, beginning))
-	}
+	words = append(words, pieceWords(store.Pieces(name))...)
 	if generated && item.Name == "" {
 		for _, part := range store.NameParts(name) {
 			words = append(words, hash(kindGenerate, part))
@@ -66,4 +59,11 @@ func wordsOf(item *store.Item) []int64 {
 	}
 	slices.Sort(words)
 	return slices.Compact(words)
+}
+
+func pieceWords(pieces []string) (words []int64) {
+	for _, piece := range pieces {
+		words = append(words, hash(kindPiece, piece))
+	}
+	return words
 }

@@ -44,8 +44,10 @@ func (p place) less(q place) bool {
 // A search is a filter in terms of the database.
 type search struct {
 	groups   [][]int64 // an event has one word of each
-	nothing  bool      // a value that was asked for is nowhere in the database
-	pod      string    // to compare each event's Pod with: the index only narrows them down
+	pieces   []int64   // an event has all of these, or one of others
+	others   []int64
+	nothing  bool   // a value that was asked for is nowhere in the database
+	pod      string // to compare each event's Pod with: the index only narrows them down
 	joined   map[place]bool
 	from, to place // from is part of the range
 }
@@ -59,9 +61,6 @@ func resolve(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter) (*search, 
 	if !f.To.IsZero() {
 		s.to.at = f.To.Truncate(time.Microsecond)
 	}
-	if f.Namespace != "" {
-		s.groups = append(s.groups, []int64{hash(kindNamespace, clean(f.Namespace))})
-	}
 	if len(f.Outcomes) > 0 {
 		var words []int64
 		for _, o := range f.Outcomes {
@@ -69,7 +68,7 @@ func resolve(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter) (*search, 
 		}
 		s.groups = append(s.groups, words)
 	}
-	for _, text := range []struct{ name, kind, value string }{{"endpoint", kindEndpoint, f.Endpoint}, {"user", kindUser, f.User}} {
+	for _, text := range []struct{ name, kind, value string }{{"namespace", kindNamespace, f.Namespace}, {"endpoint", kindEndpoint, f.Endpoint}, {"user", kindUser, f.User}} {
 		if text.value == "" {
 			continue
 		}
@@ -90,10 +89,10 @@ func resolve(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter) (*search, 
 
 // addPod narrows the search down to the Pods that pod may mean.
 func (s *search) addPod(ctx context.Context, tx pgx.Tx, pod string) error {
-	whole, part := store.LongestBeginnings(pod)
-	words := []int64{hash(kindWhole, whole), hash(kindPart, part)}
+	s.pieces = pieceWords(store.PiecesOf(pod))
+	var words []int64
 	// The mutations of the Pods that /validate has seen under such a name.
-	validated := &search{groups: [][]int64{{hash(kindOutcome, outcome.Validated)}, words}, pod: pod, from: s.from, to: latest}
+	validated := &search{groups: [][]int64{{hash(kindOutcome, outcome.Validated)}}, pieces: s.pieces, pod: pod, from: s.from, to: latest}
 	found, _, _, err := validated.hits(ctx, tx, latest, maxJoined, "0, e.item")
 	if err != nil {
 		return err
@@ -135,7 +134,7 @@ func (s *search) addPod(ctx context.Context, tx pgx.Tx, pod string) error {
 			}
 		}
 	}
-	s.groups = append(s.groups, words)
+	s.others = words
 	return nil
 }
 
@@ -166,7 +165,7 @@ func (s *search) hits(ctx context.Context, tx pgx.Tx, before place, limit int, c
 	if s.nothing || !s.from.less(before) {
 		return nil, place{}, false, nil
 	}
-	if len(s.groups) == 0 {
+	if len(s.groups) == 0 && s.pieces == nil {
 		found, err = collect(ctx, tx, "SELECT e.at, e.seq, e.outcome, e.pod, "+columns+` FROM audit_events e
 			WHERE e.at >= $1 AND e.at <= $2 AND (e.at, e.seq) < ($2, $3) ORDER BY e.at DESC, e.seq DESC LIMIT $4`,
 			[]any{s.from.at, before.at, before.seq, limit + 1}, scanHit)
@@ -263,6 +262,10 @@ func (s *search) within(ctx context.Context, tx pgx.Tx, sp span, limit int, colu
 			operator = "@>" // for this one, PostgreSQL knows how frequent each word is
 		}
 		fmt.Fprintf(&where, " AND words %s $%d", operator, len(args))
+	}
+	if s.pieces != nil {
+		args = append(args, s.pieces, s.others)
+		fmt.Fprintf(&where, " AND (words @> $%d OR words && $%d)", len(args)-1, len(args))
 	}
 	return collect(ctx, tx, `WITH fitting AS MATERIALIZED (SELECT at, seq FROM audit_events
 			WHERE at >= $1 AND at <= $3 AND (at, seq) >= ($1, $2) AND (at, seq) < ($3, $4)`+where.String()+`),

@@ -65,11 +65,7 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 		return err
 	}
 	arrivals.Next, arrivals.More = s.position(all[len(all)-1].seq), len(all) == limit || size >= store.MaxItems
-	wholeEndpoint, err := exists(ctx, tx, kindEndpoint, f.Endpoint)
-	if err != nil {
-		return err
-	}
-	wholeUser, err := exists(ctx, tx, kindUser, f.User)
+	whole, err := wholeOf(ctx, tx, f)
 	if err != nil {
 		return err
 	}
@@ -80,7 +76,7 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 			return err
 		}
 		item.Superseded = r.superseded
-		if !f.Match(item, wholeEndpoint, wholeUser) {
+		if !f.Match(item, whole) {
 			continue
 		}
 		items = append(items, item)
@@ -96,4 +92,17 @@ func exists(ctx context.Context, tx *sql.Tx, kind, value string) (bool, error) {
 	}
 	ids, err := lookUp(ctx, tx, kind, value)
 	return len(ids) > 0, err
+}
+
+// wholeOf says for which values of a filter there are events with exactly that value.
+func wholeOf(ctx context.Context, tx *sql.Tx, f *store.Filter) (whole store.Whole, err error) {
+	for _, v := range []struct {
+		kind, value string
+		is          *bool
+	}{{kindNamespace, f.Namespace, &whole.Namespace}, {kindEndpoint, f.Endpoint, &whole.Endpoint}, {kindUser, f.User, &whole.User}} {
+		if *v.is, err = exists(ctx, tx, v.kind, v.value); err != nil {
+			return whole, err
+		}
+	}
+	return whole, nil
 }

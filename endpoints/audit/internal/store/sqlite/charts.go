@@ -76,7 +76,7 @@ func tallySums(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.Ta
 	}
 
 	// The endpoints that were seen last come first, so that not every endpoint of every tenant is read.
-	rows, err = tx.QueryContext(ctx, `SELECT t.value, l.errors, l.hist
+	rows, err = tx.QueryContext(ctx, `SELECT t.value, l.bucket, l.errors, l.hist
 		FROM (SELECT id, value FROM (SELECT id, value, last FROM terms WHERE kind = ? AND ns = 0 LIMIT 1000) ORDER BY last DESC LIMIT ?) t
 		JOIN latencies l ON l.res = ? AND l.endpoint = t.id AND l.bucket >= ? AND l.bucket < ?`,
 		kindEndpoint, store.MaxEndpoints, endpointWidth, store.BucketOf(f.From, endpointWidth), to)
@@ -85,13 +85,11 @@ func tallySums(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.Ta
 	}
 	return each(rows, func(scan func(...any) error) error {
 		var url string
-		var failed int64
+		var second, failed int64
 		var hist []byte
-		err := scan(&url, &failed, &hist)
+		err := scan(&url, &second, &failed, &hist)
 		if err == nil {
-			e := tally.Endpoint(url)
-			e.Errors += failed
-			e.Calls.Add(hist)
+			tally.AddCalls(second, url, failed, hist)
 		}
 		return err
 	})
@@ -107,6 +105,10 @@ func tallyEvents(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.
 		key        int64
 		pod, calls string
 		outcome    int
+	}
+	whole, err := wholeOf(ctx, tx, f)
+	if err != nil {
+		return false, err
 	}
 	urls := map[int64]string{} // by their terms
 	before, n := find.to, 0
@@ -124,7 +126,7 @@ func tallyEvents(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.
 		}
 		for _, r := range all {
 			before = r.key
-			if find.pod != "" && !store.MatchPod(r.pod, find.pod) {
+			if !find.fits(r.key, r.pod) {
 				continue
 			}
 			n++
@@ -140,11 +142,8 @@ func tallyEvents(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.
 					}
 					urls[c.endpoint] = url
 				}
-				e, class := tally.Endpoint(url), store.ClassOf(c.ms)
-				e.Calls[class]++
-				tally.Calls(second)[class]++
-				if c.failed {
-					e.Errors++
+				if f.MatchCall(url, whole) {
+					tally.Call(second, url, c.ms, c.failed)
 				}
 			}
 		}

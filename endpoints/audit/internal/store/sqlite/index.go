@@ -4,8 +4,6 @@ import (
 	"hash/fnv"
 	"io"
 	"strconv"
-
-	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
 
 // The words of the index. Values of events are never among them, so they need no escaping.
@@ -20,35 +18,12 @@ func termWords(ids []int64) (w []string) {
 	return w
 }
 
-// Beginnings of names are words too, for when more names begin so than one query can hold. They are hashed, so they only
-// narrow the search down.
-const (
-	kindWhole = "x"
-	kindPart  = "y"
-)
-
-func beginningWord(kind, beginning string) string {
-	h := fnv.New64a()
-	_, _ = io.WriteString(h, beginning)
-	return kind + strconv.FormatUint(h.Sum64(), 36)
-}
-
-// beginnings returns the words of a Pod's name.
-func beginnings(name string) []string {
-	var words []string
-	whole, parts := store.Beginnings(name)
-	for _, beginning := range whole {
-		words = append(words, beginningWord(kindWhole, beginning))
-	}
-	for _, beginning := range parts {
-		words = append(words, beginningWord(kindPart, beginning))
+// Pieces of names are words too (store.Pieces). They are hashed, so they only narrow the search down.
+func pieceWords(pieces []string) (words []string) {
+	for _, piece := range pieces {
+		h := fnv.New64a()
+		_, _ = io.WriteString(h, piece)
+		words = append(words, "x"+strconv.FormatUint(h.Sum64(), 36))
 	}
 	return words
-}
-
-// beginningsOf returns the words of which an event has at least one if its Pod's name, or a part of it, begins
-// with pod.
-func beginningsOf(pod string) []string {
-	whole, part := store.LongestBeginnings(pod)
-	return []string{beginningWord(kindWhole, whole), beginningWord(kindPart, part)}
 }

@@ -100,7 +100,7 @@ func (s *Store) wordsOf(tx *transaction, item *store.Item, id int64) ([]string, 
 	if err != nil {
 		return nil, nil, err
 	}
-	words = append(words, beginnings(strings.TrimSuffix(store.PodKey(item), "*"))...)
+	words = append(words, pieceWords(store.Pieces(strings.TrimSuffix(store.PodKey(item), "*")))...)
 	if item.Outcome == outcome.Mutated {
 		words = append(words, mutatedWord(id))
 	}
@@ -162,9 +162,9 @@ func (s *Store) term(tx *transaction, kind string, ns int64, value string, key i
 			return 0, err
 		}
 		e.last = key
-		if kind == kindName || kind == kindGenerate {
+		if kind == kindGenerate {
 			for _, word := range store.NameParts(value) {
-				if err := tx.exec("INSERT OR IGNORE INTO words VALUES (?,?,?)", word, ns, e.id); err != nil {
+				if err := tx.exec("INSERT OR IGNORE INTO words VALUES (?,?)", word, e.id); err != nil {
 					return 0, err
 				}
 			}

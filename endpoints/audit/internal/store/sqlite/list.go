@@ -93,8 +93,9 @@ func (s *search) keys(ctx context.Context, tx *sql.Tx, before int64, limit int) 
 		key int64
 		pod string
 	}
-	for start := time.Now(); ; {
-		rows, err := s.candidates(ctx, tx, before, scanned, ", e.pod")
+	// Most of what the index finds fits. So the first look is a short one.
+	for start, n := time.Now(), min(2*limit, scanned); ; n = scanned {
+		rows, err := s.candidates(ctx, tx, before, n, ", e.pod")
 		if err != nil {
 			return nil, 0, err
 		}
@@ -106,13 +107,13 @@ func (s *search) keys(ctx context.Context, tx *sql.Tx, before int64, limit int) 
 			return nil, 0, err
 		}
 		for _, c := range found {
-			if store.MatchPod(c.pod, s.pod) {
+			if s.fits(c.key, c.pod) {
 				if keys = append(keys, c.key); len(keys) == limit {
 					return keys, c.key, nil
 				}
 			}
 		}
-		if len(found) < scanned {
+		if len(found) < n {
 			return keys, 0, nil
 		}
 		before = found[len(found)-1].key

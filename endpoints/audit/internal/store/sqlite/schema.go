@@ -13,7 +13,7 @@ import (
 // inverted one (FTS5). B-trees over single columns answer one filter quickly, but two filters that seldom
 // meet only by reading all that either of them finds.
 const (
-	schemaVersion = 1
+	schemaVersion = 2
 	schema        = `
 CREATE TABLE meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID;
 
@@ -46,9 +46,8 @@ CREATE TABLE terms (
 );
 CREATE INDEX terms_last ON terms (last);
 
--- Pods' names from the start of each of their parts: alice finds jupyter-alice.
-CREATE TABLE words (word TEXT, ns INTEGER, term INTEGER, PRIMARY KEY (word, ns, term)) WITHOUT ROWID;
-CREATE INDEX words_ns ON words (ns, word, term);
+-- generateNames from the start of each of their parts, as far as names keep them.
+CREATE TABLE words (word TEXT, term INTEGER, PRIMARY KEY (word, term)) WITHOUT ROWID;
 CREATE INDEX words_term ON words (term);
 
 CREATE VIRTUAL TABLE idx USING fts5 (t, content='', contentless_delete=1, detail=none, tokenize='ascii');

@@ -12,10 +12,11 @@ import (
 
 // A search is a filter in terms of the database: a query of the index, and what to compare besides.
 type search struct {
-	match    string // of the index; empty: no filter goes by it
-	nothing  bool   // a value that was asked for is nowhere in the database
-	pod      string // to compare each event's Pod with: so many names fit that the index only narrows them down
-	from, to int64  // keys
+	match    string         // of the index; empty: no filter goes by it
+	nothing  bool           // a value that was asked for is nowhere in the database
+	pod      string         // to compare each event's Pod with: the index only narrows them down
+	joined   map[int64]bool // events that fit although their Pods had no name yet
+	from, to int64          // keys
 }
 
 // maxAlternatives bounds the terms that one filter may stand for: each costs the index about 0.1 ms.
@@ -41,17 +42,6 @@ func resolve(ctx context.Context, tx *sql.Tx, f *store.Filter) (*search, error) 
 			terms = append(terms, "("+strings.Join(words, " OR ")+")")
 		}
 	}
-	var ns int64
-	if f.Namespace != "" {
-		ids, err := lookUp(ctx, tx, kindNamespace, f.Namespace)
-		if err != nil {
-			return nil, err
-		}
-		if len(ids) > 0 {
-			ns = ids[0]
-		}
-		oneOf(termWords(ids))
-	}
 	if len(f.Outcomes) > 0 {
 		var words []string
 		for _, o := range f.Outcomes {
@@ -59,7 +49,7 @@ func resolve(ctx context.Context, tx *sql.Tx, f *store.Filter) (*search, error) 
 		}
 		oneOf(words)
 	}
-	for _, text := range []struct{ name, kind, value string }{{"endpoint", kindEndpoint, f.Endpoint}, {"user", kindUser, f.User}} {
+	for _, text := range []struct{ name, kind, value string }{{"namespace", kindNamespace, f.Namespace}, {"endpoint", kindEndpoint, f.Endpoint}, {"user", kindUser, f.User}} {
 		if text.value == "" {
 			continue
 		}
@@ -73,14 +63,12 @@ func resolve(ctx context.Context, tx *sql.Tx, f *store.Filter) (*search, error) 
 		oneOf(termWords(ids))
 	}
 	if f.Pod != "" && !s.nothing {
-		words, exact, err := podWords(ctx, tx, f.Pod, ns)
+		words, joined, err := podWords(ctx, tx, f.Pod)
 		if err != nil {
 			return nil, err
 		}
 		oneOf(words)
-		if !exact {
-			s.pod = f.Pod
-		}
+		s.pod, s.joined = f.Pod, joined
 	}
 	s.match = strings.Join(terms, " AND ")
 	return s, nil
@@ -108,80 +96,64 @@ func lookUpPart(ctx context.Context, tx *sql.Tx, kind, value string) ([]int64, e
 	return collect(rows, single[int64])
 }
 
-// podWords returns the index's words for the Pods that pod may mean, in one namespace if ns says so. exact is
-// false if events of other Pods have one of the words, too.
-func podWords(ctx context.Context, tx *sql.Tx, pod string, ns int64) (words []string, exact bool, err error) {
-	scope, args := "words.ns >= ?", []any{int64(0)}
-	if ns != 0 {
-		scope, args = "words.ns = ?", []any{ns}
-	}
-	args = slices.Clip(args)
-	// Names and generateNames that begin so.
-	rows, err := tx.QueryContext(ctx, "SELECT DISTINCT term FROM words WHERE "+scope+" AND word >= ? AND word < ? LIMIT ?",
-		append(args, pod, pod+"\U0010FFFF", maxAlternatives+1)...)
-	if err != nil {
-		return nil, false, err
-	}
-	begin, err := collect(rows, single[int64])
-	if err != nil {
-		return nil, false, err
-	}
-	if exact = len(begin) <= maxAlternatives; exact {
-		words = termWords(begin)
-	} else {
-		words = beginningsOf(pod)
-	}
+// podWords returns the index's words for the Pods that pod may mean, and the keys of the mutated events that are found by the
+// names under which /validate saw their Pods. Events of other Pods may have the words, too.
+func podWords(ctx context.Context, tx *sql.Tx, pod string) (words []string, joined map[int64]bool, err error) {
+	pieces := strings.Join(pieceWords(store.PiecesOf(pod)), " AND ")
+	words = []string{"(" + pieces + ")"}
 	// The generateNames that pod may have been made from.
 	for _, prefix := range store.GeneratedFrom(pod) {
-		rows, err := tx.QueryContext(ctx, "SELECT DISTINCT term FROM words JOIN terms ON terms.id = term WHERE "+scope+" AND word = ? AND kind = ? LIMIT ?",
-			append(args, prefix, kindGenerate, maxAlternatives)...)
+		rows, err := tx.QueryContext(ctx, "SELECT term FROM words WHERE word = ? LIMIT ?", prefix, maxAlternatives)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
 		more, err := collect(rows, single[int64])
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
 		words = append(words, termWords(more)...)
 	}
-	// The mutations of the Pods that /validate has seen under such a name.
-	if exact && len(begin) > 0 {
-		mutated, err := mutationsOf(ctx, tx, strings.Join(termWords(begin), " OR "))
-		if err != nil {
-			return nil, false, err
-		}
-		words = append(words, mutated...)
+	joined = map[int64]bool{}
+	keys, err := mutationsOf(ctx, tx, pieces, pod)
+	for _, key := range keys {
+		joined[key] = true
+		words = append(words, mutatedWord(key))
 	}
-	return words, exact, nil
+	return words, joined, err
 }
 
-// mutationsOf returns the words of the mutated events that the newest validated ones among match point to.
-func mutationsOf(ctx context.Context, tx *sql.Tx, match string) ([]string, error) {
+// mutationsOf returns the keys of the mutated events that the newest validated ones among match point to, where those are of
+// Pods that pod may mean.
+func mutationsOf(ctx context.Context, tx *sql.Tx, match, pod string) ([]int64, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT m.id, `+itemText("vb")+`, `+itemText("mb")+` FROM idx
 		JOIN events v ON v.id = idx.rowid JOIN events m ON m.eid = v.mutation AND m.source = v.source
 		JOIN bodies vb ON vb.id = v.id JOIN bodies mb ON mb.id = m.id
 		WHERE idx MATCH ? ORDER BY idx.rowid DESC LIMIT 64`,
-		"("+match+") AND "+outcomeWord(outcome.Validated))
+		match+" AND "+outcomeWord(outcome.Validated))
 	if err != nil {
 		return nil, err
 	}
-	words, err := collect(rows, func(scan func(...any) error) (string, error) {
-		var id int64
+	keys, err := collect(rows, func(scan func(...any) error) (key int64, err error) {
 		var v, m []byte
-		if err := scan(&id, &v, &m); err != nil {
-			return "", err
+		if err := scan(&key, &v, &m); err != nil {
+			return 0, err
 		}
 		validated, err := store.DecodeItem(v)
 		if err != nil {
-			return "", err
+			return 0, err
 		}
 		mutated, err := store.DecodeItem(m)
-		if err != nil || !store.Joins(validated, mutated) {
-			return "", err
+		if err != nil || !store.Joins(validated, mutated) || !store.MatchPod(store.PodKey(validated), pod) {
+			return 0, err
 		}
-		return mutatedWord(id), nil
+		return key, nil
 	})
-	return slices.DeleteFunc(words, func(w string) bool { return w == "" }), err
+	return slices.DeleteFunc(keys, func(key int64) bool { return key == 0 }), err
+}
+
+// fits reports whether an event that the index found is of a Pod that was asked for.
+func (s *search) fits(key int64, pod string) bool {
+	return s.pod == "" || s.joined[key] || store.MatchPod(pod, s.pod)
 }
 
 // candidates are the newest events below before that fit as far as the index can tell.

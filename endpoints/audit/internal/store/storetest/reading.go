@@ -95,10 +95,10 @@ func model(t *testing.T, open func(testing.TB) store.Store) {
 				*into = pick(of...)
 			}
 		}
-		maybe(&f.Namespace, append(namespaces, "none")...)
+		maybe(&f.Namespace, append(namespaces, "JH", "eb", "none")...)
 		maybe(&f.User, append(users, "serviceaccount", "ALICE", "ÉVA", "éva", "hub", "none")...)
 		maybe(&f.Endpoint, append(urls, "svc", "A.SVC", "https", "none")...)
-		maybe(&f.Pod, "jupyter", "alice", "web-6d4cf56db6-x8k2p", "web-6d4cf56db6-zz", "web-6d4cf", "b", "c", "web", "jupyter-alice-2x", "none")
+		maybe(&f.Pod, "jupyter", "alice", "web-6d4cf56db6-x8k2p", "web-6d4cf56db6-zz", "web-6d4cf", "b", "c", "web", "jupyter-alice-2x", "lice", "yter-ali", "eb-6d", "li", "none")
 		if rng.IntN(3) == 0 {
 			f.Outcomes = outcome.All[:1+rng.IntN(4)]
 		}
@@ -108,16 +108,18 @@ func model(t *testing.T, open func(testing.TB) store.Store) {
 		if rng.IntN(3) == 0 {
 			f.To = Start.Add(time.Duration(86400+rng.IntN(86400)) * time.Second)
 		}
-		wholeEndpoint := has(f.Endpoint, func(i *store.Item) (all []string) {
+		whole := store.Whole{}
+		whole.Namespace = has(f.Namespace, func(i *store.Item) []string { return []string{i.Namespace} })
+		whole.Endpoint = has(f.Endpoint, func(i *store.Item) (all []string) {
 			for _, c := range i.Endpoints {
 				all = append(all, c.URL)
 			}
 			return all
 		})
-		wholeUser := has(f.User, func(i *store.Item) []string { return []string{i.User} })
+		whole.User = has(f.User, func(i *store.Item) []string { return []string{i.User} })
 		var fit []*store.Item
 		for _, e := range all {
-			if f.Match(e.Item, wholeEndpoint, wholeUser) {
+			if f.Match(e.Item, whole) {
 				fit = append(fit, e.Item)
 			}
 		}
@@ -230,7 +232,7 @@ func joined(t *testing.T, open func(testing.TB) store.Store) {
 	deployment(t, s)
 	for pod, want := range map[string]string{
 		"web-6d4cf56db6-x8k2p": "v1 w2 w1", "web-6d4cf56db6-k9m3q": "w2 w1", "web-6d4cf56db6-x8": "v1 w2 w1", "x8k2p": "v1 w1",
-		"zzzzz": "v2", "web-6d4cf56db6-x8k2pqq": "", "oth": "v3", "lice": "", "6d4cf56db6-x8k2p": "v1 w2 w1",
+		"zzzzz": "v2", "web-6d4cf56db6-x8k2pqq": "", "oth": "v3", "lice": "a", "pyter-al": "a", "li": "", "al": "a", "6d4cf56db6-x8k2p": "v1 w2 w1",
 	} {
 		if got := IDs(t, s, store.Filter{Pod: pod}); got != want {
 			t.Errorf("%s finds %q, want %q", pod, got, want)

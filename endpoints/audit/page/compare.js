@@ -1,0 +1,59 @@
+// What changed at a time: the same counts before it and after it.
+import { $, h, num } from './dom.js';
+import { duration } from './charts.js';
+import { current, toLocal } from './filters.js';
+import { endpointsOf, failuresBetween, namespacesOf, tally } from './failures.js';
+import { ask } from './server.js';
+import { nameOf, shortURL } from './words.js';
+
+// side reads what happened in one of the two ranges.
+async function side(from, to) {
+  const q = current();
+  q.set('from', from.toISOString());
+  q.set('to', to.toISOString());
+  const [stats, failures] = await Promise.all([ask('api/stats?' + q), failuresBetween(current(), from.toISOString(), to.toISOString())]);
+  const sum = (o) => stats.buckets.reduce((n, b) => n + (b.counts[o] || 0), 0);
+  return {
+    outcomes: new Map(stats.outcomes.map((o) => [o, sum(o)])), endpoints: new Map(stats.endpoints.map((e) => [e.url, e])),
+    failed: new Map(tally(endpointsOf(failures.items))), namespaces: new Map(tally(namespacesOf(failures.items))),
+    whole: stats.complete && failures.all,
+  };
+}
+
+// lines pairs what both sides have.
+function* lines(before, after) {
+  const both = (a, b) => new Set([...a.keys(), ...b.keys()]);
+  for (const o of both(before.outcomes, after.outcomes)) {
+    const [a, b] = [before.outcomes.get(o) || 0, after.outcomes.get(o) || 0];
+    if (a || b) yield [nameOf(o), num(a), num(b), ['denied', 'rejected', 'failedopen'].includes(o) && b > 1.5 * a];
+  }
+  for (const url of both(before.endpoints, after.endpoints)) {
+    const [a, b] = [before.endpoints.get(url), after.endpoints.get(url)];
+    yield ['p99 of ' + shortURL(url), a ? duration(a.p99) : 'no call', b ? duration(b.p99) : 'no call', a && b && b.p99 > 1.5 * a.p99];
+  }
+  for (const [name, a, b] of [['failures of ', before.failed, after.failed], ['failures in namespace ', before.namespaces, after.namespaces]]) {
+    for (const v of both(a, b)) yield [name + shortURL(v), num(a.get(v) || 0), num(b.get(v) || 0), (b.get(v) || 0) > 1.5 * (a.get(v) || 0)];
+  }
+}
+
+async function compare(at, seconds) {
+  const middle = new Date(at), width = seconds * 1000;
+  const [before, after] = await Promise.all([side(new Date(middle - width), middle), side(middle, new Date(+middle + width))]);
+  const all = [...lines(before, after)].map(([what, a, b, worse]) => h('tr', { class: worse ? 'worse' : null },
+    h('td', { class: 'url' }, what, worse ? h('span', { class: 'sr', text: ', worse' }) : null), h('td', { text: a }), h('td', { text: b })));
+  if (!all.length) return [h('p', { class: 'sub', text: 'amp answered nothing in this time.' })];
+  return [
+    before.whole && after.whole ? null : h('p', { class: 'sub', text: 'There are so many events that only the newest are counted.' }),
+    h('table', { class: 'plain' }, h('caption', { class: 'sr', text: 'Before and after' }),
+      h('thead', {}, h('tr', {}, ...['What', 'Before', 'After'].map((t) => h('th', { scope: 'col', text: t })))), h('tbody', {}, ...all)),
+  ];
+}
+
+$('compareform').addEventListener('submit', async (e) => {
+  e.preventDefault();
+  const { at, width } = e.target.elements;
+  let content;
+  try { content = await compare(at.value, +width.value); } catch (err) { content = [h('p', { class: 'problem', text: err.message })]; }
+  $('comparison').replaceChildren(...content.filter(Boolean));
+});
+$('compare').addEventListener('toggle', () => { const { at } = $('compareform').elements; if (!at.value) at.value = toLocal(Date.now() - 900e3); });
