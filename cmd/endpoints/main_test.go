@@ -74,7 +74,7 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"an argument":         {[]string{"example"}, nil, `reading arguments: unexpected "example": the program takes none, see --help`},
+		"an argument":         {[]string{"example"}, nil, `reading arguments: unexpected "example": want jupyterhub check FILE or none, see --help`},
 		"an unknown function": {nil, map[string]string{"FUNCTION_TARGET": "x"}, `reading FUNCTION_TARGET: there is no function "x"`},
 		"a bad port":          {nil, map[string]string{"PORT": "http!"}, `listening on PORT "http!"`},
 	} {

@@ -57,6 +57,26 @@ func TestLongNamesAreCutAndStayApart(t *testing.T) {
 
 var safe = regexp.MustCompile(`^[a-z0-9-]*$`)
 
+func TestSlugsAreThoseOfKubeSpawner7(t *testing.T) {
+	for name, tc := range map[string]struct {
+		user, server string
+		want         names
+	}{
+		"a valid name stays":                     {"alice", "", names{"alice", "", "alice"}},
+		"a named server, as recorded":            {"alice", "gpu", names{"alice", "gpu", "alice--gpu"}},
+		"another name gets a hash, as recorded":  {"josé@uni.example", "", names{"jos-uni-example---1e8e02b9", "", "jos-uni-example---1e8e02b9"}},
+		"a user cannot take the slug of another": {"jos-uni-example---1e8e02b9", "", spell7("jos-uni-example---1e8e02b9", "")},
+		"nor the name of another's named server": {"alice--gpu", "", spell7("alice--gpu", "")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := spell(slugs7, tc.user, tc.server)
+			if got != tc.want || strings.Contains(tc.user, "--") && got.user == tc.user {
+				t.Errorf("%+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}
+
 func FuzzSafeName(f *testing.F) {
 	f.Add("alice", "Alice")
 	f.Add("a-2db", "a-b")
