@@ -87,6 +87,21 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestTheSampleProfilesAreGoodAndTheirMetricSaysSo(t *testing.T) {
+	var out bytes.Buffer
+	if code := check([]string{"check", "../../endpoints/jupyterhub/profiles.yaml"}, &out, &out); code != 0 {
+		t.Errorf("%d %s", code, &out)
+	}
+	if code := check([]string{"chekc"}, io.Discard, io.Discard); code != 2 {
+		t.Errorf("a wrong argument: %d", code)
+	}
+	w := httptest.NewRecorder()
+	metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if !strings.Contains(w.Body.String(), "amp_jupyterhub_profiles_valid 1") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestHelpNamesEveryFunction(t *testing.T) {
 	var out bytes.Buffer
 	if err := run([]string{"--help"}, os.Getenv, &out); err != nil {

@@ -9,6 +9,7 @@ import (
 
 const everything = `
 slugs: kubespawner7
+users: {alice: {}}
 groupsFrom: {annotation: uni.example/groups}
 groups:
   gpu:
