@@ -82,6 +82,14 @@ func TestSlugsAreThoseOfKubeSpawner7(t *testing.T) {
 	}
 }
 
+func TestANamedServerCannotTakeTheFormOfALongName(t *testing.T) {
+	victim := spell("", strings.Repeat("x", 129), "").userServer
+	user, hash, _ := strings.Cut(victim, "--")
+	if got := spell("", user, hash).userServer; got == victim {
+		t.Errorf("two users share %s", got)
+	}
+}
+
 func FuzzSafeName(f *testing.F) {
 	f.Add("alice", "Alice")
 	f.Add("a-2db", "a-b")

@@ -26,6 +26,10 @@ func spell(slugs, user, server string) names {
 	if server != "" {
 		n.server = safeName(server)
 		n.userServer = n.user + "--" + n.server
+		if len(n.userServer) == maxSafeName {
+			// A server named like the hash of someone's long name must not get that one's files. No hash has an s.
+			n.userServer = n.user + "--s" + n.server
+		}
 	}
 	return n
 }
