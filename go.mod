@@ -26,6 +26,7 @@ require (
 require (
 	github.com/jackc/pgx/v5 v5.11.0
 	github.com/rogpeppe/go-internal v1.16.0
+	go.yaml.in/yaml/v3 v3.0.4
 	modernc.org/sqlite v1.46.1
 )
 

@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/txn2/amp/endpoints/audit"
 	"github.com/txn2/amp/endpoints/example"
 	"github.com/txn2/amp/endpoints/jupyterhub"
@@ -33,8 +35,12 @@ var samples = map[string]http.HandlerFunc{
 	"require":    require.Handler,
 }
 
-const usage = `Command endpoints hosts amp's sample endpoints and the auditor's function. It takes no
-arguments. It reads these environment variables:
+const usage = `Command endpoints hosts amp's sample endpoints and the auditor's function.
+
+    endpoints jupyterhub check FILE
+
+checks a profiles file: exit code 0 if it is good, 1 if it has mistakes, 2 if it cannot be read. Without
+arguments the command serves. It reads these environment variables:
 
 FUNCTION_TARGET          audit, example, jupyterhub or require: that function, at every path.
                          Unset: all of them, each at its name and below it (/example, /audit/).
@@ -42,6 +48,7 @@ PORT                     port to serve plain HTTP on (default 8080)
 AMP_EXAMPLE_IMAGE        image of the example's init containers, any with a shell
                          (default docker.io/library/busybox:1.37)
 AMP_JUPYTERHUB_PROFILES  file with what each user gets (default: a built-in sample)
+AMP_METRICS_ADDR         address of Prometheus /metrics of jupyterhub, as in :2112 (default: off)
 AMP_REQUIRE_REGISTRIES   registries that images may come from, separated by spaces or commas
                          (default docker.io/library quay.io/jupyter registry.k8s.io)
 AMP_AUDIT_DB             database of audit: the path of an SQLite file, for one process, or
@@ -70,10 +77,48 @@ const (
 
 func main() {
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
+	if len(os.Args) > 1 && os.Args[1] == "jupyterhub" {
+		os.Exit(check(os.Args[2:], os.Stdout, os.Stderr))
+	}
 	if err := run(os.Args[1:], os.Getenv, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "endpoints:", err)
 		os.Exit(1)
 	}
+}
+
+// check is `endpoints jupyterhub check FILE`. It returns the exit code.
+func check(args []string, stdout, stderr io.Writer) int {
+	if len(args) != 2 || args[0] != "check" {
+		fmt.Fprintln(stderr, "endpoints: want: endpoints jupyterhub check FILE")
+		return 2
+	}
+	return jupyterhub.Check(args[1], stdout, stderr)
+}
+
+// serveMetrics serves /metrics on an address, if it is set and not off.
+func serveMetrics(address string) error {
+	if address == "" || address == "off" {
+		return nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("listening on AMP_METRICS_ADDR %q: %w", address, err)
+	}
+	slog.Info("serving metrics", "address", listener.Addr().String())
+	server := &http.Server{Handler: metrics(), ReadHeaderTimeout: 5 * time.Second}
+	go func() { slog.Error("metrics ended", "err", server.Serve(listener)) }()
+	return nil
+}
+
+func metrics() http.Handler {
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "amp_jupyterhub_profiles_valid",
+		Help: "1 if the profiles file as it is now is in force, 0 while the last good one is.",
+	}, jupyterhub.Valid))
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	return mux
 }
 
 func run(args []string, getenv func(string) string, stdout io.Writer) error {
@@ -82,11 +127,19 @@ func run(args []string, getenv func(string) string, stdout io.Writer) error {
 			_, err := io.WriteString(stdout, usage)
 			return err
 		}
-		return fmt.Errorf("reading arguments: unexpected %q: the program takes none, see --help", args[0])
+		return fmt.Errorf("reading arguments: unexpected %q: want jupyterhub check FILE or none, see --help", args[0])
 	}
 	handler, err := host(getenv("FUNCTION_TARGET"))
 	if err != nil {
 		return err
+	}
+	if target := getenv("FUNCTION_TARGET"); target == "" || target == "jupyterhub" {
+		if err := jupyterhub.Ready(); err != nil {
+			return err
+		}
+		if err := serveMetrics(getenv("AMP_METRICS_ADDR")); err != nil {
+			return err
+		}
 	}
 	port := getenv("PORT")
 	if port == "" {

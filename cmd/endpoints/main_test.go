@@ -74,7 +74,7 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"an argument":         {[]string{"example"}, nil, `reading arguments: unexpected "example": the program takes none, see --help`},
+		"an argument":         {[]string{"example"}, nil, `reading arguments: unexpected "example": want jupyterhub check FILE or none, see --help`},
 		"an unknown function": {nil, map[string]string{"FUNCTION_TARGET": "x"}, `reading FUNCTION_TARGET: there is no function "x"`},
 		"a bad port":          {nil, map[string]string{"PORT": "http!"}, `listening on PORT "http!"`},
 	} {
@@ -84,6 +84,21 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 				t.Errorf("error %v, want %s", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestTheSampleProfilesAreGoodAndTheirMetricSaysSo(t *testing.T) {
+	var out bytes.Buffer
+	if code := check([]string{"check", "../../endpoints/jupyterhub/profiles.yaml"}, &out, &out); code != 0 {
+		t.Errorf("%d %s", code, &out)
+	}
+	if code := check([]string{"chekc"}, io.Discard, io.Discard); code != 2 {
+		t.Errorf("a wrong argument: %d", code)
+	}
+	w := httptest.NewRecorder()
+	metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	if !strings.Contains(w.Body.String(), "amp_jupyterhub_profiles_valid 1") {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
 

@@ -57,6 +57,39 @@ func TestLongNamesAreCutAndStayApart(t *testing.T) {
 
 var safe = regexp.MustCompile(`^[a-z0-9-]*$`)
 
+func TestSlugsAreThoseOfKubeSpawner7(t *testing.T) {
+	for name, tc := range map[string]struct {
+		user, server string
+		want         names
+	}{
+		"a valid name stays":                     {"alice", "", names{"alice", "", "alice"}},
+		"a named server, as recorded":            {"alice", "gpu", names{"alice", "gpu", "alice--gpu"}},
+		"another name gets a hash, as recorded":  {"josé@uni.example", "", names{"jos-uni-example---1e8e02b9", "", "jos-uni-example---1e8e02b9"}},
+		"a user cannot take the slug of another": {"jos-uni-example---1e8e02b9", "", names{"jos-uni-example-1e8e02b9---a80fd293", "", "jos-uni-example-1e8e02b9---a80fd293"}},
+		"nor the name of another's named server": {"alice--gpu", "", names{"alice-gpu---c8718bea", "", "alice-gpu---c8718bea"}},
+		"a name that begins with a digit":        {"1abc", "2", names{"x-1abc---57cb980e", "x-2---d4735e3a", "x-1abc---57cb980e--x-2---d4735e3a"}},
+		"nothing that may stay":                  {"ÄÖ", "", names{"x---de7254df", "", "x---de7254df"}},
+		"a long name":                            {"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "", names{"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa---11ee3912", "", "aaaaaaaaaaaaaaaaa--x---dc276c9a"}},
+		"names that are long together":           {"alice.wonderland@uni.example", "a very long server name indeed", names{"alice-wonderland-uni-example---1b8caa7f", "a-very-long-server-name-indeed---9ed98b3a", "alice-wonderland--a-very-long-serve---c64ed2dc"}},
+		"another alphabet's capital":             {"İstanbul", "", names{"i-stanbul---24ec8f72", "", "i-stanbul---24ec8f72"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := spell(slugs7, tc.user, tc.server)
+			if got != tc.want {
+				t.Errorf("%+v, want %+v", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestANamedServerCannotTakeTheFormOfALongName(t *testing.T) {
+	victim := spell("", strings.Repeat("x", 129), "").userServer
+	user, hash, _ := strings.Cut(victim, "--")
+	if got := spell("", user, hash).userServer; got == victim {
+		t.Errorf("two users share %s", got)
+	}
+}
+
 func FuzzSafeName(f *testing.F) {
 	f.Add("alice", "Alice")
 	f.Add("a-2db", "a-b")

@@ -1,39 +1,39 @@
 package jupyterhub
 
 import (
-	"bytes"
+	"cmp"
 	_ "embed"
-	"errors"
-	"fmt"
-	"io"
-	"log/slog"
+	"encoding/json"
 	"maps"
-	"os"
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	kjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 )
-
-// maxBytes bounds the profiles file. A ConfigMap holds at most 1 MiB; another file may be larger.
-const maxBytes = 8 << 20
-
-// placeholder stands for the user's safe name.
-const placeholder = "{username}"
 
 //go:embed profiles.yaml
 var sample []byte
 
 // profiles is the profiles file; profiles.yaml documents it.
 type profiles struct {
-	UnknownUsers string             `json:"unknownUsers"`
-	Defaults     profile            `json:"defaults"`
-	Groups       map[string]profile `json:"groups"`
-	Users        map[string]user    `json:"users"`
+	UnknownUsers string           `json:"unknownUsers"`
+	Slugs        string           `json:"slugs"`
+	GroupsFrom   groupsFrom       `json:"groupsFrom"`
+	Defaults     profile          `json:"defaults"`
+	Groups       map[string]group `json:"groups"`
+	Users        map[string]user  `json:"users"`
+}
+
+// groupsFrom names where a Pod says which groups its user is in.
+type groupsFrom struct {
+	Annotation string `json:"annotation"` // its value is names with commas between
+	Label      string `json:"label"`      // its value is one name
+}
+
+type group struct {
+	profile
+	Members []string `json:"members"` // names and patterns
 }
 
 type user struct {
@@ -43,107 +43,43 @@ type user struct {
 
 type profile struct {
 	additions
-	Volumes        []corev1.Volume `json:"volumes"`
-	InitContainers additions       `json:"initContainers"`
+	Override                 []string                      `json:"override"`
+	Volumes                  []corev1.Volume               `json:"volumes"`
+	InitContainers           additions                     `json:"initContainers"`
+	ExtraContainers          []corev1.Container            `json:"extraContainers"`
+	ExtraInitContainers      []corev1.Container            `json:"extraInitContainers"`
+	Image                    string                        `json:"image"`
+	PriorityClassName        string                        `json:"priorityClassName"`
+	Resources                *corev1.ResourceRequirements  `json:"resources"`
+	ContainerSecurityContext *corev1.SecurityContext       `json:"containerSecurityContext"`
+	SecurityContext          *corev1.PodSecurityContext    `json:"securityContext"`
+	Affinity                 *corev1.Affinity              `json:"affinity"`
+	NodeSelector             map[string]string             `json:"nodeSelector"`
+	Labels                   map[string]string             `json:"labels"`
+	Annotations              map[string]string             `json:"annotations"`
+	Tolerations              []corev1.Toleration           `json:"tolerations"`
+	ImagePullSecrets         []corev1.LocalObjectReference `json:"imagePullSecrets"`
 }
 
 // additions are what a container gets.
 type additions struct {
-	Env          []corev1.EnvVar      `json:"env"`
-	VolumeMounts []corev1.VolumeMount `json:"volumeMounts"`
+	Env          []corev1.EnvVar        `json:"env"`
+	EnvFrom      []corev1.EnvFromSource `json:"envFrom"`
+	VolumeMounts []corev1.VolumeMount   `json:"volumeMounts"`
 }
 
-// parse reads a profiles file. Its errors name keys and not values, because a value may be a secret.
-func parse(text []byte) (*profiles, error) {
-	j, err := yaml.YAMLToJSONStrict(text)
-	if err != nil {
-		return nil, errors.New(strings.Join(strings.Fields(err.Error()), " "))
-	}
-	p := new(profiles)
-	strict, err := kjson.UnmarshalStrict(j, p)
-	if err != nil {
-		return nil, err
-	}
-	if len(strict) > 0 {
-		return nil, strict[0] // only the first: an answer is one line
-	}
-	return p, p.validate()
-}
-
-func (p *profiles) validate() error {
-	switch p.UnknownUsers {
-	case "", "defaults", "refuse":
-	default:
-		return fmt.Errorf("unknownUsers: want defaults or refuse")
-	}
-	if err := p.Defaults.validate("defaults"); err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Groups)) {
-		g := p.Groups[name]
-		if err := g.validate("groups." + name); err != nil {
-			return err
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(p.Users)) {
-		u := p.Users[name]
-		if err := u.validate("users." + name); err != nil {
-			return err
-		}
-		for _, g := range u.Groups {
-			if _, ok := p.Groups[g]; !ok {
-				return fmt.Errorf("users.%s.groups: there is no group %q: add it under groups", name, g)
-			}
-		}
-	}
-	return nil
-}
-
-func (p *profile) validate(where string) error {
-	if err := unique(where+".volumes", "name", p.Volumes, volumeName); err != nil {
-		return err
-	}
-	if err := p.additions.validate(where); err != nil {
-		return err
-	}
-	return p.InitContainers.validate(where + ".initContainers")
-}
-
-func (a *additions) validate(where string) error {
-	if err := unique(where+".env", "name", a.Env, envName); err != nil {
-		return err
-	}
-	if err := unique(where+".volumeMounts", "mountPath", a.VolumeMounts, mountPath); err != nil {
-		return err
-	}
-	for _, m := range a.VolumeMounts {
-		// A misspelt placeholder would stay as it is and name one directory for all users.
-		if strings.ContainsAny(strings.ReplaceAll(m.SubPath, placeholder, ""), "{}") {
-			return fmt.Errorf("%s.volumeMounts: subPath of %q: the only placeholder is %s", where, m.MountPath, placeholder)
-		}
-	}
-	return nil
-}
-
-// unique checks that each element of a list has a key, and that no two have the same.
-func unique[T any](where, field string, list []T, key func(T) string) error {
-	seen := map[string]bool{}
-	for i, v := range list {
-		k := key(v)
-		if k == "" {
-			return fmt.Errorf("%s: entry %d has no %s", where, i+1, field)
-		}
-		if seen[k] {
-			return fmt.Errorf("%s: %q is there twice: remove one", where, k)
-		}
-		seen[k] = true
-	}
-	return nil
-}
+// overridable are the keys that override may name. Tolerations, pull secrets and envFrom only ever add.
+var overridable = []string{"affinity", "annotations", "containerSecurityContext", "env", "extraContainers", "extraInitContainers",
+	"image", "initContainers", "labels", "nodeSelector", "priorityClassName", "resources", "securityContext", "volumeMounts", "volumes"}
 
 // The keys of list elements, in a profile and in a Pod.
-func envName(e corev1.EnvVar) string    { return e.Name }
-func volumeName(v corev1.Volume) string { return v.Name }
+func envName(e corev1.EnvVar) string          { return e.Name }
+func volumeName(v corev1.Volume) string       { return v.Name }
+func containerName(c corev1.Container) string { return c.Name }
+
+// wholly is the key of elements that have none: all of them.
+func wholly[T any](v T) string { b, _ := json.Marshal(v); return string(b) }
+
 func mountPath(m corev1.VolumeMount) string {
 	if m.MountPath == "" {
 		return ""
@@ -151,22 +87,101 @@ func mountPath(m corev1.VolumeMount) string {
 	return path.Clean(m.MountPath) // /data/ is /data
 }
 
+// asked is the user whom a Pod is for.
+type asked struct {
+	user   string
+	groups []string // as the Pod names them
+}
+
+// layers returns a user's profiles, the weakest first, and reports whether the file knows the user. An entry
+// with the user's very name goes before patterns, a longer pattern before a shorter one.
+func (p *profiles) layers(a asked) (layers []profile, known bool) {
+	u, known := p.Users[a.user]
+	if !known {
+		best := ""
+		for _, pattern := range sortedKeys(p.Users) {
+			if len(pattern) > len(best) && matches(pattern, a.user) {
+				best = pattern
+			}
+		}
+		u, known = p.Users[best], best != ""
+	}
+	groups := slices.Clone(u.Groups)
+	for _, name := range sortedKeys(p.Groups) {
+		if slices.ContainsFunc(p.Groups[name].Members, func(m string) bool { return matches(m, a.user) }) {
+			groups = append(groups, name)
+		}
+	}
+	groups = append(groups, a.groups...)
+	layers = []profile{p.Defaults}
+	for i, name := range slices.Backward(groups) { // the earlier wins, so it comes later
+		if g, ok := p.Groups[name]; ok && slices.Index(groups, name) == i {
+			layers, known = append(layers, g.profile), true
+		}
+	}
+	return append(layers, u.profile), known
+}
+
+// matches reports whether a name has the form of a pattern, in which * stands for any characters.
+func matches(pattern, name string) bool {
+	parts := strings.Split(pattern, "*")
+	if len(parts) == 1 {
+		return pattern == name
+	}
+	last := parts[len(parts)-1]
+	if !strings.HasPrefix(name, parts[0]) {
+		return false
+	}
+	name = name[len(parts[0]):]
+	for _, part := range parts[1 : len(parts)-1] {
+		i := strings.Index(name, part)
+		if i < 0 {
+			return false
+		}
+		name = name[i+len(part):]
+	}
+	return strings.HasSuffix(name, last)
+}
+
 // of returns a user's profile, merged from the defaults, the user's groups and the user's own entry. It
-// reports whether the user is listed.
-func (p *profiles) of(name string) (merged profile, listed bool) {
-	u, listed := p.Users[name]
-	layers := []profile{p.Defaults}
-	for _, g := range slices.Backward(u.Groups) { // the earlier wins, so it comes later
-		layers = append(layers, p.Groups[g])
+// reports whether the file knows the user.
+func (p *profiles) of(a asked) (m profile, known bool) {
+	layers, known := p.layers(a)
+	for _, l := range layers {
+		m.Override = append(m.Override, l.Override...)
+		m.Volumes = overlay(m.Volumes, l.Volumes, volumeName)
+		m.additions.overlay(l.additions)
+		m.InitContainers.overlay(l.InitContainers)
+		m.ExtraContainers = overlay(m.ExtraContainers, l.ExtraContainers, containerName)
+		m.ExtraInitContainers = overlay(m.ExtraInitContainers, l.ExtraInitContainers, containerName)
+		m.Tolerations = overlay(m.Tolerations, l.Tolerations, wholly)
+		m.ImagePullSecrets = overlay(m.ImagePullSecrets, l.ImagePullSecrets, wholly)
+		m.Image = cmp.Or(l.Image, m.Image)
+		m.PriorityClassName = cmp.Or(l.PriorityClassName, m.PriorityClassName)
+		m.Resources = merge(m.Resources, l.Resources)
+		m.ContainerSecurityContext = merge(m.ContainerSecurityContext, l.ContainerSecurityContext)
+		m.SecurityContext = merge(m.SecurityContext, l.SecurityContext)
+		m.Affinity = merge(m.Affinity, l.Affinity)
+		m.NodeSelector = with(m.NodeSelector, l.NodeSelector)
+		m.Labels = with(m.Labels, l.Labels)
+		m.Annotations = with(m.Annotations, l.Annotations)
 	}
-	for _, l := range append(layers, u.profile) {
-		merged.Volumes = overlay(merged.Volumes, l.Volumes, volumeName)
-		merged.Env = overlay(merged.Env, l.Env, envName)
-		merged.VolumeMounts = overlay(merged.VolumeMounts, l.VolumeMounts, mountPath)
-		merged.InitContainers.Env = overlay(merged.InitContainers.Env, l.InitContainers.Env, envName)
-		merged.InitContainers.VolumeMounts = overlay(merged.InitContainers.VolumeMounts, l.InitContainers.VolumeMounts, mountPath)
+	return m, known
+}
+
+func (a *additions) overlay(top additions) {
+	a.Env = overlay(a.Env, top.Env, envName)
+	a.EnvFrom = overlay(a.EnvFrom, top.EnvFrom, wholly)
+	a.VolumeMounts = overlay(a.VolumeMounts, top.VolumeMounts, mountPath)
+}
+
+func with(base, top map[string]string) map[string]string {
+	all := maps.Clone(base)
+	if all == nil && top != nil {
+		all = map[string]string{}
 	}
-	return merged, listed
+	maps.Copy(all, top)
+	return all
 }
 
 // overlay returns base with the elements of top. An element replaces the one with the same key, in its
@@ -181,58 +196,4 @@ func overlay[T any](base, top []T, key func(T) string) []T {
 		}
 	}
 	return base
-}
-
-// source returns the current profiles. Its zero value returns the built-in sample.
-type source struct {
-	file string
-
-	mu     sync.Mutex
-	text   []byte // as last read, nil before
-	parsed *profiles
-	err    error
-}
-
-// profiles reads the file each time and parses it if it has changed. To look only at its time and size would
-// miss a change within one tick of the clock. Reading takes microseconds.
-func (s *source) profiles() (*profiles, error) {
-	name, text := "(the built-in sample)", sample
-	if s.file != "" {
-		var err error
-		name = s.file
-		if text, err = read(s.file); err != nil {
-			return nil, fmt.Errorf("reading profiles: %w", err)
-		}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.text != nil && bytes.Equal(text, s.text) {
-		return s.parsed, s.err
-	}
-	s.text = text
-	if s.parsed, s.err = parse(text); s.err != nil {
-		s.err = fmt.Errorf("reading profiles %s: %w", name, s.err)
-		slog.Error("profiles are unusable", "file", name, "err", s.err)
-		return nil, s.err
-	}
-	slog.Info("profiles read", "file", name, "users", len(s.parsed.Users), "groups", len(s.parsed.Groups))
-	return s.parsed, nil
-}
-
-func read(file string) ([]byte, error) {
-	f, err := os.Open(file)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxBytes+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(text) > maxBytes:
-		return nil, fmt.Errorf("%s is larger than %d MiB", file, maxBytes>>20)
-	case len(bytes.TrimSpace(text)) == 0:
-		return nil, fmt.Errorf("%s is empty: want at least unknownUsers", file)
-	}
-	return text, nil
 }

@@ -1,0 +1,34 @@
+package jupyterhub
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Check is the command `endpoints jupyterhub check FILE`. It returns the exit code: 0 if the file is good, 1 if
+// it has mistakes, 2 if it cannot be read.
+func Check(file string, stdout, stderr io.Writer) int {
+	text, err := read(file)
+	if err != nil {
+		fmt.Fprintln(stderr, "endpoints:", err)
+		return 2
+	}
+	p, err := parse(text)
+	var mistakes Mistakes
+	if errors.As(err, &mistakes) {
+		for _, m := range mistakes {
+			fmt.Fprintf(stdout, "%s: %s\n", file, m)
+		}
+		return 1
+	}
+	fmt.Fprintf(stdout, "%s is good: %d users and patterns, %d groups\n", file, len(p.Users), len(p.Groups))
+	for _, name := range sortedKeys(p.Groups) {
+		fmt.Fprintf(stdout, "group %s: members %s\n", name, strings.Join(p.Groups[name].Members, ", "))
+	}
+	for _, name := range sortedKeys(p.Users) {
+		fmt.Fprintf(stdout, "user %s: groups %s\n", name, strings.Join(p.Users[name].Groups, ", "))
+	}
+	return 0
+}
