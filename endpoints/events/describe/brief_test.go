@@ -4,8 +4,8 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/txn2/amp/endpoints/events/describe"
 	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/endpoints/events/describe"
 )
 
 func TestTheGistNamesWhatChanges(t *testing.T) {
