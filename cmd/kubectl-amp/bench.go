@@ -40,7 +40,7 @@ flags:
 
 func runBench(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags := newFlags("bench", benchUsage, out, errs)
-	output := flags.output("text", "json")
+	flags.output("text", "json")
 	endpoint := endpointFlags(flags)
 	config := load.Config{}
 	flags.IntVar(&config.Concurrency, "concurrency", 8, fmt.Sprintf("the most requests at once; at most %d", load.MaxConcurrency))
@@ -77,17 +77,5 @@ func runBench(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err != nil {
 		return flags.fail(fmt.Errorf("endpoint %s: %w", at.Name, err))
 	}
-	report := load.NewReport(at, result, config.Timeout)
-	if *output == "json" {
-		err = writeJSON(out, report)
-	} else {
-		err = report.WriteText(out)
-	}
-	switch {
-	case err != nil: // of writing
-		return flags.fail(err)
-	case result.Failed() > 0:
-		return exitFailed
-	}
-	return exitOK
+	return flags.report(load.NewReport(at, result, config.Timeout), result.Failed() > 0)
 }

@@ -41,7 +41,7 @@ flags:
 
 func runConform(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags := newFlags("conform", conformUsage, out, errs)
-	output := flags.output("text", "json")
+	flags.output("text", "json")
 	endpoint := endpointFlags(flags)
 	onlyDry := flags.Bool("only-dry-runs", false, "send no real review, and leave out the rule that compares both")
 	if code, done := flags.parse(args, 0); done {
@@ -58,18 +58,7 @@ func runConform(ctx context.Context, args []string, out, errs io.Writer) int {
 	if err != nil {
 		return flags.fail(err)
 	}
-	if *output == "json" {
-		err = writeJSON(out, report)
-	} else {
-		err = report.WriteText(out)
-	}
-	switch {
-	case err != nil: // of writing
-		return flags.fail(err)
-	case report.Errors() > 0:
-		return exitFailed
-	}
-	return exitOK
+	return flags.report(report, report.Errors() > 0)
 }
 
 // endpointFlag are the flags that say which endpoint is called, and how.

@@ -57,6 +57,21 @@ func (f *flagSet) fail(err error) int {
 	return exitUsage
 }
 
+// report writes a report in the form that -o chose, text or json. It returns the exit code: that of a failure if failed.
+func (f *flagSet) report(report interface{ WriteText(io.Writer) error }, failed bool) int {
+	write := report.WriteText
+	if *f.format == "json" {
+		write = func(w io.Writer) error { return writeJSON(w, report) }
+	}
+	if err := write(f.out); err != nil {
+		return f.fail(err)
+	}
+	if failed {
+		return exitFailed
+	}
+	return exitOK
+}
+
 // writeJSON writes v for scripts.
 func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)

@@ -2,16 +2,11 @@ package patch_test
 
 import (
 	"encoding/json"
-	"errors"
 	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	kjson "sigs.k8s.io/json"
-
-	"github.com/txn2/amp/internal/patch/apply"
-	"github.com/txn2/amp/internal/patch/rules"
-	"github.com/txn2/amp/internal/review"
 )
 
 // FuzzBrought compares the short way of the decode with the long one. The check decodes only what the ops brought, and not
@@ -25,40 +20,24 @@ func FuzzBrought(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, which uint8, patch string, program []byte) {
-		var ops []review.Op
-		if patch != "" && json.Unmarshal([]byte(patch), &ops) != nil || len(program) > 100 {
-			return
-		}
-		for ; len(program) >= 3; program = program[3:] {
-			ops = append(ops, opOf(program))
-		}
 		pod := pods[int(which)%len(pods)]
 		if unknown, err := strictly(pod); err != nil || len(unknown) > 0 {
 			return // then the whole Pod also tells what it had
 		}
-		// An op that fails would hide those after it.
-		for {
-			change, err := apply.Apply(t.Context(), pod, ops, rules.All.Values)
-			var of *apply.Error
-			if errors.As(err, &of) && len(ops) > 0 {
-				ops = slices.Delete(slices.Clone(ops), of.Number-1, of.Number)
-				continue
-			}
-			if err != nil || len(ops) == 0 {
-				return
-			}
-			verified, err := change.Verify(t.Context())
-			if err != nil {
-				return // it is judged by others
-			}
-			unknown, invalid := strictly(change.After.AppendJSON(nil))
-			if (invalid == nil) != (verified.Invalid == nil) {
-				t.Errorf("the whole Pod: %v; what came with the patch: %v\n%s", invalid, verified.Invalid, show(ops))
-			}
-			if invalid == nil && (len(unknown) == 0) != (len(verified.Unknown) == 0) {
-				t.Errorf("the whole Pod has unknown %v; what came with the patch %v\n%s", unknown, verified.Unknown, show(ops))
-			}
+		change, ops := changeOf(t, pod, patch, program)
+		if change == nil {
 			return
+		}
+		verified, err := change.Verify(t.Context())
+		if err != nil {
+			return // it is judged by others
+		}
+		unknown, invalid := strictly(change.After.AppendJSON(nil))
+		if (invalid == nil) != (verified.Invalid == nil) {
+			t.Errorf("the whole Pod: %v; what came with the patch: %v\n%s", invalid, verified.Invalid, show(ops))
+		}
+		if invalid == nil && (len(unknown) == 0) != (len(verified.Unknown) == 0) {
+			t.Errorf("the whole Pod has unknown %v; what came with the patch %v\n%s", unknown, verified.Unknown, show(ops))
 		}
 	})
 }

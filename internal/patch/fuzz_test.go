@@ -197,29 +197,36 @@ func FuzzSimple(f *testing.F) {
 		f.Add(uint8(i), "", []byte{0, byte(i), byte(i), 1, byte(i), byte(i + 1), 2, byte(i), 0})
 	}
 	f.Fuzz(func(t *testing.T, which uint8, patch string, program []byte) {
-		var ops []review.Op
-		if patch != "" && json.Unmarshal([]byte(patch), &ops) != nil || len(program) > 100 {
-			return
-		}
-		for ; len(program) >= 3; program = program[3:] {
-			ops = append(ops, opOf(program))
-		}
 		pod := pods[int(which)%len(pods)]
-		// An op that fails would hide those after it.
-		for {
-			change, err := apply.Apply(t.Context(), pod, ops, rules.All.Values)
-			var of *apply.Error
-			if errors.As(err, &of) && len(ops) > 0 {
-				ops = slices.Delete(slices.Clone(ops), of.Number-1, of.Number)
-				continue
-			}
-			if err != nil || len(ops) == 0 || !change.Simple {
-				return
-			}
+		if change, _ := changeOf(t, pod, patch, program); change != nil && change.Simple {
 			compare(t, pod, change)
-			return
 		}
 	})
+}
+
+// changeOf is what a patch and the ops of a program do to a Pod, without those that fail: they would hide the others. It is
+// nil if none are left.
+func changeOf(t *testing.T, pod json.RawMessage, patch string, program []byte) (*apply.Change, []review.Op) {
+	t.Helper()
+	var ops []review.Op
+	if patch != "" && json.Unmarshal([]byte(patch), &ops) != nil || len(program) > 100 {
+		return nil, nil
+	}
+	for ; len(program) >= 3; program = program[3:] {
+		ops = append(ops, opOf(program))
+	}
+	for {
+		change, err := apply.Apply(t.Context(), pod, ops, rules.All.Values)
+		var of *apply.Error
+		switch {
+		case errors.As(err, &of) && len(ops) > 0:
+			ops = slices.Delete(slices.Clone(ops), of.Number-1, of.Number)
+		case err != nil || len(ops) == 0:
+			return nil, nil
+		default:
+			return change, ops
+		}
+	}
 }
 
 // compare fails the test if json-patch.v4 does not do what change did.

@@ -35,7 +35,7 @@ func (c *crowd) BadRequest(status int) {
 }
 
 // TestCallersThatSendNothingMakeRoom: amp waits for the first bytes of 1,024 bodies. One more takes the place of the one that
-// waits longest, and whoever sends a body at once is answered.
+// waits longest. A caller that sends its body at once is answered.
 func TestCallersThatSendNothingMakeRoom(t *testing.T) {
 	const most = 1024
 	body, err := os.ReadFile("testdata/jupyterhub-user.review.json")

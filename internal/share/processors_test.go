@@ -33,8 +33,8 @@ func TestSmallWorkDoesNotWaitForLargeWork(t *testing.T) {
 	}
 }
 
-// TestTenantsTakeTurns: with one place, which nobody has when the next is chosen, a tenant with much work waits for one piece
-// of each other's.
+// TestTenantsTakeTurns: there is one place, and it is free when the next tenant is chosen. So a tenant with much work does not
+// go before the others again and again.
 func TestTenantsTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		processors := share.NewProcessors(1)

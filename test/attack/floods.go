@@ -50,17 +50,7 @@ func (f *flooding) fire(ctx context.Context, o order) {
 	var all sync.WaitGroup
 	for _, in := range f.all {
 		for range f.callers {
-			all.Go(func() {
-				for ctx.Err() == nil {
-					if _, err := f.client.ask(ctx, fail, in.name, in.pod); err == nil {
-						f.answered.Add(1)
-					}
-					select {
-					case <-time.After(f.pause):
-					case <-ctx.Done():
-					}
-				}
-			})
+			all.Go(func() { f.answered.Add(f.client.again(ctx, in, f.pause)) })
 		}
 	}
 	all.Wait()
@@ -70,15 +60,17 @@ func (f *flooding) done() (json.RawMessage, error) {
 	return json.Marshal(map[string]int64{"attacks answered": f.answered.Load()})
 }
 
-// again asks in n places, again and again, until ctx ends.
-func (p *process) again(ctx context.Context, n int, in input) {
-	var all sync.WaitGroup
-	for range n {
-		all.Go(func() {
-			for ctx.Err() == nil {
-				_, _ = p.ask(ctx, fail, in.name, in.pod) // the row is about the neighbour
-			}
-		})
+// again asks again and again, with a pause after each answer, until ctx ends. It returns how many answers came. What they
+// say does not matter: a flood is about others.
+func (p *process) again(ctx context.Context, in input, pause time.Duration) (answered int64) {
+	for ctx.Err() == nil {
+		if _, err := p.ask(ctx, fail, in.name, in.pod); err == nil {
+			answered++
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
 	}
-	all.Wait()
+	return answered
 }

@@ -70,7 +70,9 @@ func floodedSink(r *run) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
 	var flood sync.WaitGroup
-	flood.Go(func() { p.again(ctx, 8, a) })
+	for range 8 {
+		flood.Go(func() { p.again(ctx, a, 0) })
+	}
 	r.eventually(30*time.Second, func() string { // until A's events are dropped
 		if r.metric(p, `amp_events_total{result="dropped"}`) < 100 {
 			return "A's flood does not fill the queue"

@@ -118,7 +118,7 @@ func (c *cluster) wakesForEvents(t *testing.T, readme *written) {
 	}
 	c.isAtZero(t, "audit")
 	eventually(t, func() error { _, _, err := c.create("audited", "jupyter-alice-wakes"); return err })
-	eventually(t, func() error { // nobody asks it for anything: amp's event starts it
+	eventually(t, func() error { // no request goes to it: amp's event starts it
 		if pods := c.pods(t, "amp-functions", "serving.knative.dev/service=audit"); len(pods) == 0 {
 			return errors.New("no Pod of the audit function was started")
 		}
