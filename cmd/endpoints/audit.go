@@ -144,13 +144,14 @@ func reach(place, tokenFile string, writing bool) (f *move.Function, done func()
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w; the events of a running function can be had at its address, http://…", err)
 	}
-	f.Client, done, err = serveAlone(server)
+	client, stop, err := serveAlone(server)
 	if err != nil {
 		_ = server.Close()
 		return nil, nil, err
 	}
+	f.Client = client
 	return f, func() {
-		done()
+		stop()
 		_ = server.Close() // what was answered is stored
 	}, nil
 }
