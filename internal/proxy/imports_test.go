@@ -114,6 +114,7 @@ var arrows = map[string][]string{
 	"internal/patch/apply":               {"internal/review", "internal/jsonscan", "internal/spelling", "internal/patch/jsontree"},
 	"internal/patch/rules":               {"internal/review", "internal/spelling", "internal/patch/apply", "internal/patch/jsontree"},
 	"internal/patch/patchtest":           {"internal/review", "internal/patch"},
+	"internal/compare":                   {"internal/review", "internal/jsonscan", "internal/patch/apply", "internal/patch/jsontree"},
 	"internal/emit":                      {"internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
 	"internal/certificates":              {"internal/review", "internal/reload"},
 	"internal/certificates/cluster":      {"internal/review", "internal/certificates"},
@@ -189,7 +190,7 @@ func TestDataFlowsOneWay(t *testing.T) {
 // TestPureStepsDoNoIO keeps what decides free of what happens around it.
 func TestPureStepsDoNoIO(t *testing.T) {
 	packages := []string{
-		"internal/review", "internal/redact", "internal/spelling", "internal/patch", "internal/patch/jsontree", "internal/patch/apply", "internal/patch/rules",
+		"internal/review", "internal/redact", "internal/spelling", "internal/patch", "internal/patch/jsontree", "internal/patch/apply", "internal/patch/rules", "internal/compare",
 		"endpoints/jsonpointer", "endpoints/audit/internal/outcome", "endpoints/events/describe", "endpoints/audit/internal/store",
 	}
 	files := []string{
