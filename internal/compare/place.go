@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"encoding/json"
 	"strings"
 
 	"github.com/txn2/amp/endpoints/jsonpointer"
@@ -15,19 +16,21 @@ type Segment struct {
 	List bool   // whether Key is an index
 	// Name is what the element of a list is called, e.g. the name of a container; empty if it has none.
 	Name string
-	// NameAt is where in the element its name stands, as fields; nil if it has none.
-	NameAt []string
+	// NameJSON is the name as the Pod has it, a string or a number, and NameAt where in the element it stands, as fields; both
+	// are nil if it has none.
+	NameJSON json.RawMessage
+	NameAt   []string
 }
 
 // Pointer is the place as a JSON pointer into its Pod.
 func (p Place) Pointer() string { return p.format(func(s Segment, _ int) string { return s.Key }) }
 
 // Names is Pointer with the names of elements instead of indexes, and * for an element without a name.
-func (p Place) Names() string { return p.NamesShown(func(Place, string) bool { return true }) }
+func (p Place) Names() string { return p.NamesShown(func(Place, json.RawMessage) bool { return true }) }
 
-// NamesShown is Names with * also for each name that must not be shown. shown tells that of a name, and of the place where the
-// name stands.
-func (p Place) NamesShown(shown func(at Place, name string) bool) string {
+// NamesShown is Names with * also for each name that must not be shown. shown tells that of a name as
+// the Pod has it, and of the place where it stands.
+func (p Place) NamesShown(shown func(at Place, name json.RawMessage) bool) string {
 	return p.format(func(s Segment, i int) string {
 		switch {
 		case !s.List:
@@ -39,7 +42,7 @@ func (p Place) NamesShown(shown func(at Place, name string) bool) string {
 		for _, field := range s.NameAt {
 			at = append(at, Segment{Key: field})
 		}
-		if !shown(at, s.Name) {
+		if !shown(at, s.NameJSON) {
 			return "*"
 		}
 		return s.Name
@@ -57,7 +60,7 @@ func (p Place) format(text func(s Segment, i int) string) string {
 // with returns p and one segment more, in memory of its own.
 func (p Place) with(s Segment) Place { return append(p[:len(p):len(p)], s) }
 
-// own returns v with its keys and names in memory of their own: they are slices of the Pod's text.
+// own returns v with its keys and names in memory of their own: those of a place are slices of the Pod's text.
 func (v Value) own() Value {
 	place := make(Place, len(v.Place))
 	for i, s := range v.Place {

@@ -128,6 +128,9 @@ func segments(field string, elements []*jsontree.Node) []Segment {
 	for i, element := range elements {
 		name, at := apply.ElementName(field, element)
 		all[i] = Segment{Key: strconv.Itoa(i), List: true, Name: name, NameAt: at}
+		if name != "" {
+			all[i].NameJSON = raw(element.Get(at...))
+		}
 	}
 	return all
 }

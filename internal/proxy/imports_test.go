@@ -115,14 +115,14 @@ var arrows = map[string][]string{
 	"internal/patch/rules":               {"internal/review", "internal/spelling", "internal/patch/apply", "internal/patch/jsontree"},
 	"internal/patch/patchtest":           {"internal/review", "internal/patch"},
 	"internal/compare":                   {"internal/review", "internal/jsonscan", "internal/patch/apply", "internal/patch/jsontree"},
-	"internal/emit":                      {"internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
+	"internal/emit":                      {"internal/compare", "internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
 	"internal/certificates":              {"internal/review", "internal/reload"},
 	"internal/certificates/cluster":      {"internal/review", "internal/certificates"},
 
 	// The order of the steps declares what it needs of them. A caller without a cluster, TLS or metrics puts a proxy
 	// together with the engine, and must not link these.
-	"internal/proxy":  {"internal/review", "internal/share"},
-	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/patch", "internal/proxy", "internal/share"},
+	"internal/proxy":  {"internal/compare", "internal/review", "internal/share"},
+	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/compare", "internal/patch", "internal/proxy", "internal/share"},
 	"internal/serve": {"internal/apiserver", "internal/review", "internal/spelling", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
 		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload", "internal/share"},
 
