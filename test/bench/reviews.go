@@ -20,6 +20,8 @@ type setting struct {
 	callers int
 	http1   bool
 	events  string // AMP_EVENTS
+
+	candidate bool // the namespace names one
 }
 
 // centre is a sensible middle. The other settings differ from it in one thing.
@@ -99,8 +101,15 @@ func (b *bench) pair(s setting) (endpoint, amp *process, err error) {
 	if endpoint, err = b.serving("endpoint", b.path("patch.json")); err != nil {
 		return nil, nil, err
 	}
-	namespace := fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s\n  labels: {amp.txn2.com/enabled: \"true\"}\n  annotations: {amp.txn2.com/ep: \"http://%s\"}\n",
-		workload.Namespace, endpoint.address)
+	annotations := fmt.Sprintf("amp.txn2.com/ep: \"http://%s\"", endpoint.address)
+	if s.candidate {
+		candidate, err := b.serving("endpoint", b.path("patch.json"))
+		if err != nil {
+			return nil, nil, err
+		}
+		annotations += fmt.Sprintf(", amp.txn2.com/candidate: \"http://%s\"", candidate.address)
+	}
+	namespace := fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s\n  labels: {amp.txn2.com/enabled: \"true\"}\n  annotations: {%s}\n", workload.Namespace, annotations)
 	if err := os.WriteFile(b.path("namespaces.yaml"), []byte(namespace), 0o600); err != nil {
 		return nil, nil, err
 	}
