@@ -17,6 +17,6 @@ export function differences(data) {
   }
   if (!all.length) return h('p', { class: 'note', text: `${count(c.differing, 'place', 'places')}. An event of level ${data.level || 'Metadata'} does not say which. Level Patch does.` });
   return h('ol', { class: 'changes' }, ...all.map((d) => h('li', {}, h('span', { class: 'mark2 m-replace', 'aria-hidden': 'true', text: '≠' }), h('div', {},
-    h('div', { class: 'words' }, h('code', { text: d.where || d.path }), ' ', KINDS[d.kind] || d.kind), value('amp answered', d.answered), value('the candidate', d.candidate)))),
+    h('div', {}, h('code', { text: d.where || d.path }), ' ', KINDS[d.kind] || d.kind), value('amp answered', d.answered), value('the candidate', d.candidate)))),
   all.length < c.differing ? h('li', { text: `and ${c.differing - all.length} more` }) : null);
 }
