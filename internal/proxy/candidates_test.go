@@ -52,7 +52,11 @@ func TestFullPoolOfCandidates(t *testing.T) {
 		"a small pool of memory bounds the calls that wait too": {8 * proxy.CandidateBytes, 1, aPod, map[string]int{"x": 9}, 7, 1},
 	} {
 		run(t, sentence, func(t *testing.T) {
-			l := newLab(t, hangs)
+			// It takes less than a call may wait for a place, and two of it more.
+			l := newLab(t, func(context.Context, *review.Review) (review.Answer, error) {
+				time.Sleep(time.Second)
+				return review.Answer{}, nil
+			})
 			l.config.Memory, l.config.Places = share.NewBytes(test.memory, test.memory), share.NewPlaces(test.places)
 			p := l.proxy(t)
 			calls := 0
