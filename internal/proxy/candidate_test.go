@@ -70,6 +70,13 @@ func (l *lab) results() (all []compare.Result) {
 	return all
 }
 
+// underWay is how often the candidate was asked.
+func (l *lab) underWay() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.asked)
+}
+
 // sets is the answer of an endpoint that sets a label.
 func sets(value string) review.Answer {
 	return review.Answer{Status: 200, Ops: []review.Op{{Op: "add", Path: "/metadata/labels/a", Value: json.RawMessage(`"` + value + `"`)}}}

@@ -67,8 +67,8 @@ func TestFullPoolOfCandidates(t *testing.T) {
 				}
 			}
 			synctest.Wait()
-			if len(l.asked) != test.asked {
-				t.Errorf("%d are under way, want %d", len(l.asked), test.asked)
+			if asked := l.underWay(); asked != test.asked {
+				t.Errorf("%d are under way, want %d", asked, test.asked)
 			}
 			p.Candidates.Drain(t.Context())
 			dropped := 0
