@@ -30,6 +30,8 @@ type Config struct {
 	Endpoints callout.Config
 	// CircuitChanged is told that the circuit of an endpoint opened or closed: see [circuit.Config]. It may be nil.
 	CircuitChanged func(host string, open bool)
+	// NoCircuit calls an endpoint also if it has not answered before. It is for tools that want each answer for itself.
+	NoCircuit bool
 	// Patches checks the endpoints' patches; it must not be nil.
 	Patches *patch.Checker
 	// Processors are shared fairly among the namespaces; nil means that no work waits for other work.
@@ -55,10 +57,14 @@ func New(config Config) (*proxy.Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
+	var calls proxy.Endpoints = endpoints
+	if !config.NoCircuit {
+		calls = circuit.New(circuit.Config{Next: endpoints, Timeout: config.Timeout, Log: config.Log, Changed: config.CircuitChanged})
+	}
 	patches := config.Patches.On(config.Processors)
 	return &proxy.Proxy{
 		Policies:       config.Policies,
-		Endpoints:      circuit.New(circuit.Config{Next: endpoints, Timeout: config.Timeout, Log: config.Log, Changed: config.CircuitChanged}),
+		Endpoints:      calls,
 		Check:          patches.Check,
 		CheckStrictly:  patches.Strict().Check,
 		CheckWhole:     patches.CheckWhole,

@@ -330,7 +330,8 @@ spec:
 	t.Run("every command of the READMEs was run", func(t *testing.T) {
 		// The first does not end, and uses a fixed port. The others need no cluster: TestReadmeCommands in cmd/kubectl-amp.
 		for _, command := range readme.left("kubectl -n amp-audit port-forward service/audit 8080:80",
-			"kubectl amp try -f deployment.yaml --endpoint http://127.0.0.1:9000/", "kubectl amp test tests.yaml --endpoint http://127.0.0.1:9000/") {
+			"kubectl amp try -f deployment.yaml --endpoint http://127.0.0.1:9000/", "kubectl amp test tests.yaml --endpoint http://127.0.0.1:9000/",
+			"kubectl amp replay --events events.ndjson --endpoint http://127.0.0.1:9000/") {
 			t.Errorf("not run: %s", command)
 		}
 	})
