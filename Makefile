@@ -1,4 +1,4 @@
-.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart bench profile build image
+.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart bench curves profile build image
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -67,6 +67,12 @@ e2e-release:
 bench:
 	cd test/bench && go run . -json ../../bin/bench-$$(date -u +%Y%m%dT%H%M%S).json \
 		$(if $(filter quick,$(BENCH)),-quick,-document ../../docs/performance.md)
+
+# Measures how the cost of a review grows, in three minutes. It draws docs/pictures/*.svg and writes their figures into
+# docs/performance.md.
+curves:
+	@mkdir -p docs/pictures
+	cd test/bench && go run . -curves ../../docs/pictures -document ../../docs/performance.md
 
 # Profiles amp under the load of the benchmark: the CPU in bin/profile.0 to .2, without events, over HTTP/1.1 and with events, and what
 # is allocated in .allocs. See them with `go tool pprof`.
