@@ -21,6 +21,7 @@ type setting struct {
 	callers int
 	http1   bool
 	events  string // AMP_EVENTS
+	batches bool   // the sink says that it takes batches
 
 	chain      int // endpoints that each Pod passes through; 0: one
 	endpoints  int // different ones of all namespaces; 0: one
@@ -42,6 +43,7 @@ func (b *bench) reviews() error {
 		centre,
 		centre.with("HTTP/1.1, as the API server calls Services", func(s *setting) { s.http1 = true }),
 		centre.with("events to an HTTP sink (async)", func(s *setting) { s.events = "async" }),
+		centre.with("events to an HTTP sink that takes batches (async)", func(s *setting) { s.events, s.batches = "async", true }),
 	}
 	if !b.quick {
 		settings = append(settings,
@@ -109,7 +111,11 @@ func (b *bench) pair(s setting) (endpoint, amp *process, err error) {
 	}
 	env := []string{"AMP_NAMESPACES_FILE=" + b.path("namespaces.yaml"), "AMP_EVENTS=" + s.events}
 	if s.events != "off" {
-		sink, err := b.serving("sink")
+		args := []string{"sink"}
+		if s.batches {
+			args = append(args, "batches")
+		}
+		sink, err := b.serving(args...)
 		if err != nil {
 			return nil, nil, err
 		}

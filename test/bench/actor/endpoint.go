@@ -31,12 +31,19 @@ func endpoint(args []string) error {
 	})
 }
 
-// sink accepts every event.
-func sink([]string) error {
+// sink accepts every event. With the argument batches it says that it takes batches, too.
+func sink(args []string) error {
+	batches := len(args) == 1 && args[0] == "batches"
 	return serve(1, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
+		if batches {
+			w.Header()["Accept-Post"] = batchType
+		}
 		w.WriteHeader(http.StatusAccepted)
 	})
 }
 
-var jsonType = []string{"application/json"}
+var (
+	jsonType  = []string{"application/json"}
+	batchType = []string{"application/cloudevents-batch+json"}
+)
