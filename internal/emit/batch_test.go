@@ -103,13 +103,13 @@ func TestBatches(t *testing.T) {
 				w, s := batching(t, test.answer)
 				test.do(t, w)
 				time.Sleep(5 * time.Second)
+				w.flush(t) // nobody writes any more
 				if got := strings.Join(s.tries, ", "); got != test.tries {
 					t.Errorf("tries: %s\nwant:  %s", got, test.tries)
 				}
 				if w.counts() != test.counts {
 					t.Errorf("delivered, retried, dropped, queue: %v, want %v", w.counts(), test.counts)
 				}
-				w.flush(t)
 			})
 		})
 	}
@@ -129,6 +129,7 @@ func TestManyEventsAreFullBatches(t *testing.T) {
 		synctest.Wait()
 		close(hold)
 		time.Sleep(time.Second)
+		w.flush(t)
 		var sizes []int
 		for _, try := range s.tries {
 			sizes = append(sizes, 1+strings.Count(try, "+"))
@@ -136,7 +137,6 @@ func TestManyEventsAreFullBatches(t *testing.T) {
 		if want := []int{1, maxBatch, maxBatch, 50}; !slices.Equal(sizes, want) {
 			t.Errorf("batches of %v, want %v", sizes, want)
 		}
-		w.flush(t)
 	})
 }
 
