@@ -135,7 +135,8 @@ func (e *Events) encodeQueued() {
 }
 
 func (e *Events) sendQueued(ctx context.Context) {
-	for batch := e.queue.nextReady(e.to.batches); batch != nil; batch = e.queue.nextReady(e.to.batches) {
+	batches := func() bool { return e.to.batches() }
+	for batch := e.queue.nextReady(batches); batch != nil; batch = e.queue.nextReady(batches) {
 		e.send(ctx, batch)
 	}
 }
