@@ -65,3 +65,27 @@ func batchOf(messages []*message) []byte {
 	}
 	return append(b, ']')
 }
+
+// take takes entries out of the line to be sent: up to so many that they may be one batch, at least one. The caller holds q.mu.
+func (q *queue) take(most int) []*entry {
+	var batch []*entry
+	bytes := 0
+	for len(batch) < most {
+		e := q.peek(toSend)
+		if e == nil || len(batch) > 0 && (e.msg.attributes == nil || bytes+len(e.msg.body) > maxBatchBytes) {
+			break
+		}
+		q.pop(toSend)
+		q.sending[e] = true
+		batch = append(batch, e)
+		if e.msg.attributes == nil { // encoded before the sink said that it takes batches
+			break
+		}
+		bytes += len(e.msg.body)
+	}
+	q.readySince = time.Now()
+	if q.waiting[toSend] > 0 {
+		q.send.Signal() // the rest must not wait until this batch is delivered
+	}
+	return batch
+}

@@ -103,7 +103,7 @@ func TestBatches(t *testing.T) {
 				w, s := batching(t, test.answer)
 				test.do(t, w)
 				time.Sleep(5 * time.Second)
-				w.flush(t) // nobody writes any more
+				w.flush(t) // the worker has ended
 				if got := strings.Join(s.tries, ", "); got != test.tries {
 					t.Errorf("tries: %s\nwant:  %s", got, test.tries)
 				}

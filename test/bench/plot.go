@@ -2,14 +2,13 @@ package main
 
 import (
 	"image/color"
+	"os"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
-
-	"os"
 )
 
 // draw writes the curve as an SVG file: at the left the CPU time of a review and the time until its answer, at the right what
