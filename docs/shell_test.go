@@ -1,0 +1,76 @@
+package docs
+
+import (
+	"regexp"
+	"strings"
+)
+
+var heredoc = regexp.MustCompile(`<<'?(\w+)'?`)
+
+// commandsIn splits a block of shell into its commands. A command may have several lines: with a backslash at the end, within
+// quotes, or up to the end of a here-document. Comments are left out.
+func commandsIn(block string) []string {
+	var all []string
+	var command strings.Builder
+	var quote rune
+	end := "" // of a here-document
+	for line := range strings.Lines(block) {
+		line = strings.TrimSuffix(line, "\n")
+		if end != "" {
+			command.WriteString("\n" + line)
+			if line == end {
+				end = ""
+				all = append(all, command.String())
+				command.Reset()
+			}
+			continue
+		}
+		if command.Len() == 0 && quote == 0 {
+			line = strings.TrimSpace(line)
+			if line == "" || strings.HasPrefix(line, "#") {
+				continue
+			}
+		} else if quote == 0 {
+			line = " " + strings.TrimSpace(line)
+		} else {
+			line = "\n" + line
+		}
+		goesOn, comment := false, -1
+		escaped := false
+		for i, c := range line {
+			switch {
+			case escaped:
+				escaped = false
+			case c == '\\' && quote != '\'':
+				escaped = true
+			case quote != 0:
+				if c == quote {
+					quote = 0
+				}
+			case c == '\'' || c == '"':
+				quote = c
+			case c == '#' && i > 0 && line[i-1] == ' ':
+				comment = i
+			}
+			if comment >= 0 {
+				break
+			}
+		}
+		if comment >= 0 {
+			line = strings.TrimRight(line[:comment], " ")
+		}
+		if goesOn = escaped && quote == 0; goesOn {
+			line = strings.TrimRight(strings.TrimSuffix(line, `\`), " ")
+		}
+		command.WriteString(line)
+		if m := heredoc.FindStringSubmatch(line); m != nil && quote == 0 {
+			end = m[1]
+			continue
+		}
+		if !goesOn && quote == 0 {
+			all = append(all, command.String())
+			command.Reset()
+		}
+	}
+	return all
+}
