@@ -2,7 +2,9 @@ package docs
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+	"testing"
 )
 
 var heredoc = regexp.MustCompile(`<<'?(\w+)'?`)
@@ -73,4 +75,22 @@ func commandsIn(block string) []string {
 		}
 	}
 	return all
+}
+
+func TestCommandsIn(t *testing.T) {
+	for what, test := range map[string]struct {
+		block string
+		want  []string
+	}{
+		"each line is one":              {"a b\nc\n", []string{"a b", "c"}},
+		"comments and empty lines":      {"# x\n\na  # why\nb=c#d\n", []string{"a", "b=c#d"}},
+		"a backslash at the end":        {"a \\\n  b\nc\n", []string{"a b", "c"}},
+		"quotes over lines":             {"a 'b\n # c'\nd \"#\" # e\n", []string{"a 'b\n # c'", `d "#"`}},
+		"an escaped quote ends nothing": {"a \"\\\"\nb\"\nc\n", []string{"a \"\\\"\nb\"", "c"}},
+		"a here-document up to its end": {"cat > f <<'EOF'\n# x\n'\nEOF\na\n", []string{"cat > f <<'EOF'\n# x\n'\nEOF", "a"}},
+	} {
+		if got := commandsIn(test.block); !slices.Equal(got, test.want) {
+			t.Errorf("%s: %q, want %q", what, got, test.want)
+		}
+	}
 }
