@@ -20,6 +20,8 @@ import (
 var elsewhereRun = map[string]string{
 	"make test": "TestGitHubRunsWhatCIRuns", // and so .ci/run itself
 	"PORT=9000 node docs/endpoints/samples/javascript/main.mjs":                      "TestLanguages",
+	"PORT=9000 python3 docs/coming-from/workspace.py":                                "TestComingFrom",
+	"kubectl amp test docs/coming-from/tests.yaml":                                   "TestComingFrom",
 	"PORT=9000 python3 docs/endpoints/samples/python/main.py":                        "TestLanguages",
 	"PORT=9000 java docs/endpoints/samples/java/Main.java":                           "TestLanguages", // where there is a JDK
 	"rustc -O -o hook docs/endpoints/samples/rust/main.rs && PORT=9000 ./hook":       "TestLanguages", // where there is a Rust compiler
@@ -37,7 +39,9 @@ var elsewhereRun = map[string]string{
 
 // notRun are the commands that no test runs as they are, and why.
 var notRun = map[string]string{
-	"make build": "it writes into the clone. test/release builds the same programs with the same flags",
+	"kind create cluster": "kind needs Docker, or the like. test/cluster runs the commands between these two in a real cluster",
+	"kind delete cluster": "see kind create cluster",
+	"make build":          "it writes into the clone. test/release builds the same programs with the same flags",
 	"kubectl -n amp-audit port-forward service/audit 8080:80":                   "it does not end, and uses a fixed port. test/cluster reads the page through the Service",
 	"kubectl -n amp-functions port-forward …":                                   "it does not end, and uses a fixed port",
 	`token="$(openssl rand -hex 24)"`:                                           "it only sets a variable of the shell. test/cluster sets it, and runs the commands that use it",
