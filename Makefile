@@ -1,4 +1,4 @@
-.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart bench curves profile build image
+.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart bench curves profile build image pictures
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -94,3 +94,10 @@ chart:
 # The chart, with Helm 3 and Helm 4, and the dashboard, with a Prometheus that scrapes amp.
 test-chart:
 	cd test/chart && go test -count=1 -timeout 30m -v ./...
+
+# Makes every picture of the docs anew, from the real thing: the audit page with the events of its tests, in Chromium. The
+# plot of make soak is no picture of the docs.
+pictures:
+	@mkdir -p docs/pictures; shots=$$(mktemp -d); trap 'rm -rf "$$shots"' EXIT; set -ex; \
+	AMP_AUDIT_SHOTS=$$shots AMP_REQUIRE_BROWSER=1 go test -count=1 -run TestThePageFits ./endpoints/audit; \
+	cp "$$shots/desktop-light-list.png" docs/pictures/audit-list.png
