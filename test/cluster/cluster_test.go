@@ -16,7 +16,7 @@ func TestInARealCluster(t *testing.T) {
 	c.image(t, "endpoints", root(t), "./cmd/endpoints")
 	c.image(t, "probe", ".", "./testdata/probe")
 	c.image(t, "cert-manager", "testdata/cert-manager", ".")
-	readme := c.asWritten(t, "README.md", "deploy/README.md")
+	readme := c.asWritten(t, "README.md", "deploy/README.md", "docs/quickstart.md")
 
 	t.Run("one command installs amp, and nothing else is needed", func(t *testing.T) {
 		start := time.Now()
@@ -43,6 +43,8 @@ func TestInARealCluster(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+
+	t.Run("the quick start ends in a Pod that is changed, on the audit page too", func(t *testing.T) { c.quickstart(t, readme) })
 
 	plugin(t)
 	t.Run("the doctor finds nothing wrong with it", func(t *testing.T) {
