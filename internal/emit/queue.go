@@ -66,6 +66,9 @@ type queue struct {
 	send   sync.Cond // an event may be sent
 	empty  sync.Cond // there is no event
 
+	readySince time.Time // when the first that waits to be sent began to, or the last batch was taken
+	lingering  bool      // a timer will signal send
+
 	accepted     int64     // events that the sink has accepted
 	failures     int       // of the sink in a row
 	failed       time.Time // the last of them
@@ -178,18 +181,38 @@ func (q *queue) encoded(e *entry, msg *message) {
 	q.send.Signal()
 }
 
-// nextReady waits until an entry may be sent. It returns nil when the queue is closed.
-func (q *queue) nextReady() *entry {
+// nextReady waits until an entry may be sent. If batches says so, it returns several: they waited for a moment for one another,
+// unless the queue is flushed. After a failure of the sink, it returns one. It returns nil when the queue is closed.
+func (q *queue) nextReady(batches func() bool) []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		switch {
 		case q.closed:
 			return nil
-		case q.waiting[toSend] > 0 && (q.failures == 0 || len(q.sending) == 0 && !time.Now().Before(q.backoffUntil)):
-			e := q.pop(toSend)
-			q.sending[e] = true
-			return e
+		case q.waiting[toSend] == 0:
+		case q.failures > 0:
+			if len(q.sending) == 0 && !time.Now().Before(q.backoffUntil) {
+				return q.take(1)
+			}
+		case !batches():
+			return q.take(1)
+		case q.waiting[toSend] >= maxBatch || q.flushing:
+			return q.take(maxBatch)
+		default:
+			wait := linger - time.Since(q.readySince)
+			if wait <= 0 {
+				return q.take(maxBatch)
+			}
+			if !q.lingering {
+				q.lingering = true
+				time.AfterFunc(wait, func() {
+					q.mu.Lock()
+					defer q.mu.Unlock()
+					q.lingering = false
+					q.send.Signal()
+				})
+			}
 		}
 		q.send.Wait()
 	}

@@ -36,6 +36,8 @@ type Config struct {
 	Compared func(ctx context.Context, c *compare.Candidate)
 	// CandidateMemory is what calls of candidates may keep in memory; nil means that it has no bound.
 	CandidateMemory *share.Pool
+	// NoCircuit calls an endpoint also if it has not answered before. It is for tools that want each answer for itself.
+	NoCircuit bool
 	// Patches checks the endpoints' patches; it must not be nil.
 	Patches *patch.Checker
 	// Processors are shared fairly among the namespaces; nil means that no work waits for other work.
@@ -61,10 +63,14 @@ func New(config Config) (*proxy.Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
+	var calls proxy.Endpoints = endpoints
+	if !config.NoCircuit {
+		calls = circuit.New(circuit.Config{Next: endpoints, Timeout: config.Timeout, Log: config.Log, Changed: config.CircuitChanged})
+	}
 	patches := config.Patches.On(config.Processors)
 	p := &proxy.Proxy{
 		Policies:       config.Policies,
-		Endpoints:      circuit.New(circuit.Config{Next: endpoints, Timeout: config.Timeout, Log: config.Log, Changed: config.CircuitChanged}),
+		Endpoints:      calls,
 		Check:          patches.Check,
 		CheckStrictly:  patches.Strict().Check,
 		CheckWhole:     patches.CheckWhole,
