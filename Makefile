@@ -1,4 +1,4 @@
-.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart bench profile build image
+.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart bench curves profile build image pictures
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -68,6 +68,12 @@ bench:
 	cd test/bench && go run . -json ../../bin/bench-$$(date -u +%Y%m%dT%H%M%S).json \
 		$(if $(filter quick,$(BENCH)),-quick,-document ../../docs/performance.md)
 
+# Measures how the cost of a review grows, in three minutes. It draws docs/pictures/*.svg and writes their figures into
+# docs/performance.md.
+curves:
+	@mkdir -p docs/pictures
+	cd test/bench && go run . -curves ../../docs/pictures -document ../../docs/performance.md
+
 # Profiles amp under the load of the benchmark: the CPU in bin/profile.0 to .2, without events, over HTTP/1.1 and with events, and what
 # is allocated in .allocs. See them with `go tool pprof`.
 profile:
@@ -88,3 +94,10 @@ chart:
 # The chart, with Helm 3 and Helm 4, and the dashboard, with a Prometheus that scrapes amp.
 test-chart:
 	cd test/chart && go test -count=1 -timeout 30m -v ./...
+
+# Makes every picture of the docs anew, from the real thing: the audit page with the events of its tests, in Chromium. The
+# plot of make soak is no picture of the docs.
+pictures:
+	@mkdir -p docs/pictures; shots=$$(mktemp -d); trap 'rm -rf "$$shots"' EXIT; set -ex; \
+	AMP_AUDIT_SHOTS=$$shots AMP_REQUIRE_BROWSER=1 go test -count=1 -run TestThePageFits ./endpoints/audit; \
+	cp "$$shots/desktop-light-list.png" docs/pictures/audit-list.png

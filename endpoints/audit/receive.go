@@ -41,6 +41,8 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
+	// So that amp sends several events in one request (docs/events.md).
+	w.Header().Set("Accept-Post", structured+", "+batched)
 	// No body: Knative would take it for an event in reply.
 	w.WriteHeader(http.StatusNoContent)
 }

@@ -37,7 +37,7 @@ func checkEventsAreTakenInEveryMode(t *testing.T, newServer func(testing.TB, Con
 			t.Fatalf("binary: %d %s", w.Code, w.Body)
 		}
 	}
-	if w := do(t, s, "POST", "/", map[string]string{"Content-Type": structured + "; charset=utf-8"}, e.json(t)); w.Code != http.StatusNoContent {
+	if w := do(t, s, "POST", "/", map[string]string{"Content-Type": structured + "; charset=utf-8"}, e.json(t)); w.Code != http.StatusNoContent || !strings.Contains(w.Header().Get("Accept-Post"), batched) {
 		t.Fatalf("structured: %d %s", w.Code, w.Body)
 	}
 	post(t, s, e, e, ev{id: "other"})

@@ -21,7 +21,7 @@ import (
 	"github.com/txn2/amp/endpoints/require"
 )
 
-// createdBy is the endpoint of the README.
+// createdBy is the endpoint of docs/endpoints/go.md.
 var createdBy = endpoints.Mutate(func(_ context.Context, review *endpoints.Review, pod *corev1.Pod) error {
 	if pod.Annotations["example.com/created-by"] == "" {
 		pod.Annotations["example.com/created-by"] = review.User

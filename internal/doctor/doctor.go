@@ -6,7 +6,7 @@
 //  1. Gather (gather*.go) reads everything from the cluster into one value, observed. It keeps each error beside what
 //     could not be read.
 //  2. Check (check*.go) judges that value. Each check is one pure function in the list checks in check.go. START THERE.
-//     No check talks to the cluster, and one failure is reported once, not again by all that follows from it.
+//     No check talks to the cluster. One failure is reported once: checks that fail only because of it stay silent.
 //  3. Present (report.go, present.go) writes the findings as text or JSON.
 //
 // Dry runs depend on findings: where amp itself is broken, the doctor tries no Pod. They are therefore gathered after the

@@ -68,11 +68,16 @@ func (e *Events) deliver(ctx context.Context, rec *review.Record) (sent bool, er
 // enqueue queues rec without waiting.
 func (e *Events) enqueue(rec *review.Record) {
 	refused, evicted := e.queue.put(rec)
+	e.queued(rec.Plan.Event, refused, evicted)
+}
+
+// queued counts and logs what the queue did not take of an event and of others.
+func (e *Events) queued(id, refused string, evicted []*entry) {
 	for _, entry := range evicted {
 		e.dropped(entry.id(), "its namespace filled more than half of the queue, and another one needed room")
 	}
 	if refused != "" {
-		e.dropped(rec.Plan.Event, refused)
+		e.dropped(id, refused)
 	}
 }
 
@@ -135,9 +140,28 @@ func (e *Events) encodeQueued() {
 }
 
 func (e *Events) sendQueued(ctx context.Context) {
-	for entry := e.queue.nextReady(); entry != nil; entry = e.queue.nextReady() {
-		start := time.Now()
-		v := e.to.send(ctx, entry.msg)
+	batches := func() bool { return e.to.batches() }
+	for batch := e.queue.nextReady(batches); batch != nil; batch = e.queue.nextReady(batches) {
+		e.send(ctx, batch)
+	}
+}
+
+// send makes one try to deliver the entries. Those of a batch that the sink refuses are tried one by one: one of them may be
+// what it cannot take, or it takes no batches any more.
+func (e *Events) send(ctx context.Context, batch []*entry) {
+	messages := make([]*message, len(batch))
+	for i, entry := range batch {
+		messages[i] = entry.msg
+	}
+	start := time.Now()
+	v := e.to.send(ctx, messages...)
+	if refused := !v.taken && !v.again; refused && len(batch) > 1 {
+		for i := range batch {
+			e.send(ctx, batch[i:i+1])
+		}
+		return
+	}
+	for _, entry := range batch {
 		switch {
 		case v.taken:
 			e.metrics.events[eventDelivered].Inc()

@@ -1,6 +1,9 @@
 package emit
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // The lines in which entries wait.
 const (
@@ -34,6 +37,9 @@ func (q *queue) tenantOf(name string) *tenant {
 // push puts e at the end of a line of its tenant. The caller holds q.mu.
 func (q *queue) push(e *entry, line int) {
 	t := e.tenant
+	if line == toSend && q.waiting[line] == 0 {
+		q.readySince = time.Now()
+	}
 	t.lines[line] = append(t.lines[line], e)
 	q.waiting[line]++
 	if !t.inTurn[line] {
@@ -42,22 +48,29 @@ func (q *queue) push(e *entry, line int) {
 	}
 }
 
-// pop takes the first entry of a line, in which the tenants take turns; nil if there is none. The caller holds q.mu.
-func (q *queue) pop(line int) *entry {
-	for q.waiting[line] > 0 {
-		t := first(&q.turns[line])
-		if len(t.lines[line]) == 0 { // the last one was evicted
-			t.inTurn[line] = false
-			continue
-		}
-		e := first(&t.lines[line])
-		q.waiting[line]--
-		if t.inTurn[line] = len(t.lines[line]) > 0; t.inTurn[line] {
-			q.turns[line] = append(q.turns[line], t)
-		}
-		return e
+// peek returns the first entry of a line, in which the tenants take turns; nil if there is none. The caller holds q.mu.
+func (q *queue) peek(line int) *entry {
+	if q.waiting[line] == 0 {
+		return nil
 	}
-	return nil
+	for len(q.turns[line][0].lines[line]) == 0 { // the last one was evicted
+		first(&q.turns[line]).inTurn[line] = false
+	}
+	return q.turns[line][0].lines[line][0]
+}
+
+// pop takes the first entry of a line; nil if there is none. The caller holds q.mu.
+func (q *queue) pop(line int) *entry {
+	if q.peek(line) == nil {
+		return nil
+	}
+	t := first(&q.turns[line])
+	e := first(&t.lines[line])
+	q.waiting[line]--
+	if t.inTurn[line] = len(t.lines[line]) > 0; t.inTurn[line] {
+		q.turns[line] = append(q.turns[line], t)
+	}
+	return e
 }
 
 func first[T any](all *[]*T) *T {

@@ -66,6 +66,9 @@ type queue struct {
 	send   sync.Cond // an event may be sent
 	empty  sync.Cond // there is no event
 
+	readySince time.Time // when the first that waits to be sent began to, or the last batch was taken
+	lingering  bool      // a timer will signal send
+
 	accepted     int64     // events that the sink has accepted
 	failures     int       // of the sink in a row
 	failed       time.Time // the last of them
@@ -85,13 +88,22 @@ func newQueue(gauge func(int)) *queue {
 // put queues rec. If the queue is full or closed it does not, and returns the reason. It returns the entries of another
 // namespace that had to make room.
 func (q *queue) put(rec *review.Record) (refused string, evicted []*entry) {
-	e := &entry{rec: rec, size: recordSize(rec)}
+	return q.enter(&entry{rec: rec, size: recordSize(rec)}, rec.Review.Namespace, toEncode, &q.encode)
+}
+
+// putMessage is put for an event of a namespace that is encoded already.
+func (q *queue) putMessage(namespace string, msg *message) (refused string, evicted []*entry) {
+	return q.enter(&entry{msg: msg, size: msg.size()}, namespace, toSend, &q.send)
+}
+
+// enter puts e into a line, and signals that.
+func (q *queue) enter(e *entry, namespace string, line int, signal *sync.Cond) (refused string, evicted []*entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return "amp is ending", nil
 	}
-	e.tenant = q.tenantOf(rec.Review.Namespace)
+	e.tenant = q.tenantOf(namespace)
 	fits := false
 	if q.count > e.tenant.count && exceeds(e.tenant.count+1, e.tenant.bytes+e.size) {
 		refused = "its namespace fills half of the queue, and others wait"
@@ -102,9 +114,9 @@ func (q *queue) put(rec *review.Record) (refused string, evicted []*entry) {
 		q.add(e, 0, 0) // forgets a tenant that has nothing in the queue
 		return refused, evicted
 	}
-	q.push(e, toEncode)
+	q.push(e, line)
 	q.add(e, 1, e.size)
-	q.encode.Signal()
+	signal.Signal()
 	return "", evicted
 }
 
@@ -169,18 +181,38 @@ func (q *queue) encoded(e *entry, msg *message) {
 	q.send.Signal()
 }
 
-// nextReady waits until an entry may be sent. It returns nil when the queue is closed.
-func (q *queue) nextReady() *entry {
+// nextReady waits until an entry may be sent. If batches says so, it returns several: they waited for a moment for one another,
+// unless the queue is flushed. After a failure of the sink, it returns one. It returns nil when the queue is closed.
+func (q *queue) nextReady(batches func() bool) []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for {
 		switch {
 		case q.closed:
 			return nil
-		case q.waiting[toSend] > 0 && (q.failures == 0 || len(q.sending) == 0 && !time.Now().Before(q.backoffUntil)):
-			e := q.pop(toSend)
-			q.sending[e] = true
-			return e
+		case q.waiting[toSend] == 0:
+		case q.failures > 0:
+			if len(q.sending) == 0 && !time.Now().Before(q.backoffUntil) {
+				return q.take(1)
+			}
+		case !batches():
+			return q.take(1)
+		case q.waiting[toSend] >= maxBatch || q.flushing:
+			return q.take(maxBatch)
+		default:
+			wait := linger - time.Since(q.readySince)
+			if wait <= 0 {
+				return q.take(maxBatch)
+			}
+			if !q.lingering {
+				q.lingering = true
+				time.AfterFunc(wait, func() {
+					q.mu.Lock()
+					defer q.mu.Unlock()
+					q.lingering = false
+					q.send.Signal()
+				})
+			}
 		}
 		q.send.Wait()
 	}

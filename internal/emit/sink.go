@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -28,11 +29,14 @@ type message struct {
 	id     string
 	header http.Header // of the event in binary mode
 	body   []byte      // the event's data; without a sink the whole event and a newline
+	// attributes are those of the event in structured mode, a JSON object without its end: the data is its last member. They
+	// are nil if the sink did not take batches when the event was encoded.
+	attributes []byte
 }
 
 // size is roughly the memory that the message takes.
 func (m *message) size() int64 {
-	n := int64(cap(m.body)) + 1024
+	n := int64(cap(m.body)+cap(m.attributes)) + 1024
 	for _, values := range m.header {
 		n += 64
 		for _, value := range values {
@@ -55,7 +59,10 @@ type verdict struct {
 // transmitter sends messages to the sink or the writer. It is safe for concurrent use.
 type transmitter interface {
 	encode(e *event.Event) (*message, error)
-	send(ctx context.Context, m *message) verdict
+	// send makes one try to deliver the messages: more than one only to a sink that takes batches.
+	send(ctx context.Context, messages ...*message) verdict
+	// batches reports whether several messages may be sent at once.
+	batches() bool
 }
 
 // writer writes each event as one line of JSON.
@@ -70,9 +77,11 @@ func (w writer) encode(e *event.Event) (*message, error) {
 	return &message{id: e.ID(), body: line.Bytes()}, nil
 }
 
+func (w writer) batches() bool { return false }
+
 // send writes a line with one Write. Only one goroutine calls it.
-func (w writer) send(_ context.Context, m *message) verdict {
-	if _, err := w.to.Write(m.body); err != nil {
+func (w writer) send(_ context.Context, messages ...*message) verdict {
+	if _, err := w.to.Write(messages[0].body); err != nil {
 		return verdict{cause: "could not be written: " + err.Error()}
 	}
 	return verdict{taken: true}
@@ -86,6 +95,7 @@ type sink struct {
 	token     func() (string, error) // the value of Authorization; nil for none
 	transport http.RoundTripper
 	timeout   time.Duration // of one try
+	batch     atomic.Bool   // the sink takes batches: its last good answer said so
 }
 
 const (
@@ -132,14 +142,28 @@ func (s *sink) encode(e *event.Event) (*message, error) {
 	for key, value := range s.header {
 		h[key] = value
 	}
-	return &message{id: e.ID(), header: h, body: e.Data()}, nil
+	m := &message{id: e.ID(), header: h, body: e.Data()}
+	if s.batches() {
+		attributes, err := attributesOf(e)
+		if err != nil {
+			return nil, err
+		}
+		m.attributes = attributes
+	}
+	return m, nil
 }
 
+func (s *sink) batches() bool { return s.batch.Load() }
+
 // send makes one request.
-func (s *sink) send(ctx context.Context, m *message) verdict {
+func (s *sink) send(ctx context.Context, messages ...*message) verdict {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	header := m.header
+	header, body := messages[0].header, messages[0].body
+	if len(messages) > 1 {
+		header, body = s.header.Clone(), batchOf(messages)
+		header["Content-Type"] = []string{event.ApplicationCloudEventsBatchJSON}
+	}
 	if s.token != nil {
 		token, err := s.token()
 		if err != nil {
@@ -149,7 +173,7 @@ func (s *sink) send(ctx context.Context, m *message) verdict {
 		header["Authorization"] = []string{token}
 	}
 	var p progress
-	req := outbound.NewRequest(p.trace(ctx), s.url, header, m.body)
+	req := outbound.NewRequest(p.trace(ctx), s.url, header, body)
 
 	start := time.Now()
 	resp, err := s.transport.RoundTrip(req)
@@ -162,7 +186,9 @@ func (s *sink) send(ctx context.Context, m *message) verdict {
 		_, _ = io.CopyN(io.Discard, resp.Body, answerBytes)
 	}
 	v := verdict{sent: true, taken: resp.StatusCode/100 == 2, again: mayPass(resp.StatusCode) || s.token != nil && resp.StatusCode == http.StatusUnauthorized}
-	if !v.taken { // after 401, the sink or amp has yet to see a new token
+	if v.taken {
+		s.batch.Store(takesBatches(resp.Header))
+	} else { // after 401, the sink or amp has yet to see a new token
 		v.cause = "answered " + strconv.Itoa(resp.StatusCode)
 		v.busy = resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode == http.StatusServiceUnavailable
 		v.after = retryAfter(resp.Header.Get("Retry-After"), time.Now())

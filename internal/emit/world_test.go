@@ -206,15 +206,19 @@ type script struct {
 	answer func(ctx context.Context, id string, try int) verdict
 }
 
-func (s *script) send(ctx context.Context, m *message) verdict {
+func (s *script) send(ctx context.Context, messages ...*message) verdict {
+	var ids []string
+	for _, m := range messages {
+		ids = append(ids, m.id)
+	}
 	s.mu.Lock()
-	s.tries = append(s.tries, time.Since(s.start).Round(time.Millisecond).String()+" "+m.id)
+	s.tries = append(s.tries, time.Since(s.start).Round(time.Millisecond).String()+" "+strings.Join(ids, "+"))
 	n := len(s.tries)
 	s.mu.Unlock()
-	v := s.answer(ctx, m.id, n)
+	v := s.answer(ctx, strings.Join(ids, "+"), n)
 	if v.taken {
 		s.mu.Lock()
-		s.taken = append(s.taken, m.id)
+		s.taken = append(s.taken, ids...)
 		s.mu.Unlock()
 	}
 	return v

@@ -139,16 +139,16 @@ func TestFileOfLists(t *testing.T) {
 	}
 }
 
-// The file of Namespaces in the README parses.
-func TestReadmeNamespaces(t *testing.T) {
-	readme, err := os.ReadFile(filepath.Join("..", "..", "README.md"))
+// The file of Namespaces in docs/config.md parses.
+func TestNamespacesOfThePage(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "config.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text, found := strings.Cut(string(readme), "cat > namespaces.yaml <<'EOF'\n")
+	_, text, found := strings.Cut(string(page), "cat > namespaces.yaml <<'EOF'\n")
 	text, _, ended := strings.Cut(text, "\nEOF\n")
 	if !found || !ended {
-		t.Fatal("README.md has no namespaces.yaml")
+		t.Fatal("docs/config.md has no namespaces.yaml")
 	}
 	path := filepath.Join(t.TempDir(), "namespaces.yaml")
 	write(t, path, text)

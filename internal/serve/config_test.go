@@ -269,14 +269,14 @@ func TestConfigDocIsTheTable(t *testing.T) {
 	if err := serve.WriteMarkdown(&table); err != nil {
 		t.Fatal(err)
 	}
-	const head = `# Configuration
-
-amp reads its configuration only from the environment. An empty variable counts as unset. amp reports all bad variables
-together, each with its allowed values, and does not start. No message shows a part of a URL. If a variable begins with
-` + "`AMP_`" + ` and is unknown, amp logs a warning with the nearest known name. White space or commas separate the entries of a list;
-a list without an entry is a bad value. ` + "`amp --help`" + ` prints this table.
-
-`
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, _, found := strings.Cut(string(page), "| variable | default | |\n")
+	if !found {
+		t.Fatalf("%s has no table", path)
+	}
 	want := head + table.String()
 	if os.Getenv("AMP_UPDATE") != "" {
 		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {

@@ -6,6 +6,7 @@
 //	creates.go   Pods created through a real kube-apiserver
 //	start.go     cold start and memory, with many Namespaces
 //	row.go       what a row says; table.go how it is printed and compared
+//	curves.go    how the cost grows, instead of rows; plot.go draws it
 //	profile.go   profiles of amp, instead of rows
 //	process.go   the processes, and the CPU time that each has used
 //
@@ -23,17 +24,18 @@ import (
 
 func main() {
 	quick := flag.Bool("quick", false, "only the most important rows, in about a minute")
-	only := flag.String("only", "", "only one group of rows: reviews, check, latency, cluster or binary")
-	document := flag.String("document", "", "Markdown file whose table is replaced")
+	only := flag.String("only", "", "only one group of rows: reviews, check, latency, candidate, cluster or binary")
+	document := flag.String("document", "", "Markdown file whose table is replaced, or whose curves")
 	data := flag.String("json", "", "file for the rows as JSON")
 	profile := flag.String("profile", "", "profile amp instead: file of the CPU profiles, one for each setting")
+	curves := flag.String("curves", "", "measure how the cost grows instead: folder of the plots")
 	compare := flag.Bool("compare", false, "compare two files of rows: bench -compare before.json after.json")
 	flag.Parse()
 	var err error
 	if *compare {
 		err = compareFiles(flag.Args())
 	} else {
-		err = run(*quick, *only, *document, *data, *profile)
+		err = run(*quick, *only, *document, *data, *profile, *curves)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -41,7 +43,7 @@ func main() {
 	}
 }
 
-func run(quick bool, only, document, data, profile string) (err error) {
+func run(quick bool, only, document, data, profile, curves string) (err error) {
 	b := &bench{quick: quick, rounds: 15, measured: 500 * time.Millisecond, warm: 150 * time.Millisecond}
 	if quick {
 		b.rounds = 9
@@ -61,6 +63,9 @@ func run(quick bool, only, document, data, profile string) (err error) {
 		return b.profile(profile)
 	}
 	b.table.Machine = machine()
+	if curves != "" {
+		return b.plots(curves, document)
+	}
 
 	for _, group := range []struct {
 		name  string
@@ -70,6 +75,7 @@ func run(quick bool, only, document, data, profile string) (err error) {
 		{"reviews", true, b.reviews},
 		{"check", true, b.check},
 		{"latency", false, b.latency},
+		{"candidate", false, b.candidate},
 		{"cluster", false, b.inCluster},
 		{"binary", true, b.binary},
 	} {

@@ -65,8 +65,9 @@ func (b *bench) build() error {
 
 // process is a program that runs.
 type process struct {
-	address string // where it listens, host:port
-	metrics string // URL that tells what it has allocated; empty: none does
+	address string   // where it listens, host:port
+	all     []string // addresses: an endpoint may have several
+	metrics string   // URL that tells what it has allocated; empty: none does
 	cmd     *exec.Cmd
 	said    *tail
 	done    chan struct{}
@@ -99,7 +100,7 @@ func (b *bench) stopAll() {
 	}
 }
 
-// serving starts an actor that prints the address on which it listens.
+// serving starts an actor that prints the addresses on which it listens, in one line.
 func (b *bench) serving(args ...string) (*process, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -115,7 +116,8 @@ func (b *bench) serving(args ...string) (*process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the %s: %w %s", args[0], err, p.said)
 	}
-	p.address = strings.TrimSpace(line)
+	p.all = strings.Fields(line)
+	p.address = p.all[0]
 	return p, nil
 }
 

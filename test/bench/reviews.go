@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"net/http"
@@ -20,6 +21,13 @@ type setting struct {
 	callers int
 	http1   bool
 	events  string // AMP_EVENTS
+	batches bool   // the sink says that it takes batches
+
+	candidate bool // the namespaces name one
+
+	chain      int // endpoints that each Pod passes through; 0: one
+	endpoints  int // different ones of all namespaces; 0: one
+	namespaces int // that the reviews are spread over; 0: one
 }
 
 // centre is a sensible middle. The other settings differ from it in one thing.
@@ -37,6 +45,7 @@ func (b *bench) reviews() error {
 		centre,
 		centre.with("HTTP/1.1, as the API server calls Services", func(s *setting) { s.http1 = true }),
 		centre.with("events to an HTTP sink (async)", func(s *setting) { s.events = "async" }),
+		centre.with("events to an HTTP sink that takes batches (async)", func(s *setting) { s.events, s.batches = "async", true }),
 	}
 	if !b.quick {
 		settings = append(settings,
@@ -96,17 +105,27 @@ func (b *bench) pair(s setting) (endpoint, amp *process, err error) {
 	if err := os.WriteFile(b.path("review.json"), workload.Review(s.pod), 0o600); err != nil {
 		return nil, nil, err
 	}
-	if endpoint, err = b.serving("endpoint", b.path("patch.json")); err != nil {
+	if endpoint, err = b.serving("endpoint", b.path("patch.json"), strconv.Itoa(max(1, s.endpoints))); err != nil {
 		return nil, nil, err
 	}
-	namespace := fmt.Sprintf("apiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s\n  labels: {amp.txn2.com/enabled: \"true\"}\n  annotations: {amp.txn2.com/ep: \"http://%s\"}\n",
-		workload.Namespace, endpoint.address)
-	if err := os.WriteFile(b.path("namespaces.yaml"), []byte(namespace), 0o600); err != nil {
+	candidate := ""
+	if s.candidate {
+		new, err := b.serving("endpoint", b.path("patch.json"), "1")
+		if err != nil {
+			return nil, nil, err
+		}
+		candidate = "http://" + new.address
+	}
+	if err := os.WriteFile(b.path("namespaces.yaml"), s.manifests(endpoint.all, candidate), 0o600); err != nil {
 		return nil, nil, err
 	}
 	env := []string{"AMP_NAMESPACES_FILE=" + b.path("namespaces.yaml"), "AMP_EVENTS=" + s.events}
 	if s.events != "off" {
-		sink, err := b.serving("sink")
+		args := []string{"sink"}
+		if s.batches {
+			args = append(args, "batches")
+		}
+		sink, err := b.serving(args...)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -116,6 +135,25 @@ func (b *bench) pair(s setting) (endpoint, amp *process, err error) {
 		return nil, nil, err
 	}
 	return endpoint, amp, b.untilRight(amp)
+}
+
+// manifests are the Namespaces. Their endpoints take turns; their candidate is the same, or "".
+func (s setting) manifests(endpoints []string, candidate string) []byte {
+	var b bytes.Buffer
+	next := 0
+	for i := range max(1, s.namespaces) {
+		var urls []string
+		for range max(1, s.chain) {
+			urls = append(urls, "http://"+endpoints[next%len(endpoints)])
+			next++
+		}
+		fmt.Fprintf(&b, "---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s%05d\n  labels: {amp.txn2.com/enabled: \"true\"}\n  annotations:\n    amp.txn2.com/ep: %q\n",
+			strings.TrimSuffix(workload.Namespace, "00000"), i, strings.Join(urls, " "))
+		if candidate != "" {
+			fmt.Fprintf(&b, "    amp.txn2.com/candidate: %q\n", candidate)
+		}
+	}
+	return b.Bytes()
 }
 
 // untilRight waits until a server answers a review with a patch.
@@ -210,6 +248,9 @@ func (b *bench) side(p *process, s setting) func() (sample, error) {
 func (b *bench) loadArgs(p *process, s setting, warm, measured time.Duration) []string {
 	args := []string{"-url", "https://" + p.address + "/mutate/fail?timeout=2s", "-ca", b.path("ca.pem"), "-body", b.path("review.json"),
 		"-callers", strconv.Itoa(s.callers), "-warm", warm.String(), "-for", measured.String()}
+	if s.namespaces > 1 {
+		args = append(args, "-namespaces", strconv.Itoa(s.namespaces))
+	}
 	if s.http1 {
 		args = append(args, "-http1")
 	}

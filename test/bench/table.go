@@ -48,6 +48,15 @@ func (t *table) print(w io.Writer) error {
 
 // into replaces the table of a document.
 func (t *table) into(path string) error {
+	var b bytes.Buffer
+	if err := t.print(&b); err != nil {
+		return err
+	}
+	return between(path, begin, b.String())
+}
+
+// between replaces what a document has from the line begin to the next line end.
+func between(path, begin, text string) error {
 	document, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -57,11 +66,7 @@ func (t *table) into(path string) error {
 	if !ok || !ok2 {
 		return fmt.Errorf("%s does not have the lines %q and %q", path, begin, end)
 	}
-	var b bytes.Buffer
-	if err := t.print(&b); err != nil {
-		return err
-	}
-	return os.WriteFile(path, []byte(before+begin+"\n"+b.String()+"\n"+end+after), 0o644)
+	return os.WriteFile(path, []byte(before+begin+"\n"+text+"\n"+end+after), 0o644)
 }
 
 func (t *table) save(path string) error {

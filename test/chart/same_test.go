@@ -28,13 +28,15 @@ func patched(t *testing.T, file, deployment, namespace string) string {
 // TestSame: what the chart renders is what the folders of deploy render, object by object, by default and with each switch.
 func TestSame(t *testing.T) {
 	for name, test := range map[string]struct{ values, kustomization string }{
-		"by default":                        {"", "resources: [REPO/deploy]"},
-		"in the namespace of the release":   {"--namespace=amp-system", "resources: [REPO/deploy]"},
-		"in another namespace":              {"--namespace=elsewhere", "resources: [REPO/deploy]\nnamespace: elsewhere"},
-		"in another namespace, by a value":  {"--set=namespace=elsewhere", "resources: [REPO/deploy]\nnamespace: elsewhere"},
-		"with cert-manager":                 {"--set=certificates=cert-manager", "resources: [REPO/deploy/cert-manager]"},
-		"with cert-manager, and elsewhere":  {"--set=certificates=cert-manager,namespace=elsewhere", "resources: [REPO/deploy/cert-manager]\nnamespace: elsewhere\ntransformers: [REPO/deploy/cert-manager/renamed]"},
-		"with alerts":                       {"--set=alerts.enabled=true", "resources: [REPO/deploy, REPO/deploy/alerts]"},
+		"by default":                       {"", "resources: [REPO/deploy]"},
+		"in the namespace of the release":  {"--namespace=amp-system", "resources: [REPO/deploy]"},
+		"in another namespace":             {"--namespace=elsewhere", "resources: [REPO/deploy]\nnamespace: elsewhere"},
+		"in another namespace, by a value": {"--set=namespace=elsewhere", "resources: [REPO/deploy]\nnamespace: elsewhere"},
+		"with cert-manager":                {"--set=certificates=cert-manager", "resources: [REPO/deploy/cert-manager]"},
+		"with cert-manager, and elsewhere": {"--set=certificates=cert-manager,namespace=elsewhere", "resources: [REPO/deploy/cert-manager]\nnamespace: elsewhere\ntransformers: [REPO/deploy/cert-manager/renamed]"},
+		"with alerts":                      {"--set=alerts.enabled=true", "resources: [REPO/deploy, REPO/deploy/alerts]"},
+		"with autoscaling": {"--set=autoscaling.enabled=true", "resources: [REPO/deploy, REPO/deploy/autoscaling]\npatches:\n" +
+			"- {target: {kind: Deployment, name: amp}, patch: '[{\"op\": \"remove\", \"path\": \"/spec/replicas\"}]'}"},
 		"with the dashboard":                {"--set=dashboards.enabled=true", "resources: [REPO/deploy, REPO/deploy/dashboards]"},
 		"with network policies":             {"--set=networkPolicies.enabled=true", "resources: [REPO/deploy, REPO/deploy/network-policy]"},
 		"without a way round":               {"--set=noWayOut.enabled=true", "resources: [REPO/deploy, REPO/deploy/no-way-out]"},

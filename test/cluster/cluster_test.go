@@ -16,7 +16,7 @@ func TestInARealCluster(t *testing.T) {
 	c.image(t, "endpoints", root(t), "./cmd/endpoints")
 	c.image(t, "probe", ".", "./testdata/probe")
 	c.image(t, "cert-manager", "testdata/cert-manager", ".")
-	readme := c.asWritten(t, "README.md", "deploy/README.md")
+	readme := c.asWritten(t, "README.md", "deploy/README.md", "docs/quickstart.md")
 
 	t.Run("one command installs amp, and nothing else is needed", func(t *testing.T) {
 		start := time.Now()
@@ -43,6 +43,8 @@ func TestInARealCluster(t *testing.T) {
 	if t.Failed() {
 		return
 	}
+
+	t.Run("the quick start ends in a Pod that is changed, on the audit page too", func(t *testing.T) { c.quickstart(t, readme) })
 
 	plugin(t)
 	t.Run("the doctor finds nothing wrong with it", func(t *testing.T) {
@@ -330,7 +332,8 @@ spec:
 	t.Run("every command of the READMEs was run", func(t *testing.T) {
 		// The first does not end, and uses a fixed port. The others need no cluster: TestReadmeCommands in cmd/kubectl-amp.
 		for _, command := range readme.left("kubectl -n amp-audit port-forward service/audit 8080:80",
-			"kubectl amp try -f deployment.yaml --endpoint http://127.0.0.1:9000/", "kubectl amp test tests.yaml --endpoint http://127.0.0.1:9000/") {
+			"kubectl amp try -f deployment.yaml --endpoint http://127.0.0.1:9000/", "kubectl amp test tests.yaml --endpoint http://127.0.0.1:9000/",
+			"kubectl amp replay --events events.ndjson --endpoint http://127.0.0.1:9000/") {
 			t.Errorf("not run: %s", command)
 		}
 	})

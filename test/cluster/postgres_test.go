@@ -89,15 +89,19 @@ func (c *cluster) onPostgres(t *testing.T, readme *written) {
 	c.kubectl(t, "run", "jupyter-alice", "--namespace", "recorded", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server",
 		"--annotations", "hub.jupyter.org/username=alice")
 	stamp := c.kubectl(t, "get", "--namespace", "recorded", "pod/jupyter-alice", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
-	for _, pod := range c.pods(t, "amp-audit", "app.kubernetes.io/name=audit") {
-		eventually(t, func() error {
+	eventually(t, func() error { // a Pod of before the rollout may still be ending: the list is read each time
+		pods := c.pods(t, "amp-audit", "app.kubernetes.io/name=audit")
+		if len(pods) != 2 {
+			return fmt.Errorf("the audit function has the Pods %v", pods)
+		}
+		for _, pod := range pods {
 			out, err := c.run("kubectl", "get", "--raw", "/api/v1/namespaces/amp-audit/pods/"+pod+":8080/proxy/api/events?namespace=recorded")
-			if err == nil && (stamp == "" || !strings.Contains(out, stamp)) {
-				err = fmt.Errorf("%s does not have %q: %s", pod, stamp, out)
+			if err != nil || stamp == "" || !strings.Contains(out, stamp) {
+				return fmt.Errorf("%s does not have %q: %s, %v", pod, stamp, out, err)
 			}
-			return err
-		})
-	}
+		}
+		return nil
+	})
 }
 
 // wakesForEvents installs the audit function as a Knative Service with a database.

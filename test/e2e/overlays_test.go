@@ -31,6 +31,7 @@ var overlays = map[string][]string{
 	"deploy/alerts":                        {"deploy"},
 	"deploy/audit":                         nil,
 	"deploy/audit-postgres":                nil,
+	"deploy/autoscaling":                   {"deploy"},
 	"deploy/dashboards":                    {"deploy"},
 	"deploy/network-policy":                {"deploy"},
 	"deploy/network-policy/audit":          {"deploy/audit", "deploy"},

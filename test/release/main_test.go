@@ -159,6 +159,9 @@ func commitTree(dir string) (version string, err error) {
 	if tag == nil {
 		return "", errors.New("deploy/base/kustomization.yaml names no image's tag")
 	}
+	if err := datedSection(filepath.Join(dir, "CHANGELOG.md"), strings.TrimPrefix(string(tag[1]), "v")); err != nil {
+		return "", err
+	}
 	for _, args := range [][]string{
 		{"init", "--quiet", "--initial-branch=main"},
 		{"add", "--all"},
@@ -171,6 +174,19 @@ func commitTree(dir string) (version string, err error) {
 		}
 	}
 	return string(tag[1]), nil
+}
+
+// datedSection does to the changelog what docs/releasing.md tells a releaser to do, unless it was done.
+func datedSection(path, version string) error {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if strings.Contains(string(text), "\n## ["+version+"] - ") {
+		return nil
+	}
+	dated := strings.Replace(string(text), "\n## [Unreleased]\n", "\n## ["+version+"] - 2026-01-31\n", 1)
+	return os.WriteFile(path, []byte(dated), 0o600)
 }
 
 // stubCosign puts a cosign into dir that signs nothing and records its arguments. Only the release itself has the

@@ -54,6 +54,12 @@ amp.left-out is not empty for an object that the values do not want. Helm makes 
 {{- with $values.audit.storage.storageClassName }}{{ $_ := set $.object.spec "storageClassName" . }}{{ end }}
 {{- else if eq $name "PodDisruptionBudget amp" }}
 {{- $_ := set .spec "maxUnavailable" $values.podDisruptionBudget.maxUnavailable }}
+{{- else if eq $name "HorizontalPodAutoscaler amp" }}
+{{- with $values.autoscaling }}
+{{- $_ := set $.object.spec "minReplicas" .minReplicas }}
+{{- $_ := set $.object.spec "maxReplicas" .maxReplicas }}
+{{- range $metric := $.object.spec.metrics }}{{ $_ := set $metric.resource.target "averageUtilization" $values.autoscaling.targetCPU }}{{ end }}
+{{- end }}
 {{- else if hasSuffix "WebhookConfiguration" .kind }}{{ include "amp.webhooks" $ }}
 {{- else if hasPrefix "monitoring.coreos.com/" .apiVersion }}{{ $labels = $values.alerts.labels }}
 {{- else if eq $name "ConfigMap amp-dashboards" }}{{ $labels = $values.dashboards.labels }}

@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 )
 
 // The watch itself is tested against a real API server, in test/e2e.
@@ -57,6 +58,34 @@ func TestStoreFollowsTheWatch(t *testing.T) {
 		}
 	}
 	if err := s.Add("something else"); err == nil {
+		t.Error("a string passes for a Namespace")
+	}
+}
+
+// The reflector gathers the first list in a store of client-go's, which asks ours what to keep of each Namespace.
+func TestTheFirstListKeepsOnlyPolicies(t *testing.T) {
+	s := &store{}
+	gathered := cache.NewStore(cache.DeletionHandlingMetaNamespaceKeyFunc, cache.WithTransformer(s.Transformer()))
+	a := meta("a", "http://1")
+	a.Annotations["example.com/large"] = strings.Repeat("x", 1000)
+	for _, ns := range []any{a, meta("b", "http://2"), meta("b", "http://3")} {
+		if err := gathered.Add(ns); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list := gathered.List()
+	for _, ns := range list {
+		if p, ok := ns.(*parsed); !ok || len(p.Annotations)+len(p.Labels) > 0 {
+			t.Errorf("%T with %v is kept until the list is complete", ns, p.Annotations)
+		}
+	}
+	if err := s.Replace(list, "7"); err != nil {
+		t.Fatal(err)
+	}
+	if s.get("a").Mutate[0].Name != "http://1" || s.get("b").Mutate[0].Name != "http://3" || len(s.policies) != 2 {
+		t.Errorf("the store has %v", s.policies)
+	}
+	if err := gathered.Add("something else"); err == nil {
 		t.Error("a string passes for a Namespace")
 	}
 }

@@ -60,7 +60,7 @@ type List struct {
 	Sent []SentRule
 	// Values judge the value of an op before it is applied.
 	Values []apply.ValueRule
-	// Always judge each change, even one that changes nothing. They run before package apply's Verify, so
+	// The rules in Always also judge a patch that changes nothing. They run before package apply's Verify, so
 	// Change.Invalid and Change.Unknown are not set.
 	Always []Rule
 	// Completions add ops to a change that does change the Pod, before Changed judge it.

@@ -35,11 +35,11 @@ func forwarder(args []string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /", f.review)
 	mux.HandleFunc("GET /memory", memory)
-	l, err := listen()
+	listeners, err := listen(1)
 	if err != nil {
 		return err
 	}
-	return (&http.Server{Handler: mux}).ServeTLS(l, *cert, *key) // HTTP/2 and HTTP/1.1
+	return (&http.Server{Handler: mux}).ServeTLS(listeners[0], *cert, *key) // HTTP/2 and HTTP/1.1
 }
 
 type forward struct {

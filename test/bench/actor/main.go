@@ -33,21 +33,30 @@ func run(args []string) error {
 	return fmt.Errorf("expected endpoint, sink, forwarder or load, not %q", args[0])
 }
 
-// listen opens a free port on loopback and prints its address, for which the parent waits.
-func listen() (net.Listener, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
+// listen opens so many free ports on loopback and prints their addresses in one line, for which the parent waits.
+func listen(ports int) ([]net.Listener, error) {
+	var all []net.Listener
+	var addresses []any
+	for range ports {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		all, addresses = append(all, l), append(addresses, l.Addr())
 	}
-	_, err = fmt.Println(l.Addr())
-	return l, err
+	_, err := fmt.Println(addresses...)
+	return all, err
 }
 
-// serve serves plain HTTP/1.1, as most endpoints and sinks within a cluster do.
-func serve(h http.HandlerFunc) error {
-	l, err := listen()
+// serve serves plain HTTP/1.1 on so many ports, as most endpoints and sinks within a cluster do.
+func serve(ports int, h http.HandlerFunc) error {
+	all, err := listen(ports)
 	if err != nil {
 		return err
 	}
-	return http.Serve(l, h)
+	ended := make(chan error)
+	for _, l := range all {
+		go func() { ended <- http.Serve(l, h) }()
+	}
+	return <-ended
 }

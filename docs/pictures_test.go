@@ -1,0 +1,43 @@
+package docs
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// mostBytes is the most bytes of a picture: a page is to open quickly.
+const mostBytes = 200_000
+
+// TestPictures checks that each picture is small, that a page shows it, and that make pictures makes it.
+func TestPictures(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob("pictures/*")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("found %q: %v", files, err)
+	}
+	all := pages(t)
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() > mostBytes {
+			t.Errorf("%s has %d bytes, want at most %d", file, info.Size(), mostBytes)
+		}
+		if !strings.Contains(string(makefile), " docs/"+file+"\n") {
+			t.Errorf("make pictures does not make %s", file)
+		}
+		shown := false
+		for _, text := range all {
+			shown = shown || strings.Contains(text, "("+file+")") || strings.Contains(text, "docs/"+file)
+		}
+		if !shown {
+			t.Errorf("no page shows %s", file)
+		}
+	}
+}

@@ -1,0 +1,40 @@
+package cluster
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// quickstart runs the commands of docs/quickstart.md that were not run before, and looks at what they show.
+func (c *cluster) quickstart(t *testing.T, readme *written) {
+	readme.do(t, "kubectl -n amp-samples rollout status deployment/endpoints")
+	if says := readme.do(t, "kubectl get namespace amp-example -o yaml"); !strings.Contains(says, "amp.txn2.com/ep: http://endpoints.amp-samples.svc/example") {
+		t.Errorf("amp-example is\n%s", says)
+	}
+	readme.do(t, "kubectl -n amp-example run hello --image=docker.io/library/busybox:1.37 --annotations=amp.txn2.com/example=mutate --command -- sleep 3600")
+	pod := readme.do(t, "kubectl -n amp-example get pod hello -o yaml")
+	for _, part := range []string{"name: AMP_EXAMPLE", "mountPath: /amp-example", "amp.txn2.com/event:"} {
+		if !strings.Contains(pod, part) {
+			t.Errorf("the Pod does not have %q:\n%s", part, pod)
+		}
+	}
+	readme.do(t, "kubectl -n amp-example run again --image=docker.io/library/busybox:1.37 --annotations=amp.txn2.com/example=mutate --command -- sleep 3600")
+	stamp := c.kubectl(t, "get", "--namespace", "amp-example", "pod/again", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
+	eventually(t, func() error { return c.audited("amp-example", "again", stamp) })
+
+	readme.do(t, "kubectl -n amp-samples scale deployment endpoints --replicas=0")
+	eventually(t, func() error {
+		if pods := c.pods(t, "amp-samples", "app.kubernetes.io/name=endpoints"); len(pods) > 0 {
+			return fmt.Errorf("there are %q", pods)
+		}
+		return nil
+	})
+	third := "kubectl -n amp-example run third --image=docker.io/library/busybox:1.37 --annotations=amp.txn2.com/example=mutate --command -- sleep 3600"
+	if says := readme.do(t, third); !strings.Contains(says, "Warning: amp: not mutated: ") {
+		t.Errorf("without the endpoint kubectl says %q", says)
+	}
+	c.kubectl(t, "scale", "--namespace", "amp-samples", "deployment/endpoints", "--replicas=2")
+	c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
+	c.kubectl(t, "delete", "pod", "--namespace", "amp-example", "hello", "again", "third", "--wait=false")
+}
