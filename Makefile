@@ -1,4 +1,4 @@
-.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart bench curves profile build image pictures
+.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart test-login bench curves profile build image pictures
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -21,6 +21,7 @@ test:
 	@echo '  make bench                         what amp costs, in ratios: it judges nothing'
 	@echo '  make e2e-release                   images, archives and manifests as a release ships them (test/release)'
 	@echo '  make test-chart                    the Helm chart with both majors of Helm, and the dashboard (test/chart)'
+	@echo '  make test-login                    the audit page behind oauth2-proxy, with an OIDC provider (test/login)'
 	@echo '  make fuzz FUZZ_TIME=30s            every fuzz target for that time, on random inputs'
 	@echo '  make licences                      the licences of what is linked, and docs/dependencies.md'
 
@@ -61,6 +62,10 @@ e2e-cluster:
 # image.
 e2e-release:
 	cd test/release && go test -count=1 -timeout 30m -v ./...
+
+# The audit page behind oauth2-proxy, with an OIDC provider and Chromium. The proxy is built from Go modules.
+test-login:
+	cd test/login && go test -count=1 -timeout 15m -v ./...
 
 # Measures what amp costs and writes the table of docs/performance.md. BENCH=quick prints the most important rows in a
 # minute.

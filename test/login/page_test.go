@@ -48,7 +48,9 @@ func readManifests(t *testing.T) *manifests {
 }
 
 // container is the proxy's.
-func (m *manifests) container() *corev1.Container { return &m.deployment.Spec.Template.Spec.Containers[0] }
+func (m *manifests) container() *corev1.Container {
+	return &m.deployment.Spec.Template.Spec.Containers[0]
+}
 
 // TestManifestsFitTogether compares what the manifests say of each other, of the folder deploy/audit, and of the program that
 // TestReadersLogIn runs.
