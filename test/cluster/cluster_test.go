@@ -128,7 +128,9 @@ func TestInARealCluster(t *testing.T) {
 	})
 
 	t.Run("a Deployment's Pods do too", func(t *testing.T) {
-		c.apply(t, namespace("jhub-deployment")+workspaces("jhub-deployment")+`---
+		c.kubectl(t, "create", "namespace", "jhub-deployment")
+		c.workspaces(t, "jhub-deployment")
+		c.apply(t, namespace("jhub-deployment")+`---
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: notebooks, namespace: jhub-deployment}
@@ -141,6 +143,7 @@ spec:
       annotations: {hub.jupyter.org/username: alice}
     spec:
       terminationGracePeriodSeconds: 1
+      securityContext: {fsGroup: 100}
       containers: [{name: notebook, image: "dev.local/probe:e2e", args: [serve]}]
 `)
 		c.kubectl(t, "rollout", "status", "--namespace", "jhub-deployment", "deployment/notebooks", "--timeout=60s")

@@ -27,7 +27,8 @@ kind: RoleBinding
 metadata: {name: hub, namespace: jhub}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: hub}
 subjects: [{kind: ServiceAccount, name: hub, namespace: jhub}]
-`+workspaces("jhub"))
+`)
+	c.workspaces(t, "jhub")
 	profiles := regexp.MustCompile(`(?s)cat > profiles\.yaml <<'EOF'\n(.*?\n)EOF\n`).FindStringSubmatch(readme.text)
 	if profiles == nil {
 		t.Fatal("docs/jupyterhub.md writes no profiles.yaml")
@@ -49,7 +50,7 @@ subjects: [{kind: ServiceAccount, name: hub, namespace: jhub}]
 	ask := "kubectl -n jhub run jupyter-alice --image=quay.io/jupyter/base-notebook --labels=component=singleuser-server --annotations=hub.jupyter.org/username=alice " +
 		"--annotations=amp.txn2.com/explain=true --as=system:serviceaccount:jhub:hub --dry-run=server -o yaml"
 	dryRun := readme.do(t, ask)
-	for _, part := range []string{"Warning: amp: dry run, mutate: mutated", "name: WORKSPACE", "claimName: workspaces", "subPath: users/alice", "amp.txn2.com/event:"} {
+	for _, part := range []string{"Warning: amp: dry run, mutate: mutated", "name: WORKSPACE", "claimName: workspaces", "subPath: users/alice"} {
 		if !strings.Contains(dryRun, part) {
 			t.Errorf("the dry run does not have %q:\n%s", part, dryRun)
 		}
@@ -61,8 +62,8 @@ subjects: [{kind: ServiceAccount, name: hub, namespace: jhub}]
 	if err == nil || !found || !strings.Contains(readme.text, `"message":"`+message+`"`) {
 		t.Errorf("mallory's Pod: %v, %q. The page does not show that", err, refused)
 	}
-	if said, err := readme.run(strings.Replace(ask, "--as=system:serviceaccount:jhub:hub ", "", 1)); err != nil || strings.Contains(said, "WORKSPACE") {
-		t.Errorf("a Pod of another creator is changed: %v\n%s", err, said)
+	if said, err := readme.run(strings.Replace(ask, "--as=system:serviceaccount:jhub:hub ", "", 1)); err == nil || !strings.Contains(said, "may not create the Pods that amp forwards here") {
+		t.Errorf("a user's Pod of another creator: %v\n%s", err, said)
 	}
 
 	c.asHub(t, "jupyter-alice", "alice")
@@ -98,31 +99,44 @@ metadata:
   annotations: `+annotations+`
 spec:
   restartPolicy: Never
-  containers: [{name: notebook, image: "dev.local/probe:e2e", args: [show]}]
+  securityContext: {fsGroup: 100} # as z2jh sets it: it makes the volume writable for the user
+  containers: [{name: notebook, image: "dev.local/probe:e2e", args: [show], securityContext: {runAsUser: 1000}}]
 `, "kubectl", "create", "--as=system:serviceaccount:jhub:hub", "-f", "-"); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// workspaces returns the manifests of the claim that the page's profiles name, and of a volume for it.
-func workspaces(namespace string) string {
-	return `---
+// workspaces makes the claim that the page's profiles name, and a volume for it that has a folder of the node.
+func (c *cluster) workspaces(t *testing.T, namespace string) {
+	t.Helper()
+	path := "/var/lib/kubelet/workspaces-" + namespace
+	node := c.kubectl(t, "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+	c.apply(t, `apiVersion: v1
+kind: Pod
+metadata: {name: folder-`+namespace+`, namespace: default}
+spec:
+  restartPolicy: Never
+  nodeName: `+node+`
+  containers: [{name: probe, image: "dev.local/probe:e2e", args: [show], volumeMounts: [{name: v, mountPath: /v}]}]
+  volumes: [{name: v, hostPath: {path: `+path+`, type: DirectoryOrCreate}}]
+---
 apiVersion: v1
 kind: PersistentVolume
-metadata: {name: workspaces-` + namespace + `}
+metadata: {name: workspaces-`+namespace+`}
 spec:
   capacity: {storage: 1Gi}
   accessModes: [ReadWriteMany]
-  hostPath: {path: /var/lib/kubelet/workspaces-` + namespace + `, type: DirectoryOrCreate}
-  claimRef: {name: workspaces, namespace: ` + namespace + `}
+  local: {path: `+path+`}
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: kubernetes.io/hostname, operator: In, values: [`+node+`]}]}]}}
 ---
 apiVersion: v1
 kind: PersistentVolumeClaim
-metadata: {name: workspaces, namespace: ` + namespace + `}
+metadata: {name: workspaces, namespace: `+namespace+`}
 spec:
   accessModes: [ReadWriteMany]
   resources: {requests: {storage: 1Gi}}
   storageClassName: ""
-  volumeName: workspaces-` + namespace + `
-`
+  volumeName: workspaces-`+namespace+`
+`)
+	c.kubectl(t, "wait", "pod/folder-"+namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
 }
