@@ -30,6 +30,7 @@ var elsewhereRun = map[string]string{
 	"kubectl -n amp-system logs --selector app.kubernetes.io/name=amp --tail=-1 | kubectl amp replay …": "TestReplay", // its events come by stdin there, too
 	"kubectl amp replay --events 'http://127.0.0.1:8080/…":                                              "TestAudit",
 	"kubectl annotate namespace team-data amp.txn2.com/candidate=…":                                     "TestCandidate", // with a Namespace in a file
+	"endpoints audit export --token-file read-token …":                                                  "TestMoveByCommand",
 	"kubectl amp try -f pod.yaml --cluster -n team-a":                                                   "TestTryReadsTheCluster",
 	"sed '1,/^spec:/d; s/^  //' deploy/alerts/prometheusrule.yaml > amp.rules.yaml":                     "TestAlerts",
 	"kubectl apply -k knative/eventing":                                                                 "TestEventing",            // against the definitions of Eventing

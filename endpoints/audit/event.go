@@ -74,11 +74,16 @@ func newEvent(e *event.Event, now time.Time) (*store.Event, error) {
 		return nil, fmt.Errorf("it cannot be written as JSON: %s", firstLine(err.Error()))
 	}
 	at := e.Time()
-	// Events of a clock that is ahead must not stay above all later ones.
-	if at.IsZero() || at.After(now.Add(maxAhead)) || at.Unix() < 0 {
+	if !mayBe(at, now) {
 		at = now
 	}
 	return &store.Event{Item: newItem(e, d, listed, at), Raw: raw}, nil
+}
+
+// mayBe reports whether an event can have happened at a time. Events of a clock that is ahead must not stay above all later
+// ones.
+func mayBe(at, now time.Time) bool {
+	return !at.IsZero() && !at.After(now.Add(maxAhead)) && at.Unix() >= 0
 }
 
 // readData reads the data of an event, but not more of it than fits.

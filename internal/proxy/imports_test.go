@@ -81,6 +81,7 @@ var arrows = map[string][]string{
 	"endpoints/jupyterhub":                                 {"endpoints"},
 	"endpoints/require":                                    {"endpoints"},
 	"endpoints/audit":                                      {"endpoints", "endpoints/events", "endpoints/audit/internal/outcome", "endpoints/events/describe", "endpoints/audit/internal/store", "endpoints/audit/internal/store/postgres", "endpoints/audit/internal/store/sqlite"},
+	"endpoints/audit/move":                                 nil,
 	"endpoints/audit/internal/outcome":                     {"endpoints/events"},
 	"endpoints/events/describe":                            {"endpoints/events"},
 	"endpoints/audit/internal/store":                       {"endpoints/audit/internal/outcome"},
@@ -134,7 +135,7 @@ var arrows = map[string][]string{
 	// Importing the root registers the function, so only the program of the proxy does.
 	".":             {"internal/serve"},
 	"cmd/amp":       {".", "internal/serve"},
-	"cmd/endpoints": {"endpoints/audit", "endpoints/example", "endpoints/jupyterhub", "endpoints/require"},
+	"cmd/endpoints": {"endpoints/audit", "endpoints/audit/move", "endpoints/example", "endpoints/jupyterhub", "endpoints/require"},
 	"cmd/demo": {"endpoints/audit", "endpoints/jupyterhub", "endpoints/require", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces",
 		"internal/manifest", "internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
 	"cmd/kubectl-amp": {"internal/conform", "internal/doctor", "internal/load", "internal/manifest", "internal/outbound", "internal/review", "internal/serve", "internal/shapes", "internal/spelling",

@@ -117,7 +117,8 @@ spec:
 	})
 
 	t.Run("another token lets only amp post", func(t *testing.T) {
-		t.Setenv("token", "0123456789abcdef0123456789abcdef") // the commands use it
+		const writeToken = "0123456789abcdef0123456789abcdef"
+		t.Setenv("token", writeToken) // the commands use it
 		readme.do(t, `kubectl -n amp-system create secret generic audit-write --from-literal=token="$token"`,
 			`kubectl -n amp-audit create secret generic audit-write --from-literal=token="$token"`,
 			"kubectl -n amp-system patch deployment amp --patch-file deploy/audit/send-token.yaml",
@@ -128,7 +129,9 @@ spec:
 			}
 			return nil
 		})
-		readme.do(t, "kubectl -n amp-audit patch deployment audit --patch-file deploy/audit/write-token.yaml",
+		readme.write(t, "writers.txt", writeToken+" https://amp.txn2.com/proxy\n")
+		readme.do(t, "kubectl -n amp-audit create secret generic audit-write --from-file=token=writers.txt --dry-run=client -o yaml | kubectl apply -f -",
+			"kubectl -n amp-audit patch deployment audit --patch-file deploy/audit/write-token.yaml",
 			"kubectl -n amp-audit rollout status deployment/audit")
 		address := c.kubectl(t, "get", "--namespace", "amp-audit", "service/audit", "-o", "jsonpath={.spec.clusterIP}")
 		eventually(t, func() error {
@@ -138,6 +141,11 @@ spec:
 			}
 			return err
 		})
+		forged := `{"specversion":"1.0","id":"1","source":"https://west.example/amp","type":"com.txn2.amp.pod.mutated.v1","time":"2026-11-29T10:00:00Z","data":{"namespace":"team-a","pod":{"name":"web"},"outcome":"mutated"}}`
+		if answer, err := c.run("in", "curl", "-sS", "-X", "POST", "-H", "Content-Type: application/cloudevents+json", "-H", "Authorization: Bearer "+writeToken,
+			"-d", forged, "http://"+address+"/"); err != nil || !strings.Contains(answer, "https://west.example/amp") {
+			t.Errorf("an event of another cluster is answered: %s, %v", answer, err)
+		}
 		c.kubectl(t, "run", "jupyter-bob", "--namespace", "jhub", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server",
 			"--annotations", "hub.jupyter.org/username=bob")
 		read := readme.do(t, `kubectl -n amp-audit get secret audit-read -o go-template='{{.data.token | base64decode}}'`)
