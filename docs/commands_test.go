@@ -19,22 +19,33 @@ import (
 // written_test.go, runs them, and that suite fails if it leaves one out.
 var elsewhereRun = map[string]string{
 	"make test": "TestGitHubRunsWhatCIRuns", // and so .ci/run itself
-	"PORT=9000 node docs/endpoints/samples/javascript/main.mjs":                      "TestLanguages",
-	"PORT=9000 python3 docs/coming-from/workspace.py":                                "TestComingFrom",
-	"kubectl amp test docs/coming-from/tests.yaml":                                   "TestComingFrom",
-	"PORT=9000 python3 docs/endpoints/samples/python/main.py":                        "TestLanguages",
-	"PORT=9000 java docs/endpoints/samples/java/Main.java":                           "TestLanguages", // where there is a JDK
-	"rustc -O -o hook docs/endpoints/samples/rust/main.rs && PORT=9000 ./hook":       "TestLanguages", // where there is a Rust compiler
-	"socat TCP-LISTEN:9000,reuseaddr,fork EXEC:docs/endpoints/samples/shell/hook.sh": "TestLanguages",
-	"kubectl amp try -f pod.yaml --cluster -n team-a":                                "TestTryReadsTheCluster",
-	"sed '1,/^spec:/d; s/^  //' deploy/alerts/prometheusrule.yaml > amp.rules.yaml":  "TestAlerts",
-	"kubectl apply -k knative/eventing":                                              "TestEventing",            // against the definitions of Eventing
-	`kubectl -n amp-system set env deployment/amp AMP_PATCH_DENY="…`:                 "TestTheStricterDenyList", // it reads the list from the page
-	"openssl req -x509 -newkey ec …":                                                 "TestTheClientCertificateOfTheAPIServer",
-	"openssl req -newkey ec …":                                                       "TestTheClientCertificateOfTheAPIServer",
-	"echo extendedKeyUsage=clientAuth > client.ext":                                  "TestTheClientCertificateOfTheAPIServer",
-	"openssl x509 -req -in client.csr …":                                             "TestTheClientCertificateOfTheAPIServer",
-	"GOTOOLCHAIN=go1.26.8 KO_DEFAULTBASEIMAGE=…":                                     "TestImagesAreTheSameAgain",
+	"PORT=9000 node docs/endpoints/samples/javascript/main.mjs":                                         "TestLanguages",
+	"PORT=9000 python3 docs/coming-from/workspace.py":                                                   "TestComingFrom",
+	"cat > profiles.yaml <<'EOF'…":                                                                      "TestJupyterHub",
+	"cat > profiles-test.yaml <<'EOF'…":                                                                 "TestJupyterHub",
+	"go run ./cmd/endpoints jupyterhub check profiles.yaml":                                             "TestJupyterHub",
+	"go run ./cmd/endpoints jupyterhub check profiles.yaml --user alice":                                "TestJupyterHub",
+	"FUNCTION_TARGET=jupyterhub AMP_JUPYTERHUB_PROFILES=profiles.yaml PORT=9000 go run ./cmd/endpoints": "TestJupyterHub",
+	"kubectl amp test profiles-test.yaml":                                                               "TestJupyterHub",
+	"kubectl amp test docs/coming-from/tests.yaml":                                                      "TestComingFrom",
+	"PORT=9000 python3 docs/endpoints/samples/python/main.py":                                           "TestLanguages",
+	"PORT=9000 java docs/endpoints/samples/java/Main.java":                                              "TestLanguages", // where there is a JDK
+	"rustc -O -o hook docs/endpoints/samples/rust/main.rs && PORT=9000 ./hook":                          "TestLanguages", // where there is a Rust compiler
+	"socat TCP-LISTEN:9000,reuseaddr,fork EXEC:docs/endpoints/samples/shell/hook.sh":                    "TestLanguages",
+	"kubectl amp test docs/endpoints/samples/tests.yaml …":                                              "TestLanguages",
+	"kubectl -n amp-system logs --selector app.kubernetes.io/name=amp --tail=-1 | kubectl amp replay …": "TestReplay", // its events come by stdin there, too
+	"kubectl amp replay --events 'http://127.0.0.1:8080/…":                                              "TestAudit",
+	"kubectl annotate namespace team-data amp.txn2.com/candidate=…":                                     "TestCandidate", // with a Namespace in a file
+	"endpoints audit export --token-file read-token …":                                                  "TestMoveByCommand",
+	"kubectl amp try -f pod.yaml --cluster -n team-a":                                                   "TestTryReadsTheCluster",
+	"sed '1,/^spec:/d; s/^  //' deploy/alerts/prometheusrule.yaml > amp.rules.yaml":                     "TestAlerts",
+	"kubectl apply -k knative/eventing":                                                                 "TestEventing",            // against the definitions of Eventing
+	`kubectl -n amp-system set env deployment/amp AMP_PATCH_DENY="…`:                                    "TestTheStricterDenyList", // it reads the list from the page
+	"openssl req -x509 -newkey ec …":                                                                    "TestTheClientCertificateOfTheAPIServer",
+	"openssl req -newkey ec …":                                                                          "TestTheClientCertificateOfTheAPIServer",
+	"echo extendedKeyUsage=clientAuth > client.ext":                                                     "TestTheClientCertificateOfTheAPIServer",
+	"openssl x509 -req -in client.csr …":                                                                "TestTheClientCertificateOfTheAPIServer",
+	"GOTOOLCHAIN=go1.26.8 KO_DEFAULTBASEIMAGE=…":                                                        "TestImagesAreTheSameAgain",
 }
 
 // notRun are the commands that no test runs as they are, and why.
@@ -46,7 +57,6 @@ var notRun = map[string]string{
 	"kubectl -n amp-functions port-forward …":                                   "it does not end, and uses a fixed port",
 	`token="$(openssl rand -hex 24)"`:                                           "it only sets a variable of the shell. test/cluster sets it, and runs the commands that use it",
 	"helm install amp oci://ghcr.io/txn2/charts/amp …":                          "the chart is published with the first release. test/cluster installs it from its folder, test/release pushes and pulls it",
-	"kubectl -n amp-samples create configmap profiles …":                        "profiles.yaml is the reader's own. TestCommands checks the sample's",
 	"kubectl -n amp-system create configmap amp-client-ca --from-file=ca.crt":   "TestTheClientCertificateOfTheAPIServer gives amp the same file without a Deployment",
 	"kubectl -n amp-system patch deployment amp --patch '…":                     "TestTheClientCertificateOfTheAPIServer sets the same variable without a Deployment",
 	"cosign verify-blob checksums.txt …":                                        "only a published release has signatures. TestSignatures checks what is signed",

@@ -36,7 +36,6 @@ var runs = map[string]kind{
 	"FUNCTION_TARGET=audit PORT=8081 go run ./cmd/endpoints":                                                    serves,
 	"cat > namespaces.yaml <<'EOF'\n" + namespacesFile + "EOF":                                                  ends,
 	"AMP_NAMESPACES_FILE=namespaces.yaml AMP_ENDPOINT_ALLOW=127.0.0.0/8 go run ./cmd/amp":                       serves,
-	"go run ./cmd/endpoints jupyterhub check endpoints/jupyterhub/profiles.yaml":                                ends,
 	"PORT=9000 go run ./docs/endpoints/samples/go":                                                              serves,
 	"kubectl amp conform --endpoint http://127.0.0.1:9000/":                                                     ends,
 	"kubectl amp try -f deployment.yaml --endpoint http://127.0.0.1:9000/":                                      ends,
@@ -45,6 +44,8 @@ var runs = map[string]kind{
 	"kubectl amp test tests.yaml --endpoint http://127.0.0.1:9000/":                                             ends,
 	"kubectl amp test tests.yaml --endpoint http://127.0.0.1:9000/ --junit report.xml":                          ends,
 	"kubectl amp test tests.yaml --update":                                                                      ends,
+	"kubectl amp test tests/":                                                                                   ends,
+	"kubectl amp replay --events events.ndjson --endpoint http://127.0.0.1:9000/":                               ends,
 }
 
 const namespacesFile = `apiVersion: v1
@@ -55,6 +56,14 @@ metadata:
   annotations: {amp.txn2.com/ep: "http://127.0.0.1:9000/"}
 `
 
+// recorded is an event of level Full, as amp prints it: the endpoint added a label.
+const recorded = `{"specversion":"1.0","id":"a1","source":"https://amp.txn2.com/proxy","type":"com.txn2.amp.pod.mutated.v1","subject":"team-a/web",` +
+	`"time":"2026-11-23T06:37:00.241060695Z","datacontenttype":"application/json","namespace":"team-a","outcome":"mutated","data":{"uid":"a1","level":"Full",` +
+	`"namespace":"team-a","pod":{"name":"web"},"user":"jane","operation":"mutate","outcome":"mutated","failurePolicy":"Fail",` +
+	`"endpoints":[{"url":"http://hook/","status":200,"durationMs":1,"ops":2}],"durationMs":2,` +
+	`"patch":[{"step":1,"op":"add","path":"/metadata/labels","value":{}},{"step":1,"op":"add","path":"/metadata/labels/team","value":"red"}],` +
+	`"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","namespace":"team-a"},"spec":{"containers":[{"name":"a","image":"b"}]}}}}`
+
 // files are what the commands read.
 var files = map[string]string{
 	"deployment.yaml":                  "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}}}",
@@ -62,6 +71,8 @@ var files = map[string]string{
 	"overlays/prod/kustomization.yaml": "resources: [pod.yaml]",
 	"overlays/prod/pod.yaml":           "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, image: b}]}}",
 	"tests.yaml":                       "endpoint: http://127.0.0.1:9000/\ncases: [{name: a Pod gets its team, pod: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: b}]}}, expect: {outcome: mutated}}]",
+	"tests/web.yaml":                   "endpoint: http://127.0.0.1:9000/\ncases: [{name: a Pod gets its team, pod: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: b}]}}, expect: {outcome: mutated}}]",
+	"events.ndjson":                    recorded,
 }
 
 // TestCommands runs the commands of the pages that need no cluster.

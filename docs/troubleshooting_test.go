@@ -57,6 +57,7 @@ var elsewhere = map[string]string{
 	"internal/serve/variables.go":  "docs/config.md shows the variables",
 	"internal/serve/help.go":       "amp --help, which prints the variables",
 	"internal/emit/metrics.go":     "the help of the metrics, which is no message",
+	"internal/compare/compare.go":  "the events and docs/endpoints/candidate.md have words of their own for what is compared",
 	"internal/callout/metadata.go": "the names of clouds; amp says only \"cloud metadata\"",
 }
 

@@ -37,10 +37,14 @@ var samples = map[string]http.HandlerFunc{
 
 const usage = `Command endpoints hosts amp's sample endpoints and the auditor's function.
 
-    endpoints jupyterhub check FILE
+    endpoints jupyterhub check FILE [--user NAME | --pod FILE]
 
-checks a profiles file: exit code 0 if it is good, 1 if it has mistakes, 2 if it cannot be read. Without
-arguments the command serves. It reads these environment variables:
+checks a profiles file, and says what a user's Pod would get: see endpoints jupyterhub --help.
+
+    endpoints audit export FROM
+    endpoints audit import INTO
+
+move the events of audit functions: see endpoints audit --help. Without arguments the command serves. It reads these environment variables:
 
 FUNCTION_TARGET          audit, example, jupyterhub or require: that function, at every path.
                          Unset: all of them, each at its name and below it (/example, /audit/).
@@ -48,7 +52,7 @@ PORT                     port to serve plain HTTP on (default 8080)
 AMP_EXAMPLE_IMAGE        image of the example's init containers, any with a shell
                          (default docker.io/library/busybox:1.37)
 AMP_JUPYTERHUB_PROFILES  file with what each user gets (default: a built-in sample)
-AMP_METRICS_ADDR         address of Prometheus /metrics of jupyterhub, as in :2112 (default: off)
+AMP_METRICS_ADDR         address of Prometheus /metrics of audit and jupyterhub, as in :2112 (default: off)
 AMP_REQUIRE_REGISTRIES   registries that images may come from, separated by spaces or commas
                          (default docker.io/library quay.io/jupyter registry.k8s.io)
 AMP_AUDIT_DB             database of audit: the path of an SQLite file, for one process, or
@@ -59,8 +63,11 @@ AMP_AUDIT_DB_PASSWORD_FILE
 AMP_AUDIT_DB_READ, AMP_AUDIT_DB_READ_PASSWORD_FILE
                          the same for a user who may only read (default: AMP_AUDIT_DB)
 AMP_AUDIT_RETENTION      how long audit keeps events (default 720h)
-AMP_AUDIT_READ_TOKEN_FILE, AMP_AUDIT_WRITE_TOKEN_FILE
-                         files with the bearer tokens for reading from audit and for posting to it
+AMP_AUDIT_READ_TOKEN_FILE
+                         file with the bearer token for reading from audit (default: no token is needed)
+AMP_AUDIT_WRITE_TOKEN_FILE
+                         file with the bearer tokens for posting to audit, one a line, each with the
+                         sources that it is for behind it, or alone: for every source
                          (default: no token is needed)
 
 GET /healthz answers 200. On SIGTERM, the program answers the requests in flight and ends.
@@ -78,7 +85,13 @@ const (
 func main() {
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if len(os.Args) > 1 && os.Args[1] == "jupyterhub" {
-		os.Exit(check(os.Args[2:], os.Stdout, os.Stderr))
+		os.Exit(check(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	if len(os.Args) > 1 && os.Args[1] == "audit" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := moveEvents(ctx, os.Args[2:], os.Stdin, os.Stdout, os.Stderr)
+		stop()
+		os.Exit(code)
 	}
 	if err := run(os.Args[1:], os.Getenv, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "endpoints:", err)
@@ -86,17 +99,8 @@ func main() {
 	}
 }
 
-// check is `endpoints jupyterhub check FILE`. It returns the exit code.
-func check(args []string, stdout, stderr io.Writer) int {
-	if len(args) != 2 || args[0] != "check" {
-		fmt.Fprintln(stderr, "endpoints: want: endpoints jupyterhub check FILE")
-		return 2
-	}
-	return jupyterhub.Check(args[1], stdout, stderr)
-}
-
 // serveMetrics serves /metrics on an address, if it is set and not off.
-func serveMetrics(address string) error {
+func serveMetrics(address, target string) error {
 	if address == "" || address == "off" {
 		return nil
 	}
@@ -105,17 +109,26 @@ func serveMetrics(address string) error {
 		return fmt.Errorf("listening on AMP_METRICS_ADDR %q: %w", address, err)
 	}
 	slog.Info("serving metrics", "address", listener.Addr().String())
-	server := &http.Server{Handler: metrics(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Handler: metrics(target), ReadHeaderTimeout: 5 * time.Second}
 	go func() { slog.Error("metrics ended", "err", server.Serve(listener)) }()
 	return nil
 }
 
-func metrics() http.Handler {
+// metrics serves those of the function target, or of all if target is empty.
+func metrics(target string) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "amp_jupyterhub_profiles_valid",
-		Help: "1 if the profiles file as it is now is in force, 0 while the last good one is.",
-	}, jupyterhub.Valid))
+	if target != "audit" {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "amp_jupyterhub_profiles_valid",
+			Help: "1 if the profiles file as it is now is in force, 0 while the last good one is.",
+		}, jupyterhub.Valid))
+	}
+	if target != "jupyterhub" {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "amp_audit_events_refused_total",
+			Help: "Events that came with a write token that is not for their source.",
+		}, audit.Refused))
+	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	return mux
@@ -123,21 +136,24 @@ func metrics() http.Handler {
 
 func run(args []string, getenv func(string) string, stdout io.Writer) error {
 	if len(args) > 0 {
-		if slices.Contains([]string{"-h", "-help", "--help", "help"}, args[0]) {
+		if isHelp(args[0]) {
 			_, err := io.WriteString(stdout, usage)
 			return err
 		}
-		return fmt.Errorf("reading arguments: unexpected %q: want jupyterhub check FILE or none, see --help", args[0])
+		return fmt.Errorf("reading arguments: unexpected %q: want jupyterhub check FILE, audit export, audit import, or none, see --help", args[0])
 	}
-	handler, err := host(getenv("FUNCTION_TARGET"))
+	target := getenv("FUNCTION_TARGET")
+	handler, err := host(target)
 	if err != nil {
 		return err
 	}
-	if target := getenv("FUNCTION_TARGET"); target == "" || target == "jupyterhub" {
+	if target == "" || target == "jupyterhub" {
 		if err := jupyterhub.Ready(); err != nil {
 			return err
 		}
-		if err := serveMetrics(getenv("AMP_METRICS_ADDR")); err != nil {
+	}
+	if target == "" || target == "jupyterhub" || target == "audit" {
+		if err := serveMetrics(getenv("AMP_METRICS_ADDR"), target); err != nil {
 			return err
 		}
 	}
@@ -149,13 +165,17 @@ func run(args []string, getenv func(string) string, stdout io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("listening on PORT %q: %w", port, err)
 	}
-	slog.Info("serving", "address", listener.Addr().String(), "target", getenv("FUNCTION_TARGET"))
+	slog.Info("serving", "address", listener.Addr().String(), "target", target)
 	// ^C comes from a person and not from a cluster, so the program does not wait for the lull.
 	interrupted, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	context.AfterFunc(interrupted, stop) // a second ^C ends the program at once
 	terminated, stop := signal.NotifyContext(interrupted, syscall.SIGTERM)
 	defer stop()
 	return serve(terminated, interrupted, listener, handler)
+}
+
+func isHelp(argument string) bool {
+	return slices.Contains([]string{"-h", "-help", "--help", "help"}, argument)
 }
 
 // host returns the handler for one function, or for all of them if target is empty.

@@ -74,7 +74,7 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 		env  map[string]string
 		want string
 	}{
-		"an argument":         {[]string{"example"}, nil, `reading arguments: unexpected "example": want jupyterhub check FILE or none, see --help`},
+		"an argument":         {[]string{"example"}, nil, `reading arguments: unexpected "example": want jupyterhub check FILE, audit export, audit import, or none, see --help`},
 		"an unknown function": {nil, map[string]string{"FUNCTION_TARGET": "x"}, `reading FUNCTION_TARGET: there is no function "x"`},
 		"a bad port":          {nil, map[string]string{"PORT": "http!"}, `listening on PORT "http!"`},
 	} {
@@ -89,16 +89,19 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 
 func TestTheSampleProfilesAreGoodAndTheirMetricSaysSo(t *testing.T) {
 	var out bytes.Buffer
-	if code := check([]string{"check", "../../endpoints/jupyterhub/profiles.yaml"}, &out, &out); code != 0 {
+	if code := check([]string{"check", "../../endpoints/jupyterhub/profiles.yaml"}, nil, &out, &out); code != 0 {
 		t.Errorf("%d %s", code, &out)
 	}
-	if code := check([]string{"chekc"}, io.Discard, io.Discard); code != 2 {
+	if code := check([]string{"chekc"}, nil, io.Discard, io.Discard); code != 2 {
 		t.Errorf("a wrong argument: %d", code)
 	}
-	w := httptest.NewRecorder()
-	metrics().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
-	if !strings.Contains(w.Body.String(), "amp_jupyterhub_profiles_valid 1") {
-		t.Errorf("%d %s", w.Code, w.Body)
+	for target, want := range map[string][2]bool{"": {true, true}, "jupyterhub": {true, false}, "audit": {false, true}} {
+		w := httptest.NewRecorder()
+		metrics(target).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+		got := [2]bool{strings.Contains(w.Body.String(), "amp_jupyterhub_profiles_valid 1"), strings.Contains(w.Body.String(), "amp_audit_events_refused_total 0")}
+		if got != want {
+			t.Errorf("of %q: %d %s", target, w.Code, w.Body)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ needs no cluster. It ends by itself: after --duration, or after --requests.
 usage: kubectl amp bench --endpoint URL [flags]
 
 Each request is a dry run (ce-dryrun: true), which must have no side effect. The
-command sends the Pods that kubectl amp conform sends, in turn, or the one of -f.
+command sends the Pods that kubectl amp conform sends, in turn, or those of -f.
 Without --rate it begins a request as soon as another one ends, which shows what
 the endpoint can do. With --rate it shows how long Pods wait at that rate: a
 request that has to wait for others counts from when it was due.

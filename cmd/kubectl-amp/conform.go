@@ -2,15 +2,18 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/txn2/amp/internal/conform"
+	"github.com/txn2/amp/internal/manifest"
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/serve"
@@ -72,7 +75,7 @@ type endpointFlag struct {
 func endpointFlags(flags *flagSet) *endpointFlag {
 	e := &endpointFlag{}
 	flags.StringVar(&e.url, "endpoint", "", "URL of the endpoint, as a Namespace names it (required)")
-	flags.StringVarP(&e.file, "filename", "f", "", "also send this Pod or AdmissionReview, in YAML or JSON; - is stdin")
+	flags.StringVarP(&e.file, "filename", "f", "", "also send these Pods: manifests as for kubectl amp try, or an AdmissionReview; - is stdin")
 	flags.StringVar(&e.ca, "ca", "", "PEM file with the CAs of an https endpoint; by default the system's")
 	flags.BoolVar(&e.validate, "validate", false, "send validating reviews instead of mutating ones")
 	flags.DurationVar(&e.timeout, "timeout", 0, "time for one answer, like AMP_TIMEOUT (default 1500ms, half of it with --validate)")
@@ -87,7 +90,7 @@ func (e *endpointFlag) phase() review.Phase {
 	return review.Mutate
 }
 
-// read returns the endpoint, and the Pod of the file if there is one. The errors do not repeat the URL, which may hold a
+// read returns the endpoint, and the Pods of the file if there is one. The errors do not repeat the URL, which may hold a
 // secret.
 func (e *endpointFlag) read() (review.Endpoint, []shapes.Shape, error) {
 	var none review.Endpoint
@@ -109,18 +112,43 @@ func (e *endpointFlag) read() (review.Endpoint, []shapes.Shape, error) {
 	if e.file == "" {
 		return review.NewEndpoint(u), nil, nil
 	}
+	own, err := e.shapes()
+	if err != nil {
+		return none, nil, fmt.Errorf("--filename: %w", err)
+	}
+	return review.NewEndpoint(u), own, nil
+}
+
+// shapes reads the file: an AdmissionReview, or manifests as kubectl amp try reads them.
+func (e *endpointFlag) shapes() ([]shapes.Shape, error) {
 	text, err := readFile(e.file)
 	if err != nil {
-		return none, nil, fmt.Errorf("--filename: %w", err)
+		return nil, err
 	}
-	if text, err = yaml.YAMLToJSON(text); err != nil {
-		return none, nil, fmt.Errorf("--filename %s: %w", e.file, err)
+	var is struct {
+		Kind string `json:"kind"`
 	}
-	shape, err := shapes.Read(e.file, text, e.phase())
-	if err != nil {
-		return none, nil, fmt.Errorf("--filename: %w", err)
+	if asJSON, err := yaml.YAMLToJSON(text); err == nil && json.Unmarshal(asJSON, &is) == nil && is.Kind == "AdmissionReview" {
+		shape, err := shapes.Read(e.file, asJSON, e.phase())
+		return []shapes.Shape{shape}, err
 	}
-	return review.NewEndpoint(u), []shapes.Shape{shape}, nil
+	m := &manifest.Manifests{}
+	if err := m.Add(e.file, text, "", false); err != nil {
+		return nil, err
+	}
+	if len(m.Pods) == 0 {
+		return nil, fmt.Errorf("%s: it creates no Pod: expected a Pod, an object with a template, or an AdmissionReview", strings.Join(m.Skipped, "; "))
+	}
+	var all []shapes.Shape
+	for i := range m.Pods {
+		p := &m.Pods[i]
+		shape, err := shapes.OfPod(p.Source, p.JSON, p.NamespaceOf(), p.User, p.Groups, e.phase())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, shape)
+	}
+	return all, nil
 }
 
 func readFile(name string) ([]byte, error) {

@@ -24,7 +24,9 @@ func TestEndpointCommands(t *testing.T) {
 	}
 	good, bad := answer(200, `[{"op":"add","path":"/metadata/annotations/a","value":"b"}]`), answer(500, `{"error":"no database"}`)
 	dir := t.TempDir()
-	for name, text := range map[string]string{"pod.yaml": "kind: Pod\nmetadata: {name: mine}\nspec: {containers: [{name: a, image: a}]}\n", "other.yaml": "kind: Service\n", "broken.yaml": "a: [b"} {
+	for name, text := range map[string]string{"pod.yaml": "apiVersion: v1\nkind: Pod\nmetadata: {name: mine}\nspec: {containers: [{name: a, image: a}]}\n", "other.yaml": "apiVersion: v1\nkind: Service\nmetadata: {name: web}\n", "broken.yaml": "a: [b",
+		"all.yaml":    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\n---\n" + aPod,
+		"review.yaml": "apiVersion: admission.k8s.io/v1\nkind: AdmissionReview\nrequest: {uid: a, operation: CREATE, resource: {version: v1, resource: pods}, namespace: a, object: " + strings.TrimSpace(aPod) + "}\n"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -37,16 +39,20 @@ func TestEndpointCommands(t *testing.T) {
 		"conform --endpoint GOOD":                                        {0, "idempotent", ""},
 		"conform --endpoint GOOD --only-dry-runs":                        {0, "not tried  dry-run", ""},
 		"conform --endpoint GOOD -f DIR/pod.yaml":                        {0, "22 Pods of all shapes", ""},
+		"conform --endpoint GOOD -f DIR/all.yaml":                        {0, "23 Pods of all shapes", ""},
+		"conform --endpoint GOOD -f DIR/review.yaml":                     {0, "22 Pods of all shapes", ""},
 		"conform --endpoint GOOD --validate":                             {1, "an array, as if this were a mutating review", ""},
 		"conform --endpoint BAD":                                         {1, "answered 500 Internal Server Error: no database", ""},
 		"conform":                                                        {2, "", "--endpoint is missing"},
 		"conform --endpoint hook":                                        {2, "", "--endpoint: the URL does not begin with http:// or https://"},
 		"conform --endpoint http://127.0.0.1:1":                          {2, "", "connection refused"},
 		"conform --endpoint GOOD -f DIR/none":                            {2, "", "no such file"},
-		"conform --endpoint GOOD -f DIR/other.yaml":                      {2, "", `of kind "Service"; expected a Pod`},
+		"conform --endpoint GOOD -f DIR/other.yaml":                      {2, "", "Service web: it creates no Pod: expected a Pod, an object with a template, or an AdmissionReview"},
 		"conform --endpoint GOOD -f DIR/broken.yaml":                     {2, "", "broken.yaml: "},
 		"conform --endpoint GOOD --timeout -1s":                          {2, "", "allowed is a positive duration"},
 		"conform --endpoint GOOD --max-bytes 0":                          {2, "", "allowed is a positive number"},
+		"conform --endpoint GOOD --ca /none":                             {2, "", "--ca: open /none: no such file"},
+		"bench --endpoint GOOD --ca /none":                               {2, "", "--ca: open /none: no such file"},
 		"bench --help":                                                   {0, "exit codes:", ""},
 		"bench --endpoint GOOD --requests 50":                            {0, "of a namespace's budget of 1500 ms the endpoint takes", ""},
 		"bench --endpoint BAD --requests 9":                              {1, "9 calls failed (status), for example: answered 500", ""},

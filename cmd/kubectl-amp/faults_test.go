@@ -80,17 +80,14 @@ func TestEachFaultIsNamed(t *testing.T) {
 			t.Cleanup(server.Close)
 			dir := t.TempDir()
 			pod := write(t, dir, "pod.yaml", aPod)
-			suite := write(t, dir, "suite.yaml", "timeout: 3s\ncases:\n- name: it works\n  file: pod.yaml\n  expect: {unchanged: true}\n")
-			if name == "it hangs" {
-				suite = write(t, dir, "suite.yaml", "timeout: 300ms\ncases:\n- name: it works\n  file: pod.yaml\n  expect: {unchanged: true}\n")
-			}
+			suite := write(t, dir, "suite.yaml", "cases:\n- name: it works\n  file: pod.yaml\n  expect: {unchanged: true}\n")
 			timeout := (3 * time.Second).String()
 			if name == "it hangs" {
 				timeout = "300ms"
 			}
 			for _, args := range [][]string{
 				{"try", "-f", pod, "--endpoint", server.URL, "--timeout", timeout},
-				{"test", suite, "--endpoint", server.URL},
+				{"test", suite, "--endpoint", server.URL, "--timeout", timeout},
 			} {
 				var out, errs bytes.Buffer
 				if code := run(t.Context(), args, &out, &errs); code != 1 {

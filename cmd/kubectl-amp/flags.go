@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -53,7 +54,9 @@ func (f *flagSet) parse(args []string, arguments int) (code int, done bool) {
 
 // fail says why the question could not be asked, and returns that exit code.
 func (f *flagSet) fail(err error) int {
-	fmt.Fprintf(f.errs, "kubectl amp %s: %v\n", f.Name(), err)
+	// The client of endpoints names its files by the variables of the proxy. Here a flag says which.
+	text := strings.ReplaceAll(err.Error(), "AMP_ENDPOINT_CA: ", "--ca: ")
+	fmt.Fprintf(f.errs, "kubectl amp %s: %s\n", f.Name(), text)
 	return exitUsage
 }
 
@@ -70,6 +73,16 @@ func (f *flagSet) report(report interface{ WriteText(io.Writer) error }, failed 
 		return exitFailed
 	}
 	return exitOK
+}
+
+// isTerminal reports whether w is a terminal.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // writeJSON writes v for scripts.

@@ -29,6 +29,7 @@ var commands = []command{
 	{"bench", "measures how fast an endpoint answers", runBench},
 	{"try", "sends Pods to an endpoint as amp would, without a cluster", runTry},
 	{"test", "runs suites of such questions, for CI", runTest},
+	{"replay", "sends recorded Pods through a new version of an endpoint", runReplay},
 	{"version", "prints the version of this program", runVersion},
 }
 

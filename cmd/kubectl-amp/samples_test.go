@@ -22,7 +22,7 @@ func TestTheSamplesPassTheirSuites(t *testing.T) {
 			server := httptest.NewServer(handler)
 			t.Cleanup(server.Close)
 			var out, errs bytes.Buffer
-			if code := run(t.Context(), []string{"test", "../../endpoints/" + name + "/tests.yaml", "--endpoint", server.URL}, &out, &errs); code != 0 {
+			if code := run(t.Context(), []string{"test", "../../endpoints/" + name + "/tests.yaml", "--endpoint", server.URL, "--timeout", "20s"}, &out, &errs); code != 0 {
 				t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
 			}
 		})

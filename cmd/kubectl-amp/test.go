@@ -6,19 +6,33 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
 	"github.com/txn2/amp/internal/serve"
 	"github.com/txn2/amp/internal/suite"
+	"github.com/txn2/amp/internal/tryout"
 )
 
 const testUsage = `kubectl amp test runs suites: YAML files of cases. A case has a Pod, who creates it,
-and what is expected of the endpoint's answer. The docs list the fields.
+and what is expected of the endpoint's answer:
+
+  cases:
+  - name: the creator is written down
+    file: deployment.yaml        # or pod: with the Pod itself
+    user: jane
+    expect:
+      outcome: mutated
+      pod:
+        /metadata/annotations/example.com~1created-by: jane
 
 usage: kubectl amp test FILE... [flags]
 
+A folder stands for the suites in it: the files *.yaml that have the field cases.
+
   kubectl amp test tests.yaml --endpoint http://127.0.0.1:9000/
+  kubectl amp test tests/
   kubectl amp test *.yaml --junit report.xml
   kubectl amp test tests.yaml --update
 
@@ -35,6 +49,7 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 	f := newFlags("test", testUsage, out, errs)
 	var o suite.Options
 	f.StringArrayVar(&o.Endpoints, "endpoint", nil, "URL of the endpoint, instead of those in the files; repeated, a chain")
+	f.DurationVar(&o.Timeout, "timeout", tryout.DefaultTimeout, "time for a case that names none, as AMP_TIMEOUT")
 	f.IntVar(&o.Parallel, "parallel", 8, "cases at a time, 1 to 64")
 	update := f.Bool("update", false, "rewrite what is expected where it differs; keeps comments and order")
 	junit := f.String("junit", "", "file to which the results are written as JUnit's XML")
@@ -45,17 +60,31 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 	o.Version = serve.Version()
 	switch {
 	case f.NArg() == 0:
-		return f.fail(errors.New("name a suite: kubectl amp test FILE"))
+		return f.fail(errors.New("name a suite, or a folder with suites: kubectl amp test FILE"))
+	case o.Timeout <= 0:
+		return f.fail(fmt.Errorf("--timeout %s: allowed is a positive duration, e.g. 1500ms", o.Timeout))
 	case o.Parallel < 1 || o.Parallel > 64:
 		return f.fail(fmt.Errorf("--parallel %d: allowed are 1 to 64", o.Parallel))
 	}
 	var suites []*suite.Suite
-	for _, file := range f.Args() {
-		s, err := suite.Load(file)
+	for _, path := range f.Args() {
+		files, skipped, err := suite.Files(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return f.fail(fmt.Errorf("there is no file or folder %s: --help shows what is in one", path))
+		}
 		if err != nil {
 			return f.fail(err)
 		}
-		suites = append(suites, s)
+		for _, file := range skipped {
+			fmt.Fprintf(errs, "%s: skipped, it has no cases\n", file)
+		}
+		for _, file := range files {
+			s, err := suite.Load(file)
+			if err != nil {
+				return f.fail(err)
+			}
+			suites = append(suites, s)
+		}
 	}
 	report := suite.Report{Results: []suite.Result{}}
 	for _, s := range suites {

@@ -298,13 +298,7 @@ func (t *tried) reason() string {
 }
 
 func (f *tryFlags) colours() tryout.Colours {
-	file, ok := f.out.(*os.File)
-	on := f.colour == "always"
-	if f.colour == "auto" && ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
-		info, err := file.Stat()
-		on = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
-	if on {
+	if f.colour == "always" || f.colour == "auto" && isTerminal(f.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
 		return tryout.Coloured
 	}
 	return tryout.Colours{}

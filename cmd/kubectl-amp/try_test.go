@@ -147,3 +147,44 @@ func TestTestNamesWhatIsWrong(t *testing.T) {
 		})
 	}
 }
+
+// TestTestNeedsAFile: who has no suite yet is told where to see one.
+func TestTestNeedsAFile(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"test", "none.yaml"}, &out, &errs); code != 2 || errs.String() != "kubectl amp test: there is no file or folder none.yaml: --help shows what is in one\n" {
+		t.Errorf("exit code %d, %s", code, errs.String())
+	}
+}
+
+// TestTestTakesAFolder: each suite in a folder runs; other manifests there are named, and folders in it do not count.
+func TestTestTakesAFolder(t *testing.T) {
+	server := httptest.NewServer(answers(200, "application/json", `[]`))
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	const suite = "cases: [{name: CASE, file: pod.yaml, expect: {unchanged: true}}]\n"
+	write(t, dir, "pod.yaml", aPod)
+	write(t, dir, "notes.txt", "not YAML: [")
+	write(t, dir, "b.yaml", strings.Replace(suite, "CASE", "one of b", 1))
+	write(t, dir, "a.yml", strings.Replace(suite, "CASE", "one of a", 1))
+	if err := os.Mkdir(dir+"/more.yaml", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"test", dir, "--endpoint", server.URL, "-o", "json"}, &out, &errs); code != 0 || errs.String() != dir+"/pod.yaml: skipped, it has no cases\n" {
+		t.Errorf("exit code %d, stderr %s", code, errs.String())
+	}
+	if a, b := strings.Index(out.String(), "one of a"), strings.Index(out.String(), "one of b"); a < 0 || b < a {
+		t.Errorf("stdout %s", out.String())
+	}
+	for content, want := range map[string]string{"a: [": "c.yaml: yaml:", "cases: 1": ":1: a suite needs cases"} {
+		errs.Reset()
+		write(t, dir, "c.yaml", content)
+		if code := run(t.Context(), []string{"test", dir, "--endpoint", server.URL}, &out, &errs); code != 2 || !strings.Contains(errs.String(), want) {
+			t.Errorf("%s: exit code %d, stderr %s", content, code, errs.String())
+		}
+	}
+	errs.Reset()
+	if code := run(t.Context(), []string{"test", dir + "/more.yaml"}, &out, &errs); code != 2 || !strings.Contains(errs.String(), "the folder has no suite") {
+		t.Errorf("exit code %d, stderr %s", code, errs.String())
+	}
+}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
@@ -15,6 +17,9 @@ import (
 
 // DefaultRetention is how long events are kept by default: thirty days.
 const DefaultRetention = 720 * time.Hour
+
+// Forever as a retention keeps all events.
+const Forever time.Duration = math.MaxInt64
 
 // deleteEvery is how often old events are deleted.
 const deleteEvery = time.Minute
@@ -27,10 +32,11 @@ type Config struct {
 	Path string
 	// Postgres says where a PostgreSQL database is, which several processes may use. Its zero value: Path counts.
 	Postgres Postgres
-	// Retention is how long events are kept. 0: DefaultRetention.
+	// Retention is how long events are kept, or Forever. 0: DefaultRetention.
 	Retention time.Duration
-	// ReadTokenFile holds the bearer token for reading, WriteTokenFile the one for posting events. They are
-	// read again with each request, so that they can be rotated. Empty: no token is needed.
+	// ReadTokenFile holds the bearer token for reading, WriteTokenFile the ones for posting events, one a line, each with
+	// the sources that it is for behind it, or alone: for every source. They are read again with each request, so that they
+	// can be rotated. Empty: no token is needed.
 	ReadTokenFile, WriteTokenFile string
 	// Log gets trouble with the storage, never what events hold. nil: slog.Default().
 	Log *slog.Logger
@@ -54,7 +60,7 @@ type Postgres struct {
 //	GET  …/              the page
 //	GET  …/api/events    a list, newest first
 //	GET  …/api/events/ID one event in full
-//	GET  …/api/events/stream, …/api/stats, …/api/values
+//	GET  …/api/events/stream, …/api/export, …/api/stats, …/api/values
 //	POST …/login         the page's form
 type Server struct {
 	store  store.Store
@@ -70,6 +76,8 @@ type Server struct {
 	smallPosts, parsing     gate     // of all others, and of all that is decoded
 	hosts                   sync.Map // of *http.Server to struct{}: the ones whose shutdown ends the streams
 
+	refused atomic.Int64 // events that came with the token of another source
+
 	stop       context.CancelFunc // of what runs in the background
 	background sync.WaitGroup
 }
@@ -84,10 +92,11 @@ func open(config Config, now func() time.Time) (*Server, error) {
 	if config.Log == nil {
 		config.Log = slog.Default()
 	}
-	for _, file := range []string{config.ReadTokenFile, config.WriteTokenFile} {
-		if _, err := readToken(file); err != nil {
-			return nil, fmt.Errorf("reading the token %q: %w", file, err)
-		}
+	if _, err := readToken(config.ReadTokenFile); err != nil {
+		return nil, fmt.Errorf("reading the token %q: %w", config.ReadTokenFile, err)
+	}
+	if _, err := readWriters(config.WriteTokenFile); err != nil {
+		return nil, fmt.Errorf("reading the tokens %q: %w", config.WriteTokenFile, err)
 	}
 	events, err := openStore(config)
 	if err != nil {
@@ -113,7 +122,9 @@ func newWithStore(config Config, events store.Store, now func() time.Time) *Serv
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
-	s.background.Go(func() { s.deleteOld(ctx) })
+	if config.Retention != Forever {
+		s.background.Go(func() { s.deleteOld(ctx) })
+	}
 	return s
 }
 

@@ -217,7 +217,12 @@ func TestHostileValuesDoNothing(t *testing.T) {
 	}
 	var all []ev
 	for i, typ := range events.Types {
-		all = append(all, hostile(fmt.Sprint(i), typ, float64(i)))
+		e := hostile(fmt.Sprint(i), typ, float64(i))
+		if typ == events.Compared {
+			e.data.Comparison = &events.Comparison{Result: "different", Answered: evil, Candidate: evil, Differing: 1,
+				Differences: []events.Difference{{Kind: evil, Path: evil, Where: evil, Answered: value, Candidate: value}}}
+		}
+		all = append(all, e)
 	}
 	post(t, s, all[:3]...)
 	base := serve(t, s)

@@ -1,9 +1,12 @@
 package audit
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,6 +24,9 @@ type Detail struct {
 	Superseded bool `json:"superseded"`
 	// Verdicts holds the other events about this review: the final one, or the ones that it superseded.
 	Verdicts []*store.Item `json:"verdicts"`
+	// Beside is the event of the candidate that was asked about the same review, or for that one the review's own; nil if
+	// there is none.
+	Beside *store.Item `json:"beside,omitempty"`
 	// Seen holds the validated events of a mutated event's Pod: the names that it got.
 	Seen []Seen `json:"seen"`
 	// Mutation is what a validated event's stamp leads to.
@@ -69,6 +75,9 @@ func (s *Server) detail(w http.ResponseWriter, r *http.Request, escaped string) 
 	if err != nil {
 		return err
 	}
+	if detail.Beside, err = s.beside(r.Context(), stored.Item); err != nil {
+		return err
+	}
 	if len(stored.Raw) <= small {
 		leave() // a slow reader of a small answer costs little
 	} else {
@@ -96,6 +105,27 @@ func newDetail(stored *store.Detail) (*Detail, error) {
 		d.Seen = append(d.Seen, Seen{seen.Item, seen.UID})
 	}
 	return d, nil
+}
+
+// candidate is how the id of the event about a candidate ends: before it stands the uid of the review.
+const candidate = "/candidate"
+
+// beside returns the event of the candidate that was asked about the review of an event, or the other way round.
+func (s *Server) beside(ctx context.Context, item *store.Item) (*store.Item, error) {
+	uid, about := strings.CutSuffix(item.ID, candidate)
+	other := uid
+	if !about {
+		uid, _ = strings.CutSuffix(item.ID, store.Final)
+		other = uid + candidate
+	}
+	found, err := s.store.Detail(ctx, other, item.Source)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return found.Item, nil
 }
 
 func stampOf(stored *store.Detail) *Stamp {

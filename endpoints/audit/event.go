@@ -61,6 +61,10 @@ func newEvent(e *event.Event, now time.Time) (*store.Event, error) {
 	case d.Outcome != ended:
 		return nil, fmt.Errorf("its data has the outcome %.40q, want %q as its type says", d.Outcome, ended)
 	}
+	listed, ok := outcome.Listed(d)
+	if !ok {
+		return nil, errors.New("its data has no comparison with a result: want same, different, failed or alone")
+	}
 	if len(e.ID()) > maxText || len(e.Source()) > maxText {
 		return nil, fmt.Errorf("its id or its source is longer than %d bytes", maxText)
 	}
@@ -70,11 +74,16 @@ func newEvent(e *event.Event, now time.Time) (*store.Event, error) {
 		return nil, fmt.Errorf("it cannot be written as JSON: %s", firstLine(err.Error()))
 	}
 	at := e.Time()
-	// Events of a clock that is ahead must not stay above all later ones.
-	if at.IsZero() || at.After(now.Add(maxAhead)) || at.Unix() < 0 {
+	if !mayBe(at, now) {
 		at = now
 	}
-	return &store.Event{Item: newItem(e, d, at), Raw: raw}, nil
+	return &store.Event{Item: newItem(e, d, listed, at), Raw: raw}, nil
+}
+
+// mayBe reports whether an event can have happened at a time. Events of a clock that is ahead must not stay above all later
+// ones.
+func mayBe(at, now time.Time) bool {
+	return !at.IsZero() && !at.After(now.Add(maxAhead)) && at.Unix() >= 0
 }
 
 // readData reads the data of an event, but not more of it than fits.
@@ -84,17 +93,26 @@ func readData(text []byte) (*events.Data, error) {
 		Endpoints shortList[events.Endpoint] `json:"endpoints"`
 		Warnings  shortList[string]          `json:"warnings"`
 		Patch     longList[events.Op]        `json:"patch"`
+
+		Comparison *struct {
+			events.Comparison
+			Differences longList[events.Difference] `json:"differences"`
+		} `json:"comparison"`
 	}
 	if err := json.Unmarshal(text, &d); err != nil {
 		return nil, err
 	}
 	d.Data.Endpoints, d.Data.Warnings, d.Data.Patch = d.Endpoints, d.Warnings, d.Patch
+	if c := d.Comparison; c != nil {
+		c.Comparison.Differences = c.Differences
+		d.Data.Comparison = &c.Comparison
+	}
 	return &d.Data, nil
 }
 
-func newItem(e *event.Event, d *events.Data, at time.Time) *store.Item {
+func newItem(e *event.Event, d *events.Data, listed string, at time.Time) *store.Item {
 	item := &store.Item{
-		ID: e.ID(), Source: e.Source(), Type: e.Type(), Time: at.UTC(), Outcome: d.Outcome,
+		ID: e.ID(), Source: e.Source(), Type: e.Type(), Time: at.UTC(), Outcome: listed,
 		Namespace: clip(d.Namespace), Name: clip(d.Pod.Name), GenerateName: clip(d.Pod.GenerateName), User: clip(d.User),
 		DurationMS: d.DurationMS, Mutation: clip(d.Mutation), Endpoints: []store.Call{}, Gist: clip(describe.Gist(d)),
 	}

@@ -30,7 +30,8 @@ func init() { functions.HTTP("audit", Handler) }
 //	AMP_AUDIT_DB_READ_PASSWORD_FILE
 //	AMP_AUDIT_RETENTION         how long events are kept (default 720h)
 //	AMP_AUDIT_READ_TOKEN_FILE   file with the token that reading needs; unset: anyone may read
-//	AMP_AUDIT_WRITE_TOKEN_FILE  file with the token that posting needs; unset: anyone may post
+//	AMP_AUDIT_WRITE_TOKEN_FILE  file with the tokens that posting needs, one a line, the sources that it is for behind it;
+//	                            unset: anyone may post
 //
 // A function has no start that could fail. So an error in the configuration is the answer to every request, as
 // 503: senders then try again. Each request tries anew, because a volume may be mounted late.
@@ -82,10 +83,11 @@ func configFrom(getenv func(string) string) (Config, error) {
 		}
 		config.Retention = d
 	}
-	for variable, file := range map[string]string{"AMP_AUDIT_READ_TOKEN_FILE": config.ReadTokenFile, "AMP_AUDIT_WRITE_TOKEN_FILE": config.WriteTokenFile} {
-		if _, err := readToken(file); err != nil {
-			errs = append(errs, fmt.Errorf("%s %q: %w", variable, file, err))
-		}
+	if _, err := readToken(config.ReadTokenFile); err != nil {
+		errs = append(errs, fmt.Errorf("AMP_AUDIT_READ_TOKEN_FILE %q: %w", config.ReadTokenFile, err))
+	}
+	if _, err := readWriters(config.WriteTokenFile); err != nil {
+		errs = append(errs, fmt.Errorf("AMP_AUDIT_WRITE_TOKEN_FILE %q: %w", config.WriteTokenFile, err))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return Config{}, fmt.Errorf("reading the environment: %w", err)

@@ -73,12 +73,14 @@ func (s *Server) api(w http.ResponseWriter, r *http.Request, at string) error {
 		return s.stream(w, r)
 	case strings.HasPrefix(at, "events/"):
 		return s.detail(w, r, strings.TrimPrefix(at, "events/"))
+	case at == "export":
+		return s.exportRecords(w, r)
 	case at == "stats":
 		return s.charts(w, r)
 	case at == "values":
 		return s.values(w, r)
 	}
-	return &badRequest{http.StatusNotFound, "there are api/events, api/events/{id}, api/events/stream, api/stats and api/values"}
+	return &badRequest{http.StatusNotFound, "there are api/events, api/events/{id}, api/events/stream, api/export, api/stats and api/values"}
 }
 
 // page serves the page's files. They hold no event, so they need no token: a link that a colleague sent opens

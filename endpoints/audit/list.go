@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -32,13 +34,13 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ndjson, err := wantsNDJSON(q, r.Header)
+	asLines, err := wantsNDJSON(q, r.Header)
 	if err != nil {
 		return err
 	}
-	query := store.Query{Filter: f, Cursor: store.Cursor(q.Get("cursor")), Limit: defaultLimit, Raw: ndjson}
+	query := store.Query{Filter: f, Cursor: store.Cursor(q.Get("cursor")), Limit: defaultLimit, Raw: asLines}
 	most := maxLimit
-	if ndjson {
+	if asLines {
 		query.Limit, most = noLimit, noLimit
 	}
 	if v := q.Get("limit"); v != "" {
@@ -46,7 +48,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 			return bad("parameter limit: %.20q is not a limit: want a number from 1 to %d", v, most)
 		}
 	}
-	if ndjson {
+	if asLines {
 		return s.export(w, r, query)
 	}
 	page, err := s.store.List(r.Context(), query)
@@ -60,7 +62,7 @@ func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 func wantsNDJSON(q url.Values, header http.Header) (bool, error) {
 	switch format := q.Get("format"); format {
 	case "":
-		return strings.Contains(header.Get("Accept"), "application/x-ndjson"), nil
+		return strings.Contains(header.Get("Accept"), ndjson), nil
 	case "json":
 		return false, nil
 	case "ndjson":
@@ -70,42 +72,61 @@ func wantsNDJSON(q url.Values, header http.Header) (bool, error) {
 	}
 }
 
-// export streams the events themselves, each a CloudEvent in JSON on a line of its own. They can be posted again
-// as they are.
+// export streams the events themselves, newest first, each a CloudEvent in JSON on a line of its own. They can be posted
+// again as they are.
 func (s *Server) export(w http.ResponseWriter, r *http.Request, query store.Query) error {
+	left := query.Limit
+	return s.streamLines(w, r, func(lines *json.Encoder) (more bool, err error) {
+		// Page by page: one long read would keep SQLite's log of changes growing.
+		query.Limit = min(left, maxLimit)
+		page, err := s.store.List(r.Context(), query)
+		if err != nil {
+			return false, err
+		}
+		left, query.Cursor = left-len(page.Raw), page.Next
+		return left > 0 && page.Next != "", encodeAll(lines, page.Raw)
+	})
+}
+
+func encodeAll[T any](lines *json.Encoder, all []T) error {
+	for _, v := range all {
+		if err := lines.Encode(v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// streamLines answers with lines of JSON. page writes some of them, and says whether there are more.
+func (s *Server) streamLines(w http.ResponseWriter, r *http.Request, page func(lines *json.Encoder) (more bool, err error)) error {
 	if err := s.exports.enter(r.Context(), "exports"); err != nil {
 		return err
 	}
 	defer s.exports.leave()
 	control := http.NewResponseController(w)
-	started := false
-	for left := query.Limit; left > 0; {
-		// Page by page: one long read would keep SQLite's log of changes growing.
-		query.Limit = min(left, maxLimit)
-		page, err := s.store.List(r.Context(), query)
+	// In memory first, because an error of the first page has a status of its own.
+	var buffer bytes.Buffer
+	lines := json.NewEncoder(&buffer)
+	lines.SetEscapeHTML(false) // the events are to be as they were
+	for started := false; ; started = true {
+		more, err := page(lines)
 		if err != nil && started {
 			panic(http.ErrAbortHandler) // so that half an export does not look like a whole one
 		} else if err != nil {
 			return err
 		}
 		if !started {
-			started = true
-			w.Header().Set("Content-Type", "application/x-ndjson")
+			w.Header().Set("Content-Type", ndjson)
 			w.Header().Set("Content-Disposition", `attachment; filename="amp-events.ndjson"`)
 			w.WriteHeader(http.StatusOK)
 		}
 		_ = control.SetWriteDeadline(time.Now().Add(exportPatience))
-		for _, event := range page.Raw {
-			if _, err := w.Write(append(event, '\n')); err != nil {
-				return nil // the reader has gone
-			}
+		if _, err := buffer.WriteTo(w); err != nil {
+			return nil // the reader has gone
 		}
 		_ = control.Flush()
-		left -= len(page.Raw)
-		if page.Next == "" {
-			break
+		if !more {
+			return nil
 		}
-		query.Cursor = page.Next
 	}
-	return nil
 }

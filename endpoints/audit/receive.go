@@ -21,14 +21,17 @@ const (
 	// maxBody bounds a request. amp queues at most 16 MiB of events, so none of its batches can be larger. One
 	// event holds a Pod of 3 MiB at most, and its patch.
 	maxBody = 16 << 20
+	// maxAdded bounds what an export adds to an event.
+	maxAdded = 1 << 10
 	// maxBatch bounds the events of one batch.
 	maxBatch = 10_000
 )
 
-// The content types of CloudEvents in JSON.
+// The content types of CloudEvents in JSON, and of an export.
 const (
 	structured = "application/cloudevents+json"
 	batched    = "application/cloudevents-batch+json"
+	ndjson     = "application/x-ndjson"
 )
 
 // receive takes a POST. An event that will never be taken is answered with 4xx, after which a Broker does not
@@ -45,10 +48,15 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) take(w http.ResponseWriter, r *http.Request) error {
-	if err := s.mayWrite(r); err != nil {
+	writer, err := s.writerOf(r)
+	if err != nil {
 		return err
 	}
-	if r.ContentLength > maxBody {
+	most := int64(maxBody)
+	if r.Header.Get("Content-Type") == ndjson {
+		most += maxAdded
+	}
+	if r.ContentLength > most {
 		return tooLarge()
 	}
 	posts, what := s.smallPosts, "posts"
@@ -60,7 +68,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer posts.leave()
 	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(patience)) // not every host knows deadlines
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
 	if limit := (*http.MaxBytesError)(nil); errors.As(err, &limit) {
 		return tooLarge()
 	} else if err != nil {
@@ -73,14 +81,18 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) error {
 		defer s.parsing.leave() // also after a panic
 		return parse(r.Header, body, s.now())
 	}()
-	// The valid events of a batch are kept even if others are not valid: no sender would send them again.
+	received, foreign := writer.ownOf(received)
+	// The good events of a batch are kept even if others are not: no sender would send them again.
 	if len(received) > 0 {
 		if err := s.store.Add(r.Context(), received); err != nil {
 			return err
 		}
 	}
-	if rejected != nil && len(received) > 0 {
-		return bad("%v; the other %d of the batch are stored", rejected, len(received))
+	if refused := s.refuse(writer, foreign); refused != nil {
+		rejected = refused
+	}
+	if problem := (*badRequest)(nil); len(received) > 0 && errors.As(rejected, &problem) {
+		return &badRequest{problem.status, fmt.Sprintf("%s; the other %d of the batch are stored", problem.message, len(received))}
 	}
 	return rejected
 }
@@ -102,6 +114,8 @@ func parse(h http.Header, body []byte, now time.Time) ([]*store.Event, error) {
 		return []*store.Event{e}, nil
 	case contentType == batched:
 		return parseBatch(body, now)
+	case contentType == ndjson:
+		return parseLines(body, now)
 	case strings.HasPrefix(contentType, "application/cloudevents"):
 		return nil, &badRequest{http.StatusUnsupportedMediaType, fmt.Sprintf("reading the events: want %s, %s, or binary mode with Content-Type: application/json, not %.60q", structured, batched, contentType)}
 	case h.Get("ce-specversion") == "" && h.Get("ce-type") == "":
@@ -137,13 +151,18 @@ func parseBatch(body []byte, now time.Time) ([]*store.Event, error) {
 	if err := json.Unmarshal(body, &raw); err != nil {
 		return nil, bad("reading the batch: want a JSON array of CloudEvents")
 	}
+	return parseEach(raw, func(b json.RawMessage) (*store.Event, error) { return parseStructured(b, now) })
+}
+
+// parseEach parses the events of a batch one by one.
+func parseEach[T any](all []T, parse func(T) (*store.Event, error)) ([]*store.Event, error) {
 	var received []*store.Event
 	var rejected []string
-	for i, b := range raw {
-		e, err := parseStructured(b, now)
+	for i, one := range all {
+		e, err := parse(one)
 		if err == nil {
 			received = append(received, e)
-		} else if rejected = append(rejected, fmt.Sprintf("event %d of %d: %v", i+1, len(raw), err)); len(rejected) == 3 {
+		} else if rejected = append(rejected, fmt.Sprintf("event %d of %d: %v", i+1, len(all), err)); len(rejected) == 3 {
 			rejected = append(rejected, "and perhaps more")
 		}
 	}

@@ -13,8 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/postgres/postgrestest"
 	"github.com/txn2/amp/endpoints/events"
 )
 
@@ -28,32 +31,71 @@ const judged = 100_000
 // one with an index a few ms, and a loaded machine makes that ten times as long.
 const slow = 500 * time.Millisecond
 
+// span is the range of time over which TestFilterTimes spreads events.
+const span = 30 * 24 * time.Hour
+
 // TestFilterTimes asks for the list and the charts by every filter, and prints how long each takes over as many
-// events as -events says. Few are enough to see that each filter works, and internal/store/sqlite tests that each
+// events as -events says. Few are enough to see that each filter works, and the packages of the stores test that each
 // query goes by an index. Times are worth reading with a million events, or fifty thousand, as .ci/run has them:
 //
-//	go test ./endpoints/audit -run TestFilterTimes -events 1000000 -v
+//	go test ./endpoints/audit -run TestFilterTimes/PostgreSQL -events 1000000 -timeout 2h -v
 //
-// AMP_AUDIT_MILLION names a file to keep the database in, which is used again.
+// AMP_AUDIT_MILLION names a file to keep SQLite's database in, which is used again.
 func TestFilterTimes(t *testing.T) {
 	t.Parallel()
+	for name, test := range map[string]func(*testing.T){"SQLite": filterTimesOnSQLite, "PostgreSQL": filterTimesOnPostgres} {
+		t.Run(name, test) // one after the other, so that neither disturbs the other's times
+	}
+}
+
+func filterTimesOnSQLite(t *testing.T) {
 	path := os.Getenv("AMP_AUDIT_MILLION")
 	if path == "" {
 		path = filepath.Join(t.TempDir(), "events.db")
 	}
 	_, err := os.Stat(path)
-	const span = 30 * 24 * time.Hour
 	s := newServerAt(t, Config{Path: path, Retention: 2 * span}, func() time.Time { return start.Add(span) })
 	if err != nil {
-		began := time.Now()
-		fill(t, s, *count, span)
-		took := time.Since(began)
-		t.Logf("stored %d events in %s, %.0f a second", *count, took.Round(time.Second), float64(*count)/took.Seconds())
+		fillAndTell(t, s)
 	}
 	if info, err := os.Stat(path); err == nil {
-		t.Logf("the database takes %d MiB", info.Size()>>20)
+		t.Logf("the database takes %d MiB, %d bytes an event", info.Size()>>20, info.Size()/int64(*count))
 	}
+	measureFilters(t, s)
+}
 
+func filterTimesOnPostgres(t *testing.T) {
+	at := postgrestest.URL(t)
+	s := newServerAt(t, Config{Postgres: Postgres{URL: at}, Retention: 2 * span}, func() time.Time { return start.Add(span) })
+	fillAndTell(t, s)
+	conn, err := pgx.Connect(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	// What autovacuum does by and by.
+	if _, err := conn.Exec(t.Context(), "VACUUM ANALYZE"); err != nil {
+		t.Fatal(err)
+	}
+	var table, texts, indexes int64
+	err = conn.QueryRow(t.Context(), `SELECT coalesce(sum(pg_relation_size(oid)), 0)::bigint, coalesce(sum(pg_table_size(oid) - pg_relation_size(oid)), 0)::bigint, coalesce(sum(pg_indexes_size(oid)), 0)::bigint
+		FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace`).Scan(&table, &texts, &indexes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := int64(*count)
+	t.Logf("the database takes %d MiB, %d bytes an event: %d in rows, %d in texts apart from them (TOAST), %d in indexes", (table+texts+indexes)>>20, (table+texts+indexes)/n, table/n, texts/n, indexes/n)
+	measureFilters(t, s)
+}
+
+func fillAndTell(t *testing.T, s *Server) {
+	began := time.Now()
+	fill(t, s, *count, span)
+	took := time.Since(began)
+	t.Logf("stored %d events in %s, %.0f a second", *count, took.Round(time.Second), float64(*count)/took.Seconds())
+}
+
+func measureFilters(t *testing.T, s *Server) {
 	day := func(n int) string { return start.Add(time.Duration(n) * 24 * time.Hour).Format(time.RFC3339) }
 	worst, times := time.Duration(0), 1
 	if *count >= judged {

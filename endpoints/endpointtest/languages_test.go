@@ -14,8 +14,7 @@ import (
 	"time"
 
 	"github.com/txn2/amp/internal/conform"
-	"github.com/txn2/amp/internal/review"
-	"github.com/txn2/amp/internal/shapes"
+	"github.com/txn2/amp/internal/suite"
 )
 
 // samples are the endpoints of docs/endpoints, one for each language, in docs/endpoints/samples.
@@ -23,17 +22,14 @@ var samples = map[string]struct {
 	file, page string
 	build      []string // BIN is a file that it makes; nil if there is nothing to build
 	start      []string // PORT is the port
-	// installed says that .ci/run installs the tools, so that the test fails without them. The other ones run where the
-	// tools are: their pages say so.
-	installed bool
 }{
-	"go":         {"main.go", "go.md", []string{"go", "build", "-o", "BIN", "."}, []string{"BIN"}, true},
-	"python":     {"main.py", "python.md", nil, []string{"python3", "main.py"}, true},
-	"fastapi":    {"main.py", "python.md", nil, []string{"/usr/bin/python3", "-m", "uvicorn", "main:app", "--port", "PORT"}, true},
-	"javascript": {"main.mjs", "javascript.md", nil, []string{"node", "main.mjs"}, true},
-	"shell":      {"hook.sh", "shell.md", nil, []string{"socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork", "EXEC:./hook.sh"}, true},
-	"java":       {"Main.java", "java.md", nil, []string{"java", "Main.java"}, false},
-	"rust":       {"main.rs", "rust.md", []string{"rustc", "-O", "-o", "BIN", "main.rs"}, []string{"BIN"}, false},
+	"go":         {"main.go", "go.md", []string{"go", "build", "-o", "BIN", "."}, []string{"BIN"}},
+	"python":     {"main.py", "python.md", nil, []string{"python3", "main.py"}},
+	"fastapi":    {"main.py", "python.md", nil, []string{"/usr/bin/python3", "-m", "uvicorn", "main:app", "--port", "PORT"}},
+	"javascript": {"main.mjs", "javascript.md", nil, []string{"node", "main.mjs"}},
+	"shell":      {"hook.sh", "shell.md", nil, []string{"socat", "TCP-LISTEN:PORT,bind=127.0.0.1,reuseaddr,fork", "EXEC:./hook.sh"}},
+	"java":       {"Main.java", "java.md", nil, []string{"java", "Main.java"}},
+	"rust":       {"main.rs", "rust.md", []string{"rustc", "-O", "-o", "BIN", "main.rs"}, []string{"BIN"}},
 }
 
 // TestLanguages starts each sample and holds it to the contract: no error, and no advice.
@@ -44,20 +40,11 @@ func TestLanguages(t *testing.T) {
 			if sample.build != nil {
 				tool = sample.build[0]
 			}
-			if _, err := exec.LookPath(tool); err != nil && !sample.installed {
-				t.Logf("NOT RUN: %s is not here", tool)
-				return
+			if _, err := exec.LookPath(tool); err != nil {
+				t.Skipf("%s is not here: .ci/run installs it", tool)
 			}
 			u := start(t, name)
 			config := conform.Config{Endpoint: u, Budget: 20 * time.Second} // other tests run beside it
-			if name == "shell" {
-				// It starts three processes for each request. These have no lists, many lists, a dry run and 200 KB.
-				all, err := shapes.All(review.Mutate)
-				if err != nil {
-					t.Fatal(err)
-				}
-				config.Shapes = all[:9]
-			}
 			report, err := conform.Run(t.Context(), config)
 			if err != nil {
 				t.Fatal(err)
@@ -67,7 +54,24 @@ func TestLanguages(t *testing.T) {
 				_ = report.WriteText(&text)
 				t.Error(text.String())
 			}
+			runSuite(t, u)
 		})
+	}
+}
+
+// runSuite asks a sample the cases of the suite that all samples share.
+func runSuite(t *testing.T, u *url.URL) {
+	t.Helper()
+	s, err := suite.Load(filepath.Join("..", "..", "docs", "endpoints", "samples", "tests.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report suite.Report
+	report.Add(suite.Run(t.Context(), s, suite.Options{Endpoints: []string{u.String()}, Parallel: 4, Timeout: 20 * time.Second}))
+	if report.Passed == 0 || report.Passed < len(report.Results) {
+		var text strings.Builder
+		_ = report.WriteText(&text)
+		t.Error(text.String())
 	}
 }
 

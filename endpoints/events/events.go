@@ -1,6 +1,6 @@
 // Package events holds the data types of the CloudEvents that amp emits, for auditors. amp emits one event
-// for each review that reached a decision in an opted-in namespace with an endpoint. The package does not
-// send or receive anything, and it imports nothing of amp.
+// for each review that reached a decision in an opted-in namespace with an endpoint, and a second one
+// (Compared) where the namespace names a candidate. The package does not send or receive anything, and it imports nothing of amp.
 //
 // An event says what amp answered. It does not say that the Pod was stored: quota or another webhook may
 // still have rejected it.
@@ -24,10 +24,11 @@ const (
 	Rejected   = "com.txn2.amp.pod.rejected.v1"   // something failed, under Fail
 	FailedOpen = "com.txn2.amp.pod.failedopen.v1" // something failed, under Ignore: the Pod was admitted unmutated
 	Validated  = "com.txn2.amp.pod.validated.v1"  // /validate let the Pod pass
+	Compared   = "com.txn2.amp.pod.compared.v1"   // what a candidate would have made of the Pod; it changed nothing
 )
 
 // Types lists every type.
-var Types = []string{Mutated, Unchanged, Shadowed, Denied, Rejected, FailedOpen, Validated}
+var Types = []string{Mutated, Unchanged, Shadowed, Denied, Rejected, FailedOpen, Validated, Compared}
 
 // outcomes holds for each type the outcome that its events report.
 var outcomes = map[string]string{
@@ -38,6 +39,7 @@ var outcomes = map[string]string{
 	Rejected:   "rejected",
 	FailedOpen: "failedopen",
 	Validated:  "validated",
+	Compared:   "compared",
 }
 
 // OutcomeOf returns the outcome that events of a type report, as [Data] spells it. ok is false for a type that is not one
@@ -86,7 +88,7 @@ const (
 
 // Data is the data of every event, as JSON.
 type Data struct {
-	UID       string      `json:"uid"`   // of the review; the event's id, except if the verdict supersedes another
+	UID       string      `json:"uid"`   // of the review; the event's id, except if the verdict supersedes another, and for Compared
 	Level     Level       `json:"level"` // how much of the rest is set; never None
 	Namespace string      `json:"namespace"`
 	Pod       Pod         `json:"pod"`
@@ -94,18 +96,22 @@ type Data struct {
 	User      string      `json:"user"`                 // the username of the Pod's creator
 
 	Operation     string     `json:"operation"`          // the phase: mutate or validate
-	Outcome       string     `json:"outcome"`            // mutated, unchanged, shadowed, denied, rejected, failedopen or validated
-	Message       string     `json:"message,omitempty"`  // why it was denied or failed, one line; in shadow mode: why it would have been
+	Outcome       string     `json:"outcome"`            // mutated, unchanged, shadowed, denied, rejected, failedopen, validated or compared
+	Message       string     `json:"message,omitempty"`  // why it was denied or failed, one line; in shadow mode, and for a candidate: why it would have been
 	Warnings      []string   `json:"warnings,omitempty"` // amp's own about the whole review; those of an endpoint are in Endpoints
 	FailurePolicy string     `json:"failurePolicy"`      // Fail or Ignore
-	Endpoints     []Endpoint `json:"endpoints"`          // in the order of their calls; empty if none was called
-	DurationMS    float64    `json:"durationMs"`         // milliseconds for the whole review, including the endpoints
+	Endpoints     []Endpoint `json:"endpoints"`          // in the order of their calls; empty if none was called; for Compared: the candidate
+	DurationMS    float64    `json:"durationMs"`         // milliseconds for the whole review, including the endpoints; for Compared: for the candidate's call
 
 	// Mutation is set for Validated: the id of the mutation's event, by the Pod's stamp. Any user can write
 	// the stamp, so join it only to a Mutated event of the same namespace and name prefix.
 	Mutation string `json:"mutation,omitempty"`
 
-	// Patch is the patch that amp answered, or, for Shadowed, would have answered. LevelPatch and LevelFull.
+	// Comparison is set for Compared.
+	Comparison *Comparison `json:"comparison,omitempty"`
+
+	// Patch is the patch that amp answered, or would have answered: for Shadowed, and for Compared, where it is the candidate's.
+	// LevelPatch and LevelFull.
 	Patch []Op `json:"patch,omitempty"`
 	// Object is the Pod as amp received it. LevelFull only.
 	Object json.RawMessage `json:"object,omitempty"`
@@ -146,4 +152,45 @@ type Op struct {
 	// Value is the value of add, replace and test. At LevelPatch, Redacted replaces the parts that are not
 	// shown. It may be null.
 	Value json.RawMessage `json:"value,omitempty"`
+}
+
+// The results of a comparison.
+const (
+	ResultSame      = "same"      // the candidate would have made the same Pod, or have denied it, too
+	ResultDifferent = "different" // the candidate would have made another Pod, or only one of the two denied it
+	ResultFailed    = "failed"    // the candidate failed
+	ResultAlone     = "alone"     // the candidate did not fail, but the review did: there is nothing to compare with
+)
+
+// Comparison is what a candidate would have made of a Pod, beside what amp answered before. Neither amp's own annotation on a
+// mutated Pod nor the order of fields makes a difference.
+type Comparison struct {
+	Result    string `json:"result"`
+	Answered  string `json:"answered"`  // the outcome of the review itself, as its own event has it
+	Candidate string `json:"candidate"` // what the candidate would have made: mutated, unchanged, denied or failed
+	Differing int    `json:"differing"` // number of differences between the two Pods; 0 if there are not two
+	// Differences are at most 100. LevelPatch and LevelFull.
+	Differences []Difference `json:"differences,omitempty"`
+}
+
+// The kinds of a difference.
+const (
+	OnlyAnswered  = "onlyAnswered"  // only the Pod that amp answered has something there
+	OnlyCandidate = "onlyCandidate" // only the candidate's Pod has something there
+	OtherValue    = "otherValue"    // both have something there, not the same
+	OtherOrder    = "otherOrder"    // both have the same elements there, or elements of the same names, in another order
+)
+
+// Difference is a place at which the Pod that amp answered and the candidate's Pod differ.
+type Difference struct {
+	Kind string `json:"kind"`
+	// Path is a JSON pointer into the Pod that amp answered or, for OnlyCandidate, into the candidate's. At LevelPatch it ends
+	// where the keys of an object are not shown.
+	Path string `json:"path"`
+	// Where is Path with the names of elements of lists instead of their indexes, and * for an element without a name, or with
+	// one that is not shown. It is the same for the same difference of many Pods.
+	Where string `json:"where"`
+	// Answered and Candidate are the two values; one that is not there is absent. OtherOrder has none.
+	Answered  json.RawMessage `json:"answered,omitempty"`
+	Candidate json.RawMessage `json:"candidate,omitempty"`
 }

@@ -204,14 +204,37 @@ func TestSchema(t *testing.T) {
 		"failed open": {good, func(d object) {
 			without(d, "patch", object{"outcome": "failedopen", "failurePolicy": "Ignore", "message": "x"})
 		}},
-		"failed open under Fail":          {bad, func(d object) { d["outcome"] = "failedopen"; d["message"] = "x"; delete(d, "patch") }},
-		"unchanged":                       {good, func(d object) { d["outcome"] = "unchanged"; delete(d, "patch") }},
-		"unchanged with a patch":          {bad, func(d object) { d["outcome"] = "unchanged" }},
-		"validated, with stamp and uid":   {good, func(d object) { validated(d); d["mutation"] = "x"; d["pod"].(object)["uid"] = "x" }},
-		"validated, without a stamp":      {good, validated},
-		"validated by /mutate":            {bad, func(d object) { validated(d); d["operation"] = "mutate" }},
-		"a Pod without a name":            {good, func(d object) { d["pod"] = object{} }},
-		"an endpoint that did not answer": {good, func(d object) { delete(first(d, "endpoints"), "status") }},
+		"failed open under Fail":        {bad, func(d object) { d["outcome"] = "failedopen"; d["message"] = "x"; delete(d, "patch") }},
+		"unchanged":                     {good, func(d object) { d["outcome"] = "unchanged"; delete(d, "patch") }},
+		"unchanged with a patch":        {bad, func(d object) { d["outcome"] = "unchanged" }},
+		"validated, with stamp and uid": {good, func(d object) { validated(d); d["mutation"] = "x"; d["pod"].(object)["uid"] = "x" }},
+		"validated, without a stamp":    {good, validated},
+		"validated by /mutate":          {bad, func(d object) { validated(d); d["operation"] = "mutate" }},
+		"compared":                      {good, compared},
+		"compared, at level Metadata": {good, func(d object) {
+			compared(d)
+			without(d, "object", object{"level": "Metadata"})
+			delete(d, "patch")
+			delete(d["comparison"].(object), "differences")
+		}},
+		"compared, at level Metadata, with what differs": {bad, func(d object) {
+			compared(d)
+			without(d, "object", object{"level": "Metadata"})
+			delete(d, "patch")
+		}},
+		"compared, without a comparison": {bad, func(d object) { compared(d); delete(d, "comparison") }},
+		"compared, with two calls":       {bad, func(d object) { compared(d); d["endpoints"] = append(d["endpoints"].([]any), first(d, "endpoints")) }},
+		"compared, a failure": {good, func(d object) {
+			compared(d)
+			d["comparison"].(object)["candidate"] = "failed"
+			without(d, "patch", object{"message": "x"})
+		}},
+		"compared, a failure without words": {bad, func(d object) { compared(d); d["comparison"].(object)["candidate"] = "failed"; delete(d, "patch") }},
+		"compared, a patch with a message":  {bad, func(d object) { compared(d); d["message"] = "x" }},
+		"compared, an unknown kind":         {bad, func(d object) { compared(d); first(d["comparison"].(object), "differences")["kind"] = "x" }},
+		"a mutation with a comparison":      {bad, func(d object) { compared(d); d["outcome"] = "mutated" }},
+		"a Pod without a name":              {good, func(d object) { d["pod"] = object{} }},
+		"an endpoint that did not answer":   {good, func(d object) { delete(first(d, "endpoints"), "status") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var d object
@@ -234,6 +257,12 @@ func first(d object, list string) object { return d[list].([]any)[0].(object) }
 
 func validated(d object) {
 	without(d, "patch", object{"outcome": "validated", "operation": "validate"})
+}
+
+func compared(d object) {
+	d["outcome"] = "compared"
+	d["comparison"] = object{"result": "different", "answered": "mutated", "candidate": "mutated", "differing": 1,
+		"differences": []any{object{"kind": "otherValue", "path": "/a/0", "where": "/a/b", "answered": nil, "candidate": 1}}}
 }
 
 // without sets fields of an event and deletes one.

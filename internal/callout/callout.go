@@ -117,6 +117,15 @@ func New(config Config) (*Client, error) {
 	return c, nil
 }
 
+// Apart returns a client like c with connections of its own, so that the calls of one do not wait for those of the other, nor
+// end its connections. It reads answers on other processors.
+func (c *Client) Apart(processors *share.Processors) *Client {
+	apart := &Client{rules: c.rules, api: c.api, resolver: c.resolver, maxBytes: c.maxBytes, log: c.log, answered: c.answered,
+		processors: processors, source: c.source, userAgent: c.userAgent, roots: c.roots, cert: c.cert, token: c.token}
+	apart.links.Store(apart.newLinks(get(c.roots), get(c.cert)))
+	return apart
+}
+
 // Call sends pod to the endpoint as step number step of the review, counted from 1, and returns its answer. An error
 // is a *[review.Failure]; the answer then holds the HTTP status, if there was one. A call that fails is repeated once,
 // over a new connection, if that may help; the context bounds both. The endpoint never gets more than two requests.

@@ -61,6 +61,15 @@ func TestRequest(t *testing.T) {
 			},
 		},
 		{
+			name:   "a candidate",
+			review: review.Review{UID: "u", Phase: review.Mutate, Namespace: "n", Name: "p", User: "jane", DryRun: true, Candidate: true},
+			step:   1,
+			want: http.Header{
+				"Ce-Id": {"u/1"}, "Ce-Subject": {"n/p"}, "Ce-Namespace": {"n"}, "Ce-Operation": {"mutate"}, "Ce-Dryrun": {"true"}, "Ce-Candidate": {"true"},
+				"Ce-Authtype": {"user"}, "Ce-Authid": {"jane"},
+			},
+		},
+		{
 			name:   "no user, and a trace that is not valid",
 			review: review.Review{UID: "u", Phase: review.Mutate, Namespace: "n", Name: "p", TraceParent: "a\nb", TraceState: "a=1"},
 			step:   1,

@@ -32,7 +32,7 @@ func (c *Client) header(r *review.Review, step int, at time.Time) http.Header {
 	h["Ce-Type"] = eventType
 	h["Ce-Source"] = c.source
 
-	values := make([]string, 0, 10) // one array for all
+	values := make([]string, 0, 11) // one array for all
 	set := func(key, value string) {
 		if value != "" {
 			values = append(values, value)
@@ -45,6 +45,9 @@ func (c *Client) header(r *review.Review, step int, at time.Time) http.Header {
 	set("Ce-Namespace", review.EncodeAttribute(r.Namespace))
 	set("Ce-Operation", review.EncodeAttribute(string(r.Phase)))
 	set("Ce-Dryrun", strconv.FormatBool(r.DryRun))
+	if r.Candidate {
+		set("Ce-Candidate", "true")
+	}
 	set("Ce-Authtype", authType(r.User))
 	set("Ce-Authid", review.EncodeAttribute(r.User))
 	if printable(r.TraceParent) && r.TraceParent != "" {

@@ -13,7 +13,7 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// checkEndpoints judges whether the namespace names endpoints, and each of them.
+// checkEndpoints judges whether the namespace names endpoints, and each of them. It also judges the candidate.
 func checkEndpoints(s *observed, n *namespace) []Finding {
 	if len(n.policy.Mutate)+len(n.policy.Validate) == 0 && n.policy.Err == nil {
 		return []Finding{n.finding(Warning, n.annotate(namespaces.AnnotationEndpoint+"=http://SERVICE.NAMESPACE.svc/PATH"),
@@ -29,6 +29,14 @@ func checkEndpoints(s *observed, n *namespace) []Finding {
 	}
 	for _, e := range n.policy.Validate {
 		findings = append(findings, checkEndpoint(s, n, namespaces.AnnotationValidation, e))
+	}
+	if n.policy.Candidate != nil {
+		f := checkEndpoint(s, n, namespaces.AnnotationCandidate, *n.policy.Candidate)
+		f.Message = "candidate " + f.Message
+		if f.Status == Failed { // no Pod depends on it
+			f.Status = Warning
+		}
+		findings = append(findings, f)
 	}
 	return findings
 }

@@ -215,3 +215,16 @@ func TestDeadlock(t *testing.T) {
 		})
 	}
 }
+
+// TestTheCandidateIsJudged as an endpoint is, but no Pod depends on it.
+func TestTheCandidateIsJudged(t *testing.T) {
+	s := &observed{destinations: newDestinations(t), fix: remedies{namespace: "amp-system", deployment: "amp"}}
+	for url, want := range map[string]Status{"http://hook.hooks.svc/": OK, "http://gone.hooks.svc/": Warning} {
+		n := team(t, keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "http://hook.hooks.svc/", "amp.txn2.com/candidate": url})
+		findings := checkEndpoints(s, n)
+		last := findings[len(findings)-1]
+		if len(findings) != 2 || last.Status != want || !strings.HasPrefix(last.Message, "candidate "+url+": ") {
+			t.Errorf("%s: %+v", url, findings)
+		}
+	}
+}

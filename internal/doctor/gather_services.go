@@ -121,7 +121,11 @@ func (c *cluster) destinations(ctx context.Context, ampNamespace string, all []*
 	own := map[types.NamespacedName]bool{} // Services that are endpoints of their own namespace
 	var hosts []string
 	for _, n := range all {
-		for _, e := range slices.Concat(n.policy.Mutate, n.policy.Validate) {
+		called := slices.Concat(n.policy.Mutate, n.policy.Validate)
+		if n.policy.Candidate != nil {
+			called = append(called, *n.policy.Candidate)
+		}
+		for _, e := range called {
 			host := e.URL.Hostname()
 			hosts = append(hosts, host)
 			if name, _, ok := serviceOf(host, ampNamespace); ok && name.Namespace == n.name {

@@ -68,11 +68,16 @@ func (e *Events) deliver(ctx context.Context, rec *review.Record) (sent bool, er
 // enqueue queues rec without waiting.
 func (e *Events) enqueue(rec *review.Record) {
 	refused, evicted := e.queue.put(rec)
+	e.queued(rec.Plan.Event, refused, evicted)
+}
+
+// queued counts and logs what the queue did not take of an event and of others.
+func (e *Events) queued(id, refused string, evicted []*entry) {
 	for _, entry := range evicted {
 		e.dropped(entry.id(), "its namespace filled more than half of the queue, and another one needed room")
 	}
 	if refused != "" {
-		e.dropped(rec.Plan.Event, refused)
+		e.dropped(id, refused)
 	}
 }
 

@@ -92,6 +92,7 @@ func TestMetrics(t *testing.T) {
 	want := []string{
 		"amp_bad_requests_total{status}",
 		"amp_build_info{goversion,version}",
+		"amp_candidate_total{result}",
 		"amp_endpoint_circuit_open{host}",
 		"amp_endpoint_request_duration_seconds{host}",
 		"amp_endpoint_requests_total{host,result}",

@@ -26,6 +26,11 @@ var (
 // newEvent is the event of rec, which must have one: rec.Plan.Event is its id, and rec.Plan.Level says how much it tells.
 // The overrides are more extensions.
 func newEvent(rec *review.Record, source types.URIRef, overrides map[string]string) (event.Event, error) {
+	return newEventWith(rec, NewData, source, overrides)
+}
+
+// newEventWith is newEvent with other data.
+func newEventWith(rec *review.Record, newData func(*review.Record) *events.Data, source types.URIRef, overrides map[string]string) (event.Event, error) {
 	eventType, ok := events.TypeOf(string(rec.Verdict.Outcome))
 	if !ok || rec.Plan.Event == "" {
 		return event.Event{}, fmt.Errorf("a review with the outcome %s has no event", rec.Verdict.Outcome)
@@ -34,7 +39,7 @@ func newEvent(rec *review.Record, source types.URIRef, overrides map[string]stri
 	if level != review.LevelMetadata && level != review.LevelPatch && level != review.LevelFull {
 		return event.Event{}, fmt.Errorf("the level %q has no events", level)
 	}
-	data, err := json.Marshal(NewData(rec))
+	data, err := json.Marshal(newData(rec))
 	if err != nil {
 		// The text of err would quote the Pod.
 		return event.Event{}, errors.New("encoding the data of the event: the Pod or a patch is not valid JSON")
@@ -114,12 +119,12 @@ func NewData(rec *review.Record) *events.Data {
 	return data
 }
 
-// newPatch is the patch that amp answered or, in shadow mode, would have answered. There is none if a later endpoint
+// newPatch is the patch that amp answered or, in shadow mode, would have answered, or that of a candidate. There is none if a later endpoint
 // failed, denied the Pod or undid every change.
 func newPatch(rec *review.Record) []events.Op {
 	run := &rec.Run
 	switch {
-	case rec.Verdict.Outcome == review.OutcomeMutated:
+	case rec.Verdict.Outcome == review.OutcomeMutated, rec.Verdict.Outcome == review.OutcomeCompared:
 	case rec.Verdict.Outcome == review.OutcomeShadowed && rec.Review.Phase == review.Mutate && len(run.Patch) > 0:
 	default:
 		return nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/txn2/amp/internal/compare"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -26,6 +27,7 @@ type Metrics struct {
 	requestDuration  *prometheus.HistogramVec
 	badRequests      *prometheus.CounterVec
 	shed             map[review.ShedReason]prometheus.Counter
+	candidates       map[compare.Result]prometheus.Counter
 	panics           prometheus.Counter
 	events           map[eventResult]prometheus.Counter
 	eventsQueue      prometheus.Gauge
@@ -77,6 +79,7 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 		events: map[eventResult]prometheus.Counter{},
 		eventsQueue: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "amp_events_queue", Help: "Events that wait to be delivered, and those in flight."}),
+		candidates:       map[compare.Result]prometheus.Counter{},
 		shed:             map[review.ShedReason]prometheus.Counter{},
 		reviewCounters:   map[review.Phase]map[review.Outcome]prometheus.Counter{},
 		reviewHistograms: map[review.Phase]prometheus.Observer{},
@@ -89,7 +92,9 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 		Name: "amp_events_total", Help: "Events delivered and dropped, and tries that were repeated."}, []string{"result"})
 	shed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "amp_shed_total", Help: "Reviews and answers of endpoints for which amp had no memory (AMP_IN_FLIGHT_BYTES)."}, []string{"reason"})
-	reg.MustRegister(shed, m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.circuitOpen, m.badRequests, m.panics, events, m.eventsQueue, build,
+	candidates := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "amp_candidate_total", Help: "Reviews about which a candidate was to be called, by what came of it; dropped: amp had no room for the call."}, []string{"result"})
+	reg.MustRegister(shed, candidates, m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.circuitOpen, m.badRequests, m.panics, events, m.eventsQueue, build,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "amp_in_flight", Help: "Reviews in flight."},
 			func() float64 { return float64(inFlight()) }))
 
@@ -97,6 +102,9 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 	// failure. Series with a host cannot: amp does not know the hosts yet.
 	for _, result := range []eventResult{eventDelivered, eventRetried, eventDropped} {
 		m.events[result] = events.WithLabelValues(string(result))
+	}
+	for _, result := range compare.Results {
+		m.candidates[result] = candidates.WithLabelValues(string(result))
 	}
 	for _, reason := range review.ShedReasons {
 		m.shed[reason] = shed.WithLabelValues(string(reason))

@@ -88,13 +88,22 @@ func newQueue(gauge func(int)) *queue {
 // put queues rec. If the queue is full or closed it does not, and returns the reason. It returns the entries of another
 // namespace that had to make room.
 func (q *queue) put(rec *review.Record) (refused string, evicted []*entry) {
-	e := &entry{rec: rec, size: recordSize(rec)}
+	return q.enter(&entry{rec: rec, size: recordSize(rec)}, rec.Review.Namespace, toEncode, &q.encode)
+}
+
+// putMessage is put for an event of a namespace that is encoded already.
+func (q *queue) putMessage(namespace string, msg *message) (refused string, evicted []*entry) {
+	return q.enter(&entry{msg: msg, size: msg.size()}, namespace, toSend, &q.send)
+}
+
+// enter puts e into a line, and signals that.
+func (q *queue) enter(e *entry, namespace string, line int, signal *sync.Cond) (refused string, evicted []*entry) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
 		return "amp is ending", nil
 	}
-	e.tenant = q.tenantOf(rec.Review.Namespace)
+	e.tenant = q.tenantOf(namespace)
 	fits := false
 	if q.count > e.tenant.count && exceeds(e.tenant.count+1, e.tenant.bytes+e.size) {
 		refused = "its namespace fills half of the queue, and others wait"
@@ -105,9 +114,9 @@ func (q *queue) put(rec *review.Record) (refused string, evicted []*entry) {
 		q.add(e, 0, 0) // forgets a tenant that has nothing in the queue
 		return refused, evicted
 	}
-	q.push(e, toEncode)
+	q.push(e, line)
 	q.add(e, 1, e.size)
-	q.encode.Signal()
+	signal.Signal()
 	return "", evicted
 }
 

@@ -6,11 +6,13 @@
 package engine
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
 	"github.com/txn2/amp/internal/callout"
 	"github.com/txn2/amp/internal/circuit"
+	"github.com/txn2/amp/internal/compare"
 	"github.com/txn2/amp/internal/patch"
 	"github.com/txn2/amp/internal/proxy"
 	"github.com/txn2/amp/internal/review"
@@ -30,6 +32,12 @@ type Config struct {
 	Endpoints callout.Config
 	// CircuitChanged is told that the circuit of an endpoint opened or closed: see [circuit.Config]. It may be nil.
 	CircuitChanged func(host string, open bool)
+	// Compared takes what came of each call of a candidate: see [proxy.CandidatesConfig]. Nil means that none is called.
+	Compared func(ctx context.Context, c *compare.Candidate)
+	// CandidateMemory is what calls of candidates may keep in memory; nil means that it has no bound.
+	CandidateMemory *share.Pool
+	// NoCircuit calls an endpoint also if it has not answered before. It is for tools that want each answer for itself.
+	NoCircuit bool
 	// Patches checks the endpoints' patches; it must not be nil.
 	Patches *patch.Checker
 	// Processors are shared fairly among the namespaces; nil means that no work waits for other work.
@@ -55,10 +63,14 @@ func New(config Config) (*proxy.Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
+	var calls proxy.Endpoints = endpoints
+	if !config.NoCircuit {
+		calls = circuit.New(circuit.Config{Next: endpoints, Timeout: config.Timeout, Log: config.Log, Changed: config.CircuitChanged})
+	}
 	patches := config.Patches.On(config.Processors)
-	return &proxy.Proxy{
+	p := &proxy.Proxy{
 		Policies:       config.Policies,
-		Endpoints:      circuit.New(circuit.Config{Next: endpoints, Timeout: config.Timeout, Log: config.Log, Changed: config.CircuitChanged}),
+		Endpoints:      calls,
 		Check:          patches.Check,
 		CheckStrictly:  patches.Strict().Check,
 		CheckWhole:     patches.CheckWhole,
@@ -71,5 +83,22 @@ func New(config Config) (*proxy.Proxy, error) {
 		Events:         config.EventsLevel,
 		EventsRequired: config.EventsRequired,
 		Processors:     config.Processors,
-	}, nil
+	}
+	if config.Compared != nil {
+		p.Candidates = newCandidates(config, endpoints, p)
+	}
+	return p, nil
+}
+
+// newCandidates returns what calls the candidates of the namespaces of p. A candidate may be on the host of an endpoint, and
+// may fail. So it has connections and circuits of its own.
+func newCandidates(config Config, endpoints *callout.Client, p *proxy.Proxy) *proxy.Candidates {
+	calls := *p
+	calls.Processors = config.Processors.Apart()
+	patches := config.Patches.On(calls.Processors)
+	calls.Check, calls.CheckStrictly = patches.Check, patches.Strict().Check
+	calls.Endpoints = circuit.New(circuit.Config{Next: endpoints.Apart(calls.Processors), Timeout: config.Timeout, Log: config.Log.With("candidate", true)})
+	return proxy.NewCandidates(proxy.CandidatesConfig{
+		Calls: &calls, Apply: patch.Apply, Compared: config.Compared, Memory: config.CandidateMemory, Places: share.NewPlaces(proxy.CandidatePlaces),
+	})
 }

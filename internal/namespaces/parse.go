@@ -102,7 +102,7 @@ func (r *reader) policies(p *review.Policy) {
 	}
 }
 
-// chains reads the endpoints. The candidate is checked only: amp does not call it.
+// chains reads the endpoints, and the candidate.
 func (r *reader) chains(p *review.Policy) {
 	read := func(key string, most int) []review.Endpoint {
 		all, err := endpoints(r.annotations[key], most)
@@ -117,7 +117,9 @@ func (r *reader) chains(p *review.Policy) {
 	}
 	p.Mutate = read(mutation, maxEndpoints)
 	p.Validate = read(AnnotationValidation, maxEndpoints)
-	read(AnnotationCandidate, 1)
+	if candidate := read(AnnotationCandidate, 1); len(candidate) > 0 {
+		p.Candidate = &candidate[0]
+	}
 }
 
 // limits reads which Pods are forwarded, for how long, and what their events tell.

@@ -74,8 +74,11 @@ func TestParse(t *testing.T) {
 				return p.FailurePolicy == review.Ignore && p.Shadow && p.Timeout == 800*time.Millisecond && p.Events == review.LevelNone && p.FailUnknownFields &&
 					p.Pods.String() == "a=b" && cmp.Equal(p.Creators, review.Globs{"bob"}) && cmp.Equal(names(p.Mutate), []string{"http://a"})
 			}},
-		"unknown fields warn":        {nil, keys{"amp.txn2.com/unknown-fields": "Warn"}, func(p *review.Policy) bool { return !p.FailUnknownFields }},
-		"a candidate is no endpoint": {nil, keys{"amp.txn2.com/candidate": "https://u:p@new/m?x"}, func(p *review.Policy) bool { return p.Mutate == nil && p.Validate == nil }},
+		"unknown fields warn": {nil, keys{"amp.txn2.com/unknown-fields": "Warn"}, func(p *review.Policy) bool { return !p.FailUnknownFields }},
+		"a candidate is no endpoint": {nil, keys{"amp.txn2.com/candidate": "https://u:p@new/m?x"}, func(p *review.Policy) bool {
+			return p.Mutate == nil && p.Validate == nil && p.Candidate.Name == "https://new/m" && p.Candidate.URL.String() == "https://u:p@new/m?x"
+		}},
+		"no candidate":               {nil, keys{"amp.txn2.com/candidate": " "}, func(p *review.Policy) bool { return p.Candidate == nil }},
 		"an empty list of endpoints": {nil, keys{"amp.txn2.com/ep": " "}, func(p *review.Policy) bool { return p.Mutate == nil }},
 		"16 endpoints":               {nil, keys{"amp.txn2.com/ep": strings.Repeat("http://a ", 16)}, func(p *review.Policy) bool { return len(p.Mutate) == 16 }},
 		"a timeout":                  {nil, keys{"amp.txn2.com/timeout": "800ms"}, func(p *review.Policy) bool { return p.Timeout == 800*time.Millisecond }},

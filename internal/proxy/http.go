@@ -59,6 +59,14 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	h.mux.ServeHTTP(w, req)
 }
 
+// Drain turns /readyz to 503, asks every caller to close its connection, and returns when no review is in flight, none has
+// arrived for two seconds, and the candidates that were called have answered, or when ctx ends. Then it has given up the
+// candidates that have not. It works from within the function, and so under any host. It does not stop the host's server.
+func (h *Handler) Drain(ctx context.Context) {
+	h.lifecycle.drain(ctx)
+	h.Proxy.Candidates.Drain(ctx)
+}
+
 func (h *Handler) route() {
 	h.mux = http.NewServeMux()
 	for _, p := range paths {
@@ -142,8 +150,15 @@ func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase re
 		w.Header().Set("Content-Length", strconv.Itoa(len(answer))) // so that the caller knows when it has all of it
 		h.early(w, req, body, func() { h.send(ctx, w, r, answer) })
 	default:
-		_, answer := h.Proxy.Review(ctx, arrived(), start, left)
+		rec, answer := h.Proxy.Review(ctx, arrived(), start, left)
+		if !h.Proxy.Candidates.wants(rec) {
+			h.send(req.Context(), w, r, answer)
+			return
+		}
+		w.Header().Set("Content-Length", strconv.Itoa(len(answer))) // without it, a flushed answer would come in chunks
 		h.send(req.Context(), w, r, answer)
+		_ = http.NewResponseController(w).Flush() // only the connection can fail here
+		h.Proxy.Candidates.Call(rec)
 	}
 }
 

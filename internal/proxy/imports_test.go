@@ -78,9 +78,10 @@ var arrows = map[string][]string{
 
 	// The samples use the contracts. Of the audit function, only its HTTP part puts the others together.
 	"endpoints/example":                                    {"endpoints"},
-	"endpoints/jupyterhub":                                 {"endpoints"},
+	"endpoints/jupyterhub":                                 {"endpoints", "endpoints/events", "endpoints/events/describe"},
 	"endpoints/require":                                    {"endpoints"},
 	"endpoints/audit":                                      {"endpoints", "endpoints/events", "endpoints/audit/internal/outcome", "endpoints/events/describe", "endpoints/audit/internal/store", "endpoints/audit/internal/store/postgres", "endpoints/audit/internal/store/sqlite"},
+	"endpoints/audit/move":                                 nil,
 	"endpoints/audit/internal/outcome":                     {"endpoints/events"},
 	"endpoints/events/describe":                            {"endpoints/events"},
 	"endpoints/audit/internal/store":                       {"endpoints/audit/internal/outcome"},
@@ -114,14 +115,15 @@ var arrows = map[string][]string{
 	"internal/patch/apply":               {"internal/review", "internal/jsonscan", "internal/spelling", "internal/patch/jsontree"},
 	"internal/patch/rules":               {"internal/review", "internal/spelling", "internal/patch/apply", "internal/patch/jsontree"},
 	"internal/patch/patchtest":           {"internal/review", "internal/patch"},
-	"internal/emit":                      {"internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
+	"internal/compare":                   {"internal/review", "internal/jsonscan", "internal/patch/apply", "internal/patch/jsontree"},
+	"internal/emit":                      {"internal/compare", "internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
 	"internal/certificates":              {"internal/review", "internal/reload"},
 	"internal/certificates/cluster":      {"internal/review", "internal/certificates"},
 
 	// The order of the steps declares what it needs of them. A caller without a cluster, TLS or metrics puts a proxy
 	// together with the engine, and must not link these.
-	"internal/proxy":  {"internal/review", "internal/share"},
-	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/patch", "internal/proxy", "internal/share"},
+	"internal/proxy":  {"internal/compare", "internal/review", "internal/share"},
+	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/compare", "internal/patch", "internal/proxy", "internal/share"},
 	"internal/serve": {"internal/apiserver", "internal/review", "internal/spelling", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
 		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload", "internal/share"},
 
@@ -133,13 +135,14 @@ var arrows = map[string][]string{
 	// Importing the root registers the function, so only the program of the proxy does.
 	".":             {"internal/serve"},
 	"cmd/amp":       {".", "internal/serve"},
-	"cmd/endpoints": {"endpoints/audit", "endpoints/example", "endpoints/jupyterhub", "endpoints/require"},
+	"cmd/endpoints": {"endpoints/audit", "endpoints/audit/move", "endpoints/example", "endpoints/jupyterhub", "endpoints/require"},
 	"cmd/demo": {"endpoints/audit", "endpoints/jupyterhub", "endpoints/require", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces",
 		"internal/manifest", "internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
 	"cmd/kubectl-amp": {"internal/conform", "internal/doctor", "internal/load", "internal/manifest", "internal/outbound", "internal/review", "internal/serve", "internal/shapes", "internal/spelling",
-		"internal/suite", "internal/tryout"},
+		"internal/replay", "internal/suite", "internal/tryout"},
 	"internal/manifest": nil,
-	"internal/tryout":   {"endpoints/events", "endpoints/events/describe", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces", "internal/outbound", "internal/patch", "internal/review", "internal/serve"},
+	"internal/tryout":   {"endpoints/events", "endpoints/events/describe", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces", "internal/outbound", "internal/patch", "internal/proxy", "internal/review", "internal/serve"},
+	"internal/replay":   {"endpoints/events", "internal/compare", "internal/outbound", "internal/patch", "internal/redact", "internal/reload", "internal/review", "internal/tryout"},
 	"internal/suite":    {"internal/manifest", "internal/review", "internal/spelling", "internal/tryout"},
 	"internal/doctor":   {"deploy", "internal/callout", "internal/namespaces", "internal/outbound", "internal/review", "internal/serve"},
 	"deploy":            nil,
@@ -189,7 +192,7 @@ func TestDataFlowsOneWay(t *testing.T) {
 // TestPureStepsDoNoIO keeps what decides free of what happens around it.
 func TestPureStepsDoNoIO(t *testing.T) {
 	packages := []string{
-		"internal/review", "internal/redact", "internal/spelling", "internal/patch", "internal/patch/jsontree", "internal/patch/apply", "internal/patch/rules",
+		"internal/review", "internal/redact", "internal/spelling", "internal/patch", "internal/patch/jsontree", "internal/patch/apply", "internal/patch/rules", "internal/compare",
 		"endpoints/jsonpointer", "endpoints/audit/internal/outcome", "endpoints/events/describe", "endpoints/audit/internal/store",
 	}
 	files := []string{

@@ -4,6 +4,7 @@
 //	proxy.go     the order of the steps, and the barrier against panics
 //	plan.go      the plan: the namespace's policy, what to call, until when, whether there is an event
 //	run.go       the run: the calls of the endpoints and the checks of their patches
+//	candidate.go what happens after the answer: the call of a candidate
 //	http.go      HTTP: paths, limits, probes
 //	arriving.go  HTTP: which bodies amp waits for
 //	body.go      HTTP: how a body gets into memory
@@ -74,6 +75,8 @@ type Proxy struct {
 	Timeout       time.Duration        // of one mutating review, all endpoints together; half of it for a validating one
 	FailurePolicy review.FailurePolicy // if neither the path nor the Namespace names one
 	Events        review.Level         // the most that an event tells; empty means that there are no events
+	// Candidates are called after the answers; nil: none is called.
+	Candidates *Candidates
 	// EventsRequired means that the sink must accept the event of a mutation before amp answers with it.
 	EventsRequired bool
 }

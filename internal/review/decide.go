@@ -20,7 +20,10 @@ const (
 	OutcomeValidated  Outcome = "validated"  // /validate let it pass
 )
 
-// Outcomes lists every outcome.
+// OutcomeCompared is that of the event about a candidate. No review ends with it.
+const OutcomeCompared Outcome = "compared"
+
+// Outcomes lists every outcome of a review.
 var Outcomes = []Outcome{OutcomeSkipped, OutcomeMutated, OutcomeUnchanged, OutcomeShadowed, OutcomeDenied, OutcomeRejected, OutcomeFailedOpen, OutcomeValidated}
 
 // Verdict is amp's answer to a review.

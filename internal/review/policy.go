@@ -18,6 +18,7 @@ type Policy struct {
 	Shadow        bool // call, check and record, but change nothing and deny nothing
 
 	Mutate, Validate []Endpoint // in the order they are called
+	Candidate        *Endpoint  // a new version of the mutation endpoints, called after the answer; nil if there is none
 
 	Pods     labels.Selector // the Pods that are forwarded; nil: all
 	Creators Globs           // who may create those Pods; nil: anyone

@@ -37,6 +37,7 @@ type Review struct {
 	User         string   // who creates the Pod
 	Groups       []string // of that user
 	DryRun       bool
+	Candidate    bool // it is the candidate that is asked: its answer changes nothing
 	Explain      bool // the Pod has ExplainAnnotation: after a dry run, a warning says how the review ended
 
 	// Pod is the object byte for byte as amp received it, nil if the review has none.

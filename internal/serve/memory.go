@@ -16,6 +16,12 @@ const (
 	defaultInFlightBytes = 64 << 20
 )
 
+// candidateBytes is what the calls of candidates may keep in memory: some hundred with usual Pods, or one with a Pod of a
+// megabyte. Reviews do not share it, and so it does not count as theirs (AMP_IN_FLIGHT_BYTES).
+const candidateBytes = 8 << 20
+
+func newCandidateMemory() *share.Pool { return share.NewBytes(candidateBytes, candidateBytes) }
+
 // newMemory returns what reviews in flight may keep in memory.
 //
 // By default that is a quarter of what Go's runtime may use (GOMEMLIMIT). The rest, of 200 MiB in the manifests, is for two

@@ -152,13 +152,15 @@ func newProxy(config *Config, namespaces *namespaceSource, recorder *emit.Record
 			UserAgent:  outbound.UserAgent(Version()),
 			Log:        log,
 		},
-		CircuitChanged: recorder.Metrics.CircuitChanged,
-		Patches:        config.Patches,
-		Processors:     share.NewProcessors(runtime.GOMAXPROCS(0)),
-		Timeout:        config.Timeout,
-		FailurePolicy:  config.FailurePolicy,
-		EventsLevel:    config.eventsLevel(),
-		EventsRequired: config.eventsLevel() != "" && config.Events == EventsRequired,
+		CircuitChanged:  recorder.Metrics.CircuitChanged,
+		Compared:        recorder.Compared,
+		CandidateMemory: newCandidateMemory(),
+		Patches:         config.Patches,
+		Processors:      share.NewProcessors(runtime.GOMAXPROCS(0)),
+		Timeout:         config.Timeout,
+		FailurePolicy:   config.FailurePolicy,
+		EventsLevel:     config.eventsLevel(),
+		EventsRequired:  config.eventsLevel() != "" && config.Events == EventsRequired,
 	})
 }
 

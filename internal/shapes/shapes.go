@@ -6,6 +6,7 @@ import (
 	"embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/txn2/amp/internal/review"
@@ -83,6 +84,20 @@ func Read(name string, text []byte, phase review.Phase) (Shape, error) {
 	default:
 		return Shape{}, fmt.Errorf("reading %q: it is of kind %q; expected a Pod or an AdmissionReview", name, what.Kind)
 	}
+	return read(name, text, phase)
+}
+
+// OfPod makes a shape of a Pod, as JSON, that a user with these groups creates.
+func OfPod(name string, pod json.RawMessage, namespace, user string, groups []string, phase review.Phase) (Shape, error) {
+	body, err := envelope(pod, request{uid: uid(0), namespace: namespace, user: creator{user, groups}})
+	if err != nil {
+		return Shape{}, err
+	}
+	return read(name, body, phase)
+}
+
+// read makes a shape of an AdmissionReview.
+func read(name string, text []byte, phase review.Phase) (Shape, error) {
 	r, err := review.Read(text, phase)
 	switch {
 	case err != nil:
@@ -113,6 +128,10 @@ func envelope(pod any, r request) ([]byte, error) {
 	if r.namespace == "" {
 		r.namespace = "default"
 	}
+	groups := slices.Clone(r.user.groups)
+	if !slices.Contains(groups, "system:authenticated") {
+		groups = append(groups, "system:authenticated")
+	}
 	resource := object{"group": "", "version": "v1", "resource": "pods"}
 	kind := object{"group": "", "version": "v1", "kind": "Pod"}
 	return json.Marshal(object{
@@ -120,7 +139,7 @@ func envelope(pod any, r request) ([]byte, error) {
 		"request": object{
 			"uid": r.uid, "kind": kind, "resource": resource, "requestKind": kind, "requestResource": resource,
 			"namespace": r.namespace, "operation": "CREATE", "dryRun": r.dryRun, "oldObject": nil,
-			"userInfo": object{"username": r.user.name, "groups": append(r.user.groups, "system:authenticated")},
+			"userInfo": object{"username": r.user.name, "groups": groups},
 			"object":   pod,
 			"options":  object{"kind": "CreateOptions", "apiVersion": "meta.k8s.io/v1"},
 		},

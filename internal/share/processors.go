@@ -25,6 +25,15 @@ func NewProcessors(n int) *Processors {
 	return &Processors{NewPlaces(2 * int64(n)), NewPlaces(max(1, min(int64(n)-1, maxLarge)))}
 }
 
+// Apart returns Processors for work that must not slow down the work of p: a single processor's for what is small. What is
+// large shares the places of p, because their number bounds the memory. Nil Processors return nil.
+func (p *Processors) Apart() *Processors {
+	if p == nil {
+		return nil
+	}
+	return &Processors{NewPlaces(1), p.large}
+}
+
 // Take waits until the tenant may do work on so many bytes, or until ctx ends: then the error is that of ctx. The work ends
 // with Release of the hold. It must not wait for the network, nor take another place. Nil Processors have no bound, and nil
 // Holds.

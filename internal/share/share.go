@@ -111,6 +111,14 @@ func (h *Hold) Pool() *Pool {
 	return h.pool
 }
 
+// Size is how much the hold has, 0 if it is nil.
+func (h *Hold) Size() int64 {
+	if h == nil {
+		return 0
+	}
+	return h.held
+}
+
 // Grow makes the hold larger by n. If that does not fit, it waits: until it does, until the hold's patience or ctx ends.
 // Then the hold is as it was, and the error is ErrFull or that of ctx.
 func (h *Hold) Grow(ctx context.Context, n int64) error {

@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,7 +22,9 @@ import (
 type Options struct {
 	Endpoints []string // instead of those of the suite, if there are any
 	Parallel  int      // cases at a time, at least 1
-	Version   string   // of this program
+	// Timeout is for cases that name none, as AMP_TIMEOUT; 0 is its default.
+	Timeout time.Duration
+	Version string // of this program
 }
 
 // Difference is one expectation that does not hold.
@@ -116,7 +119,7 @@ func (c *Case) ask(ctx context.Context, o Options, again bool) (*answer, error) 
 	}
 	q := &tryout.Question{
 		Pod: c.pod.JSON, Namespace: c.pod.NamespaceOf(), Phase: review.Mutate, Endpoints: mutate, User: c.pod.User, Groups: c.pod.Groups, Creator: c.pod.Creator,
-		DryRun: c.dryRun, FailurePolicy: c.policy, Timeout: c.timeout, Version: o.Version,
+		DryRun: c.dryRun, FailurePolicy: c.policy, Timeout: cmp.Or(c.timeout, o.Timeout), Version: o.Version,
 	}
 	if c.user != "" {
 		q.User, q.Groups, q.Creator = c.user, []string{"system:authenticated"}, ""

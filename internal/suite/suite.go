@@ -1,6 +1,7 @@
 // Package suite runs suites of cases: each hands a Pod to an endpoint as amp would, and compares what comes of it with
 // what is expected. A suite is one YAML file.
 //
+//	folder.go  the suites of a folder
 //	suite.go   the fields of a suite, and reading them
 //	run.go     a case, asked and compared
 //	update.go  what is expected, written anew

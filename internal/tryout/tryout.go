@@ -3,6 +3,7 @@
 package tryout
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,6 +28,7 @@ import (
 	"github.com/txn2/amp/internal/namespaces"
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/patch"
+	"github.com/txn2/amp/internal/proxy"
 	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/serve"
 )
@@ -103,24 +105,9 @@ func Ask(ctx context.Context, q *Question) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	// An author's endpoint is on loopback, or anywhere; amp's rules are for clusters.
-	allow, err := callout.ParseRules("*", "127.0.0.0/8", "::1/128")
-	if err != nil {
-		return nil, err
-	}
-	settings, err := defaults()
-	if err != nil {
-		return nil, err
-	}
-	timeout := q.Timeout
-	if timeout == 0 {
-		timeout = DefaultTimeout
-	}
 	// Each question has a proxy of its own: a circuit that one question opened would answer the next.
-	proxy, err := engine.New(engine.Config{
-		Policies: policies{policy}, Recorder: recorder{}, Log: slog.New(slog.DiscardHandler),
-		Endpoints: callout.Config{Allow: allow, MaxBytes: settings.EndpointMaxBytes, Source: "https://amp.txn2.com/try", UserAgent: outbound.UserAgent(q.Version)},
-		Patches:   settings.Patches, Timeout: timeout, FailurePolicy: settings.FailurePolicy, EventsLevel: review.LevelFull,
+	proxy, err := newProxy(engine.Config{
+		Policies: policies{policy}, Timeout: q.Timeout, Endpoints: callout.Config{Source: "https://amp.txn2.com/try", UserAgent: outbound.UserAgent(q.Version)},
 	})
 	if err != nil {
 		return nil, err
@@ -145,6 +132,23 @@ func Ask(ctx context.Context, q *Question) (*Result, error) {
 		return nil, errors.New("interrupted")
 	}
 	return q.result(record, answer)
+}
+
+// newProxy puts a proxy together like that of an operator who has set nothing. config has what differs; its Timeout may be 0.
+func newProxy(config engine.Config) (*proxy.Proxy, error) {
+	settings, err := defaults()
+	if err != nil {
+		return nil, err
+	}
+	// An author's endpoint is on loopback, or anywhere; amp's rules are for clusters.
+	if config.Endpoints.Allow, err = callout.ParseRules("*", "127.0.0.0/8", "::1/128"); err != nil {
+		return nil, err
+	}
+	config.Endpoints.MaxBytes = settings.EndpointMaxBytes
+	config.Recorder, config.Log, config.Patches = recorder{}, slog.New(slog.DiscardHandler), settings.Patches
+	config.FailurePolicy, config.EventsLevel = settings.FailurePolicy, review.LevelFull
+	config.Timeout = cmp.Or(config.Timeout, DefaultTimeout)
+	return engine.New(config)
 }
 
 // policy is what the Namespace says.

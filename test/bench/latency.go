@@ -19,13 +19,7 @@ func (b *bench) latency() error {
 		return err
 	}
 	rate := median(values(closed[0], sample.rate)) / 2
-	side := func(p *process) func() (report, error) {
-		return func() (report, error) {
-			return b.load("-url", "https://"+p.address+"/mutate/fail?timeout=2s", "-ca", b.path("ca.pem"), "-body", b.path("review.json"),
-				"-callers", "200", "-rate", strconv.FormatFloat(rate, 'f', 0, 64), "-warm", "300ms", "-for", "2s")
-		}
-	}
-	rounds, err := alternate(b.rounds, side(amp), side(bare))
+	rounds, err := alternate(b.rounds, b.steady(amp, rate), b.steady(bare, rate))
 	if err != nil {
 		return err
 	}
@@ -49,4 +43,12 @@ func (b *bench) latency() error {
 			Goal: quantile.goal, Values: added, Note: beside(rounds, quantile.of, "%.2f ms") + fmt.Sprintf("; amp failed %d reviews", failed)})
 	}
 	return nil
+}
+
+// steady is a round of so many reviews a second, which does not wait for answers.
+func (b *bench) steady(p *process, rate float64) func() (report, error) {
+	return func() (report, error) {
+		return b.load("-url", "https://"+p.address+"/mutate/fail?timeout=2s", "-ca", b.path("ca.pem"), "-body", b.path("review.json"),
+			"-callers", "200", "-rate", strconv.FormatFloat(rate, 'f', 0, 64), "-warm", "300ms", "-for", "2s")
+	}
 }

@@ -24,7 +24,7 @@ import (
 
 func main() {
 	quick := flag.Bool("quick", false, "only the most important rows, in about a minute")
-	only := flag.String("only", "", "only one group of rows: reviews, check, latency, cluster or binary")
+	only := flag.String("only", "", "only one group of rows: reviews, check, latency, candidate, cluster or binary")
 	document := flag.String("document", "", "Markdown file whose table is replaced, or whose curves")
 	data := flag.String("json", "", "file for the rows as JSON")
 	profile := flag.String("profile", "", "profile amp instead: file of the CPU profiles, one for each setting")
@@ -75,6 +75,7 @@ func run(quick bool, only, document, data, profile, curves string) (err error) {
 		{"reviews", true, b.reviews},
 		{"check", true, b.check},
 		{"latency", false, b.latency},
+		{"candidate", false, b.candidate},
 		{"cluster", false, b.inCluster},
 		{"binary", true, b.binary},
 	} {

@@ -23,6 +23,8 @@ type setting struct {
 	events  string // AMP_EVENTS
 	batches bool   // the sink says that it takes batches
 
+	candidate bool // the namespaces name one
+
 	chain      int // endpoints that each Pod passes through; 0: one
 	endpoints  int // different ones of all namespaces; 0: one
 	namespaces int // that the reviews are spread over; 0: one
@@ -106,7 +108,15 @@ func (b *bench) pair(s setting) (endpoint, amp *process, err error) {
 	if endpoint, err = b.serving("endpoint", b.path("patch.json"), strconv.Itoa(max(1, s.endpoints))); err != nil {
 		return nil, nil, err
 	}
-	if err := os.WriteFile(b.path("namespaces.yaml"), s.manifests(endpoint.all), 0o600); err != nil {
+	candidate := ""
+	if s.candidate {
+		new, err := b.serving("endpoint", b.path("patch.json"), "1")
+		if err != nil {
+			return nil, nil, err
+		}
+		candidate = "http://" + new.address
+	}
+	if err := os.WriteFile(b.path("namespaces.yaml"), s.manifests(endpoint.all, candidate), 0o600); err != nil {
 		return nil, nil, err
 	}
 	env := []string{"AMP_NAMESPACES_FILE=" + b.path("namespaces.yaml"), "AMP_EVENTS=" + s.events}
@@ -127,8 +137,8 @@ func (b *bench) pair(s setting) (endpoint, amp *process, err error) {
 	return endpoint, amp, b.untilRight(amp)
 }
 
-// manifests are the Namespaces. Their endpoints take turns.
-func (s setting) manifests(endpoints []string) []byte {
+// manifests are the Namespaces. Their endpoints take turns; their candidate is the same, or "".
+func (s setting) manifests(endpoints []string, candidate string) []byte {
 	var b bytes.Buffer
 	next := 0
 	for i := range max(1, s.namespaces) {
@@ -137,8 +147,11 @@ func (s setting) manifests(endpoints []string) []byte {
 			urls = append(urls, "http://"+endpoints[next%len(endpoints)])
 			next++
 		}
-		fmt.Fprintf(&b, "---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s%05d\n  labels: {amp.txn2.com/enabled: \"true\"}\n  annotations: {amp.txn2.com/ep: %q}\n",
+		fmt.Fprintf(&b, "---\napiVersion: v1\nkind: Namespace\nmetadata:\n  name: %s%05d\n  labels: {amp.txn2.com/enabled: \"true\"}\n  annotations:\n    amp.txn2.com/ep: %q\n",
 			strings.TrimSuffix(workload.Namespace, "00000"), i, strings.Join(urls, " "))
+		if candidate != "" {
+			fmt.Fprintf(&b, "    amp.txn2.com/candidate: %q\n", candidate)
+		}
 	}
 	return b.Bytes()
 }

@@ -114,6 +114,14 @@ func (w *written) doTogether(t *testing.T, commands ...string) {
 	all.Wait()
 }
 
+// write makes a file in the folder in which the commands run.
+func (w *written) write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(w.dir, file), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // set replaces a text in a file of the clone.
 func (w *written) set(t *testing.T, file, old, text string) {
 	t.Helper()

@@ -30,7 +30,7 @@ func TestEventsReference(t *testing.T) {
 
 	t.Run("its examples are events by the schema, of each type and each level", func(t *testing.T) {
 		missing := map[string]bool{"Metadata": true, "Patch": true, "Full": true, "/final": true}
-		for _, outcome := range []string{"mutated", "unchanged", "shadowed", "denied", "rejected", "failedopen", "validated"} {
+		for _, outcome := range []string{"mutated", "unchanged", "shadowed", "denied", "rejected", "failedopen", "validated", "compared"} {
 			missing[outcome] = true
 		}
 		for _, block := range blocks(text, "json") {

@@ -108,12 +108,12 @@ function nothing(plot, text) {
   plot.replaceChildren(p);
 }
 
-// outcomes draws stacked bars.
-export function outcomes(plot, stats, onPick) {
-  const all = buckets(stats), order = stats.outcomes;
+// outcomes draws stacked bars of some outcomes. none says that there are none.
+export function outcomes(plot, stats, order, none, onPick) {
+  const all = buckets(stats);
   const sum = (b) => order.reduce((n, o) => n + (b.counts[o] || 0), 0);
   const most = Math.max(0, ...all.map(sum));
-  if (!most) return nothing(plot, 'amp answered nothing in this time.');
+  if (!most) return nothing(plot, none);
   const totals = order.map((o) => [o, all.reduce((n, b) => n + (b.counts[o] || 0), 0)]).filter(([, n]) => n);
   const top = most < 4 ? 4 : nice(most);
   const f = frame(plot, all, [0, top / 2, top], (v) => v / top, compact, 'Stacked bars over time: ' + totals.map(([o, n]) => `${n} ${nameOf(o)}`).join(', ') + '. The table below has the numbers.');

@@ -2,7 +2,8 @@
 import { $, count, h } from './dom.js';
 import { duration } from './charts.js';
 import { address, current } from './filters.js';
-import { badge, exactTime, nameOf, podName, shortTime, userOf } from './words.js';
+import { differences } from './candidate.js';
+import { badge, exactTime, nameOf, ofCandidate, podName, shortTime, userOf } from './words.js';
 
 export function link(item, text) {
   return h('a', { href: address(current(), item), 'data-open': true, text });
@@ -32,15 +33,17 @@ function section(title, ...content) {
 // detail returns the content of the panel. story is the line about the Pod, if there is one.
 export function detail(d, story) {
   const item = d.item, data = d.event.data || {}, shadowed = item.outcome === 'shadowed';
-  const patched = shadowed || item.outcome === 'mutated';
+  const candidate = ofCandidate(item.outcome), patched = shadowed || item.outcome === 'mutated' || (candidate && d.changes.length > 0);
+  const answered = candidate ? 'What the candidate would have answered' : shadowed ? 'What amp would have answered' : 'What amp answered';
   return [
     head(item, podName(item), [copier('the Pod’s name', item.name || item.generateName), ' in ', filter('namespace', item.namespace), ', created by ', filter('user', item.user, userOf(item.user).text), ', ', exactTime(item.time)]),
     story,
     h('div', { class: 'stackv' }, h('p', { class: 'lead', text: lead(d) }), ...fate(d, story)),
-    section(data.operation === 'validate' ? 'Validation endpoints, in the order of their calls' : 'Endpoints, in the order of their calls', steps(item, data.endpoints || [])),
-    d.changes.length ? section(shadowed ? 'What amp would have answered' : 'What amp answered', changes(d.changes.filter((c) => c.step !== 0)), own(d.changes.filter((c) => c.step === 0))) :
-      patched ? section('What amp answered', h('p', { class: 'note', text: `An event of level ${data.level || 'Metadata'} does not hold the patch. Level Patch does, and shows the values that an allow-list names.` })) : null,
-    patched ? section(shadowed ? 'The Pod as it came, and as amp would have answered it' : 'The Pod as it came, and as amp answered it', diff(d.diff)) : null,
+    candidate ? section('What differs', differences(data)) : null,
+    section(candidate ? 'The call of the candidate' : data.operation === 'validate' ? 'Validation endpoints, in the order of their calls' : 'Endpoints, in the order of their calls', steps(item, data.endpoints || [])),
+    d.changes.length ? section(answered, changes(d.changes.filter((c) => c.step !== 0)), own(d.changes.filter((c) => c.step === 0))) :
+      patched ? section(answered, h('p', { class: 'note', text: `An event of level ${data.level || 'Metadata'} does not hold the patch. Level Patch does, and shows the values that an allow-list names.` })) : null,
+    patched ? section(candidate ? 'The Pod as it came, and as the candidate would have made it' : shadowed ? 'The Pod as it came, and as amp would have answered it' : 'The Pod as it came, and as amp answered it', diff(d.diff)) : null,
     section('About this event', facts(item, data)),
     raw(d),
   ];
@@ -48,9 +51,10 @@ export function detail(d, story) {
 
 // lead says in one or two sentences what amp answered.
 function lead(d) {
-  const item = d.item, message = (d.event.data || {}).message || '';
+  const item = d.item, data = d.event.data || {}, message = data.message || '';
   const operations = count(item.ops, 'operation', 'operations');
   const denied = item.endpoints.find((c) => c.denied);
+  if (ofCandidate(item.outcome)) return `A candidate was asked after amp had answered “${nameOf(data.comparison.answered)}”, which it did not change: ${item.gist}.`;
   switch (item.outcome) {
     case 'mutated': return `amp answered with a patch of ${operations}, after ${duration(item.durationMs)}.`;
     case 'unchanged': return 'The endpoints wanted no change, and amp answered without a patch.';
@@ -66,7 +70,7 @@ function lead(d) {
 // facts are what the head of the panel does not say.
 function facts(item, data) {
   const all = [
-    ['amp took', duration(item.durationMs)], item.user === userOf(item.user).text ? null : ['Created by', item.user],
+    [ofCandidate(item.outcome) ? 'The call took' : 'amp took', duration(item.durationMs)], item.user === userOf(item.user).text ? null : ['Created by', item.user],
     data.pod && data.pod.uid ? ['Pod uid', h('span', {}, data.pod.uid + ' ', copier('the Pod’s uid', data.pod.uid))] : null,
     data.controller ? ['Controller', data.controller.kind + ' ' + data.controller.name] : null,
     data.failurePolicy ? ['Failure policy', data.failurePolicy] : null, ['Level of the event', data.level || 'not given'],
@@ -84,6 +88,9 @@ function fate(d, story) {
   for (const v of d.verdicts) {
     note(v.outcome, d.superseded ? 'Another verdict superseded this one. The final one is ' : 'This is the final verdict. It supersedes an earlier one, ',
       link(v, nameOf(v.outcome)), ' at ', shortTime(v.time), '.');
+  }
+  if (d.beside) {
+    note(d.beside.outcome, ofCandidate(item.outcome) ? 'What amp answered is in ' : 'A candidate was asked, too: ', link(d.beside, ofCandidate(item.outcome) ? 'the event of the review' : d.beside.gist), '.');
   }
   if (item.outcome === 'mutated') {
     for (const v of d.seen) {

@@ -4,7 +4,7 @@ import * as charts from './charts.js';
 import { between, current } from './filters.js';
 import { showFailures } from './failures.js';
 import { ask } from './server.js';
-import { nameOf, shortURL } from './words.js';
+import { nameOf, ofCandidate, shortURL } from './words.js';
 
 let asked = 0, charting = null, shown = null, soon = 0;
 let onPick = () => {};
@@ -36,20 +36,28 @@ function draw() {
   const span = (Date.parse(shown.to) - Date.parse(shown.from)) / 1000;
   const text = span >= 2 * 86400 ? Math.round(span / 86400) + ' days' : span >= 5400 ? Math.round(span / 3600) + ' hours' : Math.round(span / 60) + ' minutes';
   $('outcomechart').querySelector('.span').textContent = text + (shown.complete ? '' : ', only the newest are counted');
-  charts.outcomes($('outcomechart').querySelector('.plot'), shown, (b) => { between(b.t, b.end); onPick(); });
+  const answers = shown.outcomes.filter((o) => !ofCandidate(o)), candidates = shown.outcomes.filter(ofCandidate);
+  bars('outcomechart', answers, 'Answers by outcome', 'amp answered nothing in this time.');
+  $('candidatechart').hidden = !candidates.some((o) => shown.buckets.some((b) => b.counts[o]));
+  if (!$('candidatechart').hidden) bars('candidatechart', candidates, 'Candidates, by whether they agree', 'No candidate was called in this time.');
   const lines = charts.latency($('latencychart').querySelector('.plot'), shown);
   $('lines').replaceChildren(...lines.map((e, i) => h('li', {}, h('i', { class: 'series' + i }),
     h('button', { type: 'button', class: 'link', 'data-filter': 'endpoint', 'data-value': e.url, title: 'Filter by ' + e.url, text: shortURL(e.url) }), ' ' + charts.duration(e.p99))));
-  const used = shown.outcomes.filter((o) => shown.buckets.some((b) => b.counts[o]));
-  const busy = charts.buckets(shown).filter((b) => b.calls || Object.keys(b.counts).length);
-  $('outcomechart').querySelector('.data > div').replaceChildren(busy.length ? table('Answers by outcome', ['Time', ...used.map(nameOf)],
-    busy.map((b) => [charts.when(b), ...used.map((o) => num(b.counts[o] || 0))])) : nothing('amp answered nothing in this time.'));
   $('latencychart').querySelector('.data > div').replaceChildren(...(shown.endpoints.length ? [
     table('Latency by endpoint', ['Endpoint', 'Calls', 'Failed', 'p50', 'p99'],
       shown.endpoints.map((e) => [e.url, num(e.calls), num(e.errors), charts.duration(e.p50), charts.duration(e.p99)])),
     ...lines.map((e) => table('Latency over time of ' + e.url, [shortURL(e.url), 'Calls', 'p50', 'p99'],
       e.times.map((b) => [charts.when({ t: Date.parse(b.start), end: Date.parse(b.start) + shown.bucketSeconds * 1000 }), num(b.calls), charts.duration(b.p50), charts.duration(b.p99)])))]
     : [nothing('amp called no endpoint in this time.')]));
+}
+
+// bars shows some outcomes over time, as a chart and as a table.
+function bars(figure, order, caption, none) {
+  charts.outcomes($(figure).querySelector('.plot'), shown, order, none, (b) => { between(b.t, b.end); onPick(); });
+  const used = order.filter((o) => shown.buckets.some((b) => b.counts[o]));
+  const busy = charts.buckets(shown).filter((b) => used.some((o) => b.counts[o]));
+  $(figure).querySelector('.data > div').replaceChildren(busy.length ? table(caption, ['Time', ...used.map(nameOf)],
+    busy.map((b) => [charts.when(b), ...used.map((o) => num(b.counts[o] || 0))])) : nothing(none));
 }
 
 function table(caption, head, body) {

@@ -9,7 +9,7 @@ const AROUND = 30e3; // a Pod is answered and validated within seconds; its name
 // related returns the events about the Pod that d is about, oldest first. Where amp answered before the Pod had a name, only
 // those count to which the event itself leads: other Pods have the same generateName.
 async function related(d, signal) {
-  const all = [d.item, ...d.verdicts, ...d.seen, d.mutation && d.mutation.item].filter(Boolean);
+  const all = [d.item, ...d.verdicts, ...d.seen, d.beside, d.mutation && d.mutation.item].filter(Boolean);
   const name = d.item.name || (d.seen.length === 1 ? d.seen[0].name : '');
   if (name) {
     const t = Date.parse(d.item.time), q = new URLSearchParams({ namespace: d.item.namespace, pod: name, limit: 50 });

@@ -11,7 +11,13 @@ export const OUTCOMES = {
   rejected: ['×', 'something failed, under the failure policy Fail: the Pod was refused'],
   failedopen: ['!', 'something failed, under the failure policy Ignore: the Pod was let through unchanged', 'let through unchanged'],
   validated: ['✓', '/validate let the Pod pass'],
+  'compared-same': ['≡', 'a candidate would have made the same of the Pod', 'candidate agrees'],
+  'compared-different': ['≠', 'a candidate would have made something else of the Pod', 'candidate differs'],
+  'compared-failed': ['∅', 'a candidate failed; no review is concerned', 'candidate failed'],
 };
+
+// ofCandidate says whether an event is about a candidate, and so about no answer of amp.
+export const ofCandidate = (outcome) => outcome.startsWith('compared-');
 
 // nameOf is how the page calls an outcome.
 export const nameOf = (outcome) => (OUTCOMES[outcome] && OUTCOMES[outcome][2]) || outcome;

@@ -14,6 +14,7 @@ var (
 	mutated, unchanged, shadowed = outcomeOf(events.Mutated), outcomeOf(events.Unchanged), outcomeOf(events.Shadowed)
 	denied, rejected             = outcomeOf(events.Denied), outcomeOf(events.Rejected)
 	failedOpen, validated        = outcomeOf(events.FailedOpen), outcomeOf(events.Validated)
+	compared                     = outcomeOf(events.Compared)
 )
 
 func outcomeOf(eventType string) string {
@@ -54,6 +55,8 @@ func Gist(d *events.Data) string {
 		text = d.Message
 	case d.Outcome == rejected, d.Outcome == failedOpen, d.Outcome == shadowed && d.Message != "":
 		text = cmp.Or(failure(d), d.Message)
+	case d.Outcome == compared:
+		text = Compared(d)
 	case d.Outcome == unchanged:
 		text = "no change"
 	case d.Outcome == validated:

@@ -38,12 +38,14 @@ type Line struct {
 	Text string `json:"text"`
 }
 
-// DiffOf compares the Pod of an event before and after the patch.
+// DiffOf compares the Pod of an event before and after the patch, which is a candidate's in an event about one.
 func DiffOf(d *events.Data) Diff {
 	switch {
 	case d.Outcome == validated:
 		return Diff{Reason: "/validate changes nothing. The patch is in the event of the mutation."}
-	case d.Outcome != mutated && d.Outcome != shadowed:
+	case d.Outcome == compared && len(d.Patch) == 0:
+		return Diff{Reason: "The event holds no patch of the candidate."}
+	case d.Outcome != mutated && d.Outcome != shadowed && d.Outcome != compared:
 		return Diff{Reason: "amp answered no patch."}
 	case len(d.Object) == 0:
 		return Diff{Reason: fmt.Sprintf("An event of level %s does not hold the Pod. Level Full does (AMP_EVENTS_LEVEL), and shows everything that Pods contain.", d.Level)}

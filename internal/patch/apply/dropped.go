@@ -24,18 +24,19 @@ func (a *applier) noteDropped(place jsontree.Pointer, old, value *jsontree.Node)
 			}
 		})
 	case jsontree.List:
-		name := elementNames[place[len(place)-1]]
-		if name == nil {
+		field := place[len(place)-1]
+		if elementNames[field] == nil {
 			return
 		}
 		kept := map[string]bool{}
 		for _, element := range value.List() {
-			kept[name(element)] = true
+			name, _ := ElementName(field, element)
+			kept[name] = true
 		}
 		for _, element := range old.List() {
-			if n := name(element); element.Op() == 0 && n != "" && !kept[n] {
-				kept[n] = true
-				drop.Names = append(drop.Names, n)
+			if name, _ := ElementName(field, element); element.Op() == 0 && name != "" && !kept[name] {
+				kept[name] = true
+				drop.Names = append(drop.Names, name)
 			}
 		}
 	}
@@ -64,9 +65,10 @@ func EntriesAt(pod *jsontree.Node, place jsontree.Pointer) map[string]bool {
 	}
 	names := map[string]bool{}
 	at.Each(func(key string, _ *jsontree.Node) { names[key] = true })
-	if name := elementNames[place[len(place)-1]]; name != nil {
+	if field := place[len(place)-1]; elementNames[field] != nil {
 		for _, element := range at.List() {
-			names[name(element)] = true
+			name, _ := ElementName(field, element)
+			names[name] = true
 		}
 	}
 	return names
@@ -78,43 +80,41 @@ func isPodContainer(p jsontree.Pointer) bool {
 	return len(p) == 3 && p[0] == "spec" && (p[1] == "containers" || p[1] == "initContainers")
 }
 
-// elementNames tell for each list of a Pod, by the field that holds it, what its elements are called; "" if an element has no
-// name. They are the keys of the lists in the Kubernetes API (listMapKey, patchMergeKey), and what names an element of the
-// other lists.
-var elementNames = map[string]func(*jsontree.Node) string{
-	"containers":                named("name"),
-	"initContainers":            named("name"),
-	"volumes":                   named("name"),
-	"imagePullSecrets":          named("name"),
-	"schedulingGates":           named("name"),
-	"resourceClaims":            named("name"),
-	"claims":                    named("name"),
-	"env":                       named("name"),
-	"sysctls":                   named("name"),
-	"httpHeaders":               named("name"),
-	"options":                   named("name"),
-	"volumeMounts":              named("mountPath"),
-	"volumeDevices":             named("devicePath"),
-	"ports":                     named("containerPort"),
-	"tolerations":               named("key"),
-	"matchExpressions":          named("key"),
-	"matchFields":               named("key"),
-	"topologySpreadConstraints": named("topologyKey"),
-	"readinessGates":            named("conditionType"),
-	"resizePolicy":              named("resourceName"),
-	"hostAliases":               named("ip"),
-	"envFrom": func(element *jsontree.Node) string {
-		return element.Get("secretRef", "name").Text() + element.Get("configMapRef", "name").Text()
-	},
+// elementNames tell for each list of a Pod, by the field that holds it, where an element has its name. They are the keys of
+// the lists in the Kubernetes API (listMapKey, patchMergeKey), and what names an element of the other lists.
+var elementNames = map[string][]jsontree.Pointer{
+	"containers":                {{"name"}},
+	"initContainers":            {{"name"}},
+	"volumes":                   {{"name"}},
+	"imagePullSecrets":          {{"name"}},
+	"schedulingGates":           {{"name"}},
+	"resourceClaims":            {{"name"}},
+	"claims":                    {{"name"}},
+	"env":                       {{"name"}},
+	"sysctls":                   {{"name"}},
+	"httpHeaders":               {{"name"}},
+	"options":                   {{"name"}},
+	"volumeMounts":              {{"mountPath"}},
+	"volumeDevices":             {{"devicePath"}},
+	"ports":                     {{"containerPort"}},
+	"tolerations":               {{"key"}},
+	"matchExpressions":          {{"key"}},
+	"matchFields":               {{"key"}},
+	"topologySpreadConstraints": {{"topologyKey"}},
+	"readinessGates":            {{"conditionType"}},
+	"resizePolicy":              {{"resourceName"}},
+	"hostAliases":               {{"ip"}},
+	"envFrom":                   {{"secretRef", "name"}, {"configMapRef", "name"}},
 }
 
-// named returns the function that names an element by one of its fields, a string or a number.
-func named(field string) func(*jsontree.Node) string {
-	return func(element *jsontree.Node) string {
-		value := element.Get(field)
-		if value.Kind() == jsontree.Number {
-			return string(value.AppendJSON(nil))
+// ElementName returns what an element of a list is called, a string or the digits of a number, and where in the element that
+// stands. field is the one that holds the list. The name is "" if the element has none.
+func ElementName(field string, element *jsontree.Node) (name string, at jsontree.Pointer) {
+	for _, at := range elementNames[field] {
+		value := element.Get(at...)
+		if name := value.Text() + value.Digits(); name != "" {
+			return name, at
 		}
-		return value.Text()
 	}
+	return "", nil
 }

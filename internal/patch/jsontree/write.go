@@ -8,6 +8,9 @@ func (n *Node) AppendJSON(dst []byte) []byte {
 	return n.appendLevel(dst, func(dst []byte, child *Node) []byte { return child.AppendJSON(dst) })
 }
 
+// Raw returns the JSON text of n, which [Node.Edit] must not have made.
+func (n *Node) Raw() string { return n.raw }
+
 // A need says how much of an original value the ops need, that is, how much of it another program must see to
 // apply them with the same result.
 type need uint8

@@ -94,7 +94,6 @@ type Tally struct {
 	width     int64
 	buckets   map[int64]*bucketTally // by their first second
 	endpoints map[string]*endpointTally
-	order     []string // of endpoints, as they came
 }
 
 type bucketTally struct {
@@ -164,7 +163,6 @@ func (t *Tally) endpoint(url string) *endpointTally {
 	if e == nil {
 		e = &endpointTally{times: map[int64]map[int]int64{}}
 		t.endpoints[url] = e
-		t.order = append(t.order, url)
 	}
 	return e
 }
@@ -198,11 +196,12 @@ func (t *Tally) Charts(complete bool) *Charts {
 		c.Buckets = append(c.Buckets, &Bucket{Start: time.Unix(start, 0).UTC(), Counts: b.counts, Calls: b.calls.Count(), P50: b.calls.Quantile(.5), P99: b.calls.Quantile(.99)})
 	}
 	slices.SortFunc(c.Buckets, func(a, b *Bucket) int { return a.Start.Compare(b.Start) })
-	for _, url := range t.order {
-		e := t.endpoints[url]
+	for url, e := range t.endpoints {
 		c.Endpoints = append(c.Endpoints, &EndpointCharts{URL: url, Calls: e.calls.Count(), Errors: e.errors, P50: e.calls.Quantile(.5), P99: e.calls.Quantile(.99)})
 	}
-	slices.SortStableFunc(c.Endpoints, func(a, b *EndpointCharts) int { return cmp.Compare(b.Calls, a.Calls) })
+	slices.SortFunc(c.Endpoints, func(a, b *EndpointCharts) int {
+		return cmp.Or(cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.URL, b.URL))
+	})
 	c.Endpoints = c.Endpoints[:min(len(c.Endpoints), MaxEndpoints)]
 	for _, e := range c.Endpoints[:min(len(c.Endpoints), MaxLines)] {
 		e.Times = t.endpoints[e.URL].over()

@@ -44,6 +44,11 @@ type Store interface {
 	// after it yet. The error is ErrPosition for a position that is not of this storage.
 	Arrived(ctx context.Context, f Filter, after Position, limit int) (*Arrivals, error)
 
+	// Export returns the events that were stored after a position, as they came and in the order in which they were stored,
+	// after looking at limit events at most. The empty position is the beginning. The error is ErrPosition for a position
+	// that is not of this storage.
+	Export(ctx context.Context, after Position, limit int) (*Export, error)
+
 	// Changed returns a channel that is closed when events were stored, by whichever process. A reader takes
 	// it, then calls Arrived, then waits for it: no event comes between. It says that something arrived and
 	// not what, so that a store has to send no more than that to its other processes.
@@ -99,7 +104,8 @@ type Query struct {
 	Raw bool
 }
 
-// MaxItems and MaxRaw bound the bytes of a page: of the items, and of the events as they came. One is always on it.
+// MaxItems and MaxRaw bound the bytes of a page or of an export: of the items, and of the events as they came. One is always
+// on it.
 const MaxItems, MaxRaw = 1 << 20, 4 << 20
 
 // A Page is one page of a list. It may have fewer events than the limit, even none, while there is a next
@@ -151,6 +157,23 @@ type Arrivals struct {
 	Events []Arrival
 	Next   Position // behind all events that were looked at, also the ones that do not fit
 	More   bool     // there may be more behind Next already
+}
+
+// An Export is a part of what is stored, in the order in which it was stored.
+type Export struct {
+	Records []Record
+	Next    Position // behind all events that were looked at
+	More    bool     // there may be more behind Next already
+}
+
+// A Record is an event as it came, with what the store knows besides.
+type Record struct {
+	Position Position `json:"position"`
+	// Time is the one that the event has in lists. It is that of its arrival where the event itself has none that can be
+	// right.
+	Time       time.Time       `json:"time"`
+	Superseded bool            `json:"superseded,omitempty"`
+	Event      json.RawMessage `json:"event"`
 }
 
 // An Arrival is one event that was stored.

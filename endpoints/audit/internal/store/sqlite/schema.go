@@ -70,6 +70,10 @@ var outcomeNumbers = map[string]int{
 	outcome.FailedOpen: 4,
 	outcome.Validated:  5,
 	outcome.Denied:     6,
+
+	outcome.ComparedSame:      7,
+	outcome.ComparedDifferent: 8,
+	outcome.ComparedFailed:    9,
 }
 
 // outcomeNames is outcomeNumbers, the other way round.

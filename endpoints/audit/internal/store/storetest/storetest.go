@@ -28,6 +28,8 @@ func Run(t *testing.T, open Opener) {
 		"one event and what belongs to it":           details,
 		"arrivals come in their order":               arrivals,
 		"readers are told of what arrives":           changed,
+		"exports go along the arrivals":              exported,
+		"exports are bounded":                        exportedLarge,
 		"charts count what there is":                 charts,
 		"values are the ones seen last first":        values,
 		"what is old is deleted":                     deleted,

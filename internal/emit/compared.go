@@ -1,0 +1,186 @@
+package emit
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"slices"
+
+	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/internal/compare"
+	"github.com/txn2/amp/internal/redact"
+	"github.com/txn2/amp/internal/review"
+)
+
+// Compared counts what came of the call of a candidate, logs it and queues its event, if it has one. It makes the event at once:
+// no review waits for that, and the queue then keeps neither the Pods nor the review.
+func (e *Recorder) Compared(ctx context.Context, c *compare.Candidate) {
+	e.Metrics.candidates[c.Result].Inc()
+	logCandidate(ctx, e.Log, c)
+	if e.Events != nil && c.Event != "" {
+		e.Events.enqueueCandidate(c)
+	}
+}
+
+// enqueueCandidate queues the event of a candidate's call without waiting.
+func (e *Events) enqueueCandidate(c *compare.Candidate) {
+	m, err := e.encodeCandidate(c)
+	if err != nil {
+		e.dropped(c.Event, err.Error())
+		return
+	}
+	refused, evicted := e.queue.putMessage(c.Review.Review.Namespace, m)
+	e.queued(c.Event, refused, evicted)
+}
+
+func (e *Events) encodeCandidate(c *compare.Candidate) (*message, error) {
+	ev, err := newEventWith(comparedRecord(c), func(rec *review.Record) *events.Data { return newComparedData(rec, c) }, e.source, e.overrides)
+	if err != nil {
+		return nil, err
+	}
+	return e.to.encode(&ev)
+}
+
+// logCandidate writes the one line of a candidate's call. A candidate changes nothing, so its failure is no warning.
+func logCandidate(ctx context.Context, log *slog.Logger, c *compare.Candidate) {
+	if !log.Enabled(ctx, slog.LevelInfo) {
+		return
+	}
+	r := c.Review.Review
+	attrs := make([]slog.Attr, 0, 10)
+	attrs = append(attrs,
+		slog.String("uid", r.UID),
+		slog.String("namespace", r.Namespace),
+		slog.String("pod", r.PodName()),
+		slog.String("result", string(c.Result)),
+		slog.String("endpoint", c.Review.Plan.Policy.Candidate.Name),
+	)
+	if c.Result != compare.ResultDropped {
+		attrs = append(attrs, slog.Float64("ms", milliseconds(c.Step.Took)), slog.Int("ops", len(c.Step.Ops)), slog.Int("differing", differing(c)))
+	}
+	if c.Step.Err != nil {
+		attrs = append(attrs, slog.String("message", review.Line(c.Step.Err.Error())))
+	}
+	if c.Event != "" {
+		attrs = append(attrs, slog.String("event", c.Event))
+	}
+	log.LogAttrs(ctx, slog.LevelInfo, "candidate", attrs...)
+}
+
+func differing(c *compare.Candidate) int { return len(c.Found.Differences) + c.Found.More }
+
+// comparedRecord is a record of the candidate's call as if it were a review with the outcome compared. Its event is the
+// candidate's.
+func comparedRecord(c *compare.Candidate) *review.Record {
+	rec := &review.Record{
+		Review:  c.Review.Review,
+		Plan:    review.Plan{Policy: c.Review.Plan.Policy, FailurePolicy: c.Review.Plan.FailurePolicy, Event: c.Event, Level: c.Review.Plan.Level},
+		Run:     review.Run{Steps: []review.Step{c.Step}, Patch: c.Step.Ops},
+		Verdict: review.Verdict{Outcome: review.OutcomeCompared},
+		Time:    c.Time,
+		Took:    c.Step.Took,
+	}
+	switch {
+	case c.Step.Err != nil:
+		rec.Verdict.Message = c.Step.Err.Error()
+	case c.Refusal != nil:
+		rec.Verdict.Message = cmp.Or(c.Refusal.Message, "it gave no reason")
+	}
+	return rec
+}
+
+// newComparedData is the data of the event of a candidate, of which rec is the record.
+func newComparedData(rec *review.Record, c *compare.Candidate) *events.Data {
+	data := NewData(rec)
+	data.Comparison = &events.Comparison{Result: string(c.Result), Answered: string(c.Review.Verdict.Outcome), Candidate: "unchanged", Differing: differing(c)}
+	switch {
+	case c.Step.Err != nil:
+		data.Comparison.Candidate = "failed"
+	case c.Refusal != nil:
+		data.Comparison.Candidate = "denied"
+	case len(c.Step.Ops) > 0:
+		data.Comparison.Candidate = "mutated"
+	}
+	switch c.Review.Plan.Level {
+	case review.LevelPatch:
+		data.Comparison.Differences = redactedDifferences(c)
+	case review.LevelFull:
+		for i := range c.Found.Differences {
+			d := &c.Found.Differences[i]
+			data.Comparison.Differences = append(data.Comparison.Differences,
+				events.Difference{Kind: kinds[d.Kind], Path: d.Place().Pointer(), Where: d.Place().Names(), Answered: d.First.JSON, Candidate: d.Second.JSON})
+		}
+	}
+	return data
+}
+
+// kinds are the kinds of differences as events spell them.
+var kinds = map[compare.Kind]string{compare.OnlyFirst: events.OnlyAnswered, compare.OnlySecond: events.OnlyCandidate, compare.OtherValue: events.OtherValue, compare.OtherOrder: events.OtherOrder}
+
+// redactedDifferences are the differences as the level Patch shows them. Those inside of an object whose keys it does not show
+// are one.
+func redactedDifferences(c *compare.Candidate) []events.Difference {
+	var ops []events.Op
+	for i := range c.Review.Run.Steps {
+		ops = append(ops, opsOf(c.Review.Run.Steps[i].Ops)...)
+	}
+	pod := c.Review.Review.Pod
+	first, second := redact.NewMade(pod, ops), redact.NewMade(pod, opsOf(c.Step.Ops))
+	var all []events.Difference
+	for i := range c.Found.Differences {
+		d := &c.Found.Differences[i]
+		place, made := d.Place(), first
+		if d.Kind == compare.OnlySecond {
+			made = second
+		}
+		shown := made.Shown(steps(place))
+		if d.Kind == compare.OtherValue || d.Kind == compare.OtherOrder {
+			shown = min(shown, second.Shown(steps(d.Second.Place)))
+		}
+		difference := events.Difference{Kind: kinds[d.Kind]}
+		if shown < len(place) { // both Pods have an object there
+			place = place[:shown]
+			difference.Kind, difference.Answered, difference.Candidate = events.OtherValue, hidden, hidden
+		} else {
+			difference.Answered, difference.Candidate = shownValue(first, &d.First), shownValue(second, &d.Second)
+		}
+		difference.Path = place.Pointer()
+		difference.Where = place.NamesShown(func(at compare.Place, name json.RawMessage) bool {
+			return string(made.Value(at.Pointer(), name)) == string(name)
+		})
+		same := func(other events.Difference) bool {
+			return other.Path == difference.Path && other.Kind == difference.Kind
+		}
+		if !slices.ContainsFunc(all, same) {
+			all = append(all, difference)
+		}
+	}
+	return all
+}
+
+// hidden is a value that the level Patch does not show.
+var hidden = json.RawMessage(`"` + events.Redacted + `"`)
+
+func shownValue(made *redact.Made, v *compare.Value) json.RawMessage {
+	if v.JSON == nil {
+		return nil
+	}
+	return made.Value(v.Place.Pointer(), v.JSON)
+}
+
+func opsOf(ops []review.Op) []events.Op {
+	all := make([]events.Op, len(ops))
+	for i := range ops {
+		all[i] = newOp(0, &ops[i])
+	}
+	return all
+}
+
+func steps(p compare.Place) []redact.Step {
+	all := make([]redact.Step, len(p))
+	for i, s := range p {
+		all[i] = redact.Step{Key: s.Key, List: s.List}
+	}
+	return all
+}

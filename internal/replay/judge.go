@@ -1,0 +1,134 @@
+package replay
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/txn2/amp/internal/compare"
+	"github.com/txn2/amp/internal/redact"
+	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/tryout"
+)
+
+// finding is what differs about one Pod, of one kind.
+type finding struct {
+	kind  string   // the same for other Pods with such a difference
+	words []string // for this Pod
+}
+
+const (
+	maxWords = 5  // of one kind about one Pod
+	maxValue = 80 // characters of a value
+)
+
+// judge says how an answer stands to what was recorded, and what differs. Values that an event of level Patch does not show
+// are hidden unless all is set.
+func judge(r *recorded, a *tryout.Answer, all bool) (Verdict, []finding) {
+	c := compare.Outcomes(outcome(r.outcome, r.after), outcome(a.Outcome, a.Pod))
+	switch c.Verdict {
+	case compare.Same:
+		return Same, nil
+	case compare.FirstDenies:
+		return NoLongerDenied, said(r, "then: ", r.message)
+	case compare.SecondDenies:
+		return NewlyDenied, said(r, "now: ", a.Message)
+	case compare.SecondFailed:
+		return NewlyFails, said(r, "now: ", a.Message)
+	case compare.BothFailed:
+		return StillFails, said(r, "now: ", a.Message)
+	case compare.FirstFailed:
+		if a.Outcome == review.OutcomeDenied {
+			return NewlyDenied, said(r, "now: ", a.Message)
+		}
+		return NoLongerFails, said(r, "then: ", r.message)
+	}
+	var findings []finding
+	for i := range c.Differences {
+		d := &c.Differences[i]
+		kind := kindOf(r, d)
+		at := slices.IndexFunc(findings, func(f finding) bool { return f.kind == kind })
+		if at < 0 {
+			at = len(findings)
+			findings = append(findings, finding{kind: kind})
+		}
+		if f := &findings[at]; len(f.words) < maxWords {
+			f.words = append(f.words, words(d, all))
+		} else if len(f.words) == maxWords {
+			f.words = append(f.words, "and more")
+		}
+	}
+	if c.More > 0 {
+		findings = append(findings, finding{fmt.Sprintf("more than %d differences", compare.MaxDifferences), []string{fmt.Sprintf("%d more", c.More)}})
+	}
+	return Differs, findings
+}
+
+// outcome is an answer as it is compared.
+func outcome(o review.Outcome, pod json.RawMessage) compare.Outcome {
+	switch o {
+	case review.OutcomeMutated, review.OutcomeUnchanged:
+		return compare.Outcome{Pod: pod}
+	}
+	return compare.Outcome{Denied: o == review.OutcomeDenied}
+}
+
+// said is a finding about a message.
+func said(r *recorded, when, message string) []finding {
+	return []finding{{general(r, message), []string{when + message}}}
+}
+
+var number = regexp.MustCompile(`[0-9]+`)
+
+// general is a message without what it says of this Pod alone, so that those of many Pods are of one kind.
+func general(r *recorded, message string) string {
+	if name := strings.TrimSuffix(r.name, "*"); name != "" {
+		message = strings.ReplaceAll(message, name, "…")
+	}
+	if r.user != "" {
+		message = strings.ReplaceAll(message, r.user, "…")
+	}
+	// The address of the endpoint has numbers, too, but always the same.
+	return review.Clip(number.ReplaceAllString(message, "0"), 200)
+}
+
+// kinds are the kinds of a difference in words.
+var kinds = map[compare.Kind]string{
+	compare.OnlyFirst: "missing now", compare.OnlySecond: "new", compare.OtherValue: "another value", compare.OtherOrder: "another order",
+}
+
+// kindOf is the place of a difference and its kind. Elements whose name holds the last part of the Pod's own name, as volumes
+// of JupyterHub's users do, are of one kind.
+func kindOf(r *recorded, d *compare.Difference) string {
+	name := strings.Trim(r.name, "-*")
+	own := name[strings.LastIndexByte(name, '-')+1:]
+	place := d.Place().NamesShown(func(_ compare.Place, name json.RawMessage) bool {
+		return len(own) < 3 || !strings.Contains(string(name), own)
+	})
+	return place + ": " + kinds[d.Kind]
+}
+
+// words says a difference.
+func words(d *compare.Difference, all bool) string {
+	at := d.Place().Names()
+	switch d.Kind {
+	case compare.OnlyFirst:
+		return fmt.Sprintf("%s: %s then, nothing now", at, value(d.First, all))
+	case compare.OnlySecond:
+		return fmt.Sprintf("%s: nothing then, %s now", at, value(d.Second, all))
+	case compare.OtherOrder:
+		return at + ": in another order now"
+	}
+	return fmt.Sprintf("%s: %s then, %s now", at, value(d.First, all), value(d.Second, all))
+}
+
+// value shows a value.
+func value(v compare.Value, all bool) string {
+	text := v.JSON
+	if !all {
+		text = redact.Value(v.Place.Pointer(), text)
+	}
+	return review.Clip(string(text), maxValue)
+}
