@@ -33,7 +33,7 @@ import (
 const tenants = 32 // of each kind
 
 // TestLivesAsShipped runs amp with the memory that deploy/base gives it, and sends more than fits: large Pods, endpoints that
-// hang, large answers whose checks are heavy; from one namespace and from many, over each protocol. The process lives, each
+// hang, large answers whose checks are heavy, candidates that do the same; from one namespace and from many, over each protocol. The process lives, each
 // review gets its decision in time, and a good tenant beside all this notices nothing.
 func TestLivesAsShipped(t *testing.T) {
 	limit, gomemlimit := shipped(t)
@@ -75,6 +75,7 @@ func TestLivesAsShipped(t *testing.T) {
 		{"64 Pods of 2.9 MiB", "large", 64, 2_900 << 10},
 		{"256 Pods of 1 MiB for an endpoint that hangs", "hang", 256, 1 << 20},
 		{"64 Pods of 6.9 MiB with answers of 1 MiB", "large", 64, 6_900 << 10},
+		{"256 Pods of 1 MiB with candidates that hang or answer 1 MiB", "candidate", 256, 1 << 20},
 	} {
 		for protocol, client := range amp.clients {
 			many := protocol != "HTTP/1.1" // namespaces
@@ -162,12 +163,13 @@ func startAsShipped(t *testing.T, group *cgroup.Group, gomemlimit string) *runni
 			_, _ = w.Write(patch)
 		}
 	}
-	much := serving(t, answers(large))
+	little, much := serving(t, answers(small)), serving(t, answers(large))
 	for i := range tenants {
 		namespace(fmt.Sprint("hang-", i), hang, `, amp.txn2.com/timeout: "1s"`)
 		namespace(fmt.Sprint("large-", i), much, "")
+		namespace(fmt.Sprint("candidate-", i), little, fmt.Sprintf(`, amp.txn2.com/candidate: "%s"`, []string{hang, much}[i%2]))
 	}
-	namespace("good", serving(t, answers(small)), "")
+	namespace("good", little, "")
 	file := func(name string, content []byte) string {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, content, 0o600); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"strings"
 
@@ -15,7 +16,16 @@ import (
 )
 
 const testUsage = `kubectl amp test runs suites: YAML files of cases. A case has a Pod, who creates it,
-and what is expected of the endpoint's answer. The docs list the fields.
+and what is expected of the endpoint's answer:
+
+  cases:
+  - name: the creator is written down
+    file: deployment.yaml        # or pod: with the Pod itself
+    user: jane
+    expect:
+      outcome: mutated
+      pod:
+        /metadata/annotations/example.com~1created-by: jane
 
 usage: kubectl amp test FILE... [flags]
 
@@ -59,6 +69,9 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 	var suites []*suite.Suite
 	for _, path := range f.Args() {
 		files, skipped, err := suite.Files(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			return f.fail(fmt.Errorf("there is no file or folder %s: --help shows what is in one", path))
+		}
 		if err != nil {
 			return f.fail(err)
 		}

@@ -148,6 +148,14 @@ func TestTestNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
+// TestTestNeedsAFile: who has no suite yet is told where to see one.
+func TestTestNeedsAFile(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"test", "none.yaml"}, &out, &errs); code != 2 || errs.String() != "kubectl amp test: there is no file or folder none.yaml: --help shows what is in one\n" {
+		t.Errorf("exit code %d, %s", code, errs.String())
+	}
+}
+
 // TestTestTakesAFolder: each suite in a folder runs; other manifests there are named, and folders in it do not count.
 func TestTestTakesAFolder(t *testing.T) {
 	server := httptest.NewServer(answers(200, "application/json", `[]`))

@@ -141,7 +141,7 @@ spec:
 			}
 			return err
 		})
-		forged := `{"specversion":"1.0","id":"1","source":"https://west.example/amp","type":"com.txn2.amp.pod.mutated.v1"}`
+		forged := `{"specversion":"1.0","id":"1","source":"https://west.example/amp","type":"com.txn2.amp.pod.mutated.v1","time":"2026-11-29T10:00:00Z","data":{"namespace":"team-a","pod":{"name":"web"},"outcome":"mutated"}}`
 		if answer, err := c.run("in", "curl", "-sS", "-X", "POST", "-H", "Content-Type: application/cloudevents+json", "-H", "Authorization: Bearer "+writeToken,
 			"-d", forged, "http://"+address+"/"); err != nil || !strings.Contains(answer, "https://west.example/amp") {
 			t.Errorf("an event of another cluster is answered: %s, %v", answer, err)
