@@ -1,15 +1,14 @@
 package postgres
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -28,6 +27,8 @@ const (
 	// scaleBodies is how many different items and events fill its rows: to make each anew takes longer than to load it.
 	scaleBodies = 20_000
 	scaleTeams  = 500
+	// scaleFree is what TestScale leaves of the disk. A day takes 300 MB.
+	scaleFree = 6 << 30
 )
 
 // A figure is what TestScale measures with one size of the database.
@@ -40,11 +41,11 @@ type figure struct {
 
 // TestScale loads as many events as AMP_AUDIT_SCALE says, in millions (1,10), with COPY, and measures at each size how many
 // events the store takes, and how long each filter takes. Without AMP_AUDIT_SCALE it loads some thousand, to see that it works.
-// AMP_AUDIT_SCALE_OUT names a file for the figures: test/bench draws them.
+// AMP_AUDIT_SCALE_OUT names a file for the figures. It ends early when less than 6 GiB of the disk are left.
 func TestScale(t *testing.T) {
 	sizes, perDay, rounds := []int{3}, 1000, 2 // days
 	if at := os.Getenv("AMP_AUDIT_SCALE"); at != "" {
-		sizes, perDay, rounds = nil, scaleDay, 50
+		sizes, perDay, rounds = nil, scaleDay, 100
 		for text := range strings.SplitSeq(at, ",") {
 			millions, err := strconv.ParseFloat(text, 64)
 			if err != nil {
@@ -71,6 +72,11 @@ func TestScale(t *testing.T) {
 		began := time.Now()
 		before := l.days
 		for l.days < days {
+			if left := free(t); left < scaleFree {
+				t.Logf("%d MiB are left on the disk, so %d events are the most that fits", left>>20, l.seq)
+				days = l.days
+				break
+			}
 			l.day()
 		}
 		took := time.Since(began)
@@ -78,6 +84,7 @@ func TestScale(t *testing.T) {
 		t.Logf("%d events; loaded %d days in %s", l.seq, l.days-before, took.Round(time.Second))
 		f := l.measure(rounds)
 		figures = append(figures, f)
+		full := l.days < sizes[len(sizes)-1] && free(t) < scaleFree
 		text, err := json.MarshalIndent(figures, "", "  ")
 		if err != nil {
 			t.Fatal(err)
@@ -88,7 +95,19 @@ func TestScale(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if full {
+			return
+		}
 	}
+}
+
+// free returns how many bytes are left on the disk that holds the database.
+func free(t testing.TB) int64 {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs("/tmp", &disk); err != nil {
+		t.Fatal(err)
+	}
+	return int64(disk.Bavail) * int64(disk.Bsize)
 }
 
 // A loader fills a database day by day, from yesterday back.
@@ -231,7 +250,7 @@ func (l *loader) day() {
 		l.t.Fatal(err)
 	}
 	l.days++
-	l.t.Logf("%s: day %d", time.Now().Format(time.TimeOnly), l.days)
+	l.t.Logf("day %d", l.days)
 }
 
 // analyse does what autovacuum does by and by.
@@ -241,131 +260,9 @@ func (l *loader) analyse() {
 		l.t.Fatal(err)
 	}
 	defer conn.Release()
-	for _, statement := range []string{"SET statement_timeout = 0", "VACUUM ANALYZE", "RESET statement_timeout", "CHECKPOINT"} {
+	for _, statement := range []string{"SET statement_timeout = 0", "VACUUM ANALYZE", "CHECKPOINT", "RESET statement_timeout"} {
 		if _, err := conn.Exec(l.t.Context(), statement); err != nil {
 			l.t.Fatal(err)
 		}
 	}
-}
-
-func (l *loader) measure(rounds int) figure {
-	f := figure{Events: l.seq, P50: map[string]float64{}, P99: map[string]float64{}}
-	load, _ := os.ReadFile("/proc/loadavg") // for a person
-	f.Load = strings.TrimSpace(string(load))
-	err := l.s.write.QueryRow(l.t.Context(), `SELECT sum(pg_total_relation_size(oid))::bigint, sum(pg_table_size(oid))::bigint, sum(pg_indexes_size(oid))::bigint
-		FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace`).Scan(&f.Bytes, &f.Rows, &f.Indexes)
-	if err != nil {
-		l.t.Fatal(err)
-	}
-	for name, do := range l.questions() {
-		var all []float64
-		for range rounds {
-			began := time.Now()
-			if err := do(l.t.Context()); err != nil {
-				l.t.Errorf("%s: %v", name, err)
-			}
-			all = append(all, float64(time.Since(began).Microseconds())/1000)
-		}
-		slices.Sort(all)
-		f.P50[name], f.P99[name] = all[len(all)/2], all[len(all)*99/100]
-		l.t.Logf("%-50s p50 %8.2f ms  p99 %8.2f ms", name, f.P50[name], f.P99[name])
-	}
-	f.Single, f.Batch = l.rate(1, rounds), l.rate(100, (rounds+9)/10)
-	l.t.Logf("Add: %.0f events/s one by one, %.0f events/s in batches of 100", f.Single, f.Batch)
-	return f
-}
-
-// questions are what readers ask, each time for other values where there are.
-func (l *loader) questions() map[string]func(context.Context) error {
-	rng := rand.New(rand.NewPCG(3, 4))
-	list := func(filter func() store.Filter) func(context.Context) error {
-		return func(ctx context.Context) error {
-			_, err := l.s.List(ctx, store.Query{Filter: filter(), Limit: 50})
-			return err
-		}
-	}
-	team := func() string { return "team-" + strconv.Itoa(1+rng.IntN(scaleTeams-1)) }
-	charts := func(filter func() store.Filter) func(context.Context) error {
-		return func(ctx context.Context) error {
-			_, err := l.s.Charts(ctx, filter())
-			return err
-		}
-	}
-	first := l.now.AddDate(0, 0, -l.days)
-	return map[string]func(context.Context) error{
-		"list, first view":             list(func() store.Filter { return store.Filter{} }),
-		"list, a namespace":            list(func() store.Filter { return store.Filter{Namespace: team()} }),
-		"list, the largest namespace":  list(func() store.Filter { return store.Filter{Namespace: "team-0"} }),
-		"list, a whole Pod's name":     list(func() store.Filter { return store.Filter{Pod: "jupyter-user-" + strconv.Itoa(rng.IntN(50_000))} }),
-		"list, a part of a Pod's name": list(func() store.Filter { return store.Filter{Pod: "user-" + strconv.Itoa(1000+rng.IntN(4000))} }),
-		"list, a Pod that never was":   list(func() store.Filter { return store.Filter{Pod: "nothing-" + strconv.Itoa(rng.IntN(1000))} }),
-		"list, a user":                 list(func() store.Filter { return store.Filter{User: "system:serviceaccount:" + team() + ":hub"} }),
-		"list, a part of a user":       list(func() store.Filter { return store.Filter{User: "replicaset"} }),
-		"list, a rare outcome":         list(func() store.Filter { return store.Filter{Outcomes: []string{outcome.Rejected}} }),
-		"list, an endpoint": list(func() store.Filter {
-			return store.Filter{Endpoint: fmt.Sprintf("http://hook-%d.platform.svc/mutate", rng.IntN(20))}
-		}),
-		"list, an hour": list(func() store.Filter {
-			at := first.Add(time.Duration(rng.IntN(24*l.days)) * time.Hour)
-			return store.Filter{From: at, To: at.Add(time.Hour)}
-		}),
-		"list, namespace and outcome": list(func() store.Filter { return store.Filter{Namespace: team(), Outcomes: []string{outcome.Rejected}} }),
-		"list, namespace and endpoint, never met": list(func() store.Filter {
-			return store.Filter{Namespace: "team-1", Endpoint: "http://hook-2.platform.svc/mutate"}
-		}),
-		"charts, an hour":          charts(func() store.Filter { return store.Filter{From: l.now.Add(-time.Hour), To: l.now} }),
-		"charts, a day":            charts(func() store.Filter { return store.Filter{From: l.now.Add(-day), To: l.now} }),
-		"charts, all":              charts(func() store.Filter { return store.Filter{From: first, To: l.now} }),
-		"charts, a namespace, all": charts(func() store.Filter { return store.Filter{Namespace: team(), From: first, To: l.now} }),
-		"values":                   func(ctx context.Context) error { _, err := l.s.Values(ctx); return err },
-		"one event": func(ctx context.Context) error {
-			_, err := l.s.Detail(ctx, l.ids[rng.IntN(len(l.ids))], "")
-			return err
-		},
-	}
-}
-
-// rate returns how many events a second Add takes from 32 callers, batch events each.
-func (l *loader) rate(batch, rounds int) float64 {
-	const callers = 32
-	errs := make(chan error, callers)
-	now := time.Now()
-	n := 0
-	var all [][][]*store.Event
-	for range callers {
-		var calls [][]*store.Event
-		for range rounds {
-			var call []*store.Event
-			for range batch {
-				item := l.item(n, now.Add(time.Duration(n)*time.Microsecond))
-				item.ID = uuid(l.rng)
-				call = append(call, &store.Event{Item: item, Raw: l.body[n%len(l.body)].event.Raw})
-				n++
-			}
-			calls = append(calls, call)
-		}
-		all = append(all, calls)
-	}
-	began := time.Now()
-	for _, calls := range all {
-		go func() {
-			for _, call := range calls {
-				if err := l.s.Add(l.t.Context(), call); err != nil {
-					errs <- err
-					return
-				}
-			}
-			errs <- nil
-		}()
-	}
-	for range callers {
-		if err := <-errs; err != nil {
-			l.t.Error(err)
-		}
-	}
-	took := time.Since(began)
-	if err := l.s.write.QueryRow(l.t.Context(), "SELECT seq FROM audit_meta").Scan(&l.seq); err != nil {
-		l.t.Fatal(err)
-	}
-	return float64(n) / took.Seconds()
 }
