@@ -21,6 +21,12 @@ var elsewhereRun = map[string]string{
 	"make test": "TestGitHubRunsWhatCIRuns", // and so .ci/run itself
 	"PORT=9000 node docs/endpoints/samples/javascript/main.mjs":                                         "TestLanguages",
 	"PORT=9000 python3 docs/coming-from/workspace.py":                                                   "TestComingFrom",
+	"cat > profiles.yaml <<'EOF'…":                                                                      "TestJupyterHub",
+	"cat > profiles-test.yaml <<'EOF'…":                                                                 "TestJupyterHub",
+	"go run ./cmd/endpoints jupyterhub check profiles.yaml":                                             "TestJupyterHub",
+	"go run ./cmd/endpoints jupyterhub check profiles.yaml --user alice":                                "TestJupyterHub",
+	"FUNCTION_TARGET=jupyterhub AMP_JUPYTERHUB_PROFILES=profiles.yaml PORT=9000 go run ./cmd/endpoints": "TestJupyterHub",
+	"kubectl amp test profiles-test.yaml":                                                               "TestJupyterHub",
 	"kubectl amp test docs/coming-from/tests.yaml":                                                      "TestComingFrom",
 	"PORT=9000 python3 docs/endpoints/samples/python/main.py":                                           "TestLanguages",
 	"PORT=9000 java docs/endpoints/samples/java/Main.java":                                              "TestLanguages", // where there is a JDK
@@ -51,7 +57,6 @@ var notRun = map[string]string{
 	"kubectl -n amp-functions port-forward …":                                   "it does not end, and uses a fixed port",
 	`token="$(openssl rand -hex 24)"`:                                           "it only sets a variable of the shell. test/cluster sets it, and runs the commands that use it",
 	"helm install amp oci://ghcr.io/txn2/charts/amp …":                          "the chart is published with the first release. test/cluster installs it from its folder, test/release pushes and pulls it",
-	"kubectl -n amp-samples create configmap profiles …":                        "profiles.yaml is the reader's own. TestCommands checks the sample's",
 	"kubectl -n amp-system create configmap amp-client-ca --from-file=ca.crt":   "TestTheClientCertificateOfTheAPIServer gives amp the same file without a Deployment",
 	"kubectl -n amp-system patch deployment amp --patch '…":                     "TestTheClientCertificateOfTheAPIServer sets the same variable without a Deployment",
 	"cosign verify-blob checksums.txt …":                                        "only a published release has signatures. TestSignatures checks what is signed",

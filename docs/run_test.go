@@ -36,7 +36,6 @@ var runs = map[string]kind{
 	"FUNCTION_TARGET=audit PORT=8081 go run ./cmd/endpoints":                                                    serves,
 	"cat > namespaces.yaml <<'EOF'\n" + namespacesFile + "EOF":                                                  ends,
 	"AMP_NAMESPACES_FILE=namespaces.yaml AMP_ENDPOINT_ALLOW=127.0.0.0/8 go run ./cmd/amp":                       serves,
-	"go run ./cmd/endpoints jupyterhub check endpoints/jupyterhub/profiles.yaml":                                ends,
 	"PORT=9000 go run ./docs/endpoints/samples/go":                                                              serves,
 	"kubectl amp conform --endpoint http://127.0.0.1:9000/":                                                     ends,
 	"kubectl amp try -f deployment.yaml --endpoint http://127.0.0.1:9000/":                                      ends,

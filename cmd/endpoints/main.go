@@ -37,9 +37,9 @@ var samples = map[string]http.HandlerFunc{
 
 const usage = `Command endpoints hosts amp's sample endpoints and the auditor's function.
 
-    endpoints jupyterhub check FILE
+    endpoints jupyterhub check FILE [--user NAME | --pod FILE]
 
-checks a profiles file: exit code 0 if it is good, 1 if it has mistakes, 2 if it cannot be read.
+checks a profiles file, and says what a user's Pod would get: see endpoints jupyterhub --help.
 
     endpoints audit export FROM
     endpoints audit import INTO
@@ -85,7 +85,7 @@ const (
 func main() {
 	slog.SetDefault(slog.New(slog.NewJSONHandler(os.Stderr, nil)))
 	if len(os.Args) > 1 && os.Args[1] == "jupyterhub" {
-		os.Exit(check(os.Args[2:], os.Stdout, os.Stderr))
+		os.Exit(check(os.Args[2:], os.Stdin, os.Stdout, os.Stderr))
 	}
 	if len(os.Args) > 1 && os.Args[1] == "audit" {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -97,15 +97,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "endpoints:", err)
 		os.Exit(1)
 	}
-}
-
-// check is `endpoints jupyterhub check FILE`. It returns the exit code.
-func check(args []string, stdout, stderr io.Writer) int {
-	if len(args) != 2 || args[0] != "check" {
-		fmt.Fprintln(stderr, "endpoints: want: endpoints jupyterhub check FILE")
-		return 2
-	}
-	return jupyterhub.Check(args[1], stdout, stderr)
 }
 
 // serveMetrics serves /metrics on an address, if it is set and not off.

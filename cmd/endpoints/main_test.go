@@ -89,10 +89,10 @@ func TestRunSaysWhatIsWrong(t *testing.T) {
 
 func TestTheSampleProfilesAreGoodAndTheirMetricSaysSo(t *testing.T) {
 	var out bytes.Buffer
-	if code := check([]string{"check", "../../endpoints/jupyterhub/profiles.yaml"}, &out, &out); code != 0 {
+	if code := check([]string{"check", "../../endpoints/jupyterhub/profiles.yaml"}, nil, &out, &out); code != 0 {
 		t.Errorf("%d %s", code, &out)
 	}
-	if code := check([]string{"chekc"}, io.Discard, io.Discard); code != 2 {
+	if code := check([]string{"chekc"}, nil, io.Discard, io.Discard); code != 2 {
 		t.Errorf("a wrong argument: %d", code)
 	}
 	for target, want := range map[string][2]bool{"": {true, true}, "jupyterhub": {true, false}, "audit": {false, true}} {

@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// Check is the command `endpoints jupyterhub check FILE`. It returns the exit code: 0 if the file is good, 1 if
-// it has mistakes, 2 if it cannot be read.
-func Check(file string, stdout, stderr io.Writer) int {
+// Check is the command `endpoints jupyterhub check FILE`: it says what is wrong with a profiles file and, if a
+// Pod is given, what the endpoint would do with it. It returns the exit code: 0 if the file is good and the Pod
+// would be admitted, 1 if the file has mistakes or the Pod would not be admitted, 2 if something cannot be read.
+func Check(file string, of *Question, stdout, stderr io.Writer) int {
 	text, err := read(file)
 	if err != nil {
 		fmt.Fprintln(stderr, "endpoints:", err)
@@ -24,6 +25,9 @@ func Check(file string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	fmt.Fprintf(stdout, "%s is good: %d users and patterns, %d groups\n", file, len(p.Users), len(p.Groups))
+	if of != nil {
+		return of.answer(p, stdout, stderr)
+	}
 	for _, name := range sortedKeys(p.Groups) {
 		fmt.Fprintf(stdout, "group %s: members %s\n", name, strings.Join(p.Groups[name].Members, ", "))
 	}

@@ -17,7 +17,7 @@ import (
 func init() { functions.HTTP("jupyterhub", Handler) }
 
 // Handler is the function "jupyterhub". AMP_JUPYTERHUB_PROFILES names the profiles file.
-func Handler(w http.ResponseWriter, r *http.Request) { handler(once())(w, r) }
+func Handler(w http.ResponseWriter, r *http.Request) { handler(once().profiles)(w, r) }
 
 // Ready reads the profiles file for the first time. A host calls it before it serves, so that a file with a
 // mistake is an error at the start and not with the first Pod.

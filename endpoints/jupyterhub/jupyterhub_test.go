@@ -293,11 +293,11 @@ func TestTheFileIsReadAgainWhenItChanges(t *testing.T) {
 
 func TestTheEnvironmentNamesTheFile(t *testing.T) {
 	t.Setenv("AMP_JUPYTERHUB_PROFILES", write(t, "unknownUsers: refuse"))
-	if got := send(t, handler(fromEnvironment()), podOf("alice", "")); got.refusal == "" {
+	if got := send(t, handler(fromEnvironment().profiles), podOf("alice", "")); got.refusal == "" {
 		t.Errorf("answer %+v", got)
 	}
 	t.Setenv("AMP_JUPYTERHUB_PROFILES", "")
-	if got := send(t, handler(fromEnvironment()), podOf("alice", `"containers":[{"name":"notebook"}]`)); got.ops == 0 {
+	if got := send(t, handler(fromEnvironment().profiles), podOf("alice", `"containers":[{"name":"notebook"}]`)); got.ops == 0 {
 		t.Errorf("without a file, answer %+v", got)
 	}
 }

@@ -72,16 +72,16 @@ func TestWhatThePodKeepsIsSaid(t *testing.T) {
 func TestCheckNamesEveryMistakeWithItsLine(t *testing.T) {
 	file := write(t, "defaults:\n  env:\n  - {name: A, value: true}\n  volumeMounts:\n  - {name: v, mountPath: /v, subPath: \"{username}-{servername}\"}\n  imagge: x\n")
 	var out bytes.Buffer
-	if code := Check(file, &out, &out); code != 1 || !strings.Contains(out.String(), "line 3: defaults.env[0].value: want a text: put the value in quotes") || !strings.Contains(out.String(), "line 6: defaults.imagge: unknown field") {
+	if code := Check(file, nil, &out, &out); code != 1 || !strings.Contains(out.String(), "line 3: defaults.env[0].value: want a text: put the value in quotes") || !strings.Contains(out.String(), "line 6: defaults.imagge: unknown field") {
 		t.Errorf("%d %s", code, &out)
 	}
 	for subPath, good := range map[string]bool{"{username}-{servername}": false, "{servername}": false, "{username}/{servername}": true, "{user_server}": true} {
 		out.Reset()
-		if code := Check(write(t, "defaults: {volumeMounts: [{name: v, mountPath: /v, subPath: \""+subPath+"\"}]}"), &out, &out); (code == 0) != good {
+		if code := Check(write(t, "defaults: {volumeMounts: [{name: v, mountPath: /v, subPath: \""+subPath+"\"}]}"), nil, &out, &out); (code == 0) != good {
 			t.Errorf("%s: %d %s", subPath, code, &out)
 		}
 	}
-	if code := Check(file+".none", &out, &out); code != 2 {
+	if code := Check(file+".none", nil, &out, &out); code != 2 {
 		t.Errorf("a file that is not there: %d", code)
 	}
 }

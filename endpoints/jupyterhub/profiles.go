@@ -93,33 +93,58 @@ type asked struct {
 	groups []string // as the Pod names them
 }
 
+// A layer is one of the profiles that make up what a user gets.
+type layer struct {
+	profile
+	from string // as the file has it: defaults, groups.NAME or users.NAME
+	why  string // for a group: who put the user into it
+}
+
+// membership is a group that a user is in, and who says so.
+type membership struct{ group, why string }
+
 // layers returns a user's profiles, the weakest first, and reports whether the file knows the user. An entry
 // with the user's very name goes before patterns, a longer pattern before a shorter one.
-func (p *profiles) layers(a asked) (layers []profile, known bool) {
-	u, known := p.Users[a.user]
-	if !known {
-		best := ""
-		for _, pattern := range sortedKeys(p.Users) {
-			if len(pattern) > len(best) && matches(pattern, a.user) {
-				best = pattern
-			}
-		}
-		u, known = p.Users[best], best != ""
+func (p *profiles) layers(a asked) (layers []layer, known bool) {
+	entry := p.entry(a.user)
+	u, known := p.Users[entry], entry != ""
+	var in []membership
+	for _, name := range u.Groups {
+		in = append(in, membership{name, "users." + entry + " names it"})
 	}
-	groups := slices.Clone(u.Groups)
 	for _, name := range sortedKeys(p.Groups) {
-		if slices.ContainsFunc(p.Groups[name].Members, func(m string) bool { return matches(m, a.user) }) {
-			groups = append(groups, name)
+		members := p.Groups[name].Members
+		if i := slices.IndexFunc(members, func(m string) bool { return matches(m, a.user) }); i >= 0 {
+			in = append(in, membership{name, "its member " + members[i]})
 		}
 	}
-	groups = append(groups, a.groups...)
-	layers = []profile{p.Defaults}
-	for i, name := range slices.Backward(groups) { // the earlier wins, so it comes later
-		if g, ok := p.Groups[name]; ok && slices.Index(groups, name) == i {
-			layers, known = append(layers, g.profile), true
+	for _, name := range a.groups {
+		in = append(in, membership{name, "the Pod names it"})
+	}
+	layers = []layer{{profile: p.Defaults, from: "defaults"}}
+	for i, m := range slices.Backward(in) { // the earlier wins, so it comes later
+		first := slices.IndexFunc(in, func(other membership) bool { return other.group == m.group })
+		if g, ok := p.Groups[m.group]; ok && first == i {
+			layers, known = append(layers, layer{g.profile, "groups." + m.group, m.why}), true
 		}
 	}
-	return append(layers, u.profile), known
+	if entry != "" {
+		layers = append(layers, layer{profile: u.profile, from: "users." + entry})
+	}
+	return layers, known
+}
+
+// entry returns the key under users that is for a user, empty if there is none.
+func (p *profiles) entry(user string) (best string) {
+	if _, ok := p.Users[user]; ok {
+		return user
+	}
+	for _, pattern := range sortedKeys(p.Users) {
+		if len(pattern) > len(best) && matches(pattern, user) {
+			best = pattern
+		}
+	}
+	return best
 }
 
 // matches reports whether a name has the form of a pattern, in which * stands for any characters.

@@ -78,7 +78,7 @@ var arrows = map[string][]string{
 
 	// The samples use the contracts. Of the audit function, only its HTTP part puts the others together.
 	"endpoints/example":                                    {"endpoints"},
-	"endpoints/jupyterhub":                                 {"endpoints"},
+	"endpoints/jupyterhub":                                 {"endpoints", "endpoints/events", "endpoints/events/describe"},
 	"endpoints/require":                                    {"endpoints"},
 	"endpoints/audit":                                      {"endpoints", "endpoints/events", "endpoints/audit/internal/outcome", "endpoints/events/describe", "endpoints/audit/internal/store", "endpoints/audit/internal/store/postgres", "endpoints/audit/internal/store/sqlite"},
 	"endpoints/audit/move":                                 nil,

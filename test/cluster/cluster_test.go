@@ -16,7 +16,7 @@ func TestInARealCluster(t *testing.T) {
 	c.image(t, "endpoints", root(t), "./cmd/endpoints")
 	c.image(t, "probe", ".", "./testdata/probe")
 	c.image(t, "cert-manager", "testdata/cert-manager", ".")
-	readme := c.asWritten(t, "README.md", "deploy/README.md", "docs/quickstart.md")
+	readme := c.asWritten(t, "README.md", "deploy/README.md", "docs/quickstart.md", "docs/jupyterhub.md")
 
 	t.Run("one command installs amp, and nothing else is needed", func(t *testing.T) {
 		start := time.Now()
@@ -53,37 +53,7 @@ func TestInARealCluster(t *testing.T) {
 		}
 	})
 
-	t.Run("a JupyterHub user's Pod starts, and its process sees what the endpoint added", func(t *testing.T) {
-		c.apply(t, namespace("jhub")+`---
-apiVersion: v1
-kind: Pod
-metadata:
-  name: jupyter-alice
-  namespace: jhub
-  labels: {app: jupyterhub, component: singleuser-server}
-  annotations: {hub.jupyter.org/username: alice}
-spec:
-  restartPolicy: Never
-  containers: [{name: notebook, image: "dev.local/probe:e2e", args: [show]}]
----
-apiVersion: v1
-kind: Pod
-metadata:
-  name: hub
-  namespace: jhub
-  labels: {app: jupyterhub, component: hub}
-spec:
-  restartPolicy: Never
-  containers: [{name: hub, image: "dev.local/probe:e2e", args: [show]}]
-`)
-		for _, pod := range []string{"jupyter-alice", "hub"} {
-			c.kubectl(t, "wait", "--namespace", "jhub", "pod/"+pod, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
-		}
-		isAlices(t, c.seen(t, "jhub", "jupyter-alice"))
-		if hub := c.seen(t, "jhub", "hub"); hub.Env["WORKSPACE"] != "" || len(hub.Mounts) > 0 {
-			t.Errorf("the hub, which the selector leaves out, was changed: it sees %+v", hub)
-		}
-	})
+	t.Run("the page for JupyterHub leads to a user's Pod, whose process sees what the profiles hold", func(t *testing.T) { c.jupyterHub(t, readme) })
 
 	t.Run("the auditor finds that, and still does when the audit function's Pod is another", func(t *testing.T) {
 		stamp := c.kubectl(t, "get", "--namespace", "jhub", "pod/jupyter-alice", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
@@ -146,11 +116,10 @@ spec:
 			"-d", forged, "http://"+address+"/"); err != nil || !strings.Contains(answer, "https://west.example/amp") {
 			t.Errorf("an event of another cluster is answered: %s, %v", answer, err)
 		}
-		c.kubectl(t, "run", "jupyter-bob", "--namespace", "jhub", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server",
-			"--annotations", "hub.jupyter.org/username=bob")
+		c.asHub(t, "jupyter-alice--again", "alice")
 		read := readme.do(t, `kubectl -n amp-audit get secret audit-read -o go-template='{{.data.token | base64decode}}'`)
 		eventually(t, func() error {
-			list, err := c.run("in", "curl", "-sS", "-H", "Authorization: Bearer "+read, "http://"+address+"/api/events?pod=jupyter-bob")
+			list, err := c.run("in", "curl", "-sS", "-H", "Authorization: Bearer "+read, "http://"+address+"/api/events?pod=jupyter-alice--again")
 			if err == nil && !strings.Contains(list, `"mutated"`) {
 				err = fmt.Errorf("amp's event is not there: %s", list)
 			}
@@ -159,6 +128,8 @@ spec:
 	})
 
 	t.Run("a Deployment's Pods do too", func(t *testing.T) {
+		c.kubectl(t, "create", "namespace", "jhub-deployment")
+		c.workspaces(t, "jhub-deployment")
 		c.apply(t, namespace("jhub-deployment")+`---
 apiVersion: apps/v1
 kind: Deployment
@@ -172,6 +143,7 @@ spec:
       annotations: {hub.jupyter.org/username: alice}
     spec:
       terminationGracePeriodSeconds: 1
+      securityContext: {fsGroup: 100}
       containers: [{name: notebook, image: "dev.local/probe:e2e", args: [serve]}]
 `)
 		c.kubectl(t, "rollout", "status", "--namespace", "jhub-deployment", "deployment/notebooks", "--timeout=60s")
@@ -338,10 +310,10 @@ spec:
 	})
 
 	t.Run("every command of the READMEs was run", func(t *testing.T) {
-		// The first does not end, and uses a fixed port. The others need no cluster: TestReadmeCommands in cmd/kubectl-amp.
+		// The first does not end, and uses a fixed port. The others need no cluster: TestReadmeCommands in cmd/kubectl-amp, TestJupyterHub in docs.
 		for _, command := range readme.left("kubectl -n amp-audit port-forward service/audit 8080:80",
 			"kubectl amp try -f deployment.yaml --endpoint http://127.0.0.1:9000/", "kubectl amp test tests.yaml --endpoint http://127.0.0.1:9000/",
-			"kubectl amp replay --events events.ndjson --endpoint http://127.0.0.1:9000/") {
+			"kubectl amp replay --events events.ndjson --endpoint http://127.0.0.1:9000/", "kubectl amp test profiles-test.yaml") {
 			t.Errorf("not run: %s", command)
 		}
 	})
