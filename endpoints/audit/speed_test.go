@@ -189,6 +189,14 @@ func measureFilters(t *testing.T, s *Server) {
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
+// fillID returns the id of the i-th event of fill: as random as the API server's uids, which are half of what a packed event
+// takes.
+func fillID(i int) string {
+	rng := rand.New(rand.NewPCG(uint64(i), 3))
+	a, b := rng.Uint64(), rng.Uint64()
+	return fmt.Sprintf("%08x-%04x-4%03x-a%03x-%012x", a>>32, a>>16&0xffff, a&0xfff, b>>52, b&0xffffffffffff)
+}
+
 // fill stores n events over a span: of each ten, four are JupyterHub users' Pods, four are Deployments' Pods
 // with as many validated ones, one is a Job's with a name of its own. Namespaces are of different sizes.
 func fill(t testing.TB, s *Server, n int, span time.Duration) {
@@ -241,8 +249,8 @@ func fill(t testing.TB, s *Server, n int, span time.Duration) {
 		d := events.Data{Namespace: ns, Endpoints: []events.Endpoint{{URL: endpoint, Status: 200, DurationMS: 1 + rng.ExpFloat64()*5, Ops: 3}},
 			Patch: []events.Op{{Step: 1, Op: "add", Path: "/spec/containers/0/env/-", Value: json.RawMessage(`{"name":"TEAM","value":"[redacted]"}`)},
 				{Step: 1, Op: "add", Path: "/spec/volumes/-", Value: json.RawMessage(`{"name":"home","persistentVolumeClaim":{"claimName":"home"}}`)},
-				{Op: "add", Path: "/metadata/annotations/amp.txn2.com~1event", Value: json.RawMessage(`"` + fmt.Sprintf("%08d", i) + `"`)}}}
-		id := fmt.Sprintf("%08d-0000-4000-8000-000000000000", i)
+				{Op: "add", Path: "/metadata/annotations/amp.txn2.com~1event", Value: json.RawMessage(`"` + fillID(i) + `"`)}}}
+		id := fillID(i)
 		switch kind := i % 10; {
 		case kind < 4:
 			d.Pod.Name, d.User = fmt.Sprintf("jupyter-user-%d", rng.IntN(5000)), "system:serviceaccount:"+ns+":hub"
@@ -250,7 +258,7 @@ func fill(t testing.TB, s *Server, n int, span time.Duration) {
 			d.Pod.GenerateName, d.User = fmt.Sprintf("web-%010d-", rng.IntN(2000)), "system:serviceaccount:kube-system:replicaset-controller"
 		case kind < 8:
 			d.Pod.Name, d.User = fmt.Sprintf("web-%010d-%05d", rng.IntN(2000), i%100000), "system:serviceaccount:kube-system:replicaset-controller"
-			d.Mutation, typ, d.Patch = fmt.Sprintf("%08d-0000-4000-8000-000000000000", i-1), events.Validated, nil
+			d.Mutation, typ, d.Patch = fillID(i-1), events.Validated, nil
 		case i < n/10:
 			d.Pod.Name, d.User = fmt.Sprintf("early-%d", i), "system:serviceaccount:kube-system:job-controller"
 		default:

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -46,4 +47,19 @@ func Compare(warn func(message string, args ...any), item *Item, stored, text []
 	if string(stored) != string(text) {
 		warn("audit got two events with one id that differ, and keeps the first", "id", fmt.Sprintf("%.200s", item.ID), "source", fmt.Sprintf("%.200s", item.Source))
 	}
+}
+
+// PodUID returns the uid of the Pod of an event, as it came, or "" if it has none.
+func PodUID(raw []byte) string {
+	var e struct {
+		Data struct {
+			Pod struct {
+				UID string `json:"uid"`
+			} `json:"pod"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(raw, &e) != nil {
+		return ""
+	}
+	return e.Data.Pod.UID[:min(len(e.Data.Pod.UID), 100)]
 }

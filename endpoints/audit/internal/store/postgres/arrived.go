@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // Arrived implements [store.Store].
@@ -53,11 +54,11 @@ func arrivedAfter(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, seq i
 		if err := rows.Scan(&r.seq, &r.superseded, &at, &b); err != nil {
 			return err
 		}
-		n, size, last = n+1, size+len(b), r.seq
+		n, size, last = n+1, size+packed.Size(b), r.seq
 		if at.Before(m.cutoff) {
 			continue
 		}
-		if r.item, err = store.DecodeItem(b); err != nil {
+		if r.item, err = packed.DecodeItem(b); err != nil {
 			return err
 		}
 		r.item.Superseded = r.superseded

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // Charts implements [store.Store]. Without a filter it reads the sums, by the whole minutes or hours that From
@@ -98,8 +99,12 @@ func tallyEvents(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, tally 
 			return false, err
 		}
 		for _, h := range found {
+			text, err := packed.Item(h.item)
+			if err != nil {
+				return false, err
+			}
 			var item struct{ Endpoints []store.Call }
-			if err := json.Unmarshal(h.item, &item); err != nil {
+			if err := json.Unmarshal(text, &item); err != nil {
 				return false, err
 			}
 			second := h.at.Unix()

@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // one is an event with where it is.
@@ -37,11 +38,13 @@ func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.D
 		return nil, err
 	}
 	d := &store.Detail{Event: store.Event{Item: chosen.item}, Superseded: chosen.superseded}
-	var raw []byte
-	if err := tx.QueryRow(ctx, "SELECT event FROM audit_events WHERE at = $1 AND seq = $2", chosen.at, chosen.seq).Scan(&raw); err != nil {
+	var text, event []byte
+	if err := tx.QueryRow(ctx, "SELECT item, event FROM audit_events WHERE at = $1 AND seq = $2", chosen.at, chosen.seq).Scan(&text, &event); err != nil {
 		return nil, err
 	}
-	d.Raw = raw
+	if d.Raw, err = packed.Event(text, event); err != nil {
+		return nil, err
+	}
 
 	other, _ := store.Counterpart(id)
 	others, err := byID(ctx, tx, m, other)
@@ -80,7 +83,7 @@ func byID(ctx context.Context, tx pgx.Tx, m meta, id string) ([]one, error) {
 		func(row pgx.CollectableRow) (o one, err error) {
 			var b []byte
 			if err = row.Scan(&o.at, &o.seq, &o.superseded, &b); err == nil {
-				o.item, err = store.DecodeItem(b)
+				o.item, err = packed.DecodeItem(b)
 			}
 			return o, err
 		})

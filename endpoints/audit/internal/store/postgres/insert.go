@@ -14,6 +14,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // key identifies an event: hashes of its id and its source.
@@ -26,7 +27,8 @@ type row struct {
 	key
 	event      *store.Event
 	at         time.Time
-	item       []byte
+	text       []byte // of the item
+	item, raw  []byte // as the database gets them
 	words      []int64
 	uid        *string
 	superseded bool
@@ -92,19 +94,22 @@ func (s *Store) rowsOf(events []*store.Event) ([]*row, error) {
 		if !slices.Contains(outcome.All, e.Item.Outcome) {
 			return nil, fmt.Errorf("%w: the outcome %q is unknown", errEvent, e.Item.Outcome)
 		}
-		item, err := json.Marshal(e.Item)
+		text, err := json.Marshal(e.Item)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", errEvent, err)
 		}
-		r := &row{key: keyOf(e.Item.Source, e.Item.ID), event: e, at: e.Item.Time.UTC().Truncate(time.Microsecond), item: item}
+		r := &row{key: keyOf(e.Item.Source, e.Item.ID), event: e, at: e.Item.Time.UTC().Truncate(time.Microsecond), text: text}
 		if first := seen[r.key]; first != nil {
-			store.Compare(s.log.Warn, e.Item, first.item, item)
+			store.Compare(s.log.Warn, e.Item, first.text, text)
 			continue
 		}
 		seen[r.key] = r
 		r.words = wordsOf(e.Item)
+		r.item, r.raw = packed.Pack(text, e.Raw)
 		if e.Item.Mutation != "" {
-			r.uid = uidOf(e.Raw)
+			if uid := clean(store.PodUID(e.Raw)); uid != "" {
+				r.uid = &uid
+			}
 		}
 		rows = append(rows, r)
 	}
@@ -114,22 +119,6 @@ func (s *Store) rowsOf(events []*store.Event) ([]*row, error) {
 
 // errEvent is about an event that can never be stored.
 var errEvent = errors.New("the event cannot be stored")
-
-// uidOf returns the uid of the Pod of an event, if it has one.
-func uidOf(raw []byte) *string {
-	var e struct {
-		Data struct {
-			Pod struct {
-				UID string `json:"uid"`
-			} `json:"pod"`
-		} `json:"data"`
-	}
-	if json.Unmarshal(raw, &e) != nil || e.Data.Pod.UID == "" {
-		return nil
-	}
-	uid := clean(e.Data.Pod.UID[:min(len(e.Data.Pod.UID), 100)])
-	return &uid
-}
 
 // counterpart returns the key of the event that a final one supersedes, or of the final one that supersedes this one.
 func (r *row) counterpart() (k key, final bool) {
@@ -165,7 +154,11 @@ func (s *Store) note(found pgx.Rows, byKey map[key]*row, stored map[key]bool) er
 	_, err := pgx.ForEachRow(found, []any{&k.id, &k.source, &item}, func() error {
 		stored[k] = true
 		if r := byKey[k]; r != nil {
-			store.Compare(s.log.Warn, r.event.Item, item, r.item)
+			text, err := packed.Item(item)
+			if err != nil {
+				return err
+			}
+			store.Compare(s.log.Warn, r.event.Item, text, r.text)
 		}
 		return nil
 	})
@@ -259,7 +252,7 @@ func queueEvents(batch *pgx.Batch, rows []*row, stored map[key]bool, seq int64) 
 		c.at, c.seq, c.id, c.src = append(c.at, r.at), append(c.seq, seq+int64(i)+1), append(c.id, r.id), append(c.src, r.source)
 		c.outcome, c.superseded, c.pod = append(c.outcome, item.Outcome), append(c.superseded, r.superseded), append(c.pod, clean(store.PodKey(item)))
 		c.mutation, c.uid, c.words = append(c.mutation, mutation), append(c.uid, r.uid), append(c.words, arrayText(r.words))
-		c.items, c.events = append(c.items, r.item), append(c.events, r.event.Raw)
+		c.items, c.events = append(c.items, r.item), append(c.events, r.raw)
 	}
 	batch.Queue(`INSERT INTO audit_events (at, seq, id, source, outcome, superseded, pod, mutation, uid, words, item, event)
 		SELECT at, seq, id, source, outcome, superseded, pod, mutation, uid, words::bigint[], item, event

@@ -10,6 +10,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // List implements [store.Store].
@@ -32,32 +33,30 @@ func (s *Store) List(ctx context.Context, q store.Query) (page *store.Page, err 
 		if err != nil {
 			return err
 		}
-		size := int64(0)
+		// What is sent is bounded, and what it becomes.
+		sent, size := int64(0), int64(0)
 		for i, h := range found {
-			if size += h.size; i > 0 && size > most {
+			if sent += h.size; i > 0 && sent > most {
 				found, rest, more = found[:i], found[i-1].place, true
 				break
 			}
 		}
-		if more {
-			page.Next = formatCursor(rest)
-		}
-		texts, err := textsOf(ctx, tx, found, column)
+		bodies, err := bodiesOf(ctx, tx, found, q.Raw)
 		if err != nil {
 			return err
 		}
-		for _, h := range found {
-			t := texts[h.place.utc()]
-			if q.Raw {
-				page.Raw = append(page.Raw, t.text)
-				continue
+		for i, h := range found {
+			b := bodies[h.place.utc()]
+			if size += b.size(q.Raw); i > 0 && size > most {
+				rest, more = found[i-1].place, true
+				break
 			}
-			item, err := store.DecodeItem(t.text)
-			if err != nil {
+			if err := b.addTo(page, q.Raw); err != nil {
 				return err
 			}
-			item.Superseded = t.superseded
-			page.Items = append(page.Items, item)
+		}
+		if more {
+			page.Next = formatCursor(rest)
 		}
 		return addSeen(ctx, tx, m, page.Items)
 	})
@@ -67,14 +66,37 @@ func (s *Store) List(ctx context.Context, q store.Query) (page *store.Page, err 
 	return page, nil
 }
 
-type text struct {
-	text       []byte
-	superseded bool
+// A body is what is stored of an event, packed.
+type body struct {
+	item, event []byte
+	superseded  bool
 }
 
-// textsOf reads a column of the events at places.
-func textsOf(ctx context.Context, tx pgx.Tx, found []hit, column string) (map[place]text, error) {
-	all := map[place]text{}
+func (b *body) size(raw bool) int64 {
+	if raw {
+		return int64(packed.Size(b.event))
+	}
+	return int64(packed.Size(b.item))
+}
+
+func (b *body) addTo(page *store.Page, raw bool) error {
+	if raw {
+		text, err := packed.Event(b.item, b.event)
+		page.Raw = append(page.Raw, text)
+		return err
+	}
+	item, err := packed.DecodeItem(b.item)
+	if err != nil {
+		return err
+	}
+	item.Superseded = b.superseded
+	page.Items = append(page.Items, item)
+	return nil
+}
+
+// bodiesOf reads the items of the events at places, and the events themselves if raw asks for them.
+func bodiesOf(ctx context.Context, tx pgx.Tx, found []hit, raw bool) (map[place]*body, error) {
+	all := map[place]*body{}
 	if len(found) == 0 {
 		return all, nil
 	}
@@ -83,16 +105,19 @@ func textsOf(ctx context.Context, tx pgx.Tx, found []hit, column string) (map[pl
 	for _, h := range found {
 		ats, seqs = append(ats, h.at), append(seqs, h.seq)
 	}
-	rows, err := tx.Query(ctx, "SELECT e.at, e.seq, e.superseded, e."+column+` FROM unnest($1::timestamptz[], $2::bigint[]) k(at, seq)
+	event := "NULL"
+	if raw {
+		event = "e.event"
+	}
+	rows, err := tx.Query(ctx, "SELECT e.at, e.seq, e.superseded, e.item, "+event+` FROM unnest($1::timestamptz[], $2::bigint[]) k(at, seq)
 		JOIN audit_events e ON e.at = k.at AND e.seq = k.seq WHERE e.at >= $3 AND e.at <= $4`, ats, seqs, ats[len(ats)-1], ats[0])
 	if err != nil {
 		return nil, err
 	}
 	var p place
-	var superseded bool
-	var b []byte
-	_, err = pgx.ForEachRow(rows, []any{&p.at, &p.seq, &superseded, &b}, func() error {
-		all[p.utc()] = text{b, superseded}
+	var b body
+	_, err = pgx.ForEachRow(rows, []any{&p.at, &p.seq, &b.superseded, &b.item, &b.event}, func() error {
+		all[p.utc()] = &body{b.item, b.event, b.superseded}
 		return nil
 	})
 	return all, err
@@ -161,8 +186,12 @@ func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) 
 	var stamp int64
 	var uid *string
 	var b []byte
+	left := store.MaxValidations
 	_, err = pgx.ForEachRow(rows, []any{&stamp, &uid, &b}, func() error {
-		validated, err := store.DecodeItem(b)
+		if left -= packed.Size(b); left < 0 {
+			return nil
+		}
+		validated, err := packed.DecodeItem(b)
 		if err != nil {
 			return err
 		}

@@ -137,7 +137,7 @@ func TestReplicasThatStartAtOnceMakeOneSchema(t *testing.T) {
 			t.Errorf("there is %q", got)
 		}
 	}
-	if got := column(t, url, "SELECT version::text FROM audit_schema"); !slices.Equal(got, []string{"1"}) {
+	if got := column(t, url, "SELECT version::text FROM audit_schema"); !slices.Equal(got, []string{"2"}) {
 		t.Errorf("versions %q", got)
 	}
 	if log.Len() > 0 {

@@ -17,7 +17,7 @@ import (
 var migrations embed.FS
 
 // schemaVersion is the number of the last migration.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // errSchema is trouble with the database that another attempt does not end.
 var errSchema = errors.New("the database cannot be used")

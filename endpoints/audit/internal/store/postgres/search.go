@@ -12,6 +12,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 const (
@@ -105,7 +106,7 @@ func (s *search) addPod(ctx context.Context, tx pgx.Tx, pod string) error {
 	var ids []int64
 	stamps := map[int64][]*store.Item{}
 	for _, h := range found {
-		item, err := store.DecodeItem(h.item)
+		item, err := packed.DecodeItem(h.item)
 		if err != nil {
 			return err
 		}
@@ -124,7 +125,7 @@ func (s *search) addPod(ctx context.Context, tx pgx.Tx, pod string) error {
 			return err
 		}
 		for _, h := range all {
-			mutated, err := store.DecodeItem(h.item)
+			mutated, err := packed.DecodeItem(h.item)
 			if err != nil {
 				return err
 			}

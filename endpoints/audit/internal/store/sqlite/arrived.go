@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 func (s *Store) position(seq int64) store.Position { return store.NewPosition(s.epoch, seq) }
@@ -58,7 +59,7 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 		if err := rows.Scan(&r.seq, &r.superseded, &r.text); err != nil {
 			return err
 		}
-		size += len(r.text)
+		size += packed.Size(r.text)
 		all = append(all, r)
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(all) == 0 {
@@ -71,7 +72,7 @@ func (s *Store) arrivedAfter(ctx context.Context, tx *sql.Tx, f *store.Filter, s
 	}
 	var items []*store.Item
 	for _, r := range all {
-		item, err := store.DecodeItem(r.text)
+		item, err := packed.DecodeItem(r.text)
 		if err != nil {
 			return err
 		}

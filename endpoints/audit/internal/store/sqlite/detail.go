@@ -6,6 +6,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // Detail implements [store.Store].
@@ -60,12 +61,11 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 			return nil, err
 		}
 		for _, k := range validated {
-			var uid string
-			err := tx.QueryRowContext(ctx, "SELECT coalesce(substr(event ->> '$.data.pod.uid', 1, 100), '') FROM bodies WHERE id = ?", k.key).Scan(&uid)
+			e, err := whole(ctx, tx, k)
 			if err != nil {
 				return nil, err
 			}
-			d.Seen = append(d.Seen, store.Seen{Item: k.item, UID: uid})
+			d.Seen = append(d.Seen, store.Seen{Item: k.item, UID: store.PodUID(e.Raw)})
 			d.Item.Seen = append(d.Item.Seen, k.item.Name)
 		}
 	}
@@ -93,8 +93,10 @@ func byID(ctx context.Context, tx *sql.Tx, id string) ([]keyed, error) {
 // whole adds to an item the event as it came.
 func whole(ctx context.Context, tx *sql.Tx, k keyed) (store.Event, error) {
 	e := store.Event{Item: k.item}
-	var body []byte
-	err := tx.QueryRowContext(ctx, "SELECT event FROM bodies WHERE id = ?", k.key).Scan(&body)
-	e.Raw = body
+	var item, event []byte
+	err := tx.QueryRowContext(ctx, "SELECT item, event FROM bodies WHERE id = ?", k.key).Scan(&item, &event)
+	if err == nil {
+		e.Raw, err = packed.Event(item, event)
+	}
 	return e, err
 }

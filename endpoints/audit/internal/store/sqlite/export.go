@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // Export implements [store.Store].
@@ -23,7 +24,7 @@ func (s *Store) Export(ctx context.Context, after store.Position, limit int) (*s
 			}
 		}
 		export.Next = s.position(seq)
-		rows, err := tx.QueryContext(ctx, "SELECT e.seq, e.superseded, "+itemText("b")+", b.event FROM events e JOIN bodies b ON b.id = e.id WHERE e.seq > ? ORDER BY e.seq LIMIT ?", seq, limit)
+		rows, err := tx.QueryContext(ctx, "SELECT e.seq, e.superseded, b.item, b.event FROM events e JOIN bodies b ON b.id = e.id WHERE e.seq > ? ORDER BY e.seq LIMIT ?", seq, limit)
 		if err != nil {
 			return err
 		}
@@ -35,12 +36,15 @@ func (s *Store) Export(ctx context.Context, after store.Position, limit int) (*s
 			if err := rows.Scan(&seq, &r.Superseded, &text, &event); err != nil {
 				return err
 			}
-			item, err := store.DecodeItem(text)
+			item, err := packed.DecodeItem(text)
 			if err != nil {
 				return err
 			}
-			r.Position, r.Time, r.Event = s.position(seq), item.Time, event
-			size += len(event)
+			r.Position, r.Time = s.position(seq), item.Time
+			if r.Event, err = packed.Event(text, event); err != nil {
+				return err
+			}
+			size += len(r.Event)
 			export.Records = append(export.Records, r)
 		}
 		export.Next, export.More = s.position(seq), len(export.Records) == limit || size >= store.MaxRaw

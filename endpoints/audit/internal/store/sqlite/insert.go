@@ -10,6 +10,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // insert stores one event, unless it is stored already.
@@ -58,7 +59,8 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *store.Sums) error 
 		id, s.seq, source, item.ID, number, superseded, store.PodKey(item), item.Mutation, formatCalls(calls)); err != nil {
 		return err
 	}
-	if err := tx.exec("INSERT INTO bodies VALUES (?,?,?)", id, string(text), string(e.Raw)); err != nil {
+	packedItem, packedEvent := packed.Pack(text, e.Raw)
+	if err := tx.exec("INSERT INTO bodies VALUES (?,?,?)", id, packedItem, packedEvent); err != nil {
 		return err
 	}
 	sums.Add(item, func(i int) int64 { return calls[i].endpoint })
@@ -69,6 +71,10 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *store.Sums) error 
 func (s *Store) compare(tx *transaction, first int64, item *store.Item, text []byte) error {
 	var stored []byte
 	if err := tx.scan("SELECT "+itemText("b")+" FROM bodies b WHERE id = ?", []any{first}, &stored); err != nil {
+		return err
+	}
+	stored, err := packed.Item(stored)
+	if err != nil {
 		return err
 	}
 	store.Compare(s.log.Warn, item, stored, text)
@@ -92,13 +98,10 @@ func (s *Store) wordsOf(tx *transaction, item *store.Item, id int64) ([]string, 
 	if _, err := term(kindUser, 0, item.User); err != nil {
 		return nil, nil, err
 	}
-	if item.Name != "" {
-		_, err = term(kindName, ns, item.Name)
-	} else {
-		_, err = term(kindGenerate, ns, store.GeneratedPrefix(item.GenerateName))
-	}
-	if err != nil {
-		return nil, nil, err
+	if item.Name == "" { // a name is found by its pieces
+		if _, err := term(kindGenerate, ns, store.GeneratedPrefix(item.GenerateName)); err != nil {
+			return nil, nil, err
+		}
 	}
 	words = append(words, pieceWords(store.Pieces(strings.TrimSuffix(store.PodKey(item), "*")))...)
 	if item.Outcome == outcome.Mutated {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 const (
@@ -151,11 +152,18 @@ func itemText(bodies string) string {
 // itemsOf returns the items of the first keys, as many as fit on a page.
 func itemsOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]*store.Item, error) {
 	items := make([]*store.Item, 0, len(keys))
-	err := eachText(ctx, tx, "SELECT "+itemText("b")+", superseded FROM events e JOIN bodies b ON b.id = e.id WHERE e.id = ?", keys, store.MaxItems, func(text []byte, superseded bool) error {
-		item, err := store.DecodeItem(text)
+	size := 0
+	err := eachBody(ctx, tx, "SELECT "+itemText("b")+", NULL, superseded FROM events e JOIN bodies b ON b.id = e.id WHERE e.id = ?", keys, func(b, _ []byte, superseded bool) (more bool, err error) {
+		if size += packed.Size(b); len(items) > 0 && size > store.MaxItems {
+			return false, nil
+		}
+		item, err := packed.DecodeItem(b)
+		if err != nil {
+			return false, err
+		}
 		item.Superseded = superseded
 		items = append(items, item)
-		return err
+		return true, nil
 	})
 	return items, err
 }
@@ -163,32 +171,33 @@ func itemsOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]*store.Item, erro
 // rawOf returns the events of the first keys as they came, as many as fit on a page.
 func rawOf(ctx context.Context, tx *sql.Tx, keys []int64) ([]json.RawMessage, error) {
 	all := make([]json.RawMessage, 0, len(keys))
-	err := eachText(ctx, tx, "SELECT event, 0 FROM bodies WHERE id = ?", keys, store.MaxRaw, func(text []byte, _ bool) error {
+	size := 0
+	err := eachBody(ctx, tx, "SELECT item, event, 0 FROM bodies WHERE id = ?", keys, func(item, event []byte, _ bool) (more bool, err error) {
+		if size += packed.Size(event); len(all) > 0 && size > store.MaxRaw {
+			return false, nil
+		}
+		text, err := packed.Event(item, event)
 		all = append(all, text)
-		return nil
+		return true, err
 	})
 	return all, err
 }
 
-// eachText calls do with what a query finds for each key, a text and whether the event is superseded, until the texts take
-// more than most bytes.
-func eachText(ctx context.Context, tx *sql.Tx, query string, keys []int64, most int, do func(text []byte, superseded bool) error) error {
+// eachBody calls do with what a query finds for each key, an item, an event and whether that is superseded, as long as do wants
+// more.
+func eachBody(ctx context.Context, tx *sql.Tx, query string, keys []int64, do func(item, event []byte, superseded bool) (more bool, err error)) error {
 	statement, err := tx.PrepareContext(ctx, query)
 	if err != nil {
 		return err
 	}
 	defer statement.Close()
-	size := 0
-	for i, key := range keys {
-		var text []byte
+	for _, key := range keys {
+		var item, event []byte
 		var superseded bool
-		if err := statement.QueryRowContext(ctx, key).Scan(&text, &superseded); err != nil {
+		if err := statement.QueryRowContext(ctx, key).Scan(&item, &event, &superseded); err != nil {
 			return err
 		}
-		if size += len(text); i > 0 && size > most {
-			return nil
-		}
-		if err := do(text, superseded); err != nil {
+		if more, err := do(item, event, superseded); err != nil || !more {
 			return err
 		}
 	}
@@ -204,7 +213,7 @@ type keyed struct {
 func scanKeyed(scan func(...any) error) (k keyed, err error) {
 	var text []byte
 	if err = scan(&k.key, &text); err == nil {
-		k.item, err = store.DecodeItem(text)
+		k.item, err = packed.DecodeItem(text)
 	}
 	return k, err
 }
@@ -248,8 +257,8 @@ func validationsOf(ctx context.Context, statement *sql.Stmt, mutated *store.Item
 	all, err := collect(rows, func(scan func(...any) error) (k keyed, err error) {
 		var text []byte
 		if err = scan(&k.key, &text); err == nil {
-			*left -= len(text)
-			k.item, err = store.DecodeItem(text)
+			*left -= packed.Size(text)
+			k.item, err = packed.DecodeItem(text)
 		}
 		return k, err
 	})

@@ -13,7 +13,7 @@ import (
 // inverted one (FTS5). B-trees over single columns answer one filter quickly, but two filters that seldom
 // meet only by reading all that either of them finds.
 const (
-	schemaVersion = 2
+	schemaVersion = 3
 	schema        = `
 CREATE TABLE meta (k TEXT PRIMARY KEY, v) WITHOUT ROWID;
 
@@ -31,8 +31,9 @@ CREATE TABLE events (
 );
 CREATE INDEX mutations ON events (mutation) WHERE mutation IS NOT NULL;
 
--- Apart from events, so that a walk along those reads little. item is what lists show.
-CREATE TABLE bodies (id INTEGER PRIMARY KEY, item TEXT NOT NULL, event TEXT NOT NULL);
+-- Apart from events, so that a walk along those reads little. item is what lists show. Both are as package packed makes them;
+-- version 2 had plain texts, which stay.
+CREATE TABLE bodies (id INTEGER PRIMARY KEY, item BLOB NOT NULL, event BLOB NOT NULL);
 
 -- The values that filters go by, each distinct value once. last: the key of a late event with it, an hour's
 -- worth of keys off at most.
@@ -91,7 +92,6 @@ const (
 	kindNamespace = "n"
 	kindUser      = "u"
 	kindEndpoint  = "e"
-	kindName      = "p" // of a Pod
 	kindGenerate  = "g" // generateName of a Pod, as far as names keep it
 )
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // A search is a filter in terms of the database: a query of the index, and what to compare besides.
@@ -138,11 +139,11 @@ func mutationsOf(ctx context.Context, tx *sql.Tx, match, pod string) ([]int64, e
 		if err := scan(&key, &v, &m); err != nil {
 			return 0, err
 		}
-		validated, err := store.DecodeItem(v)
+		validated, err := packed.DecodeItem(v)
 		if err != nil {
 			return 0, err
 		}
-		mutated, err := store.DecodeItem(m)
+		mutated, err := packed.DecodeItem(m)
 		if err != nil || !store.Joins(validated, mutated) || !store.MatchPod(store.PodKey(validated), pod) {
 			return 0, err
 		}

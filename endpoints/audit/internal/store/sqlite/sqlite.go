@@ -138,9 +138,13 @@ func (s *Store) prepare(tx *transaction) error {
 		if err := tx.exec("INSERT INTO meta VALUES ('seq', 0), ('epoch', ?)", rand.Text()[:8]); err != nil {
 			return err
 		}
-	case schemaVersion:
+	case 2, schemaVersion:
 		// SQLite opens a file that may not be written, too. Say so now, and not with the first event.
 		if err := tx.exec("UPDATE meta SET v = v WHERE k = 'seq'"); err != nil {
+			return err
+		}
+		// Nothing is rewritten. A program that does not know what comes now refuses the database.
+		if _, err := tx.conn.ExecContext(context.Background(), "PRAGMA user_version = "+strconv.Itoa(schemaVersion)); err != nil {
 			return err
 		}
 	default:

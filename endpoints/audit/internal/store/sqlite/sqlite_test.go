@@ -2,9 +2,11 @@ package sqlite
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -63,6 +65,13 @@ func ids(t testing.TB, s *Store, f store.Filter) string {
 	return strings.Join(all, " ")
 }
 
+// noise is a text of which n bytes are left when it is compressed.
+func noise(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(b) // there is no error
+	return base64.StdEncoding.EncodeToString(b)
+}
+
 func pragma(s *Store, name string, into any) error {
 	return s.tx.conn.QueryRowContext(context.Background(), "PRAGMA "+name).Scan(into)
 }
@@ -91,7 +100,7 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	big := event("big", 1)
-	big.Raw = json.RawMessage(`"` + strings.Repeat("x", 1<<20) + `"`)
+	big.Raw = json.RawMessage(`"` + noise(1<<20) + `"`)
 	if err := s.Add(t.Context(), []*store.Event{big, event("small", 2)}); err == nil || !strings.Contains(err.Error(), "full") {
 		t.Errorf("adding to a full disk: %v", err)
 	}
@@ -131,7 +140,7 @@ func TestADatabaseInMemoryIsBounded(t *testing.T) {
 	s := open(t, Config{MaxMemory: 4 << 20})
 	for i := range 80 {
 		e := event(fmt.Sprint(i), float64(i))
-		e.Raw = json.RawMessage(`"` + strings.Repeat("x", 100<<10) + `"`)
+		e.Raw = json.RawMessage(`"` + noise(100<<10) + `"`)
 		add(t, s, e)
 	}
 	left := strings.Fields(ids(t, s, store.Filter{}))

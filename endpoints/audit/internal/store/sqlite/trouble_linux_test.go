@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	s, err := Open(Config{Path: path})
 	if err == nil {
 		large := event("a", 0)
-		large.Raw = json.RawMessage(`"` + strings.Repeat("x", 1<<20) + `"`)
+		large.Raw = json.RawMessage(`"` + noise(1<<20) + `"`)
 		err = errors.Join(s.Add(context.Background(), []*store.Event{large}), s.Close())
 	}
 	fmt.Println(err)
@@ -131,7 +131,7 @@ func TestTroubleSaysWhatToDo(t *testing.T) {
 		"the database is another one": {before: []func(*testing.T, string){database("DROP TABLE meta", "PRAGMA user_version = 0"), mode("events.db", 0o666), mode(".", 0o777)},
 			want: `it is the database of another program: name another file in AMP_AUDIT_DB`},
 		"the schema is newer": {before: []func(*testing.T, string){database("PRAGMA user_version = 99"), mode("events.db", 0o666), mode(".", 0o777)},
-			want: `its schema is version 99, this amp knows 2: use the amp that made it, or another file`},
+			want: `its schema is version 99, this amp knows 3: use the amp that made it, or another file`},
 		"the database is damaged": {before: []func(*testing.T, string){database(), damage, mode("events.db", 0o666), mode(".", 0o777)},
 			want: `it is damaged: put a copy in its place, or move it away with the files events.db-wal and -shm, then a new one is begun (SQLite's code N)`},
 		"the file system is read-only": {volume: "ro",

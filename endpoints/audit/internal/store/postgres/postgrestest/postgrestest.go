@@ -52,7 +52,7 @@ done
 kill -QUIT $pid; wait $pid; rm -rf "$folder"`
 
 // shared is the server of all tests of a package that do not stop it.
-var shared = sync.OnceValues(start)
+var shared = sync.OnceValues(func() (*Server, error) { return start() })
 
 // URL returns the address of an empty database on a server that other tests use too.
 func URL(t testing.TB) string {
@@ -61,10 +61,10 @@ func URL(t testing.TB) string {
 	return fit(t, s, err).URL(t)
 }
 
-// Start runs a server for one test alone.
-func Start(t testing.TB) *Server {
+// Start runs a server for one test alone. settings are as in its configuration: shared_buffers=1GB.
+func Start(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s, err := start()
+	s, err := start(settings...)
 	return fit(t, s, err)
 }
 
@@ -110,7 +110,7 @@ func unprivileged() (*syscall.SysProcAttr, int, error) {
 	return nil, 0, errors.New("PostgreSQL does not run as root, and there is no user postgres or nobody")
 }
 
-func start() (*Server, error) {
+func start(settings ...string) (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -155,6 +155,9 @@ func start() (*Server, error) {
 	// fsync is for a machine that loses its power. These tests kill processes only.
 	run := exec.Command("sh", "-c", keeper, "sh", folder, filepath.Join(bin, "postgres"), "-D", data, "-k", folder, "-p", strconv.Itoa(s.port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=300", "-c", "shared_buffers=64MB")
+	for _, setting := range settings {
+		run.Args = append(run.Args, "-c", setting)
+	}
 	run.SysProcAttr, run.Dir, run.Stderr = attributes, folder, log
 	control, err := run.StdinPipe()
 	if err != nil {
