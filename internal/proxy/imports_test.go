@@ -86,8 +86,9 @@ var arrows = map[string][]string{
 	"endpoints/events/describe":                            {"endpoints/events"},
 	"endpoints/audit/internal/store":                       {"endpoints/audit/internal/outcome"},
 	"endpoints/audit/internal/store/group":                 {"endpoints/audit/internal/store"},
-	"endpoints/audit/internal/store/sqlite":                {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store", "endpoints/audit/internal/store/group"},
-	"endpoints/audit/internal/store/postgres":              {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store", "endpoints/audit/internal/store/group"},
+	"endpoints/audit/internal/store/packed":                {"endpoints/audit/internal/store"},
+	"endpoints/audit/internal/store/sqlite":                {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store", "endpoints/audit/internal/store/group", "endpoints/audit/internal/store/packed"},
+	"endpoints/audit/internal/store/postgres":              {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store", "endpoints/audit/internal/store/group", "endpoints/audit/internal/store/packed"},
 	"endpoints/audit/internal/store/postgres/postgrestest": nil,
 	"endpoints/audit/internal/store/storetest":             {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store"},
 
