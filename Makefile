@@ -1,4 +1,4 @@
-.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart bench curves audit-scale profile build image pictures
+.PHONY: run test fuzz licences attack e2e soak e2e-cluster e2e-release chart test-chart bench curves audit-scale profile build image pictures e2e-oldest test-login
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -17,10 +17,12 @@ test:
 	@echo 'Not run, because they take minutes and need more than Go:'
 	@echo '  make attack                        amp in its cgroup, attacked from outside; needs root'
 	@echo '  make e2e                           amp on a real kube-apiserver, which it builds from Go modules'
+	@echo '  make e2e-oldest                    most of that on the oldest Kubernetes that amp is for'
 	@echo '  make e2e-cluster AMP_CLUSTER=path  amp in a real cluster, through the adapter at that path (test/cluster)'
 	@echo '  make bench                         what amp costs, in ratios: it judges nothing'
 	@echo '  make e2e-release                   images, archives and manifests as a release ships them (test/release)'
 	@echo '  make test-chart                    the Helm chart with both majors of Helm, and the dashboard (test/chart)'
+	@echo '  make test-login                    the audit page behind oauth2-proxy, with an OIDC provider (test/login)'
 	@echo '  make fuzz FUZZ_TIME=30s            every fuzz target for that time, on random inputs'
 	@echo '  make licences                      the licences of what is linked, and docs/dependencies.md'
 
@@ -44,6 +46,14 @@ attack:
 e2e:
 	cd test/e2e && go test -count=1 -timeout 30m -p 1 -v . ./faults
 
+# The same tests on the oldest Kubernetes that amp is for, which is built as the newest one is, from test/e2e/oldest. A test of
+# a kind that this Kubernetes does not have is skipped, and says so. Left out are the tests that are mostly about sinks,
+# connections and restarts of amp: they take as long as all others. `AMP_E2E_KUBERNETES=oldest make e2e` runs them, too.
+e2e-oldest: export AMP_E2E_KUBERNETES := oldest
+e2e-oldest:
+	cd test/e2e && go test -count=1 -timeout 30m -v \
+		-skip 'Required|Async|SinkThat|SDK|Secrets|DeadConnections|BundleOverwritten|RollingRestart|CertificateReplaced' .
+
 # amp at half of what it can do, for half an hour or AMP_SOAK_FOR, among faults. It writes soak.svg and soak.md to bin.
 soak: export AMP_SOAK_FOR := $(or $(AMP_SOAK_FOR),30m)
 soak: export AMP_SOAK_OUT := $(abspath $(or $(AMP_SOAK_OUT),bin))
@@ -61,6 +71,10 @@ e2e-cluster:
 # image.
 e2e-release:
 	cd test/release && go test -count=1 -timeout 30m -v ./...
+
+# The audit page behind oauth2-proxy, with an OIDC provider and Chromium. The proxy is built from Go modules.
+test-login:
+	cd test/login && go test -count=1 -timeout 15m -v ./...
 
 # Measures what amp costs and writes the table of docs/performance.md. BENCH=quick prints the most important rows in a
 # minute.

@@ -13,8 +13,9 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/txn2/amp/internal/doctor"
@@ -316,11 +317,11 @@ func (f *tryFlags) namespaceOf(ctx context.Context, name string) (labels, annota
 		return nil, nil, err
 	}
 	config.Timeout = 10 * time.Second
-	client, err := kubernetes.NewForConfig(config)
+	client, err := metadata.NewForConfig(config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--cluster: %w", err)
 	}
-	ns, err := client.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
+	ns, err := client.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")).Get(ctx, name, metav1.GetOptions{})
 	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
 		err = wrapped.Err // its text holds the whole URL
 	}

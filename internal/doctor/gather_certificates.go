@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 
@@ -100,9 +101,7 @@ func handshake(ctx context.Context, conn net.Conn, serverName string) ([]*x509.C
 
 // ofSecret reads the certificates in a Secret's tls.crt, and nothing else of it.
 func (c *cluster) ofSecret(ctx context.Context, namespace, name string) ([]*x509.Certificate, error) {
-	s, err := get(ctx, c, func(ctx context.Context) (*corev1.Secret, error) {
-		return c.kube.CoreV1().Secrets(namespace).Get(ctx, name, getOptions)
-	})
+	s, err := ask[corev1.Secret](ctx, c, c.request(http.MethodGet, corev1.SchemeGroupVersion, namespace, "secrets").Name(name))
 	if err != nil {
 		return nil, err
 	}

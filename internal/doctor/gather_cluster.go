@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -16,9 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/version"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 )
@@ -26,7 +26,7 @@ import (
 // cluster reads from a cluster. Its methods do all of the package's I/O.
 type cluster struct {
 	config  *rest.Config
-	kube    kubernetes.Interface
+	rest    *rest.RESTClient
 	meta    metadata.Interface
 	timeout time.Duration
 }
@@ -36,7 +36,7 @@ func connect(o Options) (*cluster, error) {
 	config.QPS = -1 // the API server protects itself
 	config.UserAgent = "kubectl-amp/" + o.Version
 	config.WarningHandlerWithContext = warningCollector{}
-	kube, err := kubernetes.NewForConfig(config)
+	client, err := newClient(config)
 	if err != nil {
 		return nil, err
 	}
@@ -44,25 +44,14 @@ func connect(o Options) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &cluster{config, kube, meta, o.Timeout}, nil
+	return &cluster{config, client, meta, o.Timeout}, nil
 }
-
-var (
-	getOptions  = metav1.GetOptions{}
-	listOptions = metav1.ListOptions{}
-)
 
 // get makes one request, within the time for one.
 func get[T any](ctx context.Context, c *cluster, request func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	return request(ctx)
-}
-
-// look is get that keeps the error beside the value.
-func look[T any](ctx context.Context, c *cluster, request func(context.Context) (T, error)) seen[T] {
-	value, err := get(ctx, c, request)
-	return seen[T]{value, err}
 }
 
 // parallel is how many requests are made at a time.
@@ -85,7 +74,7 @@ func each[T any](all []T, do func(i int, one T)) {
 // version is the API server's. Its answer shows that there is one.
 func (c *cluster) version(ctx context.Context) (string, error) {
 	answer, err := get(ctx, c, func(ctx context.Context) ([]byte, error) {
-		result := c.kube.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx)
+		result := c.rest.Get().AbsPath("/version").Do(ctx)
 		if err := result.Error(); err != nil { // Raw does not read the Status in the answer
 			return nil, err
 		}
@@ -104,26 +93,20 @@ func (c *cluster) version(ctx context.Context) (string, error) {
 // webhooks are the configurations of both kinds that hold webhooks of amp.
 func (c *cluster) webhooks(ctx context.Context) (m, v seen[[]configuration]) {
 	wantMutating, wantValidating := deployed()
-	m = look(ctx, c, func(ctx context.Context) (all []configuration, err error) {
-		list, err := c.kube.AdmissionregistrationV1().MutatingWebhookConfigurations().List(ctx, listOptions)
-		if err != nil {
-			return nil, err
+	mutating, err := ask[admissionv1.MutatingWebhookConfigurationList](ctx, c, c.request(http.MethodGet, admissionv1.SchemeGroupVersion, "", "mutatingwebhookconfigurations"))
+	if m.err = err; err == nil {
+		for i := range mutating.Items {
+			m.value = append(m.value, ofMutating(&mutating.Items[i]))
 		}
-		for i := range list.Items {
-			all = append(all, ofMutating(&list.Items[i]))
+		m.value = withWebhooksOf(wantMutating, m.value)
+	}
+	validating, err := ask[admissionv1.ValidatingWebhookConfigurationList](ctx, c, c.request(http.MethodGet, admissionv1.SchemeGroupVersion, "", "validatingwebhookconfigurations"))
+	if v.err = err; err == nil {
+		for i := range validating.Items {
+			v.value = append(v.value, ofValidating(&validating.Items[i]))
 		}
-		return withWebhooksOf(wantMutating, all), nil
-	})
-	v = look(ctx, c, func(ctx context.Context) (all []configuration, err error) {
-		list, err := c.kube.AdmissionregistrationV1().ValidatingWebhookConfigurations().List(ctx, listOptions)
-		if err != nil {
-			return nil, err
-		}
-		for i := range list.Items {
-			all = append(all, ofValidating(&list.Items[i]))
-		}
-		return withWebhooksOf(wantValidating, all), nil
-	})
+		v.value = withWebhooksOf(wantValidating, v.value)
+	}
 	return m, v
 }
 
@@ -133,9 +116,7 @@ var labelled = map[string]string{"app.kubernetes.io/name": "amp", "app.kubernete
 // deployments are those whose Pods the Service selects: amp's one, or those of a Knative Service's revisions. Without a
 // Service that selects any, they are those that are labelled as in deploy/. The newest is first.
 func (c *cluster) deployments(ctx context.Context, namespace string, service *corev1.Service) seen[[]appsv1.Deployment] {
-	list, err := get(ctx, c, func(ctx context.Context) (*appsv1.DeploymentList, error) {
-		return c.kube.AppsV1().Deployments(namespace).List(ctx, listOptions)
-	})
+	list, err := ask[appsv1.DeploymentList](ctx, c, c.request(http.MethodGet, appsv1.SchemeGroupVersion, namespace, "deployments"))
 	if err != nil {
 		return seen[[]appsv1.Deployment]{err: err}
 	}
@@ -179,9 +160,7 @@ func (c *cluster) podsOf(ctx context.Context, namespace string, deployments []ap
 
 // pods are those with these labels that have not ended. Evicted Pods stay until they are deleted.
 func (c *cluster) pods(ctx context.Context, namespace string, want map[string]string) ([]corev1.Pod, error) {
-	list, err := get(ctx, c, func(ctx context.Context) (*corev1.PodList, error) {
-		return c.kube.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selector(want)})
-	})
+	list, err := ask[corev1.PodList](ctx, c, c.request(http.MethodGet, corev1.SchemeGroupVersion, namespace, "pods").Param("labelSelector", selector(want)))
 	if err != nil {
 		return nil, err
 	}
@@ -194,18 +173,17 @@ func (c *cluster) pods(ctx context.Context, namespace string, want map[string]st
 func (c *cluster) configMaps(ctx context.Context, namespace string, of *corev1.Container) map[string]seen[*corev1.ConfigMap] {
 	all := map[string]seen[*corev1.ConfigMap]{}
 	for _, name := range references(of) {
-		all[name] = look(ctx, c, func(ctx context.Context) (*corev1.ConfigMap, error) {
-			return c.kube.CoreV1().ConfigMaps(namespace).Get(ctx, name, getOptions)
-		})
+		var found seen[*corev1.ConfigMap]
+		found.value, found.err = ask[corev1.ConfigMap](ctx, c, c.request(http.MethodGet, corev1.SchemeGroupVersion, namespace, "configmaps").Name(name))
+		all[name] = found
 	}
 	return all
 }
 
 // accountMissing reports whether there is no such ServiceAccount. If it may not be read, it is not missing.
 func (c *cluster) accountMissing(ctx context.Context, namespace, account string) bool {
-	return apierrors.IsNotFound(look(ctx, c, func(ctx context.Context) (*corev1.ServiceAccount, error) {
-		return c.kube.CoreV1().ServiceAccounts(namespace).Get(ctx, account, getOptions)
-	}).err)
+	_, err := ask[corev1.ServiceAccount](ctx, c, c.request(http.MethodGet, corev1.SchemeGroupVersion, namespace, "serviceaccounts").Name(account))
+	return apierrors.IsNotFound(err)
 }
 
 // access asks the API server for each right whether the ServiceAccount has it.
@@ -213,18 +191,17 @@ func (c *cluster) access(ctx context.Context, namespace, account string, rights 
 	const accounts = "system:serviceaccounts"
 	all := make([]access, len(rights))
 	each(rights, func(i int, right authorizationv1.ResourceAttributes) {
-		answer := look(ctx, c, func(ctx context.Context) (*authorizationv1.SubjectAccessReview, error) {
-			return c.kube.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
+		answer, err := ask[authorizationv1.SubjectAccessReview](ctx, c, c.request(http.MethodPost, authorizationv1.SchemeGroupVersion, "", "subjectaccessreviews").
+			Body(&authorizationv1.SubjectAccessReview{
 				Spec: authorizationv1.SubjectAccessReviewSpec{
 					User:               "system:serviceaccount:" + namespace + ":" + account,
 					Groups:             []string{accounts, accounts + ":" + namespace, "system:authenticated"},
 					ResourceAttributes: &right,
 				},
-			}, metav1.CreateOptions{})
-		})
-		all[i] = access{ResourceAttributes: right, err: answer.err}
-		if answer.err == nil {
-			all[i].allowed, all[i].reason = answer.value.Status.Allowed, answer.value.Status.EvaluationError
+			}))
+		all[i] = access{ResourceAttributes: right, err: err}
+		if err == nil {
+			all[i].allowed, all[i].reason = answer.Status.Allowed, answer.Status.EvaluationError
 		}
 	})
 	return all
@@ -233,23 +210,22 @@ func (c *cluster) access(ctx context.Context, namespace, account string, rights 
 // namespaces are those that hold one of amp's keys. All are listed, because one of the faults is a missing label, but
 // only their metadata.
 func (c *cluster) namespaces(ctx context.Context) seen[[]*namespace] {
-	return look(ctx, c, func(ctx context.Context) ([]*namespace, error) {
-		list, err := c.meta.Resource(schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}).
+	list, err := get(ctx, c, func(ctx context.Context) (*metav1.PartialObjectMetadataList, error) {
+		return c.meta.Resource(corev1.SchemeGroupVersion.WithResource("namespaces")).
 			List(ctx, metav1.ListOptions{ResourceVersion: "0"}) // from the API server's cache, however old that is
-		if err != nil {
-			return nil, err
-		}
-		return withAmpKeys(list.Items), nil
 	})
+	if err != nil {
+		return seen[[]*namespace]{err: err}
+	}
+	return seen[[]*namespace]{value: withAmpKeys(list.Items)}
 }
 
 // user is the name that the API server knows the doctor by.
 func (c *cluster) user(ctx context.Context) seen[string] {
-	return look(ctx, c, func(ctx context.Context) (string, error) {
-		me, err := c.kube.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
-		if err != nil {
-			return "", err
-		}
-		return me.Status.UserInfo.Username, nil
-	})
+	me, err := ask[authenticationv1.SelfSubjectReview](ctx, c, c.request(http.MethodPost, authenticationv1.SchemeGroupVersion, "", "selfsubjectreviews").
+		Body(&authenticationv1.SelfSubjectReview{}))
+	if err != nil {
+		return seen[string]{err: err}
+	}
+	return seen[string]{value: me.Status.UserInfo.Username}
 }

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"strconv"
 
@@ -80,9 +81,7 @@ func (c *cluster) try(ctx context.Context, n *namespace, image string, user seen
 // create creates a Pod as a dry run: amp and its endpoints are called, and nothing is stored.
 func (c *cluster) create(ctx context.Context, namespace string, pod *corev1.Pod) (d dryRun) {
 	ctx = context.WithValue(ctx, warningsKey{}, &d.warnings)
-	_, d.err = get(ctx, c, func(ctx context.Context) (*corev1.Pod, error) {
-		return c.kube.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	})
+	_, d.err = ask[corev1.Pod](ctx, c, c.request(http.MethodPost, corev1.SchemeGroupVersion, namespace, "pods").Param("dryRun", metav1.DryRunAll).Body(pod))
 	return d
 }
 

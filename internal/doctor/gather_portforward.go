@@ -62,7 +62,7 @@ func (c *cluster) ofPod(ctx context.Context, namespace, pod string, port int32, 
 
 // forward opens what `kubectl port-forward` opens: a WebSocket, or SPDY with an API server older than 1.31.
 func (c *cluster) forward(namespace, pod string) (httpstream.Connection, error) {
-	to := c.kube.CoreV1().RESTClient().Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
+	to := c.rest.Post().Resource("pods").Namespace(namespace).Name(pod).SubResource("portforward").URL()
 	first, err := portforward.NewSPDYOverWebsocketDialerForStreaming(to, c.config)
 	if err != nil {
 		return nil, err

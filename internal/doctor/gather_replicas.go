@@ -22,10 +22,8 @@ import (
 func (c *cluster) replicaSets(ctx context.Context, namespace string, deployments []appsv1.Deployment) seen[[]appsv1.ReplicaSet] {
 	var all seen[[]appsv1.ReplicaSet]
 	for i := range deployments {
-		list, err := get(ctx, c, func(ctx context.Context) (*appsv1.ReplicaSetList, error) {
-			return c.kube.AppsV1().ReplicaSets(namespace).
-				List(ctx, metav1.ListOptions{LabelSelector: selector(deployments[i].Spec.Selector.MatchLabels)})
-		})
+		list, err := ask[appsv1.ReplicaSetList](ctx, c, c.request(http.MethodGet, appsv1.SchemeGroupVersion, namespace, "replicasets").
+			Param("labelSelector", selector(deployments[i].Spec.Selector.MatchLabels)))
 		if err != nil {
 			all.err = cmp.Or(all.err, err)
 			continue
@@ -93,7 +91,7 @@ func (c *cluster) askPod(ctx context.Context, pod *corev1.Pod, scheme, port, pat
 		return "", err
 	}
 	name := strings.ToLower(cmp.Or(scheme, string(corev1.URISchemeHTTP))) + ":" + pod.Name + ":" + port
-	to := c.kube.CoreV1().RESTClient().Get().Namespace(pod.Namespace).Resource("pods").Name(name).SubResource("proxy").Suffix(path).URL()
+	to := c.rest.Get().Namespace(pod.Namespace).Resource("pods").Name(name).SubResource("proxy").Suffix(path).URL()
 	return get(ctx, c, func(ctx context.Context) (string, error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, to.String(), nil)
 		if err != nil {
@@ -119,9 +117,8 @@ func (c *cluster) askPod(ctx context.Context, pod *corev1.Pod, scheme, port, pat
 
 // lastWarning is the last event of type Warning about a Pod, with its reason.
 func (c *cluster) lastWarning(ctx context.Context, pod *corev1.Pod) (string, error) {
-	list, err := get(ctx, c, func(ctx context.Context) (*corev1.EventList, error) {
-		return c.kube.CoreV1().Events(pod.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "type=Warning,involvedObject.name=" + pod.Name})
-	})
+	list, err := ask[corev1.EventList](ctx, c, c.request(http.MethodGet, corev1.SchemeGroupVersion, pod.Namespace, "events").
+		Param("fieldSelector", "type=Warning,involvedObject.name="+pod.Name))
 	if err != nil {
 		return "", err
 	}

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"net"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -21,23 +22,17 @@ import (
 
 // backend reads a Service and its EndpointSlices, and withPods also the labels of its Pods.
 func (c *cluster) backend(ctx context.Context, name types.NamespacedName, withPods bool) *backend {
-	b := &backend{service: look(ctx, c, func(ctx context.Context) (*corev1.Service, error) {
-		return c.kube.CoreV1().Services(name.Namespace).Get(ctx, name.Name, getOptions)
-	})}
-	if b.service.err != nil {
-		b.service.value = nil // client-go returns an empty one
+	b := new(backend)
+	if b.service.value, b.service.err = ask[corev1.Service](ctx, c, c.request(http.MethodGet, corev1.SchemeGroupVersion, name.Namespace, "services").Name(name.Name)); b.service.err != nil {
 		return b
 	}
 	service := b.service.value
 	if service.Spec.Type != corev1.ServiceTypeExternalName {
-		b.slices = look(ctx, c, func(ctx context.Context) ([]discoveryv1.EndpointSlice, error) {
-			list, err := c.kube.DiscoveryV1().EndpointSlices(name.Namespace).
-				List(ctx, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + name.Name})
-			if err != nil {
-				return nil, err
-			}
-			return list.Items, nil
-		})
+		list, err := ask[discoveryv1.EndpointSliceList](ctx, c, c.request(http.MethodGet, discoveryv1.SchemeGroupVersion, name.Namespace, "endpointslices").
+			Param("labelSelector", discoveryv1.LabelServiceName+"="+name.Name))
+		if b.slices.err = err; err == nil {
+			b.slices.value = list.Items
+		}
 	}
 	if want := podSelector(service); withPods && len(want) > 0 {
 		b.labels.value, b.labels.err = c.podLabels(ctx, name.Namespace, want)
@@ -99,9 +94,7 @@ func (c *cluster) podLabels(ctx context.Context, namespace string, want map[stri
 	if len(all) > 0 {
 		return all, nil
 	}
-	list, err := get(ctx, c, func(ctx context.Context) (*appsv1.DeploymentList, error) {
-		return c.kube.AppsV1().Deployments(namespace).List(ctx, listOptions)
-	})
+	list, err := ask[appsv1.DeploymentList](ctx, c, c.request(http.MethodGet, appsv1.SchemeGroupVersion, namespace, "deployments"))
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/spelling"
@@ -12,12 +13,17 @@ import (
 
 // elsewhere are variables that begin with AMP_ and that other programs of the project read: the sample endpoints, the
 // auditor's function and the tests. One ConfigMap may hold the variables of several programs, so they are not mistakes.
-var elsewhere = regexp.MustCompile(`^AMP_(AUDIT_.+|JUPYTERHUB_PROFILES|REQUIRE_REGISTRIES|` +
-	`ATTACK_.+|CLUSTER|EVENTING_CRDS|EXAMPLE|EXAMPLE_IMAGE|FAULTS_.+|REGISTRY|REQUIRE_.+|SEED|SOAK_.+|TEST_.+|UPDATE|UPDATE_GOLDEN|WORLDS)$`)
+// kubectl's plugin links this package too: it need not compile expressions at every start.
+var elsewhere = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^AMP_(AUDIT_.+|JUPYTERHUB_PROFILES|REQUIRE_REGISTRIES|` +
+		`ATTACK_.+|CLUSTER|EVENTING_CRDS|EXAMPLE|EXAMPLE_IMAGE|FAULTS_.+|REGISTRY|REQUIRE_.+|SEED|SOAK_.+|TEST_.+|UPDATE|UPDATE_GOLDEN|WORLDS)$`)
+})
 
 // serviceLink are the variables that a kubelet sets for each Service of a Pod's namespace (pkg/kubelet/envvars) unless
 // the Pod has enableServiceLinks: false: a Service named amp, or amp-canary, has many.
-var serviceLink = regexp.MustCompile(`^AMP(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+var serviceLink = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^AMP(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+})
 
 // An UnknownVariable is a variable that looks like one of amp's and has no effect.
 type UnknownVariable struct{ Name, Nearest string }
@@ -34,7 +40,7 @@ func UnknownVariables(environ []string) []UnknownVariable {
 		name, value, _ := strings.Cut(entry, "=")
 		switch {
 		case strings.TrimSpace(value) == "": // counts as unset
-		case !strings.HasPrefix(name, "AMP_"), slices.Contains(known, name), elsewhere.MatchString(name), serviceLink.MatchString(name):
+		case !strings.HasPrefix(name, "AMP_"), slices.Contains(known, name), elsewhere().MatchString(name), serviceLink().MatchString(name):
 		case strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://"): // a service link, too: tcp://10.0.0.1:443
 		default:
 			unknown = append(unknown, name)

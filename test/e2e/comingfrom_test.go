@@ -21,6 +21,7 @@ import (
 // same way, with and without the lists to which they add.
 func TestTheSameRule(t *testing.T) {
 	w := world(t)
+	w.API.Needs(t, "admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy")
 	page, err := harness.Document("docs/coming-from/mutating-admission-policy.md")
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,17 @@ let onLogin = () => {};
 // whenLoginIsNeeded sets what to do when the server wants a login.
 export const whenLoginIsNeeded = (f) => { onLogin = f; };
 
+// A 401 that does not say why is not the function's: it is of a proxy in front, where the session has ended. A reload leads
+// to the proxy's login. reloadOnce returns false if a reload has not helped.
+const reloaded = 'amp-audit-reloaded';
+
+function reloadOnce() {
+  if (sessionStorage.getItem(reloaded)) return false;
+  sessionStorage.setItem(reloaded, 'yes');
+  location.reload();
+  return true;
+}
+
 // ask returns the JSON at a path, or throws a Problem.
 export async function ask(path, signal) {
   let response;
@@ -21,6 +32,8 @@ export async function ask(path, signal) {
   }
   let body = {};
   try { body = await response.json(); } catch { /* the status says it */ }
+  if (response.status === 401 && !body.error && reloadOnce()) return new Promise(() => {}); // the page is about to go
+  if (response.ok) sessionStorage.removeItem(reloaded);
   if (response.status === 401) {
     onLogin();
     if (!$('login').open) $('login').showModal();

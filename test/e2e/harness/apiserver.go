@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 )
@@ -138,6 +140,28 @@ func (a *APIServer) stop() error {
 
 // PID is the process ID of the kube-apiserver.
 func (a *APIServer) PID() int { return a.server.cmd.Process.Pid }
+
+// Version is the version of Kubernetes that the API server says it is.
+func (a *APIServer) Version(t *testing.T) *version.Version {
+	t.Helper()
+	info, err := kubernetes.NewForConfigOrDie(a.Config()).Discovery().ServerVersion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return version.MustParseSemantic(info.GitVersion)
+}
+
+// Needs skips a test if the API server serves the group and version, but without the kind.
+func (a *APIServer) Needs(t *testing.T, groupVersion, kind string) {
+	t.Helper()
+	served, err := kubernetes.NewForConfigOrDie(a.Config()).Discovery().ServerResourcesForGroupVersion(groupVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(served.APIResources, func(r metav1.APIResource) bool { return r.Kind == kind }) {
+		t.Skipf("Kubernetes %s has no %s in %s", a.Version(t), kind, groupVersion)
+	}
+}
 
 // Admin is the certificate of the client with all rights.
 func (a *APIServer) Admin() Pair { return a.admin }

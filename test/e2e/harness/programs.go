@@ -19,6 +19,19 @@ var released = regexp.MustCompile(`\sk8s\.io/kubernetes (v(\d+)\.(\d+)\S*)`)
 // programs are the binaries of one test run, by path.
 type programs struct{ etcd, apiserver, controllers, amp, endpoints string }
 
+// folder is where the go.mod of the Kubernetes to be tested lies, below this module's own. AMP_E2E_KUBERNETES says which one:
+// by default the newest that amp is tested on, and oldest for the oldest that it is for.
+func folder() (string, error) {
+	switch name := os.Getenv("AMP_E2E_KUBERNETES"); name {
+	case "":
+		return ".", nil
+	case "oldest":
+		return name, nil
+	default:
+		return "", fmt.Errorf("AMP_E2E_KUBERNETES=%s: want nothing, or oldest", name)
+	}
+}
+
 // build compiles what the tests run. It keeps Kubernetes' programs and etcd in the user's cache folder between runs: their
 // code is in the module cache and cannot change, and linking them takes half a minute. It compiles amp each time,
 // into dir.
@@ -28,6 +41,11 @@ func build(dir string) (programs, error) {
 	if err != nil {
 		return p, err
 	}
+	of, err := folder()
+	if err != nil {
+		return p, err
+	}
+	module = filepath.Join(module, of)
 	mod, err := os.ReadFile(filepath.Join(module, "go.mod"))
 	if err != nil {
 		return p, fmt.Errorf("reading the versions to build: %w", err)
@@ -56,8 +74,8 @@ func build(dir string) (programs, error) {
 		compileOnce(module, p.apiserver, "k8s.io/kubernetes/cmd/kube-apiserver", stamp),
 		compileOnce(module, p.controllers, "k8s.io/kubernetes/cmd/kube-controller-manager", stamp),
 		compileOnce(module, p.etcd, "go.etcd.io/etcd/server/v3", "-s -w"),
-		compile(root, p.amp, "./cmd/amp", ""),
-		compile(root, p.endpoints, "./cmd/endpoints", ""),
+		compile(root, p.amp, "./cmd/amp"),
+		compile(root, p.endpoints, "./cmd/endpoints"),
 	)
 }
 
@@ -90,14 +108,16 @@ func compileOnce(dir, out, pkg, ldflags string) error {
 	// First under another name: a build that is interrupted, or runs twice, must not leave half a program.
 	half := fmt.Sprintf("%s.%d", out, os.Getpid())
 	defer os.Remove(half)
-	if err := compile(dir, half, pkg, ldflags); err != nil {
+	// providerless leaves out what Kubernetes 1.30 has for single clouds, and has switched off: it takes minutes to compile.
+	// Later versions do not have it, nor the tag.
+	if err := compile(dir, half, pkg, "-tags=providerless", "-ldflags="+ldflags); err != nil {
 		return err
 	}
 	return os.Rename(half, out)
 }
 
-func compile(dir, out, pkg, ldflags string) error {
-	cmd := exec.Command("go", "build", "-ldflags", ldflags, "-o", out, pkg)
+func compile(dir, out, pkg string, flags ...string) error {
+	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", out, pkg)...)
 	cmd.Dir = dir
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s: %w\n%s", pkg, err, strings.TrimSpace(string(said)))

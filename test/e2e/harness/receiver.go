@@ -132,7 +132,7 @@ func (w *World) Program(t *testing.T, file string) *Receiver {
 	t.Helper()
 	w.receivers++
 	name := fmt.Sprintf("receiver-%d", w.receivers)
-	if err := compile(filepath.Dir(file), w.path(name), file, ""); err != nil {
+	if err := compile(filepath.Dir(file), w.path(name), file); err != nil {
 		t.Fatal(err)
 	}
 	address := fmt.Sprintf("127.0.0.1:%d", FreePort())
