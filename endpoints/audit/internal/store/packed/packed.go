@@ -107,13 +107,20 @@ func Item(b []byte) ([]byte, error) {
 	return unpack(n, 0, bytes.NewReader(compressed))
 }
 
-// DecodeItem reads a packed item.
+// maxItem is more than an item can have that came as a request. Of a larger one, only the calls can be large.
+const maxItem = 512 << 10
+
+// DecodeItem reads a packed item, of one that is too large without its calls.
 func DecodeItem(b []byte) (*store.Item, error) {
 	text, err := Item(b)
 	if err != nil {
 		return nil, err
 	}
-	return store.DecodeItem(text)
+	item, err := store.DecodeItem(text)
+	if len(text) > maxItem {
+		item.Endpoints = []store.Call{}
+	}
+	return item, err
 }
 
 // Event returns the text of a packed event. It needs the item that the event was packed with.
