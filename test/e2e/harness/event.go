@@ -72,7 +72,7 @@ type EventData struct {
 // The names and patterns that CloudEvents 1.0 allows.
 var (
 	attributeName = regexp.MustCompile(`^[a-z0-9]{1,20}$`)
-	reverseDNS    = regexp.MustCompile(`^com\.txn2\.amp\.pod\.(mutated|unchanged|shadowed|denied|rejected|failedopen|validated)\.v1$`)
+	reverseDNS    = regexp.MustCompile(`^com\.txn2\.amp\.pod\.(mutated|unchanged|shadowed|denied|rejected|failedopen|validated|compared)\.v1$`)
 	traceParent   = regexp.MustCompile(`^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$`)
 )
 
@@ -192,7 +192,7 @@ func newEvent(attributes map[string]string, data []byte, faults []error) Event {
 	d := e.Data
 	for what, pair := range map[string][2]string{
 		"type":      {e.Type, "com.txn2.amp.pod." + d.Outcome + ".v1"},
-		"id":        {strings.TrimSuffix(e.ID, "/final"), d.UID},
+		"id":        {strings.TrimSuffix(strings.TrimSuffix(e.ID, "/final"), "/candidate"), d.UID},
 		"outcome":   {e.Extensions["outcome"], d.Outcome},
 		"namespace": {e.Extensions["namespace"], d.Namespace},
 		"subject":   {e.Subject, subject(d)},
