@@ -41,22 +41,18 @@ const maxText = 64 << 20
 
 var errDamaged = errors.New("the stored text is damaged")
 
-// A packer is used again: to make one costs more than to use it.
-type packer struct {
+// A Packer packs one event after the other: to make one costs more than to use it. The zero value is ready. One goroutine at a
+// time may use it.
+type Packer struct {
 	w *flate.Writer
 	b bytes.Buffer
 }
 
-var packers = sync.Pool{New: func() any {
-	p := new(packer)
-	p.w, _ = flate.NewWriterDict(&p.b, level, dictionary1) // the level is valid
-	return p
-}}
-
 // Pack packs the text of an item, and of the event that it is from.
-func Pack(item, event []byte) (packedItem, packedEvent []byte) {
-	p := packers.Get().(*packer)
-	defer packers.Put(p)
+func (p *Packer) Pack(item, event []byte) (packedItem, packedEvent []byte) {
+	if p.w == nil {
+		p.w, _ = flate.NewWriterDict(&p.b, level, dictionary1) // the level is valid
+	}
 	p.b.Reset()
 	p.w.Reset(&p.b)
 	// A buffer takes everything, so there are no errors.

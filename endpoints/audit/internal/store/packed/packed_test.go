@@ -25,7 +25,7 @@ func TestWhatIsPackedIsReadAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			i, e := Pack(tc.item, tc.event)
+			i, e := new(Packer).Pack(tc.item, tc.event)
 			if got, err := Item(i); err != nil || !bytes.Equal(got, tc.item) {
 				t.Errorf("the item is %.200s, %v", got, err)
 			}
@@ -76,7 +76,7 @@ func TestTextsOfEarlierSchemasAreAsTheyCame(t *testing.T) {
 
 func TestDamagedTextsAreErrors(t *testing.T) {
 	t.Parallel()
-	i, e := Pack(item, event)
+	i, e := new(Packer).Pack(item, event)
 	for name, tc := range map[string]struct{ item, event []byte }{
 		"cut off":                    {i, e[:len(e)/2]},
 		"of a later form":            {i, append([]byte{9}, e[1:]...)},
@@ -103,10 +103,11 @@ func BenchmarkPack(b *testing.B) {
 	}
 	item, event, _ := bytes.Cut(text, []byte("\n"))
 	event = bytes.TrimSpace(event)
-	i, e := Pack(item, event)
+	var p Packer
+	i, e := p.Pack(item, event)
 	b.Run("pack", func(b *testing.B) {
 		for b.Loop() {
-			Pack(item, event)
+			p.Pack(item, event)
 		}
 		b.ReportMetric(float64(len(item)), "item")
 		b.ReportMetric(float64(len(i)), "packed-item")

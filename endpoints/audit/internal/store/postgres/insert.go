@@ -105,7 +105,7 @@ func (s *Store) rowsOf(events []*store.Event) ([]*row, error) {
 		}
 		seen[r.key] = r
 		r.words = wordsOf(e.Item)
-		r.item, r.raw = packed.Pack(text, e.Raw)
+		r.item, r.raw = s.packer.Pack(text, e.Raw)
 		if e.Item.Mutation != "" {
 			if uid := clean(store.PodUID(e.Raw)); uid != "" {
 				r.uid = &uid

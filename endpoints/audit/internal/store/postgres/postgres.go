@@ -15,6 +15,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 	"github.com/txn2/amp/endpoints/audit/internal/store/group"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // Config says where a [Store] keeps events.
@@ -60,8 +61,9 @@ type Store struct {
 	closeOnce  sync.Once
 
 	// The writer's own.
-	terms map[termKey]time.Time
-	days  map[time.Time]bool // that have a partition
+	terms  map[termKey]time.Time
+	days   map[time.Time]bool // that have a partition
+	packer packed.Packer
 }
 
 var _ store.Store = (*Store)(nil)

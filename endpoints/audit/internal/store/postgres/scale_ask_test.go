@@ -37,8 +37,9 @@ func (l *loader) measure(rounds int) figure {
 		f.P50[name], f.P99[name] = all[len(all)/2], all[len(all)*99/100]
 		l.t.Logf("%-50s p50 %8.2f ms  p99 %8.2f ms", name, f.P50[name], f.P99[name])
 	}
-	f.Single, f.Batch = l.rate(1, rounds), l.rate(100, (rounds+9)/10)
-	l.t.Logf("Add: %.0f events/s one by one, %.0f events/s in batches of 100", f.Single, f.Batch)
+	batch := min(100, l.perDay/200) // few where the test only sees that it works
+	f.Single, f.Batch = l.rate(1, rounds), l.rate(batch, (rounds+9)/10)
+	l.t.Logf("Add: %.0f events/s one by one, %.0f events/s in batches of %d", f.Single, f.Batch, batch)
 	return f
 }
 

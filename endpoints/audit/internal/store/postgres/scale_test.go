@@ -121,6 +121,8 @@ type loader struct {
 	seq  int64
 	ids  []string // of some events
 	body []*row   // items and events, packed
+
+	packer packed.Packer
 }
 
 // prepare makes the bodies: of each ten events four are of JupyterHub users' Pods, two of Deployments' Pods with as many
@@ -151,7 +153,7 @@ func (l *loader) prepare() {
 			l.t.Fatal(err)
 		}
 		r := &row{event: &store.Event{Item: item, Raw: raw}}
-		r.item, r.raw = packed.Pack(text, raw)
+		r.item, r.raw = l.packer.Pack(text, raw)
 		l.body = append(l.body, r)
 	}
 }

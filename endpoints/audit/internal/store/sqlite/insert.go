@@ -59,7 +59,7 @@ func (s *Store) insert(tx *transaction, e *store.Event, sums *store.Sums) error 
 		id, s.seq, source, item.ID, number, superseded, store.PodKey(item), item.Mutation, formatCalls(calls)); err != nil {
 		return err
 	}
-	packedItem, packedEvent := packed.Pack(text, e.Raw)
+	packedItem, packedEvent := s.packer.Pack(text, e.Raw)
 	if err := tx.exec("INSERT INTO bodies VALUES (?,?,?)", id, packedItem, packedEvent); err != nil {
 		return err
 	}

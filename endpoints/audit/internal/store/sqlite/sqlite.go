@@ -17,6 +17,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 	"github.com/txn2/amp/endpoints/audit/internal/store/group"
+	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
 
 // Config says where a [Store] keeps events.
@@ -53,9 +54,10 @@ type Store struct {
 	changed chan struct{} // closed when events were stored
 
 	// The writer's own.
-	tx    *transaction
-	seq   int64
-	terms map[termKey]termEntry
+	tx     *transaction
+	seq    int64
+	terms  map[termKey]termEntry
+	packer packed.Packer
 }
 
 var _ store.Store = (*Store)(nil)
