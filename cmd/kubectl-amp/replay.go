@@ -30,13 +30,13 @@ Each request is a dry run (ce-dryrun: true), which must have no side effect.
 Unlike amp in a cluster, this command calls loopback and public addresses.
 
   kubectl amp replay --events events.ndjson --endpoint http://127.0.0.1:9000/
-  kubectl -n amp-system logs deploy/amp | kubectl amp replay --events - --endpoint URL
+  kubectl -n amp-system logs -l app.kubernetes.io/name=amp --tail=-1 | kubectl amp replay --events - --endpoint URL
   kubectl amp replay --endpoint URL --token-file token \
     --events 'http://127.0.0.1:8080/?namespace=team-a&from=24h'
 
 exit codes:
   0  every Pod would be the same
-  1  a Pod would differ, be denied or fail; or one fails as it did
+  1  a Pod would differ, be denied or fail, or no longer; or one fails as it did
   2  the question could not be asked, or not to its end: a wrong flag, a source that
      cannot be read or has nothing to replay, or no answer from the endpoint
 
