@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,6 +110,40 @@ func TestBatches(t *testing.T) {
 				}
 				if w.counts() != test.counts {
 					t.Errorf("delivered, retried, dropped, queue: %v, want %v", w.counts(), test.counts)
+				}
+			})
+		})
+	}
+}
+
+// TestABatchThatFailsCostsNoOtherEvent: what the sink takes alone is delivered, however often it fails in a batch.
+func TestABatchThatFailsCostsNoOtherEvent(t *testing.T) {
+	const many = 60
+	for name, fails := range map[string]func(ids string) bool{
+		"it fails every batch":  func(ids string) bool { return strings.Contains(ids, "+") },
+		"it fails on one event": func(ids string) bool { return strings.Contains(ids, "uid-0059") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mended atomic.Bool
+				w, _ := batching(t, func(_ context.Context, ids string, _ int) verdict {
+					if fails(ids) && !mended.Load() {
+						return failed
+					}
+					return taken
+				})
+				w.Record(t.Context(), numbered(t, 9999))
+				time.Sleep(time.Second) // the sink has accepted an event before
+				for i := range many {
+					w.Record(t.Context(), numbered(t, i))
+				}
+				time.Sleep(10 * time.Minute)
+				counts := w.counts()
+				mended.Store(true)
+				time.Sleep(time.Minute)
+				w.flush(t)
+				if delivered, dropped := counts[0], counts[2]; dropped > 0 || delivered < many {
+					t.Errorf("%d events delivered, %d dropped", delivered, dropped)
 				}
 			})
 		})
