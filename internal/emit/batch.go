@@ -89,3 +89,13 @@ func (q *queue) take(most int) []*entry {
 	}
 	return batch
 }
+
+// count counts a failure of the sink, which accepts other events. After the second one of a batch its events go alone: one of them
+// may be what the sink cannot take, or all of them take it too long.
+func (e *entry) count(together bool) {
+	if !together {
+		e.failedAlone++
+	} else if e.failedTogether++; e.failedTogether > 1 {
+		e.msg.attributes = nil
+	}
+}

@@ -173,15 +173,15 @@ func (e *Events) send(ctx context.Context, batch []*entry) {
 			e.queue.done(entry, false)
 		case ctx.Err() != nil:
 			// Flush has ended and will drop it, with all others that are left.
-			e.queue.retry(entry, start, v)
+			e.queue.retry(entry, start, v, len(batch) > 1)
 		default:
-			e.retry(entry, start, v)
+			e.retry(entry, start, v, len(batch) > 1)
 		}
 	}
 }
 
-func (e *Events) retry(entry *entry, start time.Time, v verdict) {
-	kept, logOutage := e.queue.retry(entry, start, v)
+func (e *Events) retry(entry *entry, start time.Time, v verdict, together bool) {
+	kept, logOutage := e.queue.retry(entry, start, v, together)
 	if kept {
 		e.metrics.events[eventRetried].Inc()
 	} else {
