@@ -99,3 +99,18 @@ func (e *entry) count(together bool) {
 		e.msg.attributes = nil
 	}
 }
+
+// apart puts back entries of nextReady that the sink refused together. Each goes alone, at once, and waits as all others do if
+// the sink fails meanwhile.
+func (q *queue) apart(batch []*entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range batch {
+		if q.sending[e] { // otherwise abandon took it
+			delete(q.sending, e)
+			e.msg.attributes = nil
+			q.push(e, toSend)
+		}
+	}
+	q.send.Broadcast()
+}

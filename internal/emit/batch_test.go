@@ -150,6 +150,28 @@ func TestABatchThatFailsCostsNoOtherEvent(t *testing.T) {
 	}
 }
 
+// TestARefusedBatchWaitsWhileTheSinkFails: its events go one by one, and not all of them to a sink that fails meanwhile.
+func TestARefusedBatchWaitsWhileTheSinkFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, s := batching(t, func(_ context.Context, ids string, _ int) verdict {
+			if strings.Contains(ids, "+") {
+				return verdict{cause: "answered 413"}
+			}
+			return verdict{again: true, busy: true, cause: "answered 503", after: time.Minute}
+		})
+		for i := range 50 {
+			w.Record(t.Context(), numbered(t, i))
+		}
+		time.Sleep(30 * time.Second)
+		s.mu.Lock()
+		if len(s.tries) != 2 {
+			t.Errorf("%d tries, want the batch and one event: the sink asked to wait for a minute", len(s.tries))
+		}
+		s.mu.Unlock()
+		w.flush(t)
+	})
+}
+
 // TestManyEventsAreFullBatches: what does not fit in one batch follows at once, or waits for others again.
 func TestManyEventsAreFullBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
