@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/txn2/amp/endpoints/audit"
 	"github.com/txn2/amp/endpoints/audit/move"
@@ -52,7 +53,10 @@ const report = 10 * time.Second
 
 // moveEvents is `endpoints audit export|import`. It returns the exit code.
 func moveEvents(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	say := func(format string, a ...any) { fmt.Fprintf(stderr, "endpoints audit: "+format+"\n", a...) }
+	say := func(format string, a ...any) {
+		// A function that it talks to may have written a part of it.
+		fmt.Fprintln(stderr, strings.Map(printable, fmt.Sprintf("endpoints audit: "+format, a...)))
+	}
 	if len(args) == 0 || args[0] != "export" && args[0] != "import" {
 		if len(args) > 0 && isHelp(args[0]) {
 			fmt.Fprint(stdout, auditUsage)
@@ -114,6 +118,14 @@ func moveEvents(ctx context.Context, args []string, stdin io.Reader, stdout, std
 		return 1
 	}
 	return 0
+}
+
+// printable replaces what a terminal would obey.
+func printable(r rune) rune {
+	if r != '\n' && !unicode.IsPrint(r) {
+		return ' '
+	}
+	return r
 }
 
 // reach returns a running function, or one of this process on a database. done closes it.

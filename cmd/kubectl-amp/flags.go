@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/pflag"
 )
@@ -56,8 +57,17 @@ func (f *flagSet) parse(args []string, arguments int) (code int, done bool) {
 func (f *flagSet) fail(err error) int {
 	// The client of endpoints names its files by the variables of the proxy. Here a flag says which.
 	text := strings.ReplaceAll(err.Error(), "AMP_ENDPOINT_CA: ", "--ca: ")
+	text = strings.Map(printable, text) // a server may have written a part of it
 	fmt.Fprintf(f.errs, "kubectl amp %s: %s\n", f.Name(), text)
 	return exitUsage
+}
+
+// printable replaces what a terminal would obey. Errors have several lines.
+func printable(r rune) rune {
+	if r != '\n' && r != '\t' && !unicode.IsPrint(r) {
+		return ' '
+	}
+	return r
 }
 
 // report writes a report in the form that -o chose, text or json. It returns the exit code: that of a failure if failed.

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 )
 
 // Check is the command `endpoints jupyterhub check FILE`: it says what is wrong with a profiles file and, if a
 // Pod is given, what the endpoint would do with it. It returns the exit code: 0 if the file is good and the Pod
 // would be admitted, 1 if the file has mistakes or the Pod would not be admitted, 2 if something cannot be read.
 func Check(file string, of *Question, stdout, stderr io.Writer) int {
+	stdout, stderr = printable{stdout}, printable{stderr}
 	text, err := read(file)
 	if err != nil {
 		fmt.Fprintln(stderr, "endpoints:", err)
@@ -35,4 +37,20 @@ func Check(file string, of *Question, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "user %s: groups %s\n", name, strings.Join(p.Users[name].Groups, ", "))
 	}
 	return 0
+}
+
+// printable writes to a terminal nothing that it would obey: whoever creates a Pod writes its annotations.
+type printable struct{ to io.Writer }
+
+func (p printable) Write(b []byte) (int, error) {
+	text := strings.Map(func(r rune) rune {
+		if r != '\n' && !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, string(b))
+	if _, err := io.WriteString(p.to, text); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }

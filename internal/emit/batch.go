@@ -89,3 +89,28 @@ func (q *queue) take(most int) []*entry {
 	}
 	return batch
 }
+
+// count counts a failure of the sink, which accepts other events. After the second one of a batch its events go alone: one of them
+// may be what the sink cannot take, or all of them take it too long.
+func (e *entry) count(together bool) {
+	if !together {
+		e.failedAlone++
+	} else if e.failedTogether++; e.failedTogether > 1 {
+		e.msg.attributes = nil
+	}
+}
+
+// apart puts back entries of nextReady that the sink refused together. Each goes alone, at once, and waits as all others do if
+// the sink fails meanwhile.
+func (q *queue) apart(batch []*entry) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, e := range batch {
+		if q.sending[e] { // otherwise abandon took it
+			delete(q.sending, e)
+			e.msg.attributes = nil
+			q.push(e, toSend)
+		}
+	}
+	q.send.Broadcast()
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,6 +114,62 @@ func TestBatches(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestABatchThatFailsCostsNoOtherEvent: what the sink takes alone is delivered, however often it fails in a batch.
+func TestABatchThatFailsCostsNoOtherEvent(t *testing.T) {
+	const many = 60
+	for name, fails := range map[string]func(ids string) bool{
+		"it fails every batch":  func(ids string) bool { return strings.Contains(ids, "+") },
+		"it fails on one event": func(ids string) bool { return strings.Contains(ids, "uid-0059") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var mended atomic.Bool
+				w, _ := batching(t, func(_ context.Context, ids string, _ int) verdict {
+					if fails(ids) && !mended.Load() {
+						return failed
+					}
+					return taken
+				})
+				w.Record(t.Context(), numbered(t, 9999))
+				time.Sleep(time.Second) // the sink has accepted an event before
+				for i := range many {
+					w.Record(t.Context(), numbered(t, i))
+				}
+				time.Sleep(10 * time.Minute)
+				counts := w.counts()
+				mended.Store(true)
+				time.Sleep(time.Minute)
+				w.flush(t)
+				if delivered, dropped := counts[0], counts[2]; dropped > 0 || delivered < many {
+					t.Errorf("%d events delivered, %d dropped", delivered, dropped)
+				}
+			})
+		})
+	}
+}
+
+// TestARefusedBatchWaitsWhileTheSinkFails: its events go one by one, and not all of them to a sink that fails meanwhile.
+func TestARefusedBatchWaitsWhileTheSinkFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, s := batching(t, func(_ context.Context, ids string, _ int) verdict {
+			if strings.Contains(ids, "+") {
+				return verdict{cause: "answered 413"}
+			}
+			return verdict{again: true, busy: true, cause: "answered 503", after: time.Minute}
+		})
+		for i := range 50 {
+			w.Record(t.Context(), numbered(t, i))
+		}
+		time.Sleep(30 * time.Second)
+		s.mu.Lock()
+		if len(s.tries) != 2 {
+			t.Errorf("%d tries, want the batch and one event: the sink asked to wait for a minute", len(s.tries))
+		}
+		s.mu.Unlock()
+		w.flush(t)
+	})
 }
 
 // TestManyEventsAreFullBatches: what does not fit in one batch follows at once, or waits for others again.

@@ -146,8 +146,8 @@ func (e *Events) sendQueued(ctx context.Context) {
 	}
 }
 
-// send makes one try to deliver the entries. Those of a batch that the sink refuses are tried one by one: one of them may be
-// what it cannot take, or it takes no batches any more.
+// send makes one try to deliver the entries. Those of a batch that the sink refuses go one by one: one of them may be what it
+// cannot take, or it takes no batches any more.
 func (e *Events) send(ctx context.Context, batch []*entry) {
 	messages := make([]*message, len(batch))
 	for i, entry := range batch {
@@ -156,9 +156,7 @@ func (e *Events) send(ctx context.Context, batch []*entry) {
 	start := time.Now()
 	v := e.to.send(ctx, messages...)
 	if refused := !v.taken && !v.again; refused && len(batch) > 1 {
-		for i := range batch {
-			e.send(ctx, batch[i:i+1])
-		}
+		e.queue.apart(batch)
 		return
 	}
 	for _, entry := range batch {
@@ -173,15 +171,15 @@ func (e *Events) send(ctx context.Context, batch []*entry) {
 			e.queue.done(entry, false)
 		case ctx.Err() != nil:
 			// Flush has ended and will drop it, with all others that are left.
-			e.queue.retry(entry, start, v)
+			e.queue.retry(entry, start, v, len(batch) > 1)
 		default:
-			e.retry(entry, start, v)
+			e.retry(entry, start, v, len(batch) > 1)
 		}
 	}
 }
 
-func (e *Events) retry(entry *entry, start time.Time, v verdict) {
-	kept, logOutage := e.queue.retry(entry, start, v)
+func (e *Events) retry(entry *entry, start time.Time, v verdict, together bool) {
+	kept, logOutage := e.queue.retry(entry, start, v, together)
 	if kept {
 		e.metrics.events[eventRetried].Inc()
 	} else {

@@ -28,12 +28,13 @@ const (
 
 // entry is one event in the queue. It is a record until it is encoded, and then a message.
 type entry struct {
-	rec         *review.Record // nil when msg is set
-	msg         *message
-	size        int64
-	tenant      *tenant
-	accepted    int64 // queue.accepted when the sink last failed this event
-	failedAlone int   // how often the sink failed this event although it had accepted another one since the last try
+	rec            *review.Record // nil when msg is set
+	msg            *message
+	size           int64
+	tenant         *tenant
+	accepted       int64 // queue.accepted when the sink last failed this event
+	failedAlone    int   // how often the sink failed this event although it had accepted another one since the last try
+	failedTogether int   // the same of batches with it
 }
 
 func (e *entry) id() string {
@@ -195,7 +196,7 @@ func (q *queue) nextReady(batches func() bool) []*entry {
 			if len(q.sending) == 0 && !time.Now().Before(q.backoffUntil) {
 				return q.take(1)
 			}
-		case !batches():
+		case !batches() || q.peek(toSend).msg.attributes == nil: // it goes alone, and need not wait
 			return q.take(1)
 		case q.waiting[toSend] >= maxBatch || q.flushing:
 			return q.take(maxBatch)
@@ -246,10 +247,10 @@ func (q *queue) drop(e *entry) {
 	q.add(e, -1, -e.size)
 }
 
-// retry puts back an entry of nextReady whose try, which began at start, failed. It is tried again when the sink had time
-// to recover. kept is false if the entry was dropped, because the sink fails it and accepts others. logOutage reports
-// whether the log must say that the sink fails.
-func (q *queue) retry(e *entry, start time.Time, v verdict) (kept, logOutage bool) {
+// retry puts back an entry of nextReady whose try, together with others or not, began at start and failed. It is tried again
+// when the sink had time to recover. kept is false if the entry was dropped, because the sink fails it and accepts others.
+// logOutage reports whether the log must say that the sink fails.
+func (q *queue) retry(e *entry, start time.Time, v verdict, together bool) (kept, logOutage bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()
@@ -275,7 +276,7 @@ func (q *queue) retry(e *entry, start time.Time, v verdict) (kept, logOutage boo
 	time.AfterFunc(q.backoffUntil.Sub(now), q.send.Broadcast)
 
 	if q.accepted > e.accepted && !v.busy {
-		e.failedAlone++
+		e.count(together)
 	}
 	e.accepted = q.accepted
 	if e.failedAlone >= maxFailedAlone {

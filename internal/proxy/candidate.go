@@ -95,16 +95,14 @@ func (c *Candidates) Call(rec *review.Record) {
 	go func() {
 		defer c.pending.Done()
 		defer memory.Release()
-		var result *compare.Candidate
+		told := false
 		_ = c.config.Calls.contain(c.ctx, r, func() error {
-			result = c.call(rec, memory)
+			told = c.call(rec, memory)
 			return nil
 		})
-		if result == nil {
+		if !told {
 			c.drop(rec)
-			return
 		}
-		c.tell(result)
 	}()
 }
 
@@ -131,9 +129,9 @@ func (c *Candidates) tell(result *compare.Candidate) {
 	})
 }
 
-// call calls the candidate and compares. It returns nil if there was no place or no memory for that, or no time because amp
-// ends.
-func (c *Candidates) call(rec *review.Record, memory *share.Hold) *compare.Candidate {
+// call calls the candidate, compares and tells what came of it. It returns false if there was no place or no memory for that, or
+// no time because amp ends.
+func (c *Candidates) call(rec *review.Record, memory *share.Hold) bool {
 	calls, policy := c.config.Calls, rec.Plan.Policy
 	timeout := calls.Timeout
 	if policy.Timeout > 0 {
@@ -141,7 +139,7 @@ func (c *Candidates) call(rec *review.Record, memory *share.Hold) *compare.Candi
 	}
 	place := c.config.Places.Hold(rec.Review.Namespace, timeout)
 	if place.Grow(c.ctx, 1) != nil {
-		return nil
+		return false
 	}
 	defer place.Release()
 
@@ -152,13 +150,14 @@ func (c *Candidates) call(rec *review.Record, memory *share.Hold) *compare.Candi
 	defer cancel()
 	step, answer, after := calls.step(ctx, &r, &rec.Plan, 1, *policy.Candidate, r.Pod)
 	if step.Result == review.ResultFull {
-		return nil
+		return false
 	}
-	processor, err := calls.Processors.Take(c.ctx, r.Namespace, len(r.Pod))
-	if err != nil || c.ctx.Err() != nil {
-		return nil
-	}
+	// To tell it takes as much of a processor as to compare: the event holds the Pod, or what of it may be shown.
+	processor, err := calls.Processors.Take(c.ctx, r.Namespace, max(len(r.Pod), len(after)))
 	defer processor.Release()
+	if err != nil || c.ctx.Err() != nil {
+		return false
+	}
 
 	result := &compare.Candidate{Review: rec, Step: step, Time: time.Now()}
 	candidate := compare.Outcome{Pod: after}
@@ -173,7 +172,8 @@ func (c *Candidates) call(rec *review.Record, memory *share.Hold) *compare.Candi
 	if rec.Plan.Event != "" {
 		result.Event = rec.Review.UID + "/candidate"
 	}
-	return result
+	c.tell(result)
+	return true
 }
 
 // answered is what the endpoints made of the Pod, whatever amp did with that: nothing in shadow mode, or if the event sink

@@ -16,6 +16,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -35,7 +36,7 @@ type Function struct {
 	URL string
 	// Token is the bearer token for reading from it, or for posting to it. Empty: none is needed.
 	Token string
-	// Client makes the requests. nil: http.DefaultClient.
+	// Client makes the requests, without following redirects. nil: one as http.DefaultClient.
 	Client *http.Client
 	// Patience is how long a function that does not answer is asked again. 0: not at all.
 	Patience time.Duration
@@ -214,18 +215,30 @@ func (f *Function) do(ctx context.Context, method, path string, body []byte) (*h
 	if f.Token != "" {
 		r.Header.Set("Authorization", "Bearer "+f.Token)
 	}
-	client := f.Client
-	if client == nil {
-		client = http.DefaultClient
+	client := http.Client{}
+	if f.Client != nil {
+		client = *f.Client
 	}
+	// A redirect can make a GET of a POST, which any page answers with 200. It can also lead the token and the events away.
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := client.Do(r)
 	if err != nil {
 		return nil, err // it names the method and the address
 	}
-	if resp.StatusCode/100 == 2 {
+	want := http.StatusOK
+	if method == http.MethodPost {
+		want = http.StatusNoContent // other servers answer everything with 200
+	}
+	if resp.StatusCode == want {
 		return resp, nil
 	}
 	defer resp.Body.Close()
+	switch resp.StatusCode / 100 {
+	case 2:
+		return nil, &errRefused{fmt.Sprintf("%s answers %d, and not as an audit function does: is that its address?", f.URL, resp.StatusCode)}
+	case 3:
+		return nil, &errRefused{fmt.Sprintf("%s answers %d: it redirects to %.200q: name the address of the function itself", f.URL, resp.StatusCode, resp.Header.Get("Location"))}
+	}
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, 4<<10)) // what there is of it is better than nothing
 	var problem struct{ Error string }
 	if json.Unmarshal(text, &problem) == nil && problem.Error != "" {
@@ -276,6 +289,9 @@ func (l *lines) next() ([]byte, error) {
 	}
 }
 
+// plain is what a position looks like. It is printed, for people to copy it into a shell.
+var plain = regexp.MustCompile(`^[0-9A-Za-z._-]{1,100}$`)
+
 // positionOf returns the position in a line of an export, "" for an event that has none.
 func positionOf(line []byte) (string, error) {
 	var record struct {
@@ -288,6 +304,9 @@ func positionOf(line []byte) (string, error) {
 	var position string
 	if len(record.Event) > 0 && record.Event[0] == '{' {
 		_ = json.Unmarshal(record.Position, &position) // another kind of value is none
+	}
+	if !plain.MatchString(position) {
+		return "", nil
 	}
 	return position, nil
 }

@@ -162,24 +162,28 @@ func addSeen(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) error 
 func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) (map[*store.Item][]store.Seen, error) {
 	all := map[*store.Item][]store.Seen{}
 	byStamp := map[int64][]*store.Item{}
-	var stamps []int64
+	known := map[key]bool{}
+	var stamps, sources []int64
 	for _, item := range items {
 		if item.Outcome != outcome.Mutated {
 			continue
 		}
-		stamp := hash(kindID, item.ID)
-		if byStamp[stamp] == nil {
-			stamps = append(stamps, stamp)
+		k := keyOf(item.Source, item.ID)
+		if !known[k] {
+			known[k] = true
+			stamps, sources = append(stamps, k.id), append(sources, k.source)
 		}
-		byStamp[stamp] = append(byStamp[stamp], item)
+		byStamp[k.id] = append(byStamp[k.id], item)
 	}
 	if len(stamps) == 0 {
 		return all, nil
 	}
+	// Those of other sources, who can write any stamp, must not take the places of an event's own.
 	rows, err := tx.Query(ctx, `SELECT mutation, uid, item FROM (SELECT v.*, sum(octet_length(v.item)) OVER (ORDER BY v.at DESC, v.seq DESC) total
-			FROM unnest($1::bigint[]) k(stamp)
-			CROSS JOIN LATERAL (SELECT mutation, uid, item, at, seq FROM audit_events WHERE mutation = k.stamp AND at >= $2 ORDER BY at DESC, seq DESC LIMIT $3) v) newest
-		WHERE total <= $4 ORDER BY at DESC, seq DESC`, stamps, m.cutoff, 4*store.MaxSeen, store.MaxValidations)
+			FROM unnest($1::bigint[], $2::bigint[]) k(stamp, source)
+			CROSS JOIN LATERAL (SELECT mutation, uid, item, at, seq FROM audit_events WHERE mutation = k.stamp AND source = k.source AND at >= $3
+				ORDER BY at DESC, seq DESC LIMIT $4) v) newest
+		WHERE total <= $5 ORDER BY at DESC, seq DESC`, stamps, sources, m.cutoff, 4*store.MaxSeen, store.MaxValidations)
 	if err != nil {
 		return nil, err
 	}

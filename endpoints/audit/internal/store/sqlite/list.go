@@ -244,13 +244,15 @@ func addSeen(ctx context.Context, tx *sql.Tx, items []*store.Item) error {
 	return nil
 }
 
-// selectValidations finds the validated events with a stamp.
-var selectValidations = "SELECT e.id, " + itemText("b") + " FROM events e JOIN bodies b ON b.id = e.id WHERE mutation = ? ORDER BY e.id DESC LIMIT ?"
+// selectValidations finds the validated events with a stamp, of one source: those of others, who can write any stamp, must not take
+// their places.
+var selectValidations = "SELECT e.id, " + itemText("b") + " FROM events e JOIN bodies b ON b.id = e.id WHERE mutation = ? " +
+	"AND e.source = (SELECT id FROM terms WHERE kind = '" + kindSource + "' AND ns = 0 AND value = ?) ORDER BY e.id DESC LIMIT ?"
 
 // validationsOf returns the validated events of the Pod that a mutated one is about. It takes what it reads from left, in
 // bytes.
 func validationsOf(ctx context.Context, statement *sql.Stmt, mutated *store.Item, left *int) ([]keyed, error) {
-	rows, err := statement.QueryContext(ctx, mutated.ID, 4*store.MaxSeen)
+	rows, err := statement.QueryContext(ctx, mutated.ID, mutated.Source, 4*store.MaxSeen)
 	if err != nil {
 		return nil, err
 	}
