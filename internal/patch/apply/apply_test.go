@@ -60,6 +60,7 @@ func TestCompletion(t *testing.T) {
 		},
 		"no ops are no change":                        {patchtest.Rich, `[]`, `null`},
 		"a test alone is no change":                   {patchtest.Rich, `[{"op":"test","path":"/spec/priority","value":10}]`, `null`},
+		"a test of what is absent is no change":       {patchtest.Rich, `[{"op":"test","path":"/metadata/labels/zz","value":null}]`, `null`},
 		"the same value spelt otherwise is no change": {patchtest.Rich, `[{"op":"replace","path":"/spec/priority","value":1.0e1},{"op":"replace","path":"/metadata/labels/app","value":"\u0077"}]`, `null`},
 		"there and back is no change":                 {patchtest.Rich, `[{"op":"add","path":"/metadata/labels/x","value":"y"},{"op":"remove","path":"/metadata/labels/x"}]`, `null`},
 		"order of keys is no change":                  {patchtest.Rich, `[{"op":"replace","path":"/spec/volumes/0","value":{"emptyDir":{},"name":"v"}}]`, `null`},

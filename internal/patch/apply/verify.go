@@ -56,6 +56,9 @@ func (c *Change) Verify(ctx context.Context) (*Change, error) {
 		return &verified, nil
 	}
 	brought := c.After.AppendBrought(make([]byte, 0, sparseSize))
+	if len(brought) == 0 { // tests alone
+		return &verified, nil
+	}
 	if tooLarge(jsontree.NewValue(jsonscan.String(brought), 0)) {
 		return nil, c.errorOfLast("the lists of the result have too many elements for amp to read them as a Pod's: bring fewer")
 	}
