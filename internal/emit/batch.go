@@ -66,19 +66,25 @@ func batchOf(messages []*message) []byte {
 	return append(b, ']')
 }
 
+// alone reports whether the message cannot be a part of a batch.
+func (m *message) alone() bool { return m.attributes == nil }
+
+// goAlone makes the message go alone from now on.
+func (m *message) goAlone() { m.attributes = nil }
+
 // take takes entries out of the line to be sent: up to so many that they may be one batch, at least one. The caller holds q.mu.
 func (q *queue) take(most int) []*entry {
 	var batch []*entry
 	bytes := 0
 	for len(batch) < most {
 		e := q.peek(toSend)
-		if e == nil || len(batch) > 0 && (e.msg.attributes == nil || bytes+len(e.msg.body) > maxBatchBytes) {
+		if e == nil || len(batch) > 0 && (e.msg.alone() || bytes+len(e.msg.body) > maxBatchBytes) {
 			break
 		}
 		q.pop(toSend)
 		q.sending[e] = true
 		batch = append(batch, e)
-		if e.msg.attributes == nil { // encoded before the sink said that it takes batches
+		if e.msg.alone() {
 			break
 		}
 		bytes += len(e.msg.body)
@@ -96,7 +102,7 @@ func (e *entry) count(together bool) {
 	if !together {
 		e.failedAlone++
 	} else if e.failedTogether++; e.failedTogether > 1 {
-		e.msg.attributes = nil
+		e.msg.goAlone()
 	}
 }
 
@@ -108,7 +114,7 @@ func (q *queue) apart(batch []*entry) {
 	for _, e := range batch {
 		if q.sending[e] { // otherwise abandon took it
 			delete(q.sending, e)
-			e.msg.attributes = nil
+			e.msg.goAlone()
 			q.push(e, toSend)
 		}
 	}

@@ -196,7 +196,7 @@ func (q *queue) nextReady(batches func() bool) []*entry {
 			if len(q.sending) == 0 && !time.Now().Before(q.backoffUntil) {
 				return q.take(1)
 			}
-		case !batches() || q.peek(toSend).msg.attributes == nil: // it goes alone, and need not wait
+		case !batches() || q.peek(toSend).msg.alone(): // it goes alone, and need not wait
 			return q.take(1)
 		case q.waiting[toSend] >= maxBatch || q.flushing:
 			return q.take(maxBatch)

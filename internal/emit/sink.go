@@ -10,12 +10,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
@@ -30,7 +28,7 @@ type message struct {
 	header http.Header // of the event in binary mode
 	body   []byte      // the event's data; without a sink the whole event and a newline
 	// attributes are those of the event in structured mode, a JSON object without its end: the data is its last member. They
-	// are nil if the sink did not take batches when the event was encoded.
+	// are nil if the event goes alone, for example because the sink did not take batches when it was encoded.
 	attributes []byte
 }
 
@@ -114,7 +112,7 @@ func newSink(u *url.URL, roots *x509.CertPool, userAgent string, token func() (s
 	transport.Proxy = http.ProxyFromEnvironment
 	dialer := &net.Dialer{Timeout: outbound.ConnectTimeout}
 	if token != nil && u.Scheme == "http" {
-		dialer.Control = privateOnly
+		dialer.Control = outbound.PrivateOnly("AMP_EVENTS_TOKEN_FILE goes over http to private addresses only")
 		transport.Proxy = nil // which could take the token anywhere
 	}
 	transport.DialContext = dialer.DialContext
@@ -194,16 +192,6 @@ func (s *sink) send(ctx context.Context, messages ...*message) verdict {
 		v.after = retryAfter(resp.Header.Get("Retry-After"), time.Now())
 	}
 	return v
-}
-
-// privateOnly keeps a token that would be sent in clear text in the operator's network. It checks the address of the socket,
-// after the name was looked up.
-func privateOnly(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err == nil && !outbound.IsPrivate(to.Addr()) {
-		err = errors.New("AMP_EVENTS_TOKEN_FILE goes over http to private addresses only")
-	}
-	return err
 }
 
 // mayPass reports whether the same request may succeed later. After a redirect it does not: K_SINK is wrong.

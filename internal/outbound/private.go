@@ -1,8 +1,10 @@
 package outbound
 
 import (
+	"errors"
 	"net/netip"
 	"slices"
+	"syscall"
 )
 
 // Private are the private ranges (RFC 1918, RFC 6598, RFC 4193).
@@ -17,4 +19,16 @@ var Private = []netip.Prefix{
 func IsPrivate(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
 	return ip.IsLoopback() || slices.ContainsFunc(Private, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
+// PrivateOnly returns a Control of a net.Dialer that keeps in the operator's network what would be sent in clear text, such as a
+// token. It checks the address of the socket, after the name was looked up. text is the error for another address.
+func PrivateOnly(text string) func(network, address string, _ syscall.RawConn) error {
+	return func(_, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		if err == nil && !IsPrivate(to.Addr()) {
+			err = errors.New(text)
+		}
+		return err
+	}
 }

@@ -9,10 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"os"
-	"syscall"
 
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/reload"
@@ -41,7 +39,7 @@ func (a *audit) newClient(scheme string, config AuditConfig) (*http.Client, erro
 		}
 		a.header.Set("Authorization", token.Get())
 		if scheme == "http" {
-			dialer.Control, transport.Proxy = privateOnly, nil
+			dialer.Control, transport.Proxy = outbound.PrivateOnly("the token goes over http to private addresses and loopback only: use https"), nil
 		}
 	}
 	transport.DialContext = dialer.DialContext
@@ -111,13 +109,4 @@ func (a *audit) try(ctx context.Context, path string, query url.Values, most int
 		said += ": is it the audit function's address?"
 	}
 	return resp.StatusCode == http.StatusServiceUnavailable, fmt.Errorf("answered %s%s", resp.Status, said)
-}
-
-// privateOnly keeps a token that would be sent in clear text in private networks.
-func privateOnly(_, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err == nil && !outbound.IsPrivate(to.Addr()) {
-		err = errors.New("the token goes over http to private addresses and loopback only: use https")
-	}
-	return err
 }
