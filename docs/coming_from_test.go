@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/txn2/amp/internal/suite"
+	"github.com/txn2/amp/test/freeport"
 )
 
 // TestComingFrom runs the endpoint of docs/coming-from with its suite. The overview shows that very file.
@@ -26,7 +27,10 @@ func TestComingFrom(t *testing.T) {
 	if err != nil {
 		t.Skip("skipped: python3 is not installed")
 	}
-	port := freePort(t)
+	port, err := freeport.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
 	endpoint := exec.CommandContext(t.Context(), python, "workspace.py")
 	endpoint.Dir, endpoint.Env = "coming-from", append(os.Environ(), "PORT="+port)
 	var said strings.Builder

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/txn2/amp/test/freeport"
 )
 
 // TestJupyterHub runs the commands of docs/jupyterhub.md that need no cluster, in their order: it writes the profiles and the
@@ -23,7 +25,10 @@ func TestJupyterHub(t *testing.T) {
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	port := freePort(t)
+	port, err := freeport.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
 	shell := func(ctx context.Context, command string) *exec.Cmd {
 		// The page's port is fixed, and its `go run` would compile once more.
 		command = strings.ReplaceAll(strings.ReplaceAll(command, "PORT=9000", "PORT="+port), "127.0.0.1:9000", "127.0.0.1:"+port)

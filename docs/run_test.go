@@ -5,7 +5,6 @@ import (
 	"context"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/txn2/amp/test/freeport"
 )
 
 // A kind says how TestCommands runs a command.
@@ -64,14 +65,17 @@ const recorded = `{"specversion":"1.0","id":"a1","source":"https://amp.txn2.com/
 	`"patch":[{"step":1,"op":"add","path":"/metadata/labels","value":{}},{"step":1,"op":"add","path":"/metadata/labels/team","value":"red"}],` +
 	`"object":{"apiVersion":"v1","kind":"Pod","metadata":{"name":"web","namespace":"team-a"},"spec":{"containers":[{"name":"a","image":"b"}]}}}}`
 
+// aSuite is one for kubectl amp test.
+const aSuite = "endpoint: http://127.0.0.1:9000/\ncases: [{name: a Pod gets its team, pod: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: b}]}}, expect: {outcome: mutated}}]"
+
 // files are what the commands read.
 var files = map[string]string{
 	"deployment.yaml":                  "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}}}",
 	"pod.yaml":                         "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, image: b}]}}",
 	"overlays/prod/kustomization.yaml": "resources: [pod.yaml]",
 	"overlays/prod/pod.yaml":           "{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, image: b}]}}",
-	"tests.yaml":                       "endpoint: http://127.0.0.1:9000/\ncases: [{name: a Pod gets its team, pod: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: b}]}}, expect: {outcome: mutated}}]",
-	"tests/web.yaml":                   "endpoint: http://127.0.0.1:9000/\ncases: [{name: a Pod gets its team, pod: {apiVersion: v1, kind: Pod, metadata: {name: a}, spec: {containers: [{name: a, image: b}]}}, expect: {outcome: mutated}}]",
+	"tests.yaml":                       aSuite,
+	"tests/web.yaml":                   aSuite,
 	"events.ndjson":                    recorded,
 }
 
@@ -130,7 +134,10 @@ func TestCommands(t *testing.T) {
 			}
 			return
 		}
-		port := freePort(t)
+		port, err := freeport.Get()
+		if err != nil {
+			t.Fatal(err)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		cmd, said := shell(ctx, command, port)
 		if err := cmd.Start(); err != nil {
@@ -183,19 +190,4 @@ func answers(addr string, ended chan error) error {
 			}
 		}
 	}
-}
-
-// freePort is a port on which no program listens.
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
 }

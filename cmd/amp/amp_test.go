@@ -5,12 +5,9 @@ import (
 	"compress/gzip"
 	"crypto/x509"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"io"
 	"log"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,13 +16,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/txn2/amp/test/freeport"
 )
 
 // TestMain makes two programs of this test: amp, and one whose main knows only amp's import path, like the main that a
@@ -84,7 +82,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"freeport":    freeport,
+			"freeport":    setFreePorts,
 			"endpoint":    startEndpoint,
 			"expand":      expand,
 			"await":       await,
@@ -142,33 +140,13 @@ type server struct {
 	result           chan result
 }
 
-func freeport(ts *testscript.TestScript, _ bool, args []string) {
+func setFreePorts(ts *testscript.TestScript, _ bool, args []string) {
 	for _, name := range args {
-		port, err := freePort()
+		port, err := freeport.Get()
 		ts.Check(err)
 		ts.Setenv(name, port)
 	}
 }
-
-// freePort returns a port of loopback on which no program listens, each time another one: tests run side by side. It is below
-// the range from which the kernel gives ports to connections and to servers of other tests.
-func freePort() (string, error) {
-	const first, ports = 15_000, 15_000
-	for range ports {
-		port := strconv.Itoa(first + int(lastPort.Add(1)%ports))
-		if listener, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			return port, listener.Close()
-		}
-	}
-	return "", errors.New("no free port between 15000 and 30000 on loopback")
-}
-
-// lastPort begins anywhere: several runs of these tests may share the machine.
-var lastPort = func() *atomic.Uint32 {
-	var n atomic.Uint32
-	n.Store(rand.Uint32())
-	return &n
-}()
 
 // startEndpoint serves an endpoint of one of these kinds:
 //
@@ -232,7 +210,7 @@ func startEndpoint(ts *testscript.TestScript, _ bool, args []string) {
 	case "is-huge":
 		answer = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(bytes.Repeat([]byte(" "), 2<<20)) }
 	case "is-down":
-		port, err := freePort()
+		port, err := freeport.Get()
 		ts.Check(err)
 		s.addr = "127.0.0.1:" + port
 	default:

@@ -28,6 +28,7 @@ import (
 	admissionv1 "k8s.io/api/admission/v1"
 
 	"github.com/txn2/amp/test/cgroup"
+	"github.com/txn2/amp/test/freeport"
 )
 
 const tenants = 32 // of each kind
@@ -182,8 +183,8 @@ func startAsShipped(t *testing.T, group *cgroup.Group, gomemlimit string) *runni
 	if err != nil {
 		t.Fatal(err)
 	}
-	plain, plainErr := freePort()
-	secure, secureErr := freePort()
+	plain, plainErr := freeport.Get()
+	secure, secureErr := freeport.Get()
 	if err := errors.Join(plainErr, secureErr); err != nil {
 		t.Fatal(err)
 	}

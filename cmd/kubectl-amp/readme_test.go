@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/txn2/amp/test/freeport"
 )
 
 // TestReadmeCommands runs the README's first endpoint with the README's suite and its commands for it, as they are written but
@@ -23,8 +25,11 @@ func TestReadmeCommands(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := free(t)
-	_, port, _ := net.SplitHostPort(address)
+	port, err := freeport.Get()
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := "127.0.0.1:" + port
 	readme := strings.NewReplacer(`("", 9000)`, `("127.0.0.1", `+port+`)`, "127.0.0.1:9000", address).Replace(string(text))
 	block := func(language string) string {
 		found := regexp.MustCompile("(?s)```" + language + "\n(.*?)```").FindStringSubmatch(readme)
@@ -64,15 +69,4 @@ func TestReadmeCommands(t *testing.T) {
 			t.Errorf("kubectl amp %s: exit code %d\n%s%s", command[1], code, &out, &errs)
 		}
 	}
-}
-
-// free is an address of loopback at which no server listens.
-func free(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }

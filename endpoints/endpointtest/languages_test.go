@@ -8,13 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/txn2/amp/internal/conform"
 	"github.com/txn2/amp/internal/suite"
+	"github.com/txn2/amp/test/freeport"
 )
 
 // samples are the endpoints of docs/endpoints, one for each language, in docs/endpoints/samples.
@@ -79,12 +79,10 @@ func runSuite(t *testing.T, u *url.URL) {
 func start(t *testing.T, name string) *url.URL {
 	t.Helper()
 	sample, dir := samples[name], filepath.Join("..", "..", "docs", "endpoints", "samples", name)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := freeport.Get()
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-	_ = listener.Close()
 	replace := strings.NewReplacer("BIN", filepath.Join(t.TempDir(), "sample"), "PORT", port)
 	command := func(args []string) *exec.Cmd {
 		filled := make([]string, len(args))
