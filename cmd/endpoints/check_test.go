@@ -42,7 +42,7 @@ func TestCheckReadsItsFlags(t *testing.T) {
 		"an unknown flag":                   {"check P --users alice", "", 2, "flag provided but not defined: -users"},
 		"a flag without a value":            {"check P --user", "", 2, "flag needs an argument: -user"},
 		"an empty user":                     {"check P --user=", "", 2, "--user is empty"},
-		"a server of nobody":                {"check P --server s", "", 2, "want --user or --pod, too"},
+		"a server, but no user":             {"check P --server s", "", 2, "want --user or --pod, too"},
 		"values of nothing":                 {"check P --values", "", 2, "want --user or --pod, too"},
 		"a user and a Pod":                  {"check P --user alice --pod POD", "", 2, "--pod says who the user is"},
 		"groups with commas between":        {"check P --user alice --group a,b", "", 2, "want one name of a group: repeat the flag for more"},

@@ -39,7 +39,7 @@ func Check(file string, of *Question, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// printable writes to a terminal nothing that it would obey: whoever creates a Pod writes its annotations.
+// printable replaces what a terminal would obey. The creator of a Pod writes its annotations, and this command prints them.
 type printable struct{ to io.Writer }
 
 func (p printable) Write(b []byte) (int, error) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestCheckPrintsNothingThatATerminalObeys: whoever creates a Pod writes its annotations.
+// TestCheckPrintsNothingThatATerminalObeys: the creator of a Pod writes its annotations, and the command prints them.
 func TestCheckPrintsNothingThatATerminalObeys(t *testing.T) {
 	pod := []byte(`{"kind":"Pod","metadata":{"annotations":{"hub.jupyter.org/username":"eve\u001b[2J\u009b1m\r","x/g":"a\u001b]0;b\u0007"}},"spec":{"containers":[{"name":"notebook"}]}}`)
 	var out bytes.Buffer

@@ -17,7 +17,7 @@ func TestReadersLogIn(t *testing.T) {
 	w := newWorld(t)
 	w.post(t, "first")
 	t.Run("a stranger is sent to the login", w.stranger)
-	t.Run("the function lets nobody read past the proxy", w.past)
+	t.Run("who goes past the proxy cannot read", w.past)
 	t.Run("a person of the group reads", w.reader)
 	t.Run("a person outside the group gets 403", w.outsider)
 	t.Run("the stream stays open, and is quick", w.stream)

@@ -40,7 +40,7 @@ type Function struct {
 	Client *http.Client
 	// Patience is how long a function that does not answer is asked again. 0: not at all.
 	Patience time.Duration
-	// Trouble is told why a request is made again. nil: nobody is told.
+	// Trouble gets the reason why a request is made again. It may be nil.
 	Trouble func(error)
 }
 
