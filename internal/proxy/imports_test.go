@@ -96,7 +96,7 @@ var arrows = map[string][]string{
 	"internal/share":      nil,
 	"internal/jsonscan":   nil,
 	"internal/review":     {"endpoints/events", "internal/share", "internal/jsonscan"},
-	"internal/redact":     {"endpoints/events"},
+	"internal/redact":     {"endpoints/events", "internal/compare"},
 	"internal/outbound":   nil,
 	"internal/reload":     nil,
 	"internal/spelling":   nil,
