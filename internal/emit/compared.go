@@ -28,7 +28,7 @@ func (e *Events) enqueueCandidate(c *compare.Candidate) {
 		e.dropped(c.Event, err.Error())
 		return
 	}
-	refused, evicted := e.queue.putMessage(c.Review.Review.Namespace, m)
+	refused, evicted := e.queue.putCandidate(c.Review.Review.Namespace, m)
 	e.queued(c.Event, refused, evicted)
 }
 
