@@ -174,7 +174,7 @@ func TestCommands(t *testing.T) {
 
 // answers waits until a server at an address answers a request, whatever it says.
 func answers(addr string, ended chan error) error {
-	deadline := time.Now().Add(3 * time.Minute) // it may have to be compiled first
+	deadline := time.Now().Add(10 * time.Minute) // it may have to be compiled first, on a slow machine
 	for {
 		resp, err := http.Get("http://" + addr + "/")
 		if err == nil {

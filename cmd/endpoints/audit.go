@@ -16,6 +16,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/audit"
 	"github.com/txn2/amp/endpoints/audit/move"
+	"github.com/txn2/amp/internal/outbound"
 )
 
 const auditUsage = `Moves the events of an audit function, for example from SQLite to PostgreSQL, while events arrive.
@@ -29,7 +30,8 @@ SQLite file that no process uses, or postgres://USER@HOST:5432/DATABASE.
     --after POSITION   export: only what was stored after this position, which an earlier export or
                        import has printed
     --token-file FILE  file with the bearer token that the function wants for reading (export) or for
-                       posting (import; one that is for every source)
+                       posting (import; one that is for every source). Over http it goes to private
+                       addresses only
     --patience TIME    how long a function that does not answer is asked again (default 2m)
 
 An export has one JSON object a line: the CloudEvent as it came ("event"), the time that it has in lists
@@ -141,6 +143,10 @@ func reach(place, tokenFile string, writing bool) (f *move.Function, done func()
 		}
 	}
 	if strings.HasPrefix(place, "http://") || strings.HasPrefix(place, "https://") {
+		if f.Token != "" && strings.HasPrefix(place, "http://") {
+			dialer := net.Dialer{Control: outbound.PrivateOnly("the token goes over http to private addresses and loopback only: use https")}
+			f.Client = &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}}
+		}
 		return f, func() {}, nil
 	}
 	f.URL = "http://database"

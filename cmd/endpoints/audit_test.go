@@ -58,6 +58,8 @@ func TestMoveByCommand(t *testing.T) {
 		t.Error("an export has made a database")
 	}
 	call("", 1, `answers 401: reading needs a token`, "export", server.URL)
+	// It is noticed before a connection is made.
+	call("", 1, `the token goes over http to private addresses and loopback only: use https`, "export", "--patience", "0", "--token-file", token, "http://192.0.2.1:1/")
 	call("", 1, `--token-file: open`, "export", "--token-file", filepath.Join(dir, "none"), server.URL)
 	call("", 1, `"nonsense" is not a position in this database`, "export", "--after", "nonsense", first)
 	call("", 2, `want export or import, see endpoints audit --help`, "exprot")

@@ -3,9 +3,7 @@ package emit
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"log/slog"
-	"slices"
 
 	"github.com/txn2/amp/endpoints/events"
 	"github.com/txn2/amp/internal/compare"
@@ -30,7 +28,7 @@ func (e *Events) enqueueCandidate(c *compare.Candidate) {
 		e.dropped(c.Event, err.Error())
 		return
 	}
-	refused, evicted := e.queue.putMessage(c.Review.Review.Namespace, m)
+	refused, evicted := e.queue.putCandidate(c.Review.Review.Namespace, m)
 	e.queued(c.Event, refused, evicted)
 }
 
@@ -104,7 +102,14 @@ func newComparedData(rec *review.Record, c *compare.Candidate) *events.Data {
 	}
 	switch c.Review.Plan.Level {
 	case review.LevelPatch:
-		data.Comparison.Differences = redactedDifferences(c)
+		var answered []events.Op
+		for i := range c.Review.Run.Steps {
+			answered = append(answered, opsOf(c.Review.Run.Steps[i].Ops)...)
+		}
+		for _, d := range redact.Differences(c.Review.Review.Pod, answered, opsOf(c.Step.Ops), c.Found.Differences) {
+			data.Comparison.Differences = append(data.Comparison.Differences,
+				events.Difference{Kind: kinds[d.Kind], Path: d.Place.Pointer(), Where: d.Place.NamesShown(d.Named), Answered: d.First, Candidate: d.Second})
+		}
 	case review.LevelFull:
 		for i := range c.Found.Differences {
 			d := &c.Found.Differences[i]
@@ -118,69 +123,10 @@ func newComparedData(rec *review.Record, c *compare.Candidate) *events.Data {
 // kinds are the kinds of differences as events spell them.
 var kinds = map[compare.Kind]string{compare.OnlyFirst: events.OnlyAnswered, compare.OnlySecond: events.OnlyCandidate, compare.OtherValue: events.OtherValue, compare.OtherOrder: events.OtherOrder}
 
-// redactedDifferences are the differences as the level Patch shows them. Those inside of an object whose keys it does not show
-// are one.
-func redactedDifferences(c *compare.Candidate) []events.Difference {
-	var ops []events.Op
-	for i := range c.Review.Run.Steps {
-		ops = append(ops, opsOf(c.Review.Run.Steps[i].Ops)...)
-	}
-	pod := c.Review.Review.Pod
-	first, second := redact.NewMade(pod, ops), redact.NewMade(pod, opsOf(c.Step.Ops))
-	var all []events.Difference
-	for i := range c.Found.Differences {
-		d := &c.Found.Differences[i]
-		place, made := d.Place(), first
-		if d.Kind == compare.OnlySecond {
-			made = second
-		}
-		shown := made.Shown(steps(place))
-		if d.Kind == compare.OtherValue || d.Kind == compare.OtherOrder {
-			shown = min(shown, second.Shown(steps(d.Second.Place)))
-		}
-		difference := events.Difference{Kind: kinds[d.Kind]}
-		if shown < len(place) { // both Pods have an object there
-			place = place[:shown]
-			difference.Kind, difference.Answered, difference.Candidate = events.OtherValue, hidden, hidden
-		} else {
-			difference.Answered, difference.Candidate = shownValue(first, &d.First), shownValue(second, &d.Second)
-		}
-		difference.Path = place.Pointer()
-		difference.Where = place.NamesShown(func(at compare.Place, name json.RawMessage) bool {
-			return string(made.Value(at.Pointer(), name)) == string(name)
-		})
-		same := func(other events.Difference) bool {
-			return other.Path == difference.Path && other.Kind == difference.Kind
-		}
-		if !slices.ContainsFunc(all, same) {
-			all = append(all, difference)
-		}
-	}
-	return all
-}
-
-// hidden is a value that the level Patch does not show.
-var hidden = json.RawMessage(`"` + events.Redacted + `"`)
-
-func shownValue(made *redact.Made, v *compare.Value) json.RawMessage {
-	if v.JSON == nil {
-		return nil
-	}
-	return made.Value(v.Place.Pointer(), v.JSON)
-}
-
 func opsOf(ops []review.Op) []events.Op {
 	all := make([]events.Op, len(ops))
 	for i := range ops {
 		all[i] = newOp(0, &ops[i])
-	}
-	return all
-}
-
-func steps(p compare.Place) []redact.Step {
-	all := make([]redact.Step, len(p))
-	for i, s := range p {
-		all[i] = redact.Step{Key: s.Key, List: s.List}
 	}
 	return all
 }

@@ -135,3 +135,33 @@ func TestHalfOfTheQueue(t *testing.T) {
 		})
 	}
 }
+
+// TestCandidatesLeaveHalfOfTheQueue: their events take none of the second half, and no event has to make room for them.
+func TestCandidatesLeaveHalfOfTheQueue(t *testing.T) {
+	for name, test := range map[string]struct{ size, candidates, mutations int }{
+		"by number": {10, maxQueued / 2, maxQueued},
+		"by size":   {1 << 20, 7, 15},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q, pod := newQueue(func(int) {}), aPod(test.size)
+			for i := range 2000 {
+				if _, evicted := q.putCandidate("a", &message{id: fmt.Sprint(i), body: make([]byte, test.size)}); evicted != nil {
+					t.Fatalf("%d are evicted", len(evicted))
+				}
+			}
+			if q.count != test.candidates {
+				t.Errorf("candidates fill %d places, want %d", q.count, test.candidates)
+			}
+			for i := range 2000 {
+				_, _ = q.put(from(t, "a", i, pod))
+			}
+			if q.count != test.mutations {
+				t.Errorf("with mutations there are %d, want %d", q.count, test.mutations)
+			}
+			if refused, evicted := q.putCandidate("b", &message{id: "b", body: make([]byte, test.size)}); refused == "" || evicted != nil {
+				t.Errorf("another candidate: %q, %d evicted", refused, len(evicted))
+			}
+			q.close()
+		})
+	}
+}

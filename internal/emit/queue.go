@@ -92,8 +92,9 @@ func (q *queue) put(rec *review.Record) (refused string, evicted []*entry) {
 	return q.enter(&entry{rec: rec, size: recordSize(rec)}, rec.Review.Namespace, toEncode, &q.encode)
 }
 
-// putMessage is put for an event of a namespace that is encoded already.
-func (q *queue) putMessage(namespace string, msg *message) (refused string, evicted []*entry) {
+// putCandidate is put for the event of a candidate, which is encoded already. It makes no room for it, and leaves a half of the
+// queue to the events of what amp did.
+func (q *queue) putCandidate(namespace string, msg *message) (refused string, evicted []*entry) {
 	return q.enter(&entry{msg: msg, size: msg.size()}, namespace, toSend, &q.send)
 }
 
@@ -105,11 +106,16 @@ func (q *queue) enter(e *entry, namespace string, line int, signal *sync.Cond) (
 		return "amp is ending", nil
 	}
 	e.tenant = q.tenantOf(namespace)
-	fits := false
-	if q.count > e.tenant.count && exceeds(e.tenant.count+1, e.tenant.bytes+e.size) {
+	switch {
+	case line == toSend && exceeds(q.count+1, q.bytes+e.size):
+		refused = "the queue is half full, and the rest is not for candidates"
+	case q.count > e.tenant.count && exceeds(e.tenant.count+1, e.tenant.bytes+e.size):
 		refused = "its namespace fills half of the queue, and others wait"
-	} else if evicted, fits = q.makeRoom(e.tenant, e.size); !fits {
-		refused = "the queue is full"
+	default:
+		var fits bool
+		if evicted, fits = q.makeRoom(e.tenant, e.size); !fits {
+			refused = "the queue is full"
+		}
 	}
 	if refused != "" {
 		q.add(e, 0, 0) // forgets a tenant that has nothing in the queue

@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"sync"
 	"time"
 
@@ -129,8 +128,8 @@ func (c *Candidates) tell(result *compare.Candidate) {
 	})
 }
 
-// call calls the candidate, compares and tells what came of it. It returns false if there was no place or no memory for that, or
-// no time because amp ends.
+// call calls the candidate, compares and tells what came of it. It returns false if amp could not: there was no place or no
+// memory for that, or no time because amp ends.
 func (c *Candidates) call(rec *review.Record, memory *share.Hold) bool {
 	calls, policy := c.config.Calls, rec.Plan.Policy
 	timeout := calls.Timeout
@@ -167,7 +166,11 @@ func (c *Candidates) call(rec *review.Record, memory *share.Hold) bool {
 	case answer.Refused:
 		candidate, result.Refusal = compare.Outcome{Denied: true}, &answer
 	}
-	result.Found = compare.Outcomes(c.answered(rec), candidate)
+	answered, err := c.answered(rec)
+	if err != nil {
+		return false
+	}
+	result.Found = compare.Outcomes(answered, candidate)
 	result.Result = result.Found.Result()
 	if rec.Plan.Event != "" {
 		result.Event = rec.Review.UID + "/candidate"
@@ -177,28 +180,26 @@ func (c *Candidates) call(rec *review.Record, memory *share.Hold) bool {
 }
 
 // answered is what the endpoints made of the Pod, whatever amp did with that: nothing in shadow mode, or if the event sink
-// failed.
-func (c *Candidates) answered(rec *review.Record) compare.Outcome {
+// failed. An error says that amp cannot make that Pod again: each step's patch is in the bounds, and all of them as one may
+// not be.
+func (c *Candidates) answered(rec *review.Record) (compare.Outcome, error) {
 	var ops []review.Op
 	for i := range rec.Run.Steps {
 		if rec.Run.Steps[i].Err != nil {
-			return compare.Outcome{}
+			return compare.Outcome{}, nil
 		}
 		ops = append(ops, rec.Run.Steps[i].Ops...)
 	}
 	switch {
 	case rec.Run.Refusal != nil:
-		return compare.Outcome{Denied: true}
+		return compare.Outcome{Denied: true}, nil
 	case len(rec.Run.Steps) == 0: // it ended before the first one
-		return compare.Outcome{}
+		return compare.Outcome{}, nil
 	case len(ops) == 0:
-		return compare.Outcome{Pod: rec.Review.Pod}
+		return compare.Outcome{Pod: rec.Review.Pod}, nil
 	}
 	pod, err := c.config.Apply(rec.Review.Pod, ops)
-	if err != nil { // they have been checked
-		panic(errors.New("the patch that was answered does not apply"))
-	}
-	return compare.Outcome{Pod: pod}
+	return compare.Outcome{Pod: pod}, err
 }
 
 // Drain lets no further call begin, and returns when those that were begun have ended. When ctx ends, it gives up those that

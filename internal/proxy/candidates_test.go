@@ -3,6 +3,7 @@ package proxy_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -160,6 +161,22 @@ func TestPanicOfACandidateIsContained(t *testing.T) {
 		candidates.Drain(t.Context())
 		if l.panicked != 1 {
 			t.Errorf("%d panics", l.panicked)
+		}
+	})
+}
+
+// TestAPatchThatIsNotAppliedAgain: each step's patch is in the bounds, and all of them as one are not.
+func TestAPatchThatIsNotAppliedAgain(t *testing.T) {
+	run(t, "is not compared, and no panic", func(t *testing.T) {
+		l := newLab(t, func(context.Context, *review.Review) (review.Answer, error) { return review.Answer{}, nil })
+		l.answers = map[string]review.Answer{"http://a": sets("1")}
+		p := l.proxy(t)
+		l.config.Apply = func(json.RawMessage, []review.Op) (json.RawMessage, error) { return nil, errors.New("too much work") }
+		candidates := proxy.NewCandidates(l.config)
+		candidates.Call(l.record(t, p, "x", aPod))
+		candidates.Drain(t.Context())
+		if fmt.Sprint(l.results()) != "[dropped]" || l.panicked != 0 {
+			t.Errorf("%v, %d panics", l.results(), l.panicked)
 		}
 	})
 }

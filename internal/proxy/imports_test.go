@@ -96,7 +96,7 @@ var arrows = map[string][]string{
 	"internal/share":      nil,
 	"internal/jsonscan":   nil,
 	"internal/review":     {"endpoints/events", "internal/share", "internal/jsonscan"},
-	"internal/redact":     {"endpoints/events"},
+	"internal/redact":     {"endpoints/events", "internal/compare"},
 	"internal/outbound":   nil,
 	"internal/reload":     nil,
 	"internal/spelling":   nil,
@@ -136,7 +136,7 @@ var arrows = map[string][]string{
 	// Importing the root registers the function, so only the program of the proxy does.
 	".":             {"internal/serve"},
 	"cmd/amp":       {".", "internal/serve"},
-	"cmd/endpoints": {"endpoints/audit", "endpoints/audit/move", "endpoints/example", "endpoints/jupyterhub", "endpoints/require"},
+	"cmd/endpoints": {"endpoints/audit", "endpoints/audit/move", "endpoints/example", "endpoints/jupyterhub", "endpoints/require", "internal/outbound"},
 	"cmd/demo": {"endpoints/audit", "endpoints/jupyterhub", "endpoints/require", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces",
 		"internal/manifest", "internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
 	"cmd/kubectl-amp": {"internal/conform", "internal/doctor", "internal/load", "internal/manifest", "internal/outbound", "internal/review", "internal/serve", "internal/shapes", "internal/spelling",

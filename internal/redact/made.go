@@ -5,28 +5,29 @@ import (
 	"slices"
 
 	"github.com/txn2/amp/endpoints/events"
+	"github.com/txn2/amp/internal/compare"
 )
 
-// Made is a Pod that a patch makes, as the level Patch shows it. One goroutine at a time may use it.
-type Made struct {
+// made is a Pod that a patch makes, as the level Patch shows it. One goroutine at a time may use it.
+type made struct {
 	t *tracker // nil if nothing came to another place than the one where it was written
 }
 
-// NewMade returns the Pod that the ops make of pod.
-func NewMade(pod json.RawMessage, ops []events.Op) *Made {
+// newMade returns the Pod that the ops make of pod.
+func newMade(pod json.RawMessage, ops []events.Op) *made {
 	if !slices.ContainsFunc(ops, relocates) {
-		return &Made{}
+		return &made{}
 	}
 	t := &tracker{root: newNode(string(pod), root), left: maxSteps}
 	for i := 0; i < len(ops) && !t.lost; i++ {
 		t.follow(&ops[i])
 	}
-	return &Made{t}
+	return &made{t}
 }
 
-// Value returns value, which the Pod has at the JSON pointer path, as the level Patch shows it: see [Value]. A value that the
+// value returns value, which the Pod has at the JSON pointer path, as the level Patch shows it: see valueAt. A value that the
 // patch moved or copied is shown only if every place that it passed through may be shown.
-func (m *Made) Value(path string, value json.RawMessage) json.RawMessage {
+func (m *made) value(path string, value json.RawMessage) json.RawMessage {
 	if m.t == nil {
 		return valueAt(path, value, nil)
 	}
@@ -37,15 +38,9 @@ func (m *Made) Value(path string, value json.RawMessage) json.RawMessage {
 	return valueAt(path, value, n)
 }
 
-// Step is one step of the way to a place in a Pod.
-type Step struct {
-	Key  string // a field, or the index of an element
-	List bool   // whether Key is an index
-}
-
-// Shown returns how many of the steps of a path may be shown. Fields may not where [Value] redacts the object that they are
+// shown returns how many of the steps of a path may be shown. Fields may not where valueAt redacts the object that they are
 // in as a whole, because its keys may be data.
-func (m *Made) Shown(path []Step) int {
+func (m *made) shown(path compare.Place) int {
 	at := root
 	var n *node
 	if m.t != nil {

@@ -171,7 +171,7 @@ func parse(t testing.TB, doc []byte) any {
 // the difference like code.
 func TestShownPlaces(t *testing.T) {
 	var got strings.Builder
-	leaves(parse(t, Value("", populated(t))), "", func(at string, leaf any) {
+	leaves(parse(t, valueShown("", populated(t))), "", func(at string, leaf any) {
 		if strings.HasPrefix(at, "/spec/initContainers/") || strings.HasPrefix(at, "/spec/ephemeralContainers/") && !strings.HasSuffix(at, "targetContainerName") {
 			return // as /spec/containers; the walk over the types has shown that
 		}

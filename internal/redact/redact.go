@@ -19,8 +19,8 @@ import (
 // redacted is what stands for a value that is not shown, as JSON.
 var redacted = strconv.Quote(events.Redacted)
 
-// Value returns value, which an op puts at the JSON pointer path of a Pod, as the level Patch shows it. It
-// returns valid JSON whatever value is.
+// valueAt returns value, which an op puts at the JSON pointer path of a Pod, as the level Patch shows it. It
+// returns valid JSON whatever value is. n says where the value has been before, nil for nowhere.
 //
 //	at the place of         a string is                      a number or boolean is
 //	----------------------  -------------------------------  ----------------------
@@ -37,11 +37,6 @@ var redacted = strconv.Quote(events.Redacted)
 // An unknown field is one that the table does not have: it is newer than amp, or misspelt. The keys of objects
 // that the table has are shown: fields, and the names of labels, annotations, resources and the attributes of
 // drivers. So is the path of an op.
-func Value(path string, value json.RawMessage) json.RawMessage {
-	return valueAt(path, value, nil)
-}
-
-// valueAt is Value where n, which may be nil, says where the value has been.
 func valueAt(path string, value json.RawMessage, n *node) json.RawMessage {
 	if !json.Valid(value) {
 		return json.RawMessage(redacted)

@@ -13,7 +13,7 @@ import (
 // same is shown of each leaf.
 func TestRedactionGoesByPlaceNotByPath(t *testing.T) {
 	doc := populated(t)
-	whole := gjson.ParseBytes(Value("", doc))
+	whole := gjson.ParseBytes(valueShown("", doc))
 	var parts func(v gjson.Result, at, query string)
 	n := 0
 	parts = func(v gjson.Result, at, query string) {
@@ -25,7 +25,7 @@ func TestRedactionGoesByPlaceNotByPath(t *testing.T) {
 		if want == "" { // within what is redacted as a whole
 			want = redacted
 		}
-		got := string(Value(at, json.RawMessage(v.Raw)))
+		got := string(valueShown(at, json.RawMessage(v.Raw)))
 		if got != want && !strings.HasPrefix(at, "/status/") && !strings.HasPrefix(at, "/metadata/managedFields/") &&
 			!strings.HasPrefix(at, "/spec/volumes/0/ephemeral/volumeClaimTemplate/metadata/managedFields/") {
 			t.Errorf("an op on %q shows\n%s\nwithin the Pod it shows\n%s", at, got, want)
@@ -99,7 +99,7 @@ func TestValue(t *testing.T) {
 		"no JSON":                                     {"/spec/hostname", `s3cret`, r},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := string(Value(test.path, json.RawMessage(test.value))); got != test.want {
+			if got := string(valueShown(test.path, json.RawMessage(test.value))); got != test.want {
 				t.Errorf("shows %s, want %s", got, test.want)
 			}
 		})
@@ -110,7 +110,7 @@ func TestValue(t *testing.T) {
 func TestRedactionOfDeepNestingIsQuick(t *testing.T) {
 	deep := strings.Repeat("[", 9000) + `"` + strings.Repeat("x", 1<<20) + `"` + strings.Repeat("]", 9000)
 	for _, path := range []string{"/spec/future", "/spec/containers", "/spec/containers/0/args", "/metadata/annotations/x"} {
-		if got := string(Value(path, json.RawMessage(deep))); len(got) > 100 {
+		if got := string(valueShown(path, json.RawMessage(deep))); len(got) > 100 {
 			t.Errorf("%s: %d bytes are left", path, len(got))
 		}
 	}
@@ -120,6 +120,9 @@ func BenchmarkRedact(b *testing.B) {
 	container := json.RawMessage(`{"name":"proxy","image":"registry/proxy:1","args":["--a","--b"],"env":[{"name":"A","value":"x"},{"name":"B","valueFrom":{"secretKeyRef":{"name":"s","key":"k"}}}],"ports":[{"containerPort":80}],"resources":{"limits":{"cpu":"1","memory":"1Gi"}},"volumeMounts":[{"name":"a","mountPath":"/a"}]}`)
 	b.ReportAllocs()
 	for b.Loop() {
-		Value("/spec/initContainers/-", container)
+		valueShown("/spec/initContainers/-", container)
 	}
 }
+
+// valueShown is a value as the level Patch shows it at a place where it was written.
+func valueShown(path string, value json.RawMessage) json.RawMessage { return valueAt(path, value, nil) }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/txn2/amp/endpoints/events"
@@ -75,6 +76,7 @@ type recorded struct {
 	user            string
 	before          json.RawMessage // the Pod as it came
 	after           json.RawMessage // as the endpoints wanted it; before if it was denied or failed
+	ops             []events.Op     // of the endpoints
 	outcome         review.Outcome  // mutated, unchanged, denied or rejected, also of what was shadowed or failed open
 	message         string
 }
@@ -121,8 +123,10 @@ func readRecorded(e *envelope) (*recorded, Left) {
 		r.outcome = review.OutcomeDenied
 	case r.outcome == review.OutcomeMutated, shadowed && len(d.Patch) > 0:
 		r.outcome = review.OutcomeMutated
+		isStamp := func(op events.Op) bool { return op.Step == 0 }
+		r.ops = slices.DeleteFunc(d.Patch, isStamp)
 		var err error
-		if r.after, err = patched(d.Object, d.Patch); err != nil {
+		if r.after, err = applied(d.Object, r.ops); err != nil {
 			return r, LeftBroken
 		}
 	case shadowed:
@@ -144,13 +148,12 @@ func hidden(ops []events.Op) bool {
 	return false
 }
 
-// patched is the Pod after the operations of the endpoints. Step 0 is amp's own stamp.
-func patched(pod json.RawMessage, all []events.Op) (json.RawMessage, error) {
-	var ops []review.Op
-	for i := range all {
-		if op := &all[i]; op.Step > 0 {
-			ops = append(ops, review.Op{Op: op.Op, Path: op.Path, From: op.From, Value: op.Value})
-		}
+// applied is the Pod after ops.
+func applied(pod json.RawMessage, ops []events.Op) (json.RawMessage, error) {
+	all := make([]review.Op, len(ops))
+	for i := range ops {
+		op := &ops[i]
+		all[i] = review.Op{Op: op.Op, Path: op.Path, From: op.From, Value: op.Value}
 	}
-	return patch.Apply(pod, ops)
+	return patch.Apply(pod, all)
 }

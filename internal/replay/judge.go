@@ -46,16 +46,15 @@ func judge(r *recorded, a *tryout.Answer, all bool) (Verdict, []finding) {
 		return NoLongerFails, said(r, "then: ", r.message)
 	}
 	var findings []finding
-	for i := range c.Differences {
-		d := &c.Differences[i]
-		kind := kindOf(r, d)
+	for _, d := range differences(r, a, &c, all) {
+		kind := kindOf(r, &d)
 		at := slices.IndexFunc(findings, func(f finding) bool { return f.kind == kind })
 		if at < 0 {
 			at = len(findings)
 			findings = append(findings, finding{kind: kind})
 		}
 		if f := &findings[at]; len(f.words) < maxWords {
-			f.words = append(f.words, words(d, all))
+			f.words = append(f.words, words(&d))
 		} else if len(f.words) == maxWords {
 			f.words = append(f.words, "and more")
 		}
@@ -64,6 +63,19 @@ func judge(r *recorded, a *tryout.Answer, all bool) (Verdict, []finding) {
 		findings = append(findings, finding{fmt.Sprintf("more than %d differences", compare.MaxDifferences), []string{fmt.Sprintf("%d more", c.More)}})
 	}
 	return Differs, findings
+}
+
+// differences are what was found, as an event of level Patch shows it unless all is set.
+func differences(r *recorded, a *tryout.Answer, c *compare.Comparison, all bool) []redact.Difference {
+	if !all {
+		return redact.Differences(r.before, r.ops, a.Ops, c.Differences)
+	}
+	shown := make([]redact.Difference, len(c.Differences))
+	for i := range c.Differences {
+		d := &c.Differences[i]
+		shown[i] = redact.Difference{Kind: d.Kind, Place: d.Place(), First: d.First.JSON, Second: d.Second.JSON, Named: func(compare.Place, json.RawMessage) bool { return true }}
+	}
+	return shown
 }
 
 // outcome is an answer as it is compared.
@@ -101,34 +113,28 @@ var kinds = map[compare.Kind]string{
 
 // kindOf is the place of a difference and its kind. Elements whose name holds the last part of the Pod's own name, as volumes
 // of JupyterHub's users do, are of one kind.
-func kindOf(r *recorded, d *compare.Difference) string {
+func kindOf(r *recorded, d *redact.Difference) string {
 	name := strings.Trim(r.name, "-*")
 	own := name[strings.LastIndexByte(name, '-')+1:]
-	place := d.Place().NamesShown(func(_ compare.Place, name json.RawMessage) bool {
-		return len(own) < 3 || !strings.Contains(string(name), own)
+	place := d.Place.NamesShown(func(at compare.Place, name json.RawMessage) bool {
+		return (len(own) < 3 || !strings.Contains(string(name), own)) && d.Named(at, name)
 	})
 	return place + ": " + kinds[d.Kind]
 }
 
 // words says a difference.
-func words(d *compare.Difference, all bool) string {
-	at := d.Place().Names()
+func words(d *redact.Difference) string {
+	at := d.Place.NamesShown(d.Named)
 	switch d.Kind {
 	case compare.OnlyFirst:
-		return fmt.Sprintf("%s: %s then, nothing now", at, value(d.First, all))
+		return fmt.Sprintf("%s: %s then, nothing now", at, value(d.First))
 	case compare.OnlySecond:
-		return fmt.Sprintf("%s: nothing then, %s now", at, value(d.Second, all))
+		return fmt.Sprintf("%s: nothing then, %s now", at, value(d.Second))
 	case compare.OtherOrder:
 		return at + ": in another order now"
 	}
-	return fmt.Sprintf("%s: %s then, %s now", at, value(d.First, all), value(d.Second, all))
+	return fmt.Sprintf("%s: %s then, %s now", at, value(d.First), value(d.Second))
 }
 
-// value shows a value.
-func value(v compare.Value, all bool) string {
-	text := v.JSON
-	if !all {
-		text = redact.Value(v.Place.Pointer(), text)
-	}
-	return review.Clip(string(text), maxValue)
-}
+// value is the JSON of a value, on one short line.
+func value(text json.RawMessage) string { return review.Clip(string(text), maxValue) }

@@ -174,3 +174,39 @@ func TestAnEndpointThatDoesNotAnswer(t *testing.T) {
 		t.Errorf("%v: %+v", err, report)
 	}
 }
+
+// TestSecretsAreShownNowhere: a secret that a patch puts at a place where values are shown stays hidden, unless all values are
+// to be shown. So do the names that it becomes.
+func TestSecretsAreShownNowhere(t *testing.T) {
+	const copied = `[{"op":"copy","from":"/spec/containers/0/env/0/value","path":"/metadata/labels/LABEL"}]`
+	const moved = `[{"op":"add","path":"/spec/volumes","value":[]},{"op":"add","path":"/spec/volumes/-","value":{"name":"v","emptyDir":{}}},` +
+		`{"op":"copy","from":"/spec/containers/0/env/0/value","path":"/spec/volumes/0/name"}]`
+	for sentence, test := range map[string]struct{ old, fresh string }{
+		"the new one copies it":    {labels, strings.Replace(copied, "LABEL", "team", 1)},
+		"the old one copied it":    {strings.Replace(copied, "LABEL", "team", 1), labels},
+		"both copy it":             {strings.Replace(copied, "LABEL", "a", 1), strings.Replace(copied, "LABEL", "b", 1)},
+		"it becomes a name":        {labels, moved},
+		"what has it as its name":  {moved, strings.Replace(moved, "emptyDir", "hostPath", 1)},
+		"it was a name, and gone":  {moved, `[]`},
+		"it is replaced elsewhere": {labels, `[{"op":"replace","path":"/spec/containers/0/env/0/value","value":"secret2"}]`},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			old, _ := endpoint{"": test.old}.serve(t)
+			fresh, _ := endpoint{"": test.fresh}.serve(t)
+			events := record(t, review.LevelFull, map[string]string{"amp.txn2.com/ep": old}, aPod("web", ""))
+			for all, want := range map[bool]bool{false: false, true: true} {
+				report, err := ask(t, lines(events...), func(c *replay.Config) { c.ShowValues = all }, fresh)
+				if err != nil || report.Pods[replay.Differs] != 1 {
+					t.Fatalf("%v: %+v", err, report)
+				}
+				text, err := json.Marshal(report)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := strings.Contains(string(text), "secret"); got != want {
+					t.Errorf("with --show-values=%t: %s", all, text)
+				}
+			}
+		})
+	}
+}

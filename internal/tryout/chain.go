@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/txn2/amp/endpoints/events"
 	"github.com/txn2/amp/internal/callout"
 	"github.com/txn2/amp/internal/engine"
 	"github.com/txn2/amp/internal/outbound"
@@ -49,6 +50,7 @@ type Answer struct {
 	Outcome review.Outcome  // mutated, unchanged, denied or rejected
 	Message string          // why it was denied or failed
 	Pod     json.RawMessage // as the chain wants it; as it came if it was denied or failed
+	Ops     []events.Op     // those of the endpoints, as amp completed them
 	// Silent says that an endpoint did not answer at all. Then NotThere may say that no server listens at its address.
 	Silent, NotThere bool
 }
@@ -75,6 +77,10 @@ func (c *Chain) Ask(ctx context.Context, pod json.RawMessage, namespace, user st
 		a.Silent = a.Silent || step.Result == review.ResultUnreachable || step.Result == review.ResultLate
 		a.NotThere = a.NotThere || notThere(step.Err)
 		ops = append(ops, step.Ops...)
+		for j := range step.Ops {
+			op := &step.Ops[j]
+			a.Ops = append(a.Ops, events.Op{Step: i + 1, Op: op.Op, Path: op.Path, From: op.From, Value: op.Value})
+		}
 	}
 	if a.Outcome == review.OutcomeMutated {
 		if a.Pod, err = patch.Apply(r.Pod, ops); err != nil {
