@@ -49,7 +49,7 @@ func (b *bench) inCluster() (err error) {
 		return err
 	}
 	c.client = kubernetes.NewForConfigOrDie(c.world.API.Config())
-	if c.endpoint, err = b.serving("endpoint", b.path("patch.json")); err != nil {
+	if c.endpoint, err = b.endpoint(1); err != nil {
 		return err
 	}
 	defer c.endpoint.stop()

@@ -121,6 +121,11 @@ func (b *bench) serving(args ...string) (*process, error) {
 	return p, nil
 }
 
+// endpoint starts an endpoint that listens on so many ports, and answers with the file patch.json.
+func (b *bench) endpoint(ports int) (*process, error) {
+	return b.serving("endpoint", b.path("patch.json"), strconv.Itoa(ports))
+}
+
 // memoryLimit is the one of deploy/. The forwarder has it too.
 const memoryLimit = "GOMEMLIMIT=200MiB"
 

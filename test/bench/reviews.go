@@ -105,12 +105,12 @@ func (b *bench) pair(s setting) (endpoint, amp *process, err error) {
 	if err := os.WriteFile(b.path("review.json"), workload.Review(s.pod), 0o600); err != nil {
 		return nil, nil, err
 	}
-	if endpoint, err = b.serving("endpoint", b.path("patch.json"), strconv.Itoa(max(1, s.endpoints))); err != nil {
+	if endpoint, err = b.endpoint(max(1, s.endpoints)); err != nil {
 		return nil, nil, err
 	}
 	candidate := ""
 	if s.candidate {
-		new, err := b.serving("endpoint", b.path("patch.json"), "1")
+		new, err := b.endpoint(1)
 		if err != nil {
 			return nil, nil, err
 		}
