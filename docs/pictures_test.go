@@ -10,9 +10,13 @@ import (
 // mostBytes is the most bytes of a picture: a page is to open quickly.
 const mostBytes = 200_000
 
-// TestPictures checks that each picture is small, that a page shows it, and that make pictures makes it.
+// TestPictures checks that each picture is small, that a page shows it, and that make pictures makes it, or make curves a plot.
 func TestPictures(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	curves, err := os.ReadFile(filepath.Join(root, "test", "bench", "curves.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +33,11 @@ func TestPictures(t *testing.T) {
 		if info.Size() > mostBytes {
 			t.Errorf("%s has %d bytes, want at most %d", file, info.Size(), mostBytes)
 		}
-		if !strings.Contains(string(makefile), " docs/"+file+"\n") {
+		if name, plot := strings.CutSuffix(filepath.Base(file), ".svg"); plot {
+			if !strings.Contains(string(curves), "{file: \""+name+"\",") {
+				t.Errorf("make curves does not make %s", file)
+			}
+		} else if !strings.Contains(string(makefile), " docs/"+file+"\n") {
 			t.Errorf("make pictures does not make %s", file)
 		}
 		shown := false

@@ -16,7 +16,7 @@ import (
 // kubectl's plugin links this package too: it need not compile expressions at every start.
 var elsewhere = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^AMP_(AUDIT_.+|JUPYTERHUB_PROFILES|REQUIRE_REGISTRIES|` +
-		`ATTACK_.+|CLUSTER|EVENTING_CRDS|EXAMPLE|EXAMPLE_IMAGE|FAULTS_.+|REGISTRY|REQUIRE_.+|SEED|SOAK_.+|TEST_.+|UPDATE|UPDATE_GOLDEN|WORLDS)$`)
+		`ATTACK_.+|CLUSTER|E2E_KUBERNETES|EVENTING_CRDS|EXAMPLE|EXAMPLE_IMAGE|FAULTS_.+|REGISTRY|REQUIRE_.+|SEED|SOAK_.+|TEST_.+|UPDATE|UPDATE_GOLDEN|WORLDS)$`)
 })
 
 // serviceLink are the variables that a kubelet sets for each Service of a Pod's namespace (pkg/kubelet/envvars) unless
