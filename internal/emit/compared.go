@@ -102,11 +102,7 @@ func newComparedData(rec *review.Record, c *compare.Candidate) *events.Data {
 	}
 	switch c.Review.Plan.Level {
 	case review.LevelPatch:
-		var answered []events.Op
-		for i := range c.Review.Run.Steps {
-			answered = append(answered, opsOf(c.Review.Run.Steps[i].Ops)...)
-		}
-		for _, d := range redact.Differences(c.Review.Review.Pod, answered, opsOf(c.Step.Ops), c.Found.Differences) {
+		for _, d := range redact.Differences(c.Review.Review.Pod, Ops(c.Review.Run.Steps), Ops(rec.Run.Steps), c.Found.Differences) {
 			data.Comparison.Differences = append(data.Comparison.Differences,
 				events.Difference{Kind: kinds[d.Kind], Path: d.Place.Pointer(), Where: d.Place.NamesShown(d.Named), Answered: d.First, Candidate: d.Second})
 		}
@@ -122,11 +118,3 @@ func newComparedData(rec *review.Record, c *compare.Candidate) *events.Data {
 
 // kinds are the kinds of differences as events spell them.
 var kinds = map[compare.Kind]string{compare.OnlyFirst: events.OnlyAnswered, compare.OnlySecond: events.OnlyCandidate, compare.OtherValue: events.OtherValue, compare.OtherOrder: events.OtherOrder}
-
-func opsOf(ops []review.Op) []events.Op {
-	all := make([]events.Op, len(ops))
-	for i := range ops {
-		all[i] = newOp(0, &ops[i])
-	}
-	return all
-}

@@ -129,12 +129,7 @@ func newPatch(rec *review.Record) []events.Op {
 	default:
 		return nil
 	}
-	var ops []events.Op
-	for i := range run.Steps {
-		for j := range run.Steps[i].Ops {
-			ops = append(ops, newOp(i+1, &run.Steps[i].Ops[j]))
-		}
-	}
+	ops := Ops(run.Steps)
 	steps := len(ops)
 	for i := range run.Stamp {
 		ops = append(ops, newOp(0, &run.Stamp[i]))
@@ -153,6 +148,17 @@ func newPatch(rec *review.Record) []events.Op {
 
 // stampPath is the JSON pointer of the stamp in a Pod.
 var stampPath = "/metadata/annotations/" + jsonpointer.Escape(review.StampAnnotation)
+
+// Ops are the operations of the steps as an event has them, with every value.
+func Ops(steps []review.Step) []events.Op {
+	var ops []events.Op
+	for i := range steps {
+		for j := range steps[i].Ops {
+			ops = append(ops, newOp(i+1, &steps[i].Ops[j]))
+		}
+	}
+	return ops
+}
 
 // newOp leaves out the members that have no meaning for this op. An endpoint may have sent them.
 func newOp(step int, op *review.Op) events.Op {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/events"
 	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/emit"
 	"github.com/txn2/amp/internal/engine"
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/patch"
@@ -70,17 +71,13 @@ func (c *Chain) Ask(ctx context.Context, pod json.RawMessage, namespace, user st
 	if ctx.Err() != nil {
 		return nil, errors.New("interrupted")
 	}
-	a := &Answer{Outcome: record.Verdict.Outcome, Message: record.Verdict.Message, Pod: pod}
+	a := &Answer{Outcome: record.Verdict.Outcome, Message: record.Verdict.Message, Pod: pod, Ops: emit.Ops(record.Run.Steps)}
 	var ops []review.Op
 	for i := range record.Run.Steps {
 		step := &record.Run.Steps[i]
 		a.Silent = a.Silent || step.Result == review.ResultUnreachable || step.Result == review.ResultLate
 		a.NotThere = a.NotThere || notThere(step.Err)
 		ops = append(ops, step.Ops...)
-		for j := range step.Ops {
-			op := &step.Ops[j]
-			a.Ops = append(a.Ops, events.Op{Step: i + 1, Op: op.Op, Path: op.Path, From: op.From, Value: op.Value})
-		}
 	}
 	if a.Outcome == review.OutcomeMutated {
 		if a.Pod, err = patch.Apply(r.Pod, ops); err != nil {
