@@ -24,6 +24,7 @@ import (
 	"github.com/txn2/amp/endpoints/example"
 	"github.com/txn2/amp/endpoints/jupyterhub"
 	"github.com/txn2/amp/endpoints/require"
+	"github.com/txn2/amp/internal/connlimit"
 )
 
 // samples are the functions by their FUNCTION_TARGET. Their packages also register them with the functions
@@ -80,6 +81,11 @@ const (
 	lull = 2 * time.Second
 	// patience is how long it then waits for the requests in flight. amp waits 1.5 s for an endpoint.
 	patience = 10 * time.Second
+
+	// maxCallers and maxScrapers are how many connections there may be, to the functions and for metrics. One takes about
+	// 25 KB.
+	maxCallers  = 2000
+	maxScrapers = 64
 )
 
 func main() {
@@ -109,7 +115,13 @@ func serveMetrics(address, target string) error {
 		return fmt.Errorf("listening on AMP_METRICS_ADDR %q: %w", address, err)
 	}
 	slog.Info("serving metrics", "address", listener.Addr().String())
-	server := &http.Server{Handler: metrics(target), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{
+		ConnState:         connlimit.New(maxScrapers).BusyToo,
+		Handler:           metrics(target),
+		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
 	go func() { slog.Error("metrics ended", "err", server.Serve(listener)) }()
 	return nil
 }
@@ -209,6 +221,7 @@ func host(target string) (http.Handler, error) {
 func serve(terminated, interrupted context.Context, listener net.Listener, handler http.Handler) error {
 	var draining atomic.Bool
 	server := &http.Server{
+		ConnState: connlimit.New(maxCallers).ConnState,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if draining.Load() {
 				w.Header().Set("Connection", "close") // so that the caller connects elsewhere

@@ -94,6 +94,7 @@ var arrows = map[string][]string{
 
 	// The nouns that all steps share, and tools that know no step.
 	"internal/share":      nil,
+	"internal/connlimit":  nil,
 	"internal/jsonscan":   nil,
 	"internal/review":     {"endpoints/events", "internal/share", "internal/jsonscan"},
 	"internal/redact":     {"endpoints/events", "internal/compare"},
@@ -125,7 +126,7 @@ var arrows = map[string][]string{
 	// together with the engine, and must not link these.
 	"internal/proxy":  {"internal/compare", "internal/review", "internal/share"},
 	"internal/engine": {"internal/review", "internal/callout", "internal/circuit", "internal/compare", "internal/patch", "internal/proxy", "internal/share"},
-	"internal/serve": {"internal/apiserver", "internal/review", "internal/spelling", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/emit", "internal/engine",
+	"internal/serve": {"internal/apiserver", "internal/review", "internal/spelling", "internal/callout", "internal/certificates", "internal/certificates/cluster", "internal/connlimit", "internal/emit", "internal/engine",
 		"internal/namespaces", "internal/namespaces/cluster", "internal/outbound", "internal/patch", "internal/proxy", "internal/reload", "internal/share"},
 
 	// The tools for authors of endpoints call and check as the proxy does, without its policies.
@@ -136,7 +137,7 @@ var arrows = map[string][]string{
 	// Importing the root registers the function, so only the program of the proxy does.
 	".":             {"internal/serve"},
 	"cmd/amp":       {".", "internal/serve"},
-	"cmd/endpoints": {"endpoints/audit", "endpoints/audit/move", "endpoints/example", "endpoints/jupyterhub", "endpoints/require", "internal/outbound"},
+	"cmd/endpoints": {"endpoints/audit", "endpoints/audit/move", "endpoints/example", "endpoints/jupyterhub", "endpoints/require", "internal/connlimit", "internal/outbound"},
 	"cmd/demo": {"endpoints/audit", "endpoints/jupyterhub", "endpoints/require", "internal/callout", "internal/emit", "internal/engine", "internal/namespaces",
 		"internal/manifest", "internal/outbound", "internal/patch", "internal/proxy", "internal/review"},
 	"cmd/kubectl-amp": {"internal/conform", "internal/doctor", "internal/load", "internal/manifest", "internal/outbound", "internal/review", "internal/serve", "internal/shapes", "internal/spelling",

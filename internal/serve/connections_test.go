@@ -15,54 +15,6 @@ import (
 	"time"
 )
 
-// told is a connection that tells when it is closed.
-type told struct {
-	net.Conn
-	name   string
-	closed chan<- string
-}
-
-func (n *told) Close() error { n.closed <- n.name; return nil }
-
-func TestTheLongestIdleConnectionMakesRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		closed := make(chan string, 100)
-		conns := map[string]*told{}
-		c := newConnections(3)
-		for _, step := range []struct {
-			name  string
-			state http.ConnState
-			want  string // what is closed
-		}{
-			{"a", http.StateNew, ""}, {"b", http.StateNew, ""}, {"c", http.StateNew, ""},
-			{"a", http.StateActive, ""}, {"a", http.StateIdle, ""}, // now b is the longest idle
-			{"d", http.StateNew, "b"},
-			{"b", http.StateClosed, ""},
-			{"c", http.StateActive, ""}, {"a", http.StateActive, ""}, {"d", http.StateActive, ""},
-			{"e", http.StateNew, "e"}, // all others work
-			{"f", http.StateActive, "f"},
-			{"a", http.StateClosed, ""},
-			{"g", http.StateNew, ""},
-		} {
-			if conns[step.name] == nil {
-				conns[step.name] = &told{name: step.name, closed: closed}
-			}
-			c.changed(conns[step.name], step.state)
-			synctest.Wait()
-			got := ""
-			if len(closed) > 0 {
-				got = <-closed
-			}
-			if got != step.want {
-				t.Fatalf("%s is %v: %q is closed, want %q", step.name, step.state, got, step.want)
-			}
-		}
-		if len(c.open) != 3 || c.idle.Len() != 1 {
-			t.Errorf("%d are open, %d of them idle", len(c.open), c.idle.Len())
-		}
-	})
-}
-
 // TestHTTP2ConnectionsAreBounded: each of them may buffer more than one of HTTP/1.1. The oldest is closed, and the newest is
 // served.
 func TestHTTP2ConnectionsAreBounded(t *testing.T) {

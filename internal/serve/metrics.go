@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"net"
@@ -10,6 +11,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/common/expfmt"
+
+	"github.com/txn2/amp/internal/connlimit"
 )
 
 // newRegistry returns a registry with the metrics of the process.
@@ -30,7 +33,13 @@ func serveMetrics(addr string, registry *prometheus.Registry, log *slog.Logger) 
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", exposition(registry))
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{
+		ConnState:         connlimit.New(maxScrapers).BusyToo,
+		Handler:           mux,
+		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+	}
 	go func() {
 		// Serve returns only if the listener fails.
 		log.Error("metrics are no longer served", "error", server.Serve(listener))
@@ -40,18 +49,38 @@ func serveMetrics(addr string, registry *prometheus.Registry, log *slog.Logger) 
 
 // exposition answers with the metrics in the text format of Prometheus, which every scraper reads. Package promhttp would
 // also link the other formats and compression.
+//
+// One caller after the other has its metrics gathered, so that many of them take no more memory than their answers.
 func exposition(registry prometheus.Gatherer) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		families, err := registry.Gather()
+	turn := make(chan struct{}, 1)
+	return func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case turn <- struct{}{}:
+		case <-r.Context().Done():
+			return // the caller is gone
+		}
+		text, err := gather(registry, turn)
 		if err != nil {
 			http.Error(w, "gathering metrics: "+err.Error(), http.StatusInternalServerError)
 			return
 		}
 		w.Header().Set("Content-Type", string(expfmt.NewFormat(expfmt.TypeTextPlain)))
-		for _, family := range families {
-			if _, err := expfmt.MetricFamilyToText(w, family); err != nil {
-				return // the connection failed
-			}
+		_, _ = w.Write(text) // if the connection failed, nobody waits
+	}
+}
+
+// gather returns the metrics as text, and gives back the turn.
+func gather(registry prometheus.Gatherer, turn <-chan struct{}) ([]byte, error) {
+	defer func() { <-turn }()
+	families, err := registry.Gather()
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	for _, family := range families {
+		if _, err := expfmt.MetricFamilyToText(&text, family); err != nil {
+			return nil, err
 		}
 	}
+	return text.Bytes(), nil
 }

@@ -47,6 +47,8 @@ var rows = []row{
 
 	{"plain port", "1,500 half-sent bodies", halfBodies},
 	{"TLS port", "1,500 half-sent headers, handshakes and bodies", halfHeaders},
+	{"metrics port", "15,000 callers that ask once and stay", stayingScrapers},
+	{"metrics port", "3,000 callers that ask and do not read, 200 hosts", slowScrapers},
 
 	{"redaction", "a secret at /spec/hostname, moved to an env value", movedSecret},
 
@@ -59,6 +61,7 @@ var rows = []row{
 	{"audit", "3,000 posts of 256 KiB that do not end", endlessPosts},
 	{"audit", "300 posts at once, of 80,000 values each", wholePosts},
 	{"audit", "1,500 readers of large pages that do not read", slowReaders},
+	{"audit", "15,000 readers that ask once and stay", stayingReaders},
 	{"audit", "one id from 200 sources, 200 forged validations of it", manyValidations},
 	{"audit", "numbers that are too large", extremeNumbers},
 	{"audit", "72,000 new names, and filters that fit none of them", manyTerms},
