@@ -91,11 +91,13 @@ func TestBatches(t *testing.T) {
 		}, "20ms uid-0000+uid-0001+uid-0002, 20ms uid-0000, 20ms uid-0001, 20ms uid-0002", [4]int{2, 0, 1, 0}},
 		"a large event goes alone": {all, func(t *testing.T, w *world) {
 			w.Record(t.Context(), numbered(t, 1))
+			synctest.Wait() // large events are encoded beside the others
 			large := numbered(t, 2)
 			large.Run.Patch[0].Value = json.RawMessage(`"` + strings.Repeat("x", maxBatchBytes) + `"`)
 			large.Run.Steps[0].Ops[0].Value = large.Run.Patch[0].Value
 			large.Plan.Level = "Full"
 			w.Record(t.Context(), large)
+			synctest.Wait()
 			w.Record(t.Context(), numbered(t, 3))
 		}, "20ms uid-0001, 40ms uid-0002, 60ms uid-0003", [4]int{3, 0, 0, 0}},
 	} {

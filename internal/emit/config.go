@@ -7,6 +7,8 @@ import (
 	"net/url"
 
 	"github.com/cloudevents/sdk-go/v2/types"
+
+	"github.com/txn2/amp/internal/share"
 )
 
 // EventsConfig is what [Events] need. Its values are ready to be used: Events fill in no default.
@@ -29,6 +31,8 @@ type EventsConfig struct {
 	Output io.Writer
 	// UserAgent is the header of that name in the requests to Sink; if it is empty, the header is not sent.
 	UserAgent string
+	// Processors are shared with the work for reviews: a large event waits for its turn. Nil means that none waits.
+	Processors *share.Processors
 	// Metrics count events; it must not be nil.
 	Metrics *Metrics
 	// Log gets a line for each event that is dropped and for a sink that fails; it must not be nil.
@@ -38,11 +42,12 @@ type EventsConfig struct {
 // NewEvents starts to deliver events, until [Events.Flush].
 func NewEvents(config EventsConfig) *Events {
 	e := &Events{
-		source:    config.Source,
-		overrides: config.Extensions,
-		metrics:   config.Metrics,
-		log:       config.Log,
-		queue:     newQueue(config.Metrics.setQueue),
+		source:     config.Source,
+		overrides:  config.Extensions,
+		metrics:    config.Metrics,
+		log:        config.Log,
+		queue:      newQueue(config.Metrics.setQueue),
+		processors: config.Processors,
 	}
 	if config.Sink == nil {
 		e.to = writer{config.Output}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/share"
 )
 
 // Events delivers the events of records. It is safe for concurrent use.
@@ -23,9 +24,10 @@ type Events struct {
 	metrics   *Metrics
 	log       *slog.Logger
 
-	queue   *queue
-	workers sync.WaitGroup
-	stop    context.CancelFunc // ends the requests under way
+	queue      *queue
+	processors *share.Processors
+	workers    sync.WaitGroup
+	stop       context.CancelFunc // ends the requests under way
 }
 
 // concurrency is the number of requests to the sink at the same time; at 10 ms each that is 3,200 events a second.
@@ -34,7 +36,9 @@ const concurrency = 32
 func (e *Events) start(workers int) {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.stop = cancel
-	e.workers.Go(e.encodeQueued)
+	for _, line := range []int{toEncode, toEncodeLarge} {
+		e.workers.Go(func() { e.encodeQueued(ctx, line) })
+	}
 	for range workers {
 		e.workers.Go(func() { e.sendQueued(ctx) })
 	}
@@ -43,7 +47,9 @@ func (e *Events) start(workers int) {
 // deliver waits until the sink has accepted the event of rec. If ctx ends before that, it returns an error. Then sent tells
 // whether a request went out.
 func (e *Events) deliver(ctx context.Context, rec *review.Record) (sent bool, err error) {
+	place, _ := e.processors.Take(ctx, rec.Review.Namespace, int(recordSize(rec))) // if there is no time left, sending fails
 	m, err := e.encode(rec)
+	place.Release()
 	if err != nil {
 		return false, err
 	}
@@ -127,9 +133,16 @@ func (e *Events) encode(rec *review.Record) (m *message, err error) {
 	return e.to.encode(&ev)
 }
 
-func (e *Events) encodeQueued() {
-	for entry := e.queue.nextRecord(); entry != nil; entry = e.queue.nextRecord() {
+// encodeQueued encodes the records of a line. A large one takes as much of a processor as a large check, which it shares with
+// those. The small ones take none: one after the other, they are a small part of what their reviews take.
+func (e *Events) encodeQueued(ctx context.Context, line int) {
+	for entry := e.queue.nextRecord(line); entry != nil; entry = e.queue.nextRecord(line) {
+		var place *share.Hold
+		if line == toEncodeLarge {
+			place, _ = e.processors.Take(ctx, entry.tenant.name, int(entry.size)) // if ctx ends, Flush has given up
+		}
 		m, err := e.encode(entry.rec)
+		place.Release()
 		if err != nil {
 			e.dropped(entry.id(), err.Error())
 			e.queue.drop(entry)

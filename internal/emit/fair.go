@@ -7,7 +7,8 @@ import (
 
 // The lines in which entries wait.
 const (
-	toEncode = iota
+	toEncode      = iota
+	toEncodeLarge // takes up to some 20 ms, and waits for a processor: the events of others do not wait for it
 	toSend
 	lines
 )

@@ -83,10 +83,11 @@ func TestAFloodTakesNoRoomOfOthers(t *testing.T) {
 func TestHalfOfTheQueue(t *testing.T) {
 	for name, test := range map[string]struct {
 		size       int
+		line       int
 		half, full int
 	}{
-		"by number": {10, maxQueued / 2, maxQueued},
-		"by size":   {1 << 20, 7, 15}, // a record of it counts somewhat more than 1 MiB
+		"by number": {10, toEncode, maxQueued / 2, maxQueued},
+		"by size":   {1 << 20, toEncodeLarge, 7, 15}, // a record of it counts somewhat more than 1 MiB
 	} {
 		t.Run(name, func(t *testing.T) {
 			q, pod := newQueue(func(int) {}), aPod(test.size)
@@ -111,14 +112,14 @@ func TestHalfOfTheQueue(t *testing.T) {
 			}
 			// What a has above its half makes room, the newest first, whether it is encoded or not.
 			for range test.full / 4 {
-				e := q.nextRecord()
+				e := q.nextRecord(test.line)
 				q.encoded(e, &message{id: e.id(), body: make([]byte, e.size-1024)})
 			}
 			evicted := put("b", 2000)
 			if count("b") > test.full-test.half || count("b") < test.half-1 || count("a") < test.half || evicted != test.full-count("a") {
 				t.Errorf("a keeps %d places, b has %d; evicted: %d", count("a"), count("b"), evicted)
 			}
-			if e := q.nextRecord(); count("a") > 0 && e.id() > "a-1500" {
+			if e := q.nextRecord(test.line); count("a") > 0 && e.id() > "a-1500" {
 				t.Errorf("%s is still there", e.id())
 			}
 			// A third tenant has to wait: no tenant has more than half.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/share"
 )
 
 // The bounds of the queue, events under way included.
@@ -26,24 +27,6 @@ const (
 	outageLogInterval = time.Minute
 )
 
-// entry is one event in the queue. It is a record until it is encoded, and then a message.
-type entry struct {
-	rec            *review.Record // nil when msg is set
-	msg            *message
-	size           int64
-	tenant         *tenant
-	accepted       int64 // queue.accepted when the sink last failed this event
-	failedAlone    int   // how often the sink failed this event although it had accepted another one since the last try
-	failedTogether int   // the same of batches with it
-}
-
-func (e *entry) id() string {
-	if e.msg != nil {
-		return e.msg.id
-	}
-	return e.rec.Plan.Event
-}
-
 // queue holds events between the reviews, which never wait, and the sink.
 //
 //   - Records become messages as soon as possible, because a record keeps its whole review in memory.
@@ -63,9 +46,9 @@ type queue struct {
 	count   int // of all entries
 	bytes   int64
 
-	encode sync.Cond // there is a record to encode
-	send   sync.Cond // an event may be sent
-	empty  sync.Cond // there is no event
+	encode [2]sync.Cond // there is a record to encode in the line toEncode, toEncodeLarge
+	send   sync.Cond    // an event may be sent
+	empty  sync.Cond    // there is no event
 
 	readySince time.Time // when the first that waits to be sent began to, or the last batch was taken
 	lingering  bool      // a timer will signal send
@@ -82,14 +65,20 @@ type queue struct {
 
 func newQueue(gauge func(int)) *queue {
 	q := &queue{gauge: gauge, tenants: map[string]*tenant{}, sending: map[*entry]bool{}}
-	q.encode.L, q.send.L, q.empty.L = &q.mu, &q.mu, &q.mu
+	for _, c := range []*sync.Cond{&q.encode[toEncode], &q.encode[toEncodeLarge], &q.send, &q.empty} {
+		c.L = &q.mu
+	}
 	return q
 }
 
 // put queues rec. If the queue is full or closed it does not, and returns the reason. It returns the entries of another
 // namespace that had to make room.
 func (q *queue) put(rec *review.Record) (refused string, evicted []*entry) {
-	return q.enter(&entry{rec: rec, size: recordSize(rec)}, rec.Review.Namespace, toEncode, &q.encode)
+	e, line := &entry{rec: rec, size: recordSize(rec)}, toEncode
+	if e.size > share.Large {
+		line = toEncodeLarge
+	}
+	return q.enter(e, rec.Review.Namespace, line, &q.encode[line])
 }
 
 // putCandidate is put for the event of a candidate, which is encoded already. It makes no room for it, and leaves a half of the
@@ -127,20 +116,6 @@ func (q *queue) enter(e *entry, namespace string, line int, signal *sync.Cond) (
 	return "", evicted
 }
 
-// recordSize is roughly the memory that a record keeps. The Pod, and the strings that were read of it, are slices of the
-// request's body: it counts with the envelope around it. Patches are slices of the endpoints' answers.
-func recordSize(rec *review.Record) int64 {
-	n := int64(len(rec.Review.Pod)) + 4096
-	for i := range rec.Run.Steps {
-		n += 512
-		for j := range rec.Run.Steps[i].Ops {
-			op := &rec.Run.Steps[i].Ops[j]
-			n += 3*int64(len(op.Path)+len(op.From)+len(op.Value)) + 256
-		}
-	}
-	return n
-}
-
 // add changes the number and size of the entries, for one of them. The caller holds q.mu.
 func (q *queue) add(e *entry, count int, bytes int64) {
 	q.count += count
@@ -163,17 +138,17 @@ func (q *queue) add(e *entry, count int, bytes int64) {
 	}
 }
 
-// nextRecord waits for an entry to encode. It returns nil when the queue is closed.
-func (q *queue) nextRecord() *entry {
+// nextRecord waits for an entry to encode in a line. It returns nil when the queue is closed.
+func (q *queue) nextRecord(line int) *entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.waiting[toEncode] == 0 && !q.closed {
-		q.encode.Wait()
+	for q.waiting[line] == 0 && !q.closed {
+		q.encode[line].Wait()
 	}
 	if q.closed {
 		return nil
 	}
-	return q.pop(toEncode)
+	return q.pop(line)
 }
 
 // encoded puts an entry of nextRecord back, with its message.
@@ -325,7 +300,8 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
-	q.encode.Broadcast()
+	q.encode[toEncode].Broadcast()
+	q.encode[toEncodeLarge].Broadcast()
 	q.send.Broadcast()
 	q.empty.Broadcast()
 }
@@ -335,7 +311,7 @@ func (q *queue) abandon() []*entry {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var rest []*entry
-	for _, line := range []int{toSend, toEncode} {
+	for _, line := range []int{toSend, toEncodeLarge, toEncode} {
 		for e := q.pop(line); e != nil; e = q.pop(line) {
 			rest = append(rest, e)
 		}

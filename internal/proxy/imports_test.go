@@ -118,7 +118,7 @@ var arrows = map[string][]string{
 	"internal/patch/rules":               {"internal/review", "internal/spelling", "internal/patch/apply", "internal/patch/jsontree"},
 	"internal/patch/patchtest":           {"internal/review", "internal/patch"},
 	"internal/compare":                   {"internal/review", "internal/jsonscan", "internal/patch/apply", "internal/patch/jsontree"},
-	"internal/emit":                      {"internal/compare", "internal/review", "internal/redact", "internal/outbound", "endpoints/events"},
+	"internal/emit":                      {"internal/compare", "internal/review", "internal/redact", "internal/outbound", "internal/share", "endpoints/events"},
 	"internal/certificates":              {"internal/review", "internal/reload"},
 	"internal/certificates/cluster":      {"internal/review", "internal/certificates"},
 

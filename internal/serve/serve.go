@@ -61,11 +61,12 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 	handler := &proxy.Handler{Version: Version(), Memory: newMemory(config), NotReady: namespaces.notReady}
 	registry := newRegistry()
 	registry.MustRegister(emit.NewMemoryMetric(handler.Memory.Used))
-	recorder, err := newRecorder(config, emit.NewMetrics(registry, Version(), handler.InFlight), log)
+	processors := share.NewProcessors(runtime.GOMAXPROCS(0))
+	recorder, err := newRecorder(config, emit.NewMetrics(registry, Version(), handler.InFlight), processors, log)
 	if err != nil {
 		return nil, err
 	}
-	if handler.Proxy, err = newProxy(config, namespaces, recorder, log); err != nil {
+	if handler.Proxy, err = newProxy(config, namespaces, recorder, processors, log); err != nil {
 		return nil, err
 	}
 
@@ -105,7 +106,7 @@ func (c *Config) eventsLevel() review.Level {
 }
 
 // newRecorder returns what takes the records of reviews. It starts to deliver events, if there are any.
-func newRecorder(config *Config, metrics *emit.Metrics, log *slog.Logger) (*emit.Recorder, error) {
+func newRecorder(config *Config, metrics *emit.Metrics, processors *share.Processors, log *slog.Logger) (*emit.Recorder, error) {
 	recorder := &emit.Recorder{Metrics: metrics, Log: log}
 	if config.eventsLevel() == "" {
 		return recorder, nil
@@ -128,13 +129,14 @@ func newRecorder(config *Config, metrics *emit.Metrics, log *slog.Logger) (*emit
 		Extensions: config.EventExtensions,
 		Output:     os.Stdout,
 		UserAgent:  outbound.UserAgent(Version()),
+		Processors: processors,
 		Metrics:    metrics,
 		Log:        log,
 	})
 	return recorder, nil
 }
 
-func newProxy(config *Config, namespaces *namespaceSource, recorder *emit.Recorder, log *slog.Logger) (*proxy.Proxy, error) {
+func newProxy(config *Config, namespaces *namespaceSource, recorder *emit.Recorder, processors *share.Processors, log *slog.Logger) (*proxy.Proxy, error) {
 	return engine.New(engine.Config{
 		Policies: namespaces.policies,
 		Recorder: recorder,
@@ -156,7 +158,7 @@ func newProxy(config *Config, namespaces *namespaceSource, recorder *emit.Record
 		Compared:        recorder.Compared,
 		CandidateMemory: newCandidateMemory(),
 		Patches:         config.Patches,
-		Processors:      share.NewProcessors(runtime.GOMAXPROCS(0)),
+		Processors:      processors,
 		Timeout:         config.Timeout,
 		FailurePolicy:   config.FailurePolicy,
 		EventsLevel:     config.eventsLevel(),
