@@ -86,6 +86,9 @@ const (
 	// 25 KB.
 	maxCallers  = 2000
 	maxScrapers = 64
+	// maxHeaderBytes is the most that the headers of one request may have. Those of amp and of CloudEvents have a few KiB, the
+	// cookies of a login proxy more.
+	maxHeaderBytes = 64 << 10
 )
 
 func main() {
@@ -118,6 +121,7 @@ func serveMetrics(address, target string) error {
 	server := &http.Server{
 		ConnState:         connlimit.New(maxScrapers).BusyToo,
 		Handler:           metrics(target),
+		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout:      10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
@@ -228,6 +232,7 @@ func serve(terminated, interrupted context.Context, listener net.Listener, handl
 			}
 			handler.ServeHTTP(w, r)
 		}),
+		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,

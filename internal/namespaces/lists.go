@@ -108,15 +108,17 @@ func separates(r rune) bool { return r == ',' || unicode.IsSpace(r) }
 
 // cutQuoted cuts a text after the quote that closes it.
 func cutQuoted(text string) (inside, rest string, closed bool) {
+	var all strings.Builder
 	for {
 		end := strings.IndexByte(text, '"')
 		if end < 0 {
 			return "", "", false
 		}
-		inside += text[:end]
+		all.WriteString(text[:end])
 		if text = text[end+1:]; !strings.HasPrefix(text, `"`) {
-			return inside, text, true
+			return all.String(), text, true
 		}
-		inside, text = inside+`"`, text[1:]
+		all.WriteByte('"')
+		text = text[1:]
 	}
 }

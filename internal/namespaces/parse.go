@@ -10,6 +10,7 @@ package namespaces
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func Parse(name string, nsLabels, annotations map[string]string) *review.Policy 
 		return p
 	}
 	r := reader{labels: nsLabels, annotations: annotations}
+	r.bound()
 	r.policies(p)
 	r.chains(p)
 	r.limits(p)
@@ -41,6 +43,9 @@ func Parse(name string, nsLabels, annotations map[string]string) *review.Policy 
 		} else {
 			r.bad(s.Kind, s.Key, value, s.Text)
 		}
+	}
+	if more := len(r.errs) - maxFaults; more > 0 {
+		r.errs = append(r.errs[:maxFaults], fmt.Sprintf("and %d more", more))
 	}
 	if len(r.errs) > 0 {
 		p.Err = fmt.Errorf("namespace %s: %w", name, errors.New(strings.Join(r.errs, "; ")))
@@ -71,6 +76,25 @@ func (r *reader) bad(kind Kind, key, value, allowed string) {
 		return
 	}
 	r.errs = append(r.errs, fmt.Sprintf("%s %s %q: %s", kind, key, review.Clip(value, 100), allowed))
+}
+
+// maxValue is the most bytes of an annotation, of which Kubernetes allows 256 KiB for all together. Log lines and events hold
+// the endpoints, and each review looks through the lists.
+const maxValue = 16 << 10
+
+// maxFaults is how many bad values an error names. A Namespace may have thousands of keys.
+const maxFaults = 16
+
+// bound notes annotations that are too long, and leaves them out.
+func (r *reader) bound() {
+	all := r.annotations
+	for _, key := range knownAnnotations {
+		if n := len(all[key]); n > maxValue {
+			r.errs = append(r.errs, fmt.Sprintf("annotation %s has %d bytes: allowed are at most %d", key, n, maxValue))
+			r.annotations = maps.Clone(r.annotations)
+			delete(r.annotations, key)
+		}
+	}
 }
 
 // policies reads what happens to a Pod.

@@ -1,6 +1,7 @@
 package namespaces_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -8,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/txn2/amp/internal/fuzztest"
 	"github.com/txn2/amp/internal/namespaces"
 	"github.com/txn2/amp/internal/review"
 )
@@ -172,5 +174,48 @@ func TestParseKeepsWhatIsGoodBesideABadValue(t *testing.T) {
 	}
 	if p.FailurePolicy != review.Fail {
 		t.Errorf("a policy that does not parse counts as %q, the API server takes it for Fail", p.FailurePolicy)
+	}
+}
+
+// TestParseIsBounded: whoever may write a Namespace may fill its annotations, 256 KiB in all.
+func TestParseIsBounded(t *testing.T) {
+	const most = 16 << 10
+	const path = "http://hook.test/"
+	for name, test := range map[string]struct {
+		key, value string
+		good       bool
+	}{
+		"a URL that just fits":        {"amp.txn2.com/ep", path + strings.Repeat("x", most-len(path)), true},
+		"a URL that does not":         {"amp.txn2.com/ep", path + strings.Repeat("x", most-len(path)+1), false},
+		"16 long ones":                {"validation.amp.txn2.com/ep", strings.Repeat(path+strings.Repeat("x", 2000)+" ", 16), false},
+		"a user that is all quotes":   {"amp.txn2.com/creators", strings.Repeat(`"`, 200_000), false},
+		"quotes that just fit":        {"amp.txn2.com/creators", strings.Repeat(`"`, most), true},
+		"100,000 users":               {"amp.txn2.com/creators", strings.Repeat("a,", 100_000), false},
+		"a selector without an end":   {"amp.txn2.com/pods", strings.Repeat("!a,", 70_000) + "a", false},
+		"a timeout of many digits":    {"amp.txn2.com/timeout", strings.Repeat("0", 200_000) + "1s", false},
+		"a candidate with a long URL": {"amp.txn2.com/candidate", path + strings.Repeat("x", 200_000), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fuzztest.Within(t, time.Second, 8<<20, func() {
+				p := namespaces.Parse("x", optedIn(nil), keys{test.key: test.value, "amp.txn2.com/mode": "shadow"})
+				if !p.Shadow {
+					t.Error("the other keys do not count")
+				}
+				if test.good != (p.Err == nil) {
+					t.Fatalf("%.200v", p.Err)
+				}
+				if want := fmt.Sprintf("annotation %s has %d bytes: allowed are at most 16384", test.key, len(test.value)); !test.good && !strings.Contains(p.Err.Error(), want) {
+					t.Errorf("%.300v, not %s", p.Err, want)
+				}
+			})
+		})
+	}
+
+	strays := keys{}
+	for i := range 5000 {
+		strays[fmt.Sprintf("amp.txn2.com/stray-%d", i)] = "x"
+	}
+	if p := namespaces.Parse("x", optedIn(nil), strays); p.Err == nil || len(p.Err.Error()) > 10_000 || !strings.HasSuffix(p.Err.Error(), "; and 4984 more") {
+		t.Errorf("of 5,000 unknown keys: %.300v", p.Err)
 	}
 }

@@ -116,7 +116,7 @@ func (p *Proxy) skips(r *review.Review, policy *review.Policy) (skip bool, warni
 	switch {
 	case !policy.Enabled:
 		return true, ""
-	case policy.Pods != nil && r.Pod != nil && !policy.Pods.Matches(labels.Set(r.Labels)):
+	case policy.Pods != nil && r.Pod != nil && !r.ManyLabels && !policy.Pods.Matches(labels.Set(r.Labels)):
 		return true, ""
 	case policy.Err != nil || len(chain(r, policy)) > 0:
 		return false, ""
@@ -135,6 +135,8 @@ func mayForward(r *review.Review, policy *review.Policy) error {
 		return policy.Err
 	case r.Pod == nil:
 		return errors.New("the review holds no Pod: request.object must be one")
+	case policy.Pods != nil && r.ManyLabels:
+		return fmt.Errorf("the Pod has more than %d labels, and amp does not look among so many for those of annotation amp.txn2.com/pods", review.MaxLabels)
 	case policy.Creators != nil && !policy.Creators.Match(r.User) && len(chain(r, policy)) > 0:
 		hint := ""
 		if strings.ContainsAny(r.User, ", \t") {

@@ -102,6 +102,13 @@ func TestReview(t *testing.T) {
 		"a Pod within the selector": {
 			world: world{policy: with(func(p *review.Policy) { p.Pods, p.Mutate = selector(t, "component=hub"), p.Mutate[:1] })}, r: mutate,
 			outcome: review.OutcomeUnchanged, calls: []call{{a, 1, "pod", 1500 * time.Millisecond}}},
+		"a Pod with more labels than amp reads may be within the selector": {
+			world: world{policy: with(func(p *review.Policy) { p.Pods = selector(t, "component=hub") })}, r: review.Review{Phase: review.Mutate, Pod: mutate.Pod, ManyLabels: true},
+			outcome: review.OutcomeRejected,
+			message: "amp: the Pod has more than 1000 labels, and amp does not look among so many for those of annotation amp.txn2.com/pods"},
+		"without a selector they do not matter": {
+			world: world{policy: with(func(p *review.Policy) { p.Mutate = p.Mutate[:1] })}, r: review.Review{Phase: review.Mutate, Pod: mutate.Pod, ManyLabels: true},
+			outcome: review.OutcomeUnchanged, calls: []call{{a, 1, "pod", 1500 * time.Millisecond}}},
 		"a creator who is not named": {
 			world: world{policy: with(func(p *review.Policy) { p.Creators = review.Globs{"system:serviceaccount:jhub:*"} })}, r: mutate,
 			outcome: review.OutcomeRejected,

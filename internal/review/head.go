@@ -15,7 +15,7 @@ func ReadHead(first []byte, phase Phase) (*Review, error) {
 	if r.UID == "" {
 		return nil, errNoUID
 	}
-	head := Review{UID: r.UID, Phase: phase, Namespace: r.Namespace, Name: r.Name, GenerateName: r.GenerateName, User: r.User, Groups: r.Groups, FromNode: r.FromNode}
+	head := Review{UID: r.UID, Phase: phase, Namespace: r.Namespace, Name: r.Name, GenerateName: r.GenerateName, User: r.User, FromNode: r.FromNode}
 	if known { // otherwise, what is missing may come later
 		head.Unhandled = r.Unhandled
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/txn2/amp/endpoints/events"
 	"github.com/txn2/amp/internal/jsonscan"
@@ -23,6 +22,18 @@ const OptOutLabel = "amp.txn2.com/enabled"
 
 // ExplainAnnotation is the annotation, "true", by which a Pod of a dry run asks what amp does with it.
 const ExplainAnnotation = "amp.txn2.com/explain"
+
+// The most characters of what amp keeps of a review besides the Pod: it goes into headers, log lines and events, and is not
+// counted as memory. A mutating webhook sees values before the API server refuses them, and anyone may call amp.
+const (
+	// maxName is that of Kubernetes' own names, and more than uids, kinds and API versions have. What is longer is cut: the API
+	// server will refuse the Pod.
+	maxName = 253
+	// maxUser is that of usernames, for which Kubernetes has no limit.
+	maxUser = 1024
+	// MaxLabels is how many labels of a Pod amp reads.
+	MaxLabels = 1000
+)
 
 // Read reads the body of a POST as an admission.k8s.io/v1 AdmissionReview. Its error says what amp expected; the answer is
 // an HTTP 400.
@@ -64,6 +75,9 @@ func read(body []byte, phase Phase) (r *Review, known bool, err error) {
 	if r = found.review; r == nil {
 		return nil, false, errors.New("expected an AdmissionReview with a request: there is none")
 	}
+	if len(r.UID) > maxName || len(r.Namespace) > maxName {
+		return nil, false, fmt.Errorf("expected a request as an API server writes it: its uid or its namespace has more than %d bytes", maxName)
+	}
 	resource := found.resource.name()
 	switch {
 	case resource != "v1/pods" || found.operation != "CREATE" || found.subresource != "":
@@ -71,7 +85,7 @@ func read(body []byte, phase Phase) (r *Review, known bool, err error) {
 			resource += "/" + found.subresource
 		}
 		r.Unhandled = fmt.Sprintf("only the CREATE of v1/pods is handled, not %s of %s: check the webhook's rules", clip(found.operation), clip(resource))
-	case slices.Contains(r.Groups, nodesGroup):
+	case found.fromNode:
 		r.FromNode = true
 	}
 	return r, found.resource.version != "" && found.resource.resource != "" && found.operation != "", nil
@@ -82,6 +96,7 @@ type request struct {
 	review                 *Review
 	resource               resource
 	operation, subresource string
+	fromNode               bool
 }
 
 type resource struct{ group, version, resource string }
@@ -110,17 +125,17 @@ func readRequest(s *jsonscan.Scanner, phase Phase) (found request) {
 		case "namespace":
 			r.Namespace = s.Text()
 		case "name":
-			name = s.Text()
+			name = short(s)
 		case "operation":
-			found.operation = s.Text()
+			found.operation = short(s)
 		case "subResource":
-			found.subresource = s.Text()
+			found.subresource = short(s)
 		case "dryRun":
 			r.DryRun = s.True()
 		case "resource":
 			found.resource = readResource(s)
 		case "userInfo":
-			r.User, r.Groups = readUser(s)
+			r.User, found.fromNode = readUser(s)
 		case "object":
 			// amp forwards the API server's own bytes.
 			r.Pod, pod = readPod(s)
@@ -129,7 +144,8 @@ func readRequest(s *jsonscan.Scanner, phase Phase) (found request) {
 		}
 	})
 	r.Name, r.GenerateName, r.PodUID = cmp.Or(name, pod.name), pod.generateName, pod.uid
-	r.Labels, r.Stamp, r.Explain, r.Controller = pod.labels, pod.stamp, pod.explain, pod.controller
+	r.Labels, r.ManyLabels = pod.labels, pod.manyLabels
+	r.Stamp, r.Explain, r.Controller = pod.stamp, pod.explain, pod.controller
 	found.review = r
 	return found
 }
@@ -138,11 +154,11 @@ func readResource(s *jsonscan.Scanner) (r resource) {
 	s.Object(func(name string) {
 		switch name {
 		case "group":
-			r.group = s.Text()
+			r.group = short(s)
 		case "version":
-			r.version = s.Text()
+			r.version = short(s)
 		case "resource":
-			r.resource = s.Text()
+			r.resource = short(s)
 		default:
 			s.Skip()
 		}
@@ -150,25 +166,26 @@ func readResource(s *jsonscan.Scanner) (r resource) {
 	return r
 }
 
-func readUser(s *jsonscan.Scanner) (name string, groups []string) {
+func readUser(s *jsonscan.Scanner) (name string, isNode bool) {
 	s.Object(func(field string) {
 		switch field {
 		case "username":
-			name = s.Text()
+			name = Clip(s.Text(), maxUser)
 		case "groups":
-			groups = make([]string, 0, 4)
-			s.Array(func() { groups = append(groups, s.Text()) })
+			isNode = false
+			s.Array(func() { isNode = s.Text() == nodesGroup || isNode })
 		default:
 			s.Skip()
 		}
 	})
-	return name, groups
+	return name, isNode
 }
 
 // podMeta is what the plan, the record and the event need of a Pod.
 type podMeta struct {
 	name, generateName, uid string
 	labels                  map[string]string
+	manyLabels              bool
 	stamp                   string
 	explain                 bool
 	controller              *Owner
@@ -196,19 +213,18 @@ func readMeta(s *jsonscan.Scanner) (m podMeta) {
 	s.Object(func(name string) {
 		switch name {
 		case "name":
-			m.name = s.Text()
+			m.name = short(s)
 		case "generateName":
-			m.generateName = s.Text()
+			m.generateName = short(s)
 		case "uid":
-			m.uid = s.Text()
+			m.uid = short(s)
 		case "labels":
-			m.labels = map[string]string{}
-			s.Object(func(key string) { m.labels[key] = s.Text() })
+			m.labels, m.manyLabels = readLabels(s)
 		case "annotations":
 			s.Object(func(key string) {
 				switch key {
 				case StampAnnotation:
-					m.stamp = s.Text()
+					m.stamp = short(s)
 				case ExplainAnnotation:
 					m.explain = s.Text() == "true"
 				default:
@@ -228,18 +244,32 @@ func readMeta(s *jsonscan.Scanner) (m podMeta) {
 	return m
 }
 
+// readLabels returns no labels if there are too many.
+func readLabels(s *jsonscan.Scanner) (all map[string]string, tooMany bool) {
+	all = map[string]string{}
+	s.Object(func(key string) {
+		if tooMany = tooMany || len(all) == MaxLabels; tooMany {
+			all = nil
+			s.Skip()
+			return
+		}
+		all[key] = s.Text()
+	})
+	return all, tooMany
+}
+
 func readOwner(s *jsonscan.Scanner) (owner *Owner, controls bool) {
 	owner = &Owner{}
 	s.Object(func(name string) {
 		switch name {
 		case "apiVersion":
-			owner.APIVersion = s.Text()
+			owner.APIVersion = short(s)
 		case "kind":
-			owner.Kind = s.Text()
+			owner.Kind = short(s)
 		case "name":
-			owner.Name = s.Text()
+			owner.Name = short(s)
 		case "uid":
-			owner.UID = s.Text()
+			owner.UID = short(s)
 		case "controller":
 			controls = s.True()
 		default:
@@ -248,6 +278,9 @@ func readOwner(s *jsonscan.Scanner) (owner *Owner, controls bool) {
 	})
 	return owner, controls
 }
+
+// short is the text at which s is, cut to the length of a name.
+func short(s *jsonscan.Scanner) string { return Clip(s.Text(), maxName) }
 
 // clip makes a text that the caller chose short enough for a message.
 func clip(s string) string { return Clip(s, 60) }

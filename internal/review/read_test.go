@@ -2,6 +2,7 @@ package review_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,7 +42,7 @@ func TestReadTakesWhatTheAPIServerRecorded(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := recorded(t, name)
-			want.Phase, want.User, want.Groups = review.Mutate, "admin", []string{"system:masters", "system:authenticated"}
+			want.Phase, want.User = review.Mutate, "admin"
 			var whole struct {
 				Request struct{ Object json.RawMessage }
 			}
@@ -137,5 +138,57 @@ func TestReadNamesTheController(t *testing.T) {
 	want := &review.Owner{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-1", UID: "2"}
 	if diff := cmp.Diff(want, r.Controller); diff != "" {
 		t.Errorf("controller (-want +got):\n%s", diff)
+	}
+}
+
+// TestTextsAreCut: what amp keeps besides the Pod is short, however long it came. The API server refuses such a Pod after its
+// mutation, and a stranger may send anything.
+func TestTextsAreCut(t *testing.T) {
+	long := strings.Repeat("ä", 1_000_000)
+	body := fmt.Sprintf(`{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","namespace":"n","name":%[1]q,
+		"operation":%[1]q,"subResource":%[1]q,"resource":{"group":%[1]q,"version":%[1]q,"resource":%[1]q},"userInfo":{"username":%[1]q,"groups":[%[1]q]},
+		"object":{"metadata":{"generateName":%[1]q,"uid":%[1]q,"annotations":{"amp.txn2.com/event":%[1]q},
+		"ownerReferences":[{"apiVersion":%[1]q,"kind":%[1]q,"name":%[1]q,"uid":%[1]q,"controller":true}]}}}}`, long)
+	r, err := review.Read([]byte(body), review.Mutate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	short := strings.Repeat("ä", 252) + "…"
+	for name, got := range map[string]string{
+		"name": r.Name, "generateName": r.GenerateName, "the Pod's uid": r.PodUID, "stamp": r.Stamp, "the owner's kind": r.Controller.Kind,
+		"the owner's apiVersion": r.Controller.APIVersion, "the owner's name": r.Controller.Name, "the owner's uid": r.Controller.UID,
+	} {
+		if got != short {
+			t.Errorf("%s has %d bytes", name, len(got))
+		}
+	}
+	if r.User != strings.Repeat("ä", 1023)+"…" {
+		t.Errorf("user has %d bytes", len(r.User))
+	}
+	if len(r.Unhandled) > 500 {
+		t.Errorf("%d bytes say why it is not handled", len(r.Unhandled))
+	}
+	for _, field := range []string{"uid", "namespace"} {
+		body := strings.Replace(body, `"`+field+`":"`, `"`+field+`":"`+strings.Repeat("x", 260), 1)
+		if _, err := review.Read([]byte(body), review.Mutate); err == nil || !strings.Contains(err.Error(), "as an API server writes it") {
+			t.Errorf("with a long %s: %v", field, err)
+		}
+	}
+}
+
+func TestManyLabels(t *testing.T) {
+	for n, tooMany := range map[int]bool{review.MaxLabels: false, review.MaxLabels + 1: true, 100_000: true} {
+		labels := make([]string, n)
+		for i := range labels {
+			labels[i] = fmt.Sprintf(`"a%d":"b"`, i)
+		}
+		body := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","object":{"metadata":{"labels":{` + strings.Join(labels, ",") + `},"name":"web"}}}}`
+		r, err := review.Read([]byte(body), review.Mutate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.ManyLabels != tooMany || (r.Labels == nil) != tooMany || r.Name != "web" {
+			t.Errorf("%d labels: too many %v, %d are read, the name is %q", n, r.ManyLabels, len(r.Labels), r.Name)
+		}
 	}
 }

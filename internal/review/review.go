@@ -31,11 +31,10 @@ type Review struct {
 	// FailurePolicy is what the request's path says; empty if the path names none.
 	FailurePolicy FailurePolicy
 
-	Namespace    string   // from the request; the Pod's own may be empty
-	Name         string   // empty if the API server will make it of GenerateName
-	GenerateName string   // of the Pod
-	User         string   // who creates the Pod
-	Groups       []string // of that user
+	Namespace    string // from the request; the Pod's own may be empty
+	Name         string // empty if the API server will make it of GenerateName
+	GenerateName string // of the Pod
+	User         string // who creates the Pod
 	DryRun       bool
 	Candidate    bool // it is the candidate that is asked: its answer changes nothing
 	Explain      bool // the Pod has ExplainAnnotation: after a dry run, a warning says how the review ended
@@ -43,7 +42,8 @@ type Review struct {
 	// Pod is the object byte for byte as amp received it, nil if the review has none.
 	Pod        json.RawMessage
 	PodUID     string            // empty in the mutate phase: the API server has not made it yet
-	Labels     map[string]string // of the Pod
+	Labels     map[string]string // of the Pod; nil if ManyLabels
+	ManyLabels bool              // the Pod has more labels than amp reads
 	Stamp      string            // the Pod's StampAnnotation, which any user can write
 	Controller *Owner            // the Pod's controlling owner, nil if it has none
 

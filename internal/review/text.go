@@ -3,7 +3,6 @@ package review
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // Line makes one line of s: any sequence of white space, control characters and what is not UTF-8 becomes one space. The API
@@ -33,9 +32,15 @@ func breaks(r rune) bool { return unicode.IsSpace(r) || !unicode.IsPrint(r) }
 
 // Clip shortens s to at most n characters, n > 0. If it cuts, the last character is an ellipsis.
 func Clip(s string, n int) string {
-	if len(s) <= n || utf8.RuneCountInString(s) <= n {
-		return s
+	end, count := 0, 0
+	for i := range s { // not []rune(s): s may be megabytes long
+		switch count {
+		case n - 1:
+			end = i
+		case n:
+			return strings.ToValidUTF8(s[:end], "\uFFFD") + "…"
+		}
+		count++
 	}
-	runes := []rune(s)
-	return string(runes[:n-1]) + "…"
+	return s
 }

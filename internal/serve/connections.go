@@ -17,6 +17,11 @@ const (
 	// URLs on localhost.
 	maxHTTP2 = 8
 
+	// maxHeaderBytes is the most that the headers of one request may have, and 4 KiB more. API servers and scrapers send less
+	// than 2 KiB, and a token if a kubeconfig for webhooks has one. With net/http's own limit of 1 MiB, the headers of all
+	// connections would not fit in memory.
+	maxHeaderBytes = 16 << 10
+
 	// maxScrapers is how many callers may be connected to the listener for metrics.
 	maxScrapers = 64
 )
@@ -38,6 +43,7 @@ func http2Bounds() *http.HTTP2Config {
 func boundConnections() func(net.Conn, http.ConnState) {
 	all, http2 := connlimit.New(maxConnections), connlimit.New(maxHTTP2)
 	return func(conn net.Conn, state http.ConnState) {
+		endBeginning(conn, state)
 		all.ConnState(conn, state)
 		if state != http.StateNew && (state == http.StateClosed || isHTTP2(conn)) { // a new one has no protocol yet
 			http2.ConnState(conn, state)

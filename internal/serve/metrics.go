@@ -36,6 +36,7 @@ func serveMetrics(addr string, registry *prometheus.Registry, log *slog.Logger) 
 	server := &http.Server{
 		ConnState:         connlimit.New(maxScrapers).BusyToo,
 		Handler:           mux,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: 5 * time.Second,
 		WriteTimeout:      10 * time.Second,
 		IdleTimeout:       2 * time.Minute,

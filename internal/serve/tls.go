@@ -84,7 +84,7 @@ func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Han
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort("", config.TLSPort))
+	listener, err := listen(net.JoinHostPort("", config.TLSPort))
 	if err != nil {
 		return fmt.Errorf("AMP_TLS_PORT=%s: %w", config.TLSPort, err)
 	}
@@ -103,6 +103,7 @@ func newServer(tlsConfig *tls.Config, log *slog.Logger, handler http.Handler) *h
 		HTTP2:             http2Bounds(),
 		Handler:           handler,
 		TLSConfig:         tlsConfig,
+		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       10 * time.Second,
 		WriteTimeout:      40 * time.Second, // the API server gives all webhooks together 34 s

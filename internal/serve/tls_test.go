@@ -94,7 +94,11 @@ func writeFile(t *testing.T, path string, content []byte) {
 // start serves "ok" over TLS with config and returns the URL.
 func start(t *testing.T, config *Config) string {
 	t.Helper()
-	log := slog.New(slog.DiscardHandler)
+	return startWith(t, config, slog.New(slog.DiscardHandler))
+}
+
+func startWith(t *testing.T, config *Config, log *slog.Logger) string {
+	t.Helper()
 	c, err := filesCertificate(config, log)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +107,7 @@ func start(t *testing.T, config *Config) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := listen("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,10 +16,15 @@ var rows = []row{
 	{"work", "1,300 inserts, and only the library fails the last op", shortInsertsThatFail},
 	{"work", "9,989 ops that each lose a key", manyLostKeys},
 	{"work", "an annotation with 9,039 URLs", manyEndpoints},
+	{"work", "an annotation with one URL of 250 KB", longURL},
+	{"work", "a list of creators that is 250,000 quotes", manyQuotes},
 
 	{"memory", "32 Pods of 2.9 MiB at once", largePods},
 	{"memory", "128 Pods of 1 MiB, the endpoint hangs", hangingPods},
 	{"memory", "64 reviews of 6.9 MiB, answers of 1 MiB", largeAnswers},
+	{"memory", "32 Pods at once, their names of 2.9 MB", longNames},
+	{"memory", "32 Pods at once with 250,000 labels each", manyLabels},
+	{"memory", "64 reviews at once with a long uid, user, groups, resource", longReviews},
 	{"memory", "256 bodies of 6.9 MiB that never end", endlessBodies},
 
 	{"starving", "four reviews with unbounded work, beside a neighbour", besideWork},
@@ -47,6 +52,8 @@ var rows = []row{
 
 	{"plain port", "1,500 half-sent bodies", halfBodies},
 	{"TLS port", "1,500 half-sent headers, handshakes and bodies", halfHeaders},
+	{"TLS port", "900 callers, each with 1 MB of headers", largeHeaders},
+	{"TLS port", "900 handshakes, each with most of a certificate of 240 KB", largeCertificates},
 	{"metrics port", "15,000 callers that ask once and stay", stayingScrapers},
 	{"metrics port", "3,000 callers that ask and do not read, 200 hosts", slowScrapers},
 

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -13,7 +16,8 @@ import (
 // crowd opens n connections, each of which sends a text, never reads, and stays until the row ends. A connection that is
 // closed at the other end is no error.
 func (r *run) crowd(n int, url, text string) {
-	address, _, _ := strings.Cut(strings.TrimPrefix(url, "http://"), "/")
+	scheme, rest, _ := strings.Cut(url, "://")
+	address, _, _ := strings.Cut(rest, "/")
 	all := make([]net.Conn, n)
 	var opening sync.WaitGroup
 	for worker := range 32 {
@@ -24,8 +28,12 @@ func (r *run) crowd(n int, url, text string) {
 					continue
 				}
 				_ = c.(*net.TCPConn).SetReadBuffer(4096)
-				_, _ = io.WriteString(c, text)
+				if scheme == "https" {
+					c = tls.Client(c, &tls.Config{RootCAs: r.cert.roots, ServerName: "127.0.0.1", NextProtos: []string{"http/1.1"}})
+				}
 				all[i] = c
+				_ = c.SetWriteDeadline(time.Now().Add(10 * time.Second))
+				_, _ = io.WriteString(c, text)
 			}
 		})
 	}
@@ -59,6 +67,75 @@ func (r *run) stays(p *process, url string) {
 		}
 		return ""
 	})
+	r.lives(p)
+}
+
+// largeHeaders sends headers that have all but their end.
+func largeHeaders(r *run) {
+	in, t := good(), tenants{}
+	r.with(t, in)
+	p := r.startAmp(t)
+	r.crowd(900, p.url, halfHead+strings.Repeat("X-"+strings.Repeat("a", 98)+": "+strings.Repeat("b", 900)+"\r\n", 1000))
+	if a := r.review(p, fail, in.name, in.pod); !a.Allowed {
+		r.fail("meanwhile: %s", a.message())
+	}
+	r.lives(p)
+}
+
+// cut is a connection of which only the first bytes go out.
+type cut struct {
+	net.Conn
+	left int
+}
+
+func (c *cut) Write(b []byte) (int, error) {
+	part := b[:min(len(b), c.left)]
+	c.left -= len(part)
+	if n, err := c.Conn.Write(part); err != nil {
+		return n, err
+	}
+	return len(b), nil
+}
+
+func largeCertificates(r *run) {
+	in, t := good(), tenants{}
+	r.with(t, in)
+	pair, err := tls.LoadX509KeyPair(filepath.Join(r.dir, "tls.crt"), filepath.Join(r.dir, "tls.key"))
+	r.must(err)
+	p := r.startAmp(t, "AMP_TLS_CLIENT_CA="+filepath.Join(r.dir, "tls.crt"))
+	large := pair
+	large.Certificate = append(slices.Clone(pair.Certificate), make([]byte, 240_000))
+	address := strings.TrimPrefix(p.url, "https://")
+	all := make([]net.Conn, 900)
+	var opening sync.WaitGroup
+	for worker := range 64 {
+		opening.Go(func() {
+			for i := worker; i < len(all); i += 64 {
+				c, err := net.DialTimeout("tcp", address, 20*time.Second)
+				if err != nil {
+					continue
+				}
+				all[i] = c
+				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+				// The part that goes out ends within the certificate. It does not matter what the client makes of that.
+				_ = tls.Client(&cut{c, 230_000}, &tls.Config{RootCAs: r.cert.roots, ServerName: "127.0.0.1",
+					GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &large, nil }}).HandshakeContext(r.ctx)
+			}
+		})
+	}
+	opening.Wait()
+	r.atEnd(func() {
+		for _, c := range all {
+			if c != nil {
+				_ = c.Close()
+			}
+		}
+	})
+	known := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: r.cert.roots, Certificates: []tls.Certificate{pair}}}}
+	p.client = known
+	if a := r.review(p, fail, in.name, in.pod); !a.Allowed {
+		r.fail("meanwhile: %s", a.message())
+	}
 	r.lives(p)
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -86,6 +87,76 @@ func manyEndpoints(r *run) {
 	}
 	r.saw("%d calls; audit annotations of %d bytes, a log line of %d; %s", e.requests.Load(), size, p.longestLine(), message)
 	if e.requests.Load() > 0 || size > 4096 || p.longestLine() > 16<<10 {
+		r.fail("more than the bounds")
+	}
+	r.lives(p)
+}
+
+func longURL(r *run) {
+	r.refusedCheaply(input{name: "long-url", pod: smallPod, keys: map[string]string{"amp.txn2.com/ep": "http://127.0.0.1/" + strings.Repeat("x", 250_000)}}, "allowed are at most")
+}
+
+func manyQuotes(r *run) {
+	in := good()
+	in.keys = map[string]string{"amp.txn2.com/creators": strings.Repeat(`"`, 250_000)}
+	r.refusedCheaply(in, "allowed are at most")
+}
+
+// longNames are refused by the API server, after amp has seen them.
+func longNames(r *run) {
+	in := good()
+	in.pod = strings.Replace(smallPod, `"name":"web"`, `"name":"`+strings.Repeat("ä", 720_000)+`","generateName":"`+strings.Repeat("ä", 720_000)+`"`, 1)
+	r.manyAtOnce(in)
+}
+
+func manyLabels(r *run) {
+	in := good()
+	in.pod = strings.Replace(smallPod, `"labels":{`, `"labels":{`+list(250_000, `"a%d":""`)+`,`, 1)
+	r.manyAtOnce(in)
+}
+
+func (r *run) manyAtOnce(in input) {
+	t := tenants{}
+	r.with(t, in)
+	p := r.startAmp(t)
+	o := p.together(r.ctx, 96, 32, ignore, in.name, in.pod)
+	r.allDecided(o, 96)
+	r.saw("96 reviews, 32 at once, all decided, half within %v, a log line of %d", o.at(.5).Round(time.Millisecond), p.longestLine())
+	if p.longestLine() > 64<<10 {
+		r.fail("more than the bounds")
+	}
+	r.lives(p)
+}
+
+// longReviews are what no API server sends. What amp answers does not matter.
+func longReviews(r *run) {
+	in, t := good(), tenants{}
+	r.with(t, in)
+	p := r.startAmp(t)
+	long := strings.Repeat("ä", 3_400_000)
+	review := reviewOf(in.name, in.pod)
+	var all sync.WaitGroup
+	for _, change := range [][2]string{
+		{`"uid":"`, `"uid":"` + long}, {`"username":"`, `"username":"` + long}, {`"resource":"pods"`, `"resource":"` + long + `"`},
+		{`"username":`, `"groups":[` + list(1_700_000, `"a"`) + `],"username":`}, {`"operation":"`, `"operation":"` + long},
+		{`"namespace":"`, `"namespace":"` + long}, {`"name":"web",`, `"name":"` + long + `",`}, {`"kind":"AdmissionReview"`, `"kind":"` + long + `"`},
+	} {
+		body := strings.Replace(review, change[0], change[1], 1)
+		for range 8 {
+			all.Go(func() {
+				if resp, err := p.client.Post(p.url+fail, "application/json", strings.NewReader(body)); err == nil {
+					_, _ = io.Copy(io.Discard, resp.Body)
+					_ = resp.Body.Close()
+				}
+			})
+		}
+	}
+	all.Wait()
+	if a := r.review(p, fail, in.name, in.pod); !a.Allowed {
+		r.fail("afterwards: %s", a.message())
+	}
+	r.saw("a log line of %d", p.longestLine())
+	if p.longestLine() > 64<<10 {
 		r.fail("more than the bounds")
 	}
 	r.lives(p)

@@ -1,0 +1,59 @@
+package serve
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/http"
+	"sync/atomic"
+)
+
+// maxFirstBytes is the most that a caller may send until amp has read the headers of its first request: a TLS handshake of some
+// kilobytes, the headers, and a part of the body. crypto/tls alone would keep up to 256 KiB of a client's certificate for each
+// connection, also if nobody asked for one.
+const maxFirstBytes = 48 << 10
+
+var errLongHandshake = errors.New("the caller has sent more than 48 KiB before its first request")
+
+// listen returns the TLS listener, below TLS.
+func listen(address string) (net.Listener, error) {
+	listener, err := net.Listen("tcp", address)
+	return firstBytes{listener}, err
+}
+
+// firstBytes is a listener whose connections end if their callers send more than maxFirstBytes too early.
+type firstBytes struct{ net.Listener }
+
+func (l firstBytes) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &beginning{Conn: conn}, nil
+}
+
+// beginning is a connection that counts its first bytes.
+type beginning struct {
+	net.Conn
+	read int64       // only the goroutine that reads uses it
+	over atomic.Bool // the headers of a request were read
+}
+
+func (b *beginning) Read(p []byte) (int, error) {
+	n, err := b.Conn.Read(p)
+	if !b.over.Load() {
+		if b.read += int64(n); b.read > maxFirstBytes {
+			return 0, errLongHandshake
+		}
+	}
+	return n, err
+}
+
+// endBeginning is a part of an [http.Server]'s ConnState.
+func endBeginning(conn net.Conn, state http.ConnState) {
+	if secure, ok := conn.(*tls.Conn); ok && state == http.StateActive {
+		if b, ok := secure.NetConn().(*beginning); ok {
+			b.over.Store(true)
+		}
+	}
+}
