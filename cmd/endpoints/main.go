@@ -225,7 +225,7 @@ func host(target string) (http.Handler, error) {
 func serve(terminated, interrupted context.Context, listener net.Listener, handler http.Handler) error {
 	var draining atomic.Bool
 	server := &http.Server{
-		ConnState: connlimit.New(maxCallers).ConnState,
+		ConnState: connlimit.New(maxCallers).BusyToo,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if draining.Load() {
 				w.Header().Set("Connection", "close") // so that the caller connects elsewhere

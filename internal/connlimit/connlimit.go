@@ -54,8 +54,8 @@ func (l *Limit) ConnState(conn net.Conn, state http.ConnState) {
 	go func() { _ = tooMany.Close() }() // it may be closed already
 }
 
-// BusyToo is ConnState for a server whose answers take milliseconds. There a busy connection is one that does not read, and
-// makes room like an idle one.
+// BusyToo is ConnState for a server whose requests are short. There a connection that has been busy for long is one that does
+// not read, or does not end its body, and makes room like an idle one.
 func (l *Limit) BusyToo(conn net.Conn, state http.ConnState) {
 	if state != http.StateActive {
 		l.ConnState(conn, state)
