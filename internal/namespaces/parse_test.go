@@ -177,7 +177,7 @@ func TestParseKeepsWhatIsGoodBesideABadValue(t *testing.T) {
 	}
 }
 
-// TestParseIsBounded: whoever may write a Namespace may fill its annotations, 256 KiB in all.
+// TestParseIsBounded: a person who may write a Namespace can put 256 KiB into its annotations.
 func TestParseIsBounded(t *testing.T) {
 	const most = 16 << 10
 	const path = "http://hook.test/"

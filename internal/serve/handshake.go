@@ -9,8 +9,8 @@ import (
 )
 
 // maxFirstBytes is the most that a caller may send until amp has read the headers of its first request: a TLS handshake of some
-// kilobytes, the headers, and a part of the body. crypto/tls alone would keep up to 256 KiB of a client's certificate for each
-// connection, also if nobody asked for one.
+// kilobytes, the headers, and a part of the body. For each connection, crypto/tls alone would keep up to 256 KiB of a client's
+// certificate. It keeps them even if the server did not ask for a certificate.
 const maxFirstBytes = 48 << 10
 
 var errLongHandshake = errors.New("the caller has sent more than 48 KiB before its first request")

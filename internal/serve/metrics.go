@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net"
@@ -55,23 +56,23 @@ func serveMetrics(addr string, registry *prometheus.Registry, log *slog.Logger) 
 func exposition(registry prometheus.Gatherer) http.HandlerFunc {
 	turn := make(chan struct{}, 1)
 	return func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case turn <- struct{}{}:
-		case <-r.Context().Done():
-			return // the caller is gone
-		}
-		text, err := gather(registry, turn)
+		text, err := gather(r.Context(), turn, registry)
 		if err != nil {
 			http.Error(w, "gathering metrics: "+err.Error(), http.StatusInternalServerError)
 			return
 		}
 		w.Header().Set("Content-Type", string(expfmt.NewFormat(expfmt.TypeTextPlain)))
-		_, _ = w.Write(text) // if the connection failed, nobody waits
+		_, _ = w.Write(text) // an error here means that the caller is gone
 	}
 }
 
-// gather returns the metrics as text, and gives back the turn.
-func gather(registry prometheus.Gatherer, turn <-chan struct{}) ([]byte, error) {
+// gather returns the metrics as text, when it has its turn. Its error is that of ctx if the caller goes before that.
+func gather(ctx context.Context, turn chan struct{}, registry prometheus.Gatherer) ([]byte, error) {
+	select {
+	case turn <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	defer func() { <-turn }()
 	families, err := registry.Gather()
 	if err != nil {

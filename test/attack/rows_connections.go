@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// crowd opens n connections, each of which sends a text, never reads, and stays until the row ends. A connection that is
+// crowd opens n connections, each of which talks, never reads an answer, and stays until the row ends. A connection that is
 // closed at the other end is no error.
-func (r *run) crowd(n int, url, text string) {
-	scheme, rest, _ := strings.Cut(url, "://")
+func (r *run) crowd(n int, url string, talk func(net.Conn)) {
+	_, rest, _ := strings.Cut(url, "://")
 	address, _, _ := strings.Cut(rest, "/")
 	all := make([]net.Conn, n)
 	var opening sync.WaitGroup
@@ -27,13 +27,10 @@ func (r *run) crowd(n int, url, text string) {
 				if err != nil {
 					continue
 				}
-				_ = c.(*net.TCPConn).SetReadBuffer(4096)
-				if scheme == "https" {
-					c = tls.Client(c, &tls.Config{RootCAs: r.cert.roots, ServerName: "127.0.0.1", NextProtos: []string{"http/1.1"}})
-				}
 				all[i] = c
-				_ = c.SetWriteDeadline(time.Now().Add(10 * time.Second))
-				_, _ = io.WriteString(c, text)
+				_ = c.(*net.TCPConn).SetReadBuffer(4096)
+				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+				talk(c)
 			}
 		})
 	}
@@ -45,6 +42,11 @@ func (r *run) crowd(n int, url, text string) {
 			}
 		}
 	})
+}
+
+// says is what a caller of [run.crowd] does that sends a text.
+func says(text string) func(net.Conn) {
+	return func(c net.Conn) { _, _ = io.WriteString(c, text) }
 }
 
 // get is a request that leaves its connection open.
@@ -75,7 +77,10 @@ func largeHeaders(r *run) {
 	in, t := good(), tenants{}
 	r.with(t, in)
 	p := r.startAmp(t)
-	r.crowd(900, p.url, halfHead+strings.Repeat("X-"+strings.Repeat("a", 98)+": "+strings.Repeat("b", 900)+"\r\n", 1000))
+	headers := says(halfHead + strings.Repeat("X-"+strings.Repeat("a", 98)+": "+strings.Repeat("b", 900)+"\r\n", 1000))
+	r.crowd(900, p.url, func(c net.Conn) {
+		headers(tls.Client(c, &tls.Config{RootCAs: r.cert.roots, ServerName: "127.0.0.1", NextProtos: []string{"http/1.1"}}))
+	})
 	if a := r.review(p, fail, in.name, in.pod); !a.Allowed {
 		r.fail("meanwhile: %s", a.message())
 	}
@@ -105,31 +110,10 @@ func largeCertificates(r *run) {
 	p := r.startAmp(t, "AMP_TLS_CLIENT_CA="+filepath.Join(r.dir, "tls.crt"))
 	large := pair
 	large.Certificate = append(slices.Clone(pair.Certificate), make([]byte, 240_000))
-	address := strings.TrimPrefix(p.url, "https://")
-	all := make([]net.Conn, 900)
-	var opening sync.WaitGroup
-	for worker := range 64 {
-		opening.Go(func() {
-			for i := worker; i < len(all); i += 64 {
-				c, err := net.DialTimeout("tcp", address, 20*time.Second)
-				if err != nil {
-					continue
-				}
-				all[i] = c
-				_ = c.SetDeadline(time.Now().Add(10 * time.Second))
-				// The part that goes out ends within the certificate. It does not matter what the client makes of that.
-				_ = tls.Client(&cut{c, 230_000}, &tls.Config{RootCAs: r.cert.roots, ServerName: "127.0.0.1",
-					GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &large, nil }}).HandshakeContext(r.ctx)
-			}
-		})
-	}
-	opening.Wait()
-	r.atEnd(func() {
-		for _, c := range all {
-			if c != nil {
-				_ = c.Close()
-			}
-		}
+	r.crowd(900, p.url, func(c net.Conn) {
+		// The part that goes out ends within the certificate. It does not matter what the client makes of that.
+		_ = tls.Client(&cut{c, 230_000}, &tls.Config{RootCAs: r.cert.roots, ServerName: "127.0.0.1",
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &large, nil }}).HandshakeContext(r.ctx)
 	})
 	known := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: r.cert.roots, Certificates: []tls.Certificate{pair}}}}
 	p.client = known
@@ -141,7 +125,7 @@ func largeCertificates(r *run) {
 
 func stayingScrapers(r *run) {
 	p := r.startAmp(tenants{})
-	r.crowd(15_000, p.metrics, get("/metrics"))
+	r.crowd(15_000, p.metrics, says(get("/metrics")))
 	r.stays(p, p.metrics)
 }
 
@@ -157,12 +141,12 @@ func slowScrapers(r *run) {
 	for name := range t {
 		r.review(p, fail, name, smallPod)
 	}
-	r.crowd(3_000, p.metrics, strings.Repeat(get("/metrics"), 200)) // each answer fills the buffers a little more
+	r.crowd(3_000, p.metrics, says(strings.Repeat(get("/metrics"), 200))) // each answer fills the buffers a little more
 	r.stays(p, p.metrics)
 }
 
 func stayingReaders(r *run) {
 	p := r.startAudit(r.database())
-	r.crowd(15_000, p.url, get("/api/values"))
+	r.crowd(15_000, p.url, says(get("/api/values")))
 	r.stays(p, p.url+"/api/values")
 }

@@ -162,15 +162,7 @@ func longReviews(r *run) {
 	r.lives(p)
 }
 
-func largePods(r *run) {
-	in, t := largePod(), tenants{}
-	r.with(t, in)
-	p := r.startAmp(t)
-	o := p.together(r.ctx, 96, 32, ignore, in.name, in.pod)
-	r.allDecided(o, 96)
-	r.saw("96 reviews, 32 at once, all decided, half within %v", o.at(.5).Round(time.Millisecond))
-	r.lives(p)
-}
+func largePods(r *run) { r.manyAtOnce(largePod()) }
 
 func hangingPods(r *run) {
 	in, t := hanging(1<<20), tenants{}
