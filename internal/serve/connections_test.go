@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -18,11 +17,8 @@ import (
 // TestHTTP2ConnectionsAreBounded: each of them may buffer more than one of HTTP/1.1. The oldest is closed, and the newest is
 // served.
 func TestHTTP2ConnectionsAreBounded(t *testing.T) {
-	ca, dir := newAuthority(t), t.TempDir()
-	config := &Config{TLS: TLSFiles, TLSCert: filepath.Join(dir, "tls.crt"), TLSKey: filepath.Join(dir, "tls.key")}
-	cert, key := ca.issue(t, 1)
-	writeFile(t, config.TLSCert, cert)
-	writeFile(t, config.TLSKey, key)
+	ca := newAuthority(t)
+	config := ca.config(t)
 	url := start(t, config)
 
 	client := func() (get func() error, dials *atomic.Int64) {

@@ -7,22 +7,18 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 )
 
 // TestAHandshakeIsBounded: a caller does not keep amp waiting with a certificate without an end. A large request is none of that.
 func TestAHandshakeIsBounded(t *testing.T) {
-	ca, dir := newAuthority(t), t.TempDir()
-	config := &Config{TLS: TLSFiles, TLSCert: filepath.Join(dir, "tls.crt"), TLSKey: filepath.Join(dir, "tls.key"), TLSClientCA: filepath.Join(dir, "ca.crt")}
-	cert, key := ca.issue(t, 1)
-	writeFile(t, config.TLSCert, cert)
-	writeFile(t, config.TLSKey, key)
-	writeFile(t, config.TLSClientCA, cert)
+	ca := newAuthority(t)
+	config := ca.config(t)
+	config.TLSClientCA = config.TLSCert
 	log := make(lines, 10)
 	url := startWith(t, config, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	pair, err := tls.X509KeyPair(cert, key)
+	pair, err := tls.LoadX509KeyPair(config.TLSCert, config.TLSKey)
 	if err != nil {
 		t.Fatal(err)
 	}

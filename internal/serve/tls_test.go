@@ -91,6 +91,17 @@ func writeFile(t *testing.T, path string, content []byte) {
 	}
 }
 
+// config serves a certificate of the authority from files.
+func (a *authority) config(t *testing.T) *Config {
+	t.Helper()
+	dir := t.TempDir()
+	config := &Config{TLS: TLSFiles, TLSCert: filepath.Join(dir, "tls.crt"), TLSKey: filepath.Join(dir, "tls.key")}
+	cert, key := a.issue(t, 1)
+	writeFile(t, config.TLSCert, cert)
+	writeFile(t, config.TLSKey, key)
+	return config
+}
+
 // start serves "ok" over TLS with config and returns the URL.
 func start(t *testing.T, config *Config) string {
 	t.Helper()
@@ -178,11 +189,9 @@ func TestCertificateReplacedUnderLoad(t *testing.T) {
 }
 
 func TestClientCertificates(t *testing.T) {
-	ca, clients, others, dir := newAuthority(t), newAuthority(t), newAuthority(t), t.TempDir()
-	config := &Config{TLS: TLSFiles, TLSCert: filepath.Join(dir, "tls.crt"), TLSKey: filepath.Join(dir, "tls.key"), TLSClientCA: filepath.Join(dir, "clients.crt")}
-	cert, key := ca.issue(t, 1)
-	writeFile(t, config.TLSCert, cert)
-	writeFile(t, config.TLSKey, key)
+	ca, clients, others := newAuthority(t), newAuthority(t), newAuthority(t)
+	config := ca.config(t)
+	config.TLSClientCA = filepath.Join(t.TempDir(), "clients.crt")
 	writeFile(t, config.TLSClientCA, clients.pem)
 	url := start(t, config)
 
@@ -225,11 +234,8 @@ func TestClientCertificates(t *testing.T) {
 }
 
 func TestCertificateMetric(t *testing.T) {
-	ca, dir := newAuthority(t), t.TempDir()
-	config := &Config{TLS: TLSFiles, TLSCert: filepath.Join(dir, "tls.crt"), TLSKey: filepath.Join(dir, "tls.key")}
-	cert, key := ca.issue(t, 1)
-	writeFile(t, config.TLSCert, cert)
-	writeFile(t, config.TLSKey, key)
+	ca := newAuthority(t)
+	config := ca.config(t)
 	c, err := filesCertificate(config, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
