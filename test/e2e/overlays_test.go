@@ -151,17 +151,25 @@ func TestNetworkPolicies(t *testing.T) {
 				if len(p.Spec.PolicyTypes) != 2 {
 					t.Errorf("%s is for %v only", p.Name, p.Spec.PolicyTypes)
 				}
+				scraped := false
 				for _, in := range p.Spec.Ingress {
 					for _, port := range in.Ports {
-						if !slices.ContainsFunc(pod.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == port.Port.StrVal }) {
+						// The functions serve metrics only if they are told to, at amp's port for that.
+						metrics := port.Port.IntVal == 2112 || port.Port.StrVal == "metrics"
+						if !metrics && !slices.ContainsFunc(pod.Spec.Containers[0].Ports, func(p corev1.ContainerPort) bool { return p.Name == port.Port.StrVal }) {
 							t.Errorf("%s lets in to %s, which is not a port", p.Name, port.Port)
 						}
-					}
-					for _, from := range in.From {
-						if of != "deploy" && (!selects(t, from.PodSelector, amp.Labels) || !selects(t, from.NamespaceSelector, map[string]string{corev1.LabelMetadataName: at})) {
-							t.Errorf("%s does not let amp in", p.Name)
+						for _, from := range in.From {
+							if metrics {
+								scraped = selects(t, from.PodSelector, map[string]string{"app.kubernetes.io/name": "prometheus"}) && selects(t, from.NamespaceSelector, nil)
+							} else if !selects(t, from.PodSelector, amp.Labels) || !selects(t, from.NamespaceSelector, map[string]string{corev1.LabelMetadataName: at}) {
+								t.Errorf("%s does not let amp in", p.Name)
+							}
 						}
 					}
+				}
+				if !scraped {
+					t.Errorf("%s does not let Prometheus in", p.Name)
 				}
 			}
 		})
