@@ -44,9 +44,10 @@ type tenant struct {
 }
 
 type waiter struct {
-	hold  *Hold
-	n     int64
-	ready chan struct{} // closed when the hold has grown
+	tenant *tenant // of the hold
+	hold   *Hold
+	n      int64
+	ready  chan struct{} // closed when the hold has grown
 }
 
 // NewPlaces returns a pool of n places for work, of which one tenant may have all: work ends, and then others get its place.
@@ -191,7 +192,7 @@ func (p *Pool) grow(h *Hold, n int64) (*waiter, error) {
 		p.forget(t)
 		return nil, ErrFull
 	}
-	w := &waiter{h, n, make(chan struct{})}
+	w := &waiter{t, h, n, make(chan struct{})}
 	t.waiting++
 	p.waiting = append(p.waiting, w)
 	return w, nil
@@ -221,7 +222,7 @@ func (p *Pool) serve() {
 	for {
 		next := -1
 		for i, w := range p.waiting {
-			if (next < 0 || p.before(w, p.waiting[next])) && p.fits(p.tenants[w.hold.tenant], w.hold, w.n) {
+			if (next < 0 || w.before(p.waiting[next])) && p.fits(w.tenant, w.hold, w.n) {
 				next = i
 			}
 		}
@@ -230,16 +231,15 @@ func (p *Pool) serve() {
 		}
 		w := p.waiting[next]
 		p.waiting = slices.Delete(p.waiting, next, next+1)
-		t := p.tenants[w.hold.tenant]
-		t.waiting--
-		p.give(t, w.hold, w.n)
+		w.tenant.waiting--
+		p.give(w.tenant, w.hold, w.n)
 		close(w.ready)
 	}
 }
 
 // before reports whether w goes before other, which waits longer.
-func (p *Pool) before(w, other *waiter) bool {
-	t, o := p.tenants[w.hold.tenant], p.tenants[other.hold.tenant]
+func (w *waiter) before(other *waiter) bool {
+	t, o := w.tenant, other.tenant
 	if t == o {
 		return w.hold.held > other.hold.held
 	}
@@ -255,9 +255,8 @@ func (p *Pool) leave(w *waiter) bool {
 		return false
 	}
 	p.waiting = slices.Delete(p.waiting, at, at+1)
-	t := p.tenants[w.hold.tenant]
-	t.waiting--
-	p.forget(t)
+	w.tenant.waiting--
+	p.forget(w.tenant)
 	return true
 }
 
