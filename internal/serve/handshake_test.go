@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/txn2/amp/internal/share"
 )
 
 // TestAHandshakeIsBounded: a caller does not keep amp waiting with a certificate without an end. A large request is none of that.
@@ -45,6 +47,47 @@ func TestAHandshakeIsBounded(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, resp.Body)
 		_ = resp.Body.Close()
+	}
+}
+
+// TestManyBeginningsAreACrowd: handshakes that are over, or that ended, do not count.
+func TestManyBeginningsAreACrowd(t *testing.T) {
+	crowds := 0
+	listener, err := listen("127.0.0.1:0", func() { crowds++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var served []net.Conn
+	begin := func() {
+		t.Helper()
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		accepted, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = accepted.Close() })
+		served = append(served, accepted)
+	}
+	for range share.Crowd {
+		begin()
+	}
+	endBeginning(tls.Server(served[0], &tls.Config{}), http.StateActive)
+	endBeginning(tls.Server(served[0], &tls.Config{}), http.StateActive) // its second request
+	_ = served[0].Close()
+	begin()
+	_ = served[1].Close()
+	begin()
+	if crowds != 0 {
+		t.Errorf("%d beginnings are a crowd", share.Crowd)
+	}
+	begin()
+	if crowds != 1 {
+		t.Errorf("one more than %d: %d crowds", share.Crowd, crowds)
 	}
 }
 

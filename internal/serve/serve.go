@@ -62,6 +62,8 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 	registry := newRegistry()
 	registry.MustRegister(emit.NewMemoryMetric(handler.Memory.Used))
 	processors := share.NewProcessors(runtime.GOMAXPROCS(0))
+	crowd := spreadCrowds(ctx)
+	processors.OnCrowd(crowd)
 	recorder, err := newRecorder(config, emit.NewMetrics(registry, Version(), handler.InFlight), processors, log)
 	if err != nil {
 		return nil, err
@@ -81,7 +83,7 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 		}
 		handler.NotReady = func() error { return cmp.Or(namespaces.notReady(), certificate.notReady()) }
 		registry.MustRegister(emit.NewCertificateMetric(certificate.notAfter))
-		if err := serveTLS(config, certificate, log, app.Handler, app.ended); err != nil {
+		if err := serveTLS(config, certificate, log, app.Handler, crowd, app.ended); err != nil {
 			return nil, err
 		}
 	}

@@ -79,12 +79,12 @@ func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*ce
 }
 
 // serveTLS serves handler over TLS until the process ends. If the listener fails, it sends the error to ended.
-func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Handler, ended chan<- error) error {
+func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Handler, crowd func(), ended chan<- error) error {
 	tlsConfig, err := newTLS(config, c, log)
 	if err != nil {
 		return err
 	}
-	listener, err := listen(net.JoinHostPort("", config.TLSPort))
+	listener, err := listen(net.JoinHostPort("", config.TLSPort), crowd)
 	if err != nil {
 		return fmt.Errorf("AMP_TLS_PORT=%s: %w", config.TLSPort, err)
 	}

@@ -118,7 +118,7 @@ func startWith(t *testing.T, config *Config, log *slog.Logger) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := listen("127.0.0.1:0")
+	listener, err := listen("127.0.0.1:0", func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,9 @@ const maxLarge = 2
 // processor, a hundred times what a usual review takes.
 const Large = 64 << 10
 
+// Crowd is more than usually wait for a processor at the same time.
+const Crowd = 64
+
 // Processors divides the machine's processors among tenants. Go's scheduler knows no tenants: it lets all that can run take
 // their turns, so that each review of one tenant would wait for all those of another.
 //
@@ -24,6 +27,10 @@ func NewProcessors(n int) *Processors {
 	// Two for each processor: who has a place may wait for a moment, as for a line of the log to be written.
 	return &Processors{NewPlaces(2 * int64(n)), NewPlaces(max(1, min(int64(n)-1, maxLarge)))}
 }
+
+// OnCrowd lets crowd be called each time that small work has to wait, and more than Crowd pieces wait then. crowd must not wait.
+// Call OnCrowd before any Take.
+func (p *Processors) OnCrowd(crowd func()) { p.small.crowd = crowd }
 
 // Apart returns Processors for work that must not slow down the work of p: a single processor's for what is small. What is
 // large shares the places of p, because their number bounds the memory. Nil Processors return nil.

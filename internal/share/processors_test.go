@@ -78,3 +78,31 @@ func TestAPlaceIsWaitedForUntilTheContextEnds(t *testing.T) {
 		}
 	})
 }
+
+// TestACrowdIsTold: who calls learns of a crowd of small work, as soon as one more waits than usual.
+func TestACrowdIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		processors := share.NewProcessors(1)
+		crowds := 0
+		processors.OnCrowd(func() { crowds++ })
+		ctx, cancel := context.WithCancel(t.Context())
+		begin := func(size int) {
+			go func() { _, _ = processors.Take(ctx, "tenant", size) }()
+			synctest.Wait()
+		}
+		for range 2 + share.Crowd { // two have places
+			begin(1)
+			begin(share.Large + 1)
+		}
+		begin(share.Large + 1)
+		if crowds != 0 {
+			t.Errorf("%d waiting are a crowd", share.Crowd)
+		}
+		begin(1)
+		if crowds != 1 {
+			t.Errorf("one more: %d crowds", crowds)
+		}
+		cancel()
+		synctest.Wait()
+	})
+}

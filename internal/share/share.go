@@ -34,6 +34,7 @@ type Pool struct {
 	gifts   int64
 	tenants map[string]*tenant // that hold or wait for something
 	waiting []*waiter          // the longest first
+	crowd   func()             // called when more than Crowd wait, if it is not nil
 }
 
 type tenant struct {
@@ -195,6 +196,9 @@ func (p *Pool) grow(h *Hold, n int64) (*waiter, error) {
 	w := &waiter{t, h, n, make(chan struct{})}
 	t.waiting++
 	p.waiting = append(p.waiting, w)
+	if len(p.waiting) > Crowd && p.crowd != nil {
+		p.crowd()
+	}
 	return w, nil
 }
 
