@@ -73,11 +73,11 @@ func newEvent(e *event.Event, now time.Time) (*store.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it cannot be written as JSON: %s", firstLine(err.Error()))
 	}
-	at := e.Time()
+	at, undated := e.Time(), false
 	if !mayBe(at, now) {
-		at = now
+		at, undated = now, true
 	}
-	return &store.Event{Item: newItem(e, d, listed, at), Raw: raw}, nil
+	return &store.Event{Item: newItem(e, d, listed, at), Raw: raw, Undated: undated}, nil
 }
 
 // mayBe reports whether an event can have happened at a time. Events of a clock that is ahead must not stay above all later

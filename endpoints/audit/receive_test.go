@@ -226,3 +226,30 @@ func BenchmarkReceive(b *testing.B) {
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
 }
+
+// TestTheTimeOfAnEvent: a store must know if the same event may come again with another time.
+func TestTheTimeOfAnEvent(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	for name, c := range map[string]struct {
+		time    string
+		want    time.Time
+		undated bool
+	}{
+		"is the sender's": {`,"time":"2025-12-24T18:00:00Z"`, time.Date(2025, 12, 24, 18, 0, 0, 0, time.UTC), false},
+		"is the sender's, whose clock is a bit ahead":    {`,"time":"2026-03-01T12:00:59Z"`, now.Add(59 * time.Second), false},
+		"is the receiver's, if there is none":            {"", now, true},
+		"is the receiver's, if the other is far ahead":   {`,"time":"2027-03-01T12:00:00Z"`, now, true},
+		"is the receiver's, if the other is before 1970": {`,"time":"1969-03-01T12:00:00Z"`, now, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, err := parseStructured([]byte(`{"specversion":"1.0","id":"1","source":"urn:test","type":"com.txn2.amp.pod.mutated.v1"`+c.time+
+				`,"data":{"namespace":"jhub","pod":{"name":"web"},"outcome":"mutated"}}`), now)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !e.Item.Time.Equal(c.want) || e.Undated != c.undated {
+				t.Errorf("%v, undated %v", e.Item.Time, e.Undated)
+			}
+		})
+	}
+}

@@ -12,6 +12,9 @@ import (
 type Event struct {
 	Item *Item
 	Raw  json.RawMessage // as it came, in JSON (structured mode)
+	// Undated: it came without a time, or with one that cannot be, and Item.Time is when it came. If it is sent again, that is
+	// another time.
+	Undated bool
 }
 
 // Item is what lists show of an event, and what filters and charts go by.

@@ -10,17 +10,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
-	"github.com/txn2/amp/endpoints/audit/internal/store/packed"
 )
-
-// key identifies an event: hashes of its id and its source.
-type key struct{ id, source int64 }
-
-func keyOf(source, id string) key { return key{hash(kindID, id), hash(kindSource, source)} }
 
 // A row is an event as the database gets it.
 type row struct {
@@ -36,8 +29,7 @@ type row struct {
 
 // commit stores events in one transaction. Only the writer calls it.
 //
-//  1. Without any lock, it looks up which of them are stored. That searches each partition, and other replicas may do the
-//     same at the same time.
+//  1. Without any lock, it looks up which of them are stored. Other replicas may do the same at the same time.
 //  2. It locks the row of audit_meta. From here to the commit, one replica at a time goes on. So the order of seq is the
 //     order of commits: a reader that has read up to a seq has read every event below it, also those to come.
 //  3. It looks at what the others have stored since step 1, stores the rest, counts it, and tells the other replicas.
@@ -120,55 +112,6 @@ func (s *Store) rowsOf(events []*store.Event) ([]*row, error) {
 // errEvent is about an event that can never be stored.
 var errEvent = errors.New("the event cannot be stored")
 
-// counterpart returns the key of the event that a final one supersedes, or of the final one that supersedes this one.
-func (r *row) counterpart() (k key, final bool) {
-	other, final := store.Counterpart(r.event.Item.ID)
-	return keyOf(r.event.Item.Source, other), final
-}
-
-// lookUpStored finds out which events, and which counterparts of theirs, are stored, and from which seq on it does not
-// know.
-func (s *Store) lookUpStored(ctx context.Context, conn *pgxpool.Conn, rows []*row, stored map[key]bool) (seq int64, cutoff time.Time, err error) {
-	byKey := map[key]*row{}
-	var ids, sources []int64
-	for _, r := range rows {
-		byKey[r.key] = r
-		other, _ := r.counterpart()
-		ids, sources = append(ids, r.id, other.id), append(sources, r.source, other.source)
-	}
-	// First the seq, so that nothing falls between the two.
-	if err := conn.QueryRow(ctx, "SELECT seq, cutoff FROM audit_meta").Scan(&seq, &cutoff); err != nil {
-		return 0, time.Time{}, err
-	}
-	found, err := conn.Query(ctx, `SELECT e.id, e.source, e.item FROM unnest($1::bigint[], $2::bigint[]) k(id, source)
-		CROSS JOIN LATERAL (SELECT * FROM audit_events WHERE id = k.id AND source = k.source LIMIT 1) e`, ids, sources)
-	if err != nil {
-		return 0, time.Time{}, err
-	}
-	return seq, cutoff, s.note(found, byKey, stored)
-}
-
-func (s *Store) note(found pgx.Rows, byKey map[key]*row, stored map[key]bool) error {
-	var k key
-	var item []byte
-	_, err := pgx.ForEachRow(found, []any{&k.id, &k.source, &item}, func() error {
-		stored[k] = true
-		if r := byKey[k]; r != nil {
-			text, err := packed.Item(item)
-			if err != nil {
-				return err
-			}
-			store.Compare(s.log.Warn, r.event.Item, text, r.text)
-		}
-		return nil
-	})
-	return err
-}
-
-func withoutStored(rows []*row, stored map[key]bool) []*row {
-	return slices.DeleteFunc(rows, func(r *row) bool { return stored[r.key] })
-}
-
 // insert stores what is not stored yet. known is the seq up to which stored is complete.
 func (s *Store) insert(ctx context.Context, tx pgx.Tx, rows []*row, stored map[key]bool, known int64) (added bool, err error) {
 	var seq int64
@@ -177,14 +120,8 @@ func (s *Store) insert(ctx context.Context, tx pgx.Tx, rows []*row, stored map[k
 		return false, err
 	}
 	if seq != known {
-		byKey := map[key]*row{}
-		var ids []int64
-		for _, r := range rows {
-			byKey[r.key] = r
-			other, _ := r.counterpart()
-			ids = append(ids, r.id, other.id)
-		}
-		found, err := tx.Query(ctx, "SELECT id, source, item FROM audit_events WHERE seq > $1 AND id = ANY($2)", known, ids)
+		k, byKey := keysOf(rows)
+		found, err := tx.Query(ctx, "SELECT id, source, item FROM audit_events WHERE seq > $1 AND id = ANY($2) AND at BETWEEN $3 AND $4", known, k.ids, k.least, k.most)
 		if err != nil {
 			return false, err
 		}
@@ -220,7 +157,7 @@ func queueEvents(batch *pgx.Batch, rows []*row, stored map[key]bool, seq int64) 
 	for _, r := range rows {
 		here[r.key] = r
 	}
-	var superseded struct{ ids, sources []int64 }
+	var superseded keys
 	for _, r := range rows {
 		other, final := r.counterpart()
 		switch {
@@ -229,7 +166,7 @@ func queueEvents(batch *pgx.Batch, rows []*row, stored map[key]bool, seq int64) 
 		case here[other] != nil:
 			here[other].superseded = true
 		case stored[other]:
-			superseded.ids, superseded.sources = append(superseded.ids, other.id), append(superseded.sources, other.source)
+			superseded.add(r, other)
 		}
 	}
 	var c struct {
@@ -261,8 +198,9 @@ func queueEvents(batch *pgx.Batch, rows []*row, stored map[key]bool, seq int64) 
 		c.at, c.seq, c.id, c.src, c.outcome, c.superseded, c.pod, c.mutation, c.uid, c.words, c.items, c.events)
 	if len(superseded.ids) > 0 {
 		// Only a mark: who may post events may forge a final verdict, and it must not hide what another one posted.
-		batch.Queue(`UPDATE audit_events e SET superseded = true FROM unnest($1::bigint[], $2::bigint[]) k(id, source)
-			WHERE e.id = k.id AND e.source = k.source AND NOT e.superseded`, superseded.ids, superseded.sources)
+		batch.Queue(`UPDATE audit_events e SET superseded = true FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) k(id, source, least, most)
+			WHERE e.id = k.id AND e.source = k.source AND NOT e.superseded AND e.at BETWEEN k.least AND k.most AND e.at BETWEEN $5 AND $6`,
+			superseded.ids, superseded.sources, superseded.from, superseded.to, superseded.least, superseded.most)
 	}
 }
 
