@@ -7,6 +7,7 @@
 //	start.go     cold start and memory, with many Namespaces
 //	row.go       what a row says; table.go how it is printed and compared
 //	curves.go    how the cost grows, instead of rows; plot.go draws it
+//	auditscale.go  draws what make audit-scale measured
 //	profile.go   profiles of amp, instead of rows
 //	process.go   the processes, and the CPU time that each has used
 //
@@ -29,11 +30,14 @@ func main() {
 	data := flag.String("json", "", "file for the rows as JSON")
 	profile := flag.String("profile", "", "profile amp instead: file of the CPU profiles, one for each setting")
 	curves := flag.String("curves", "", "measure how the cost grows instead: folder of the plots")
+	audit := flag.String("audit", "", "draw the figures of make audit-scale in this file instead, into the folder of -curves, and write them into -document")
 	compare := flag.Bool("compare", false, "compare two files of rows: bench -compare before.json after.json")
 	flag.Parse()
 	var err error
 	if *compare {
 		err = compareFiles(flag.Args())
+	} else if *audit != "" {
+		err = auditScale(*audit, *curves, *document)
 	} else {
 		err = run(*quick, *only, *document, *data, *profile, *curves)
 	}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -29,7 +30,7 @@ func (s *Store) Detail(ctx context.Context, id, source string) (d *store.Detail,
 }
 
 func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.Detail, error) {
-	all, err := byID(ctx, tx, m, id)
+	all, err := byID(ctx, tx, id, m.cutoff, endOfTime)
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +48,11 @@ func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.D
 	}
 
 	other, _ := store.Counterpart(id)
-	others, err := byID(ctx, tx, m, other)
+	from, to := later(m.cutoff, chosen.at.Add(-near)), chosen.at.Add(near)
+	others, err := byID(ctx, tx, other, from, to)
+	if err == nil && len(others) == 0 && d.Superseded { // one of them had no time of its own
+		others, err = byID(ctx, tx, other, m.cutoff, endOfTime)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +71,7 @@ func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.D
 		d.Item.Seen = append(d.Item.Seen, v.Item.Name)
 	}
 	if d.Item.Mutation != "" {
-		stamped, err := byID(ctx, tx, m, d.Item.Mutation)
+		stamped, err := byID(ctx, tx, d.Item.Mutation, from, to)
 		if err != nil {
 			return nil, err
 		}
@@ -77,9 +82,9 @@ func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.D
 	return d, nil
 }
 
-// byID returns the events with an id, of whichever source.
-func byID(ctx context.Context, tx pgx.Tx, m meta, id string) ([]one, error) {
-	return collect(ctx, tx, "SELECT at, seq, superseded, item FROM audit_events WHERE id = $1 AND at >= $2 LIMIT $3", []any{hash(kindID, id), m.cutoff, store.MaxSources},
+// byID returns the events with an id, of whichever source, from one time to another.
+func byID(ctx context.Context, tx pgx.Tx, id string, from, to time.Time) ([]one, error) {
+	return collect(ctx, tx, "SELECT at, seq, superseded, item FROM audit_events WHERE id = $1 AND at BETWEEN $2 AND $3 LIMIT $4", []any{hash(kindID, id), from, to, store.MaxSources},
 		func(row pgx.CollectableRow) (o one, err error) {
 			var b []byte
 			if err = row.Scan(&o.at, &o.seq, &o.superseded, &b); err == nil {
@@ -87,4 +92,11 @@ func byID(ctx context.Context, tx pgx.Tx, m meta, id string) ([]one, error) {
 			}
 			return o, err
 		})
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

@@ -164,6 +164,8 @@ func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) 
 	byStamp := map[int64][]*store.Item{}
 	known := map[key]bool{}
 	var stamps, sources []int64
+	var times []time.Time
+	from, to := endOfTime, m.cutoff
 	for _, item := range items {
 		if item.Outcome != outcome.Mutated {
 			continue
@@ -171,7 +173,11 @@ func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) 
 		k := keyOf(item.Source, item.ID)
 		if !known[k] {
 			known[k] = true
-			stamps, sources = append(stamps, k.id), append(sources, k.source)
+			stamps, sources, times = append(stamps, k.id), append(sources, k.source), append(times, item.Time)
+			if at := item.Time.Add(-near); at.Before(from) {
+				from = at
+			}
+			to = later(to, item.Time.Add(near))
 		}
 		byStamp[k.id] = append(byStamp[k.id], item)
 	}
@@ -180,10 +186,11 @@ func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) 
 	}
 	// Those of other sources, who can write any stamp, must not take the places of an event's own.
 	rows, err := tx.Query(ctx, `SELECT mutation, uid, item FROM (SELECT v.*, sum(octet_length(v.item)) OVER (ORDER BY v.at DESC, v.seq DESC) total
-			FROM unnest($1::bigint[], $2::bigint[]) k(stamp, source)
-			CROSS JOIN LATERAL (SELECT mutation, uid, item, at, seq FROM audit_events WHERE mutation = k.stamp AND source = k.source AND at >= $3
-				ORDER BY at DESC, seq DESC LIMIT $4) v) newest
-		WHERE total <= $5 ORDER BY at DESC, seq DESC`, stamps, sources, m.cutoff, 4*store.MaxSeen, store.MaxValidations)
+			FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) k(stamp, source, at)
+			CROSS JOIN LATERAL (SELECT mutation, uid, item, at, seq FROM audit_events
+				WHERE mutation = k.stamp AND source = k.source AND at BETWEEN k.at - $4::interval AND k.at + $4::interval AND at BETWEEN $5 AND $6
+				ORDER BY at DESC, seq DESC LIMIT $7) v) newest
+		WHERE total <= $8 ORDER BY at DESC, seq DESC`, stamps, sources, times, near, later(m.cutoff, from), to, 4*store.MaxSeen, store.MaxValidations)
 	if err != nil {
 		return nil, err
 	}

@@ -23,14 +23,18 @@ func (r *row) counterpart() (k key, final bool) {
 	return keyOf(r.event.Item.Source, other), final
 }
 
-// near is how far apart the times may be of two events that are the same, or of one and its counterpart. Who sends an event
-// again sends it with its time. To look for it in every partition would take longer with every day that is kept.
+// near is how far apart the times may be of two events that are the same or belong together: an event and its final verdict,
+// or a mutation and its validation. Who sends an event again sends it with its time. To look in every partition would take
+// longer with every day that is kept.
 const near = day
+
+// endOfTime is after every event.
+var endOfTime = time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
 
 // span returns from when to when an event is looked for. What has no time of its own may come again at any time.
 func (r *row) span() (from, to time.Time) {
 	if r.event.Undated {
-		return time.Time{}, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+		return time.Time{}, endOfTime
 	}
 	return r.at.Add(-near), r.at.Add(near)
 }
