@@ -10,15 +10,20 @@ import (
 // mostBytes is the most bytes of a picture: a page is to open quickly.
 const mostBytes = 200_000
 
-// TestPictures checks that each picture is small, that a page shows it, and that make pictures makes it, or make curves a plot.
+// TestPictures checks that each picture is small, that a page shows it, and that make pictures makes it, or, if it is a plot, make
+// curves or make audit-scale.
 func TestPictures(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	curves, err := os.ReadFile(filepath.Join(root, "test", "bench", "curves.go"))
-	if err != nil {
-		t.Fatal(err)
+	var plots string
+	for _, file := range []string{"curves.go", "auditscale.go"} {
+		text, err := os.ReadFile(filepath.Join(root, "test", "bench", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plots += string(text)
 	}
 	files, err := filepath.Glob("pictures/*")
 	if err != nil || len(files) == 0 {
@@ -34,8 +39,8 @@ func TestPictures(t *testing.T) {
 			t.Errorf("%s has %d bytes, want at most %d", file, info.Size(), mostBytes)
 		}
 		if name, plot := strings.CutSuffix(filepath.Base(file), ".svg"); plot {
-			if !strings.Contains(string(curves), "{file: \""+name+"\",") {
-				t.Errorf("make curves does not make %s", file)
+			if !strings.Contains(plots, "{file: \""+name+"\",") && !strings.Contains(plots, "\""+name+".svg\"") {
+				t.Errorf("neither make curves nor make audit-scale makes %s", file)
 			}
 		} else if !strings.Contains(string(makefile), " docs/"+file+"\n") {
 			t.Errorf("make pictures does not make %s", file)
