@@ -71,6 +71,7 @@ func parseLine(line []byte, now time.Time) (*store.Event, error) {
 	e, err := parseStructured(record.Event, now)
 	// The sender could have written any time into the event as well.
 	if err == nil && mayBe(record.Time, now) {
+		e.Undated = e.Undated || !record.Time.Truncate(time.Microsecond).Equal(e.Item.Time.Truncate(time.Microsecond))
 		e.Item.Time = record.Time.UTC()
 	}
 	return e, err

@@ -17,8 +17,8 @@ const maxFirstBytes = 48 << 10
 
 var errLongHandshake = errors.New("the caller has sent more than 48 KiB before its first request")
 
-// listen returns the TLS listener, below TLS. It calls crowd when more than share.Crowd callers begin at the same time: a
-// handshake takes about a millisecond of a processor.
+// listen returns the TLS listener, below TLS. It calls crowd when more than share.Crowd callers have connected and not sent a
+// request yet: a handshake takes about a millisecond of a processor.
 func listen(address string, crowd func()) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	return &firstBytes{Listener: listener, crowd: crowd}, err

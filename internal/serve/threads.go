@@ -10,17 +10,17 @@ import (
 const (
 	// crowdThreads is how many threads Go uses in a crowd.
 	crowdThreads = 8
-	// crowdLull is how long there must have been no crowd before Go uses one thread for each processor again.
+	// crowdLull is how long at least there is no crowd before Go uses one thread for each processor again.
 	crowdLull = 10 * time.Second
 )
 
 // spreadCrowds lets Go use more threads than there are processors while there is a crowd, that is, for a while after each call of
 // the function that it returns. Then the kernel decides what runs next, and it prefers who has waited for the network. Go's
 // own scheduler looks at the network only every 10 ms when no processor is idle, and lets all others go first. More threads
-// cost a tenth more CPU for each review. So usually there are not more. See docs/adr/20261129-processors.md.
+// cost more CPU for each review. So usually there are not more. See docs/adr/20261129-processors.md.
 //
-// It does nothing if there are as many processors, if the operator has set GOMAXPROCS, or if the process may not use all
-// processors: with more threads it would use up its limit sooner, and then stand still.
+// It does nothing if there are as many processors, if the operator has set GOMAXPROCS, or if a CPU limit leaves Go fewer
+// processors than there are: with more threads amp would use up its limit sooner, and then stand still.
 func spreadCrowds(ctx context.Context) (crowd func()) {
 	usual := runtime.GOMAXPROCS(0)
 	if usual >= crowdThreads || usual < runtime.NumCPU() || os.Getenv("GOMAXPROCS") != "" {

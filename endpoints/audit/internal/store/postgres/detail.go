@@ -30,7 +30,7 @@ func (s *Store) Detail(ctx context.Context, id, source string) (d *store.Detail,
 }
 
 func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.Detail, error) {
-	all, err := byID(ctx, tx, id, m.cutoff, endOfTime)
+	all, err := byID(ctx, tx, id, source, m.cutoff, endOfTime)
 	if err != nil {
 		return nil, err
 	}
@@ -47,19 +47,17 @@ func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.D
 		return nil, err
 	}
 
-	other, _ := store.Counterpart(id)
+	other, final := store.Counterpart(id)
 	from, to := later(m.cutoff, chosen.at.Add(-near)), chosen.at.Add(near)
-	others, err := byID(ctx, tx, other, from, to)
-	if err == nil && len(others) == 0 && d.Superseded { // one of them had no time of its own
-		others, err = byID(ctx, tx, other, m.cutoff, endOfTime)
+	others, err := byID(ctx, tx, other, d.Item.Source, from, to)
+	if err == nil && len(others) == 0 && (final || d.Superseded) { // one of them had no time of its own
+		others, err = byID(ctx, tx, other, d.Item.Source, m.cutoff, endOfTime)
 	}
 	if err != nil {
 		return nil, err
 	}
 	for _, o := range others {
-		if o.item.Source == d.Item.Source {
-			d.Verdicts = append(d.Verdicts, o.item)
-		}
+		d.Verdicts = append(d.Verdicts, o.item)
 	}
 
 	validated, err := validationsOf(ctx, tx, m, []*store.Item{d.Item})
@@ -71,7 +69,10 @@ func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.D
 		d.Item.Seen = append(d.Item.Seen, v.Item.Name)
 	}
 	if d.Item.Mutation != "" {
-		stamped, err := byID(ctx, tx, d.Item.Mutation, from, to)
+		stamped, err := byID(ctx, tx, d.Item.Mutation, "", from, to)
+		if err == nil && len(stamped) == 0 { // it may be the stamp of an older Pod
+			stamped, err = byID(ctx, tx, d.Item.Mutation, "", m.cutoff, endOfTime)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -82,9 +83,12 @@ func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.D
 	return d, nil
 }
 
-// byID returns the events with an id, of whichever source, from one time to another.
-func byID(ctx context.Context, tx pgx.Tx, id string, from, to time.Time) ([]one, error) {
-	return collect(ctx, tx, "SELECT at, seq, superseded, item FROM audit_events WHERE id = $1 AND at BETWEEN $2 AND $3 LIMIT $4", []any{hash(kindID, id), from, to, store.MaxSources},
+// byID returns the events with an id, from one time to another, of one source or, if source is empty, of each: the one that was
+// stored first, because who may post for a source can post an id again with a time that is far away.
+func byID(ctx context.Context, tx pgx.Tx, id, source string, from, to time.Time) ([]one, error) {
+	return collect(ctx, tx, `SELECT DISTINCT ON (source) at, seq, superseded, item FROM audit_events
+		WHERE id = $1 AND (source = $2 OR $3) AND at BETWEEN $4 AND $5 ORDER BY source, seq LIMIT $6`,
+		[]any{hash(kindID, id), hash(kindSource, source), source == "", from, to, store.MaxSources},
 		func(row pgx.CollectableRow) (o one, err error) {
 			var b []byte
 			if err = row.Scan(&o.at, &o.seq, &o.superseded, &b); err == nil {

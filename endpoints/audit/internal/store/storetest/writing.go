@@ -38,6 +38,24 @@ func sentAgain(t *testing.T, open func(testing.TB) store.Store) {
 	}
 }
 
+// A forger posts an id again, with a time that is far away. Whether that is stored or not, the first remains.
+func sameIDFarAway(t *testing.T, open func(testing.TB) store.Store) {
+	s := open(t)
+	forged := func(i *store.Item) { i.User = "mallory" }
+	Add(t, s, Event("a", 0), Event("a", 0, func(i *store.Item) { i.Source = "urn:other" }))
+	Add(t, s, Event("a", -5*86400, forged), Event("a", 5*86400, forged), Event("a/final", 5*86400, forged))
+	for _, source := range []string{"urn:test", "urn:other"} {
+		d, err := s.Detail(t.Context(), "a", source)
+		if err != nil || d.Item.User != "alice" || d.Item.Source != source || !d.Item.Time.Equal(Start) {
+			t.Errorf("%s: %+v, %v", source, d, err)
+		}
+	}
+	var several *store.SeveralSourcesError
+	if _, err := s.Detail(t.Context(), "a", ""); !errors.As(err, &several) || len(several.Sources) != 2 {
+		t.Errorf("of whichever source: %v", err)
+	}
+}
+
 func sameID(t *testing.T, open Opener) {
 	var log bytes.Buffer
 	s := open(t, slog.New(slog.NewTextHandler(&log, nil)))
