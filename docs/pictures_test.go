@@ -11,15 +11,15 @@ import (
 const mostBytes = 200_000
 
 // TestPictures checks that each picture is small, that a page shows it, and that make pictures makes it, or, if it is a plot, make
-// curves or make audit-scale.
+// curves, make audit-scale or make soak.
 func TestPictures(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var plots string
-	for _, file := range []string{"curves.go", "auditscale.go"} {
-		text, err := os.ReadFile(filepath.Join(root, "test", "bench", file))
+	for _, file := range []string{"bench/curves.go", "bench/auditscale.go", "e2e/soak/soak_test.go"} {
+		text, err := os.ReadFile(filepath.Join(root, "test", filepath.FromSlash(file)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +40,7 @@ func TestPictures(t *testing.T) {
 		}
 		if name, plot := strings.CutSuffix(filepath.Base(file), ".svg"); plot {
 			if !strings.Contains(plots, "{file: \""+name+"\",") && !strings.Contains(plots, "\""+name+".svg\"") {
-				t.Errorf("neither make curves nor make audit-scale makes %s", file)
+				t.Errorf("none of make curves, make audit-scale and make soak makes %s", file)
 			}
 		} else if !strings.Contains(string(makefile), " docs/"+file+"\n") {
 			t.Errorf("make pictures does not make %s", file)
