@@ -59,64 +59,89 @@ func onceEach(t testing.TB, s store.Store, since store.Position, acknowledged []
 	}
 }
 
+// sending is four senders that send events until it ends.
+type sending struct {
+	t       testing.TB
+	senders sync.WaitGroup
+	stop    chan struct{}
+
+	mu           sync.Mutex
+	acknowledged []string
+	failures     int
+}
+
+func send(t testing.TB, s store.Store) *sending {
+	x := &sending{t: t, stop: make(chan struct{})}
+	for sender := range 4 {
+		x.senders.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-x.stop:
+					return
+				default:
+				}
+				id := fmt.Sprintf("%d-%d", sender, n)
+				failures := insist(t, s, storetest.Event(id, float64(n)))
+				x.mu.Lock()
+				x.failures += failures
+				x.acknowledged = append(x.acknowledged, id)
+				x.mu.Unlock()
+			}
+		})
+	}
+	return x
+}
+
+func (x *sending) counts() (acknowledged, failures int) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.acknowledged), x.failures
+}
+
+// more waits until 50 more events were taken.
+func (x *sending) more(server *postgrestest.Server) {
+	x.t.Helper()
+	before, _ := x.counts()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if n, _ := x.counts(); n >= before+50 {
+			return
+		}
+		if time.Now().After(deadline) {
+			x.t.Errorf("no more events are taken; the server says:\n%s", server.Log())
+			return
+		}
+	}
+}
+
+// end ends it, and returns the ids of the events that were acknowledged. Some must have failed at first.
+func (x *sending) end() []string {
+	x.t.Helper()
+	close(x.stop)
+	x.senders.Wait()
+	if x.failures == 0 {
+		x.t.Error("no event failed: there was no fault")
+	}
+	x.t.Logf("%d events, %d failures", len(x.acknowledged), x.failures)
+	return x.acknowledged
+}
+
 func TestARestartOfTheServerLosesNothing(t *testing.T) {
 	t.Parallel()
 	server := postgrestest.Start(t)
 	url := server.URL(t)
 	s, other := open(t, postgres.Config{URL: url}), open(t, postgres.Config{URL: url})
 	since := storetest.Now(t, other)
-	var acknowledged []string
-	var mu sync.Mutex
-	var senders sync.WaitGroup
-	var failures atomic.Int64
-	stop := make(chan struct{})
-	for sender := range 4 {
-		senders.Go(func() {
-			for n := 0; ; n++ {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				id := fmt.Sprintf("%d-%d", sender, n)
-				failures.Add(int64(insist(t, s, storetest.Event(id, float64(n)))))
-				mu.Lock()
-				acknowledged = append(acknowledged, id)
-				mu.Unlock()
-			}
-		})
-	}
-	more := func() { // events go through
-		mu.Lock()
-		want := len(acknowledged) + 50
-		mu.Unlock()
-		for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
-			mu.Lock()
-			n := len(acknowledged)
-			mu.Unlock()
-			if n >= want {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Errorf("no more events are taken; the server says:\n%s", server.Log())
-				return
-			}
-		}
-	}
+	sending := send(t, s)
 	for _, signal := range []string{"INT", "QUIT"} { // an orderly stop, and a crash
-		more()
+		sending.more(server)
 		server.Stop(t, signal)
 		if _, err := other.List(t.Context(), store.Query{Limit: 1}); !errors.Is(err, store.ErrUnreachable) {
 			t.Errorf("reading from a server that is not there: %v", err)
 		}
 		server.Start(t)
 	}
-	more()
-	close(stop)
-	senders.Wait()
-	if failures.Load() == 0 {
-		t.Error("no event failed: the server was not away")
-	}
+	sending.more(server)
+	acknowledged := sending.end()
 	// The readers of another process are told again.
 	for position, changed := storetest.Now(t, other), other.Changed(); ; changed = other.Changed() {
 		if position == storetest.Now(t, other) {
@@ -136,7 +161,6 @@ func TestARestartOfTheServerLosesNothing(t *testing.T) {
 		}
 	}
 	onceEach(t, other, since, acknowledged)
-	t.Logf("%d events, %d failures", len(acknowledged), failures.Load())
 }
 
 // A cutter hands connections on, and cuts some of them in the middle of a commit.

@@ -34,6 +34,7 @@ const (
 // A Server is a PostgreSQL. It ends, and its folder goes, when the process of the test ends, however that ends.
 type Server struct {
 	folder  string
+	uid     int
 	port    int
 	control io.Writer
 }
@@ -111,6 +112,25 @@ func unprivileged() (*syscall.SysProcAttr, int, error) {
 }
 
 func start(settings ...string) (*Server, error) {
+	return launch(func(s *Server, run program) error { return s.initialize(run) }, settings...)
+}
+
+// program runs one of PostgreSQL's programs until it ends, as the user that the server has.
+type program func(name string, args ...string) error
+
+// initialize makes the server's data.
+func (s *Server) initialize(run program) error {
+	password := filepath.Join(s.folder, "password")
+	if err := errors.Join(os.WriteFile(password, []byte(Password), 0o600), os.Chown(password, s.uid, -1)); err != nil {
+		return err
+	}
+	return run("initdb", "-D", s.data(), "-U", User, "--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", password, "--encoding=UTF8", "--locale=C", "--no-sync")
+}
+
+func (s *Server) data() string { return filepath.Join(s.folder, "data") }
+
+// launch lets prepare make the data of a server, and starts it.
+func launch(prepare func(s *Server, run program) error, settings ...string) (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -129,22 +149,26 @@ func start(settings ...string) (*Server, error) {
 			_ = os.RemoveAll(folder)
 		}
 	}()
-	password := filepath.Join(folder, "password")
-	if err := errors.Join(os.WriteFile(password, []byte(Password), 0o600), os.Chown(password, uid, -1), os.Chown(folder, uid, -1)); err != nil {
+	if err := os.Chown(folder, uid, -1); err != nil {
 		return nil, err
-	}
-	data := filepath.Join(folder, "data")
-	initdb := exec.Command(filepath.Join(bin, "initdb"), "-D", data, "-U", User, "--auth-local=trust", "--auth-host=scram-sha-256", "--pwfile", password, "--encoding=UTF8", "--locale=C", "--no-sync")
-	initdb.SysProcAttr, initdb.Dir = attributes, folder
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{folder: folder, port: listener.Addr().(*net.TCPAddr).Port}
+	s := &Server{folder: folder, uid: uid, port: listener.Addr().(*net.TCPAddr).Port}
 	if err := listener.Close(); err != nil {
+		return nil, err
+	}
+	err = prepare(s, func(name string, args ...string) error {
+		cmd := exec.Command(filepath.Join(bin, name), args...)
+		cmd.SysProcAttr, cmd.Dir = attributes, folder
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%s: %w\n%s", name, err, out)
+		}
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	log, err := os.Create(filepath.Join(folder, "log"))
@@ -153,7 +177,7 @@ func start(settings ...string) (*Server, error) {
 	}
 	defer log.Close()
 	// fsync is for a machine that loses its power. These tests kill processes only.
-	run := exec.Command("sh", "-c", keeper, "sh", folder, filepath.Join(bin, "postgres"), "-D", data, "-k", folder, "-p", strconv.Itoa(s.port),
+	run := exec.Command("sh", "-c", keeper, "sh", folder, filepath.Join(bin, "postgres"), "-D", s.data(), "-k", folder, "-p", strconv.Itoa(s.port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=300", "-c", "shared_buffers=64MB")
 	for _, setting := range settings {
 		run.Args = append(run.Args, "-c", setting)
@@ -198,7 +222,7 @@ func (s *Server) Log() string {
 // Stop stops the server with a signal: INT ends its sessions, QUIT is a crash.
 func (s *Server) Stop(t testing.TB, signal string) {
 	t.Helper()
-	pid, err := os.ReadFile(filepath.Join(s.folder, "data", "postmaster.pid"))
+	pid, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,8 +268,13 @@ func (s *Server) URL(t testing.TB) string {
 
 // Over returns the address of the same database by way of TCP, for a user, without a password.
 func (s *Server) Over(address, url, user string) string {
+	return fmt.Sprintf("postgres://%s@%s/postgres?sslmode=disable&search_path=%s", user, address, schemaOf(url))
+}
+
+// schemaOf returns the schema of an address that URL returned.
+func schemaOf(url string) string {
 	_, schema, _ := strings.Cut(url, "&search_path=")
-	return fmt.Sprintf("postgres://%s@%s/postgres?sslmode=disable&search_path=%s", user, address, schema)
+	return schema
 }
 
 // Shared returns the server of [URL].
