@@ -115,6 +115,8 @@ func (j *judge) inTime() {
 
 // recorded: of every mutation that is stored there is exactly one event, and the audit function has all that it accepted.
 func (j *judge) recorded() {
+	// First, because amp may still be sending what waited for the sink.
+	acknowledged := j.w.Acknowledged()
 	events := map[string]harness.Event{}
 	resp, err := http.Get(j.w.Audit.URL() + "/api/events?format=ndjson")
 	if err != nil {
@@ -158,7 +160,6 @@ func (j *judge) recorded() {
 			stamps[id] = pod.Name
 		}
 	}
-	acknowledged := j.w.Acknowledged()
 	for _, id := range acknowledged {
 		if _, ok := events[stress.Source+" "+id]; !ok {
 			j.Errorf("the audit function accepted event %s and does not have it", id)
