@@ -20,9 +20,9 @@ import (
 type Store interface {
 	// Add stores events, all or none. When it returns nil they survive a crash of the process and of the
 	// machine. An event whose source and id are stored already, with a time less than a day away or with Undated, is
-	// left as it is, so a sender may send the same events again. An event whose id ends in Final supersedes the event of the same source whose id
-	// lacks that ending, in whichever order the two come. That is only a mark (Item.Superseded): both are in lists
-	// and charts, because a sender may have forged the final one.
+	// left as it is, so a sender may send the same events again. An event whose id ends in Final supersedes the event
+	// of the same source whose id lacks that ending, in whichever order the two come. That is only a mark
+	// (Item.Superseded): both are in lists and charts, because a sender may have forged the final one.
 	Add(ctx context.Context, events []*Event) error
 
 	// List returns the newest events that fit, newest first, as Query says.

@@ -166,7 +166,8 @@ func queueEvents(batch *pgx.Batch, rows []*row, stored map[key]bool, seq int64) 
 		case here[other] != nil:
 			here[other].superseded = true
 		case stored[other]:
-			superseded.add(r, other)
+			from, to := r.span()
+			superseded.add(other, from, to)
 		}
 	}
 	var c struct {

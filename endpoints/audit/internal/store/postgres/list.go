@@ -163,9 +163,7 @@ func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) 
 	all := map[*store.Item][]store.Seen{}
 	byStamp := map[int64][]*store.Item{}
 	known := map[key]bool{}
-	var stamps, sources []int64
-	var times []time.Time
-	from, to := endOfTime, m.cutoff
+	var stamps keys
 	for _, item := range items {
 		if item.Outcome != outcome.Mutated {
 			continue
@@ -173,24 +171,20 @@ func validationsOf(ctx context.Context, tx pgx.Tx, m meta, items []*store.Item) 
 		k := keyOf(item.Source, item.ID)
 		if !known[k] {
 			known[k] = true
-			stamps, sources, times = append(stamps, k.id), append(sources, k.source), append(times, item.Time)
-			if at := item.Time.Add(-near); at.Before(from) {
-				from = at
-			}
-			to = later(to, item.Time.Add(near))
+			stamps.add(k, item.Time.Add(-near), item.Time.Add(near))
 		}
 		byStamp[k.id] = append(byStamp[k.id], item)
 	}
-	if len(stamps) == 0 {
+	if len(stamps.ids) == 0 {
 		return all, nil
 	}
 	// Those of other sources, who can write any stamp, must not take the places of an event's own.
 	rows, err := tx.Query(ctx, `SELECT mutation, uid, item FROM (SELECT v.*, sum(octet_length(v.item)) OVER (ORDER BY v.at DESC, v.seq DESC) total
-			FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[]) k(stamp, source, at)
+			FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[]) k(stamp, source, least, most)
 			CROSS JOIN LATERAL (SELECT mutation, uid, item, at, seq FROM audit_events
-				WHERE mutation = k.stamp AND source = k.source AND at BETWEEN k.at - $4::interval AND k.at + $4::interval AND at BETWEEN $5 AND $6
+				WHERE mutation = k.stamp AND source = k.source AND at BETWEEN k.least AND k.most AND at BETWEEN $5 AND $6
 				ORDER BY at DESC, seq DESC LIMIT $7) v) newest
-		WHERE total <= $8 ORDER BY at DESC, seq DESC`, stamps, sources, times, near, later(m.cutoff, from), to, 4*store.MaxSeen, store.MaxValidations)
+		WHERE total <= $8 ORDER BY at DESC, seq DESC`, stamps.ids, stamps.sources, stamps.from, stamps.to, later(m.cutoff, stamps.least), stamps.most, 4*store.MaxSeen, store.MaxValidations)
 	if err != nil {
 		return nil, err
 	}

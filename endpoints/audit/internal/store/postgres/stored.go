@@ -46,9 +46,8 @@ type keys struct {
 	least, most  time.Time // of all of them
 }
 
-// add adds a key of r: its own, or that of its counterpart.
-func (k *keys) add(r *row, of key) {
-	from, to := r.span()
+// add adds a key, and from when to when its event is looked for.
+func (k *keys) add(of key, from, to time.Time) {
 	if len(k.ids) == 0 || from.Before(k.least) {
 		k.least = from
 	}
@@ -64,8 +63,9 @@ func keysOf(rows []*row) (k keys, byKey map[key]*row) {
 	for _, r := range rows {
 		byKey[r.key] = r
 		other, _ := r.counterpart()
-		k.add(r, r.key)
-		k.add(r, other)
+		from, to := r.span()
+		k.add(r.key, from, to)
+		k.add(other, from, to)
 	}
 	return k, byKey
 }
