@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 )
@@ -47,25 +46,16 @@ func auditScale(data, folder, document string) error {
 	if len(all) == 0 {
 		return fmt.Errorf("%s has no figures", data)
 	}
-	p := plot.New()
+	p := logarithmic("events", "ms")
 	p.Title.Text = "Time of a question, 99th percentile"
-	p.X.Label.Text, p.Y.Label.Text = "events", "ms"
-	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
-	p.Legend.Top, p.Legend.Left = true, true
-	p.Add(plotter.NewGrid())
 	for _, d := range drawn {
 		var points plotter.XYs
 		for _, f := range all {
 			points = append(points, plotter.XY{X: float64(f.Events), Y: f.P99[d.question]})
 		}
-		line, dots, err := plotter.NewLinePoints(points)
-		if err != nil {
+		if err := add(p, d.question, d.color, points); err != nil {
 			return err
 		}
-		line.Color, dots.Color = d.color, d.color
-		p.Add(line, dots)
-		p.Legend.Add(d.question, line, dots)
 	}
 	p.Y.Max *= 30 // room for the legend
 	if err := p.Save(18*vg.Centimeter, 10*vg.Centimeter, filepath.Join(folder, "audit-scale.svg")); err != nil {

@@ -56,24 +56,15 @@ type line struct {
 }
 
 func (c *curve) plot(y string, lines []line) (*plot.Plot, error) {
-	p := plot.New()
-	p.X.Label.Text, p.Y.Label.Text = c.x, y
-	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
-	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
-	p.Legend.Top, p.Legend.Left = true, true
-	p.Add(plotter.NewGrid())
+	p := logarithmic(c.x, y)
 	for _, l := range lines {
 		var points plotter.XYs
 		for _, at := range c.points {
 			points = append(points, plotter.XY{X: at.at, Y: l.of(at)})
 		}
-		drawn, dots, err := plotter.NewLinePoints(points)
-		if err != nil {
+		if err := add(p, l.name, l.color, points); err != nil {
 			return nil, err
 		}
-		drawn.Color, dots.Color = l.color, l.color
-		p.Add(drawn, dots)
-		p.Legend.Add(l.name, drawn, dots)
 	}
 	// Linear growth, from the first point of the last line.
 	first, last := c.points[0], c.points[len(c.points)-1]
@@ -86,4 +77,27 @@ func (c *curve) plot(y string, lines []line) (*plot.Plot, error) {
 	p.Add(straight)
 	p.Legend.Add("linear", straight)
 	return p, nil
+}
+
+// logarithmic returns a plot without lines, both of whose axes are logarithmic.
+func logarithmic(x, y string) *plot.Plot {
+	p := plot.New()
+	p.X.Label.Text, p.Y.Label.Text = x, y
+	p.X.Scale, p.Y.Scale = plot.LogScale{}, plot.LogScale{}
+	p.X.Tick.Marker, p.Y.Tick.Marker = plot.LogTicks{Prec: -1}, plot.LogTicks{Prec: -1}
+	p.Legend.Top, p.Legend.Left = true, true
+	p.Add(plotter.NewGrid())
+	return p
+}
+
+// add adds a line to a plot, and to its legend.
+func add(p *plot.Plot, name string, of color.Color, points plotter.XYs) error {
+	line, dots, err := plotter.NewLinePoints(points)
+	if err != nil {
+		return err
+	}
+	line.Color, dots.Color = of, of
+	p.Add(line, dots)
+	p.Legend.Add(name, line, dots)
+	return nil
 }
