@@ -14,26 +14,34 @@ import (
 const least = 10 * time.Millisecond
 
 // neighbour measures a good tenant, quiet and then beside one of the floods, which comes from a process of its own, at the
-// lowest priority: the question is what it costs amp. The good tenant's p99 may grow to three times the quiet one.
+// lowest priority: the question is what it costs amp. The good tenant's p99 may grow to three times the quiet one. The same
+// reviews also go to an amp that nobody attacks: it shows what the machine costs meanwhile, and no verdict depends on it.
 func (r *run) neighbour(flood string) {
 	const rate, length = 100, 6 * time.Second
 	t, in := tenants{}, good()
 	r.with(t, in)
 	bad := r.startAttackers(t, order{Flood: flood})
-	p := r.startAmp(t)
-	measure := func() *outcome {
+	p, spared := r.startAmp(t), r.startAmp(t)
+	measure := func() (of, ofSpared *outcome) {
 		ctx, cancel := context.WithTimeout(r.ctx, length)
 		defer cancel()
-		return p.steadily(ctx, rate, fail, in.name, in.pod)
+		var both sync.WaitGroup
+		both.Go(func() { of = p.steadily(ctx, rate, fail, in.name, in.pod) })
+		both.Go(func() { ofSpared = spared.steadily(ctx, rate, fail, in.name, in.pod) })
+		both.Wait()
+		return of, ofSpared
 	}
-	p.together(r.ctx, 200, 4, fail, in.name, in.pod) // so that its connections are open
-	quiet := measure()
+	for _, amp := range []*process{p, spared} {
+		amp.together(r.ctx, 200, 4, fail, in.name, in.pod) // so that its connections are open
+	}
+	quiet, _ := measure()
 	r.must(bad.begin(p))
-	loud := measure()
+	loud, beside := measure()
 	said, err := bad.end()
 	r.must(err)
 	r.lives(p)
-	r.saw("%d reviews/s, quiet p50 %v p99 %v, attacked p50 %v p99 %v; %s", rate, round(quiet.at(.5)), round(quiet.at(.99)), round(loud.at(.5)), round(loud.at(.99)), said)
+	r.saw("%d reviews/s, quiet p50 %v p99 %v, attacked p50 %v p99 %v, an amp that is spared p50 %v p99 %v; %s", rate,
+		round(quiet.at(.5)), round(quiet.at(.99)), round(loud.at(.5)), round(loud.at(.99)), round(beside.at(.5)), round(beside.at(.99)), said)
 	if len(loud.errors) > 0 || loud.allowed != len(loud.times) {
 		r.fail("%d of the neighbour's %d reviews failed: %v %s", len(loud.times)-loud.allowed+len(loud.errors), len(loud.times), loud.errors, loud.refused)
 	}
