@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -40,12 +39,7 @@ subjects: [{kind: ServiceAccount, name: hub, namespace: jhub}]
 	// A user who installs a newer version does not repeat the patch.
 	readme.do(t, "kubectl apply -k deploy/samples", "kubectl -n amp-samples rollout status deployment/endpoints")
 	// Until then amp may reach an old Pod, over a connection that is still open.
-	eventually(t, func() error {
-		if pods := c.pods(t, "amp-samples", "app.kubernetes.io/name=endpoints"); len(pods) > 2 {
-			return fmt.Errorf("of endpoints there are still %q", pods)
-		}
-		return nil
-	})
+	c.untilAtMost(t, 2, "amp-samples", "app.kubernetes.io/name=endpoints")
 	if log := readme.do(t, `kubectl -n amp-samples logs -l app.kubernetes.io/name=endpoints --prefix --tail=-1 | grep '"msg":"profiles'`); !strings.Contains(log, `"file":"/etc/jupyterhub/profiles.yaml"`) {
 		t.Errorf("the endpoint's log is %q", log)
 	}

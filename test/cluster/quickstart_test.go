@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -24,12 +23,7 @@ func (c *cluster) quickstart(t *testing.T, readme *written) {
 	eventually(t, func() error { return c.audited("amp-example", "again", stamp) })
 
 	readme.do(t, "kubectl -n amp-samples scale deployment endpoints --replicas=0")
-	eventually(t, func() error {
-		if pods := c.pods(t, "amp-samples", "app.kubernetes.io/name=endpoints"); len(pods) > 0 {
-			return fmt.Errorf("there are %q", pods)
-		}
-		return nil
-	})
+	c.untilAtMost(t, 0, "amp-samples", "app.kubernetes.io/name=endpoints")
 	third := "kubectl -n amp-example run third --image=docker.io/library/busybox:1.37 --annotations=amp.txn2.com/example=mutate --command -- sleep 3600"
 	if says := readme.do(t, third); !strings.Contains(says, "Warning: amp: not mutated: ") {
 		t.Errorf("without the endpoint kubectl says %q", says)

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -23,6 +24,17 @@ metadata:
 func (c *cluster) pods(t *testing.T, namespace, selector string) []string {
 	t.Helper()
 	return strings.Fields(c.kubectl(t, "get", "pods", "--namespace", namespace, "--selector", selector, "-o", "jsonpath={.items[*].metadata.name}"))
+}
+
+// untilAtMost waits until no more than so many of the Pods are left.
+func (c *cluster) untilAtMost(t *testing.T, most int, namespace, selector string) {
+	t.Helper()
+	eventually(t, func() error {
+		if pods := c.pods(t, namespace, selector); len(pods) > most {
+			return fmt.Errorf("of %d Pods that should be left there are %q", most, pods)
+		}
+		return nil
+	})
 }
 
 // seen is what a Pod's process sees.
