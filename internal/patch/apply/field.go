@@ -38,7 +38,8 @@ func noField(t reflect.Type, pattern jsontree.Pointer, at string) string {
 	case t.Kind() == reflect.Map:
 		return noField(t.Elem(), rest, below)
 	case t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8:
-		if _, err := strconv.Atoi(segment); err != nil && segment != "*" && segment != "-" {
+		// Not "-", -1 or 00 either: the places that ops touch have plain indices, so such a pattern would match none.
+		if n, err := strconv.Atoi(segment); segment != "*" && (err != nil || n < 0 || strconv.Itoa(n) != segment) {
 			return fmt.Sprintf("%s is a list; write an index or * instead of %s", where, Quote(segment))
 		}
 		return noField(t.Elem(), rest, below)

@@ -55,6 +55,20 @@ func newSchema(t reflect.Type, known map[reflect.Type]*Schema) *Schema {
 	return s
 }
 
+// Below returns the schema of what a key or an index of s leads to, nil if a Pod has nothing there. s may be nil.
+func (s *Schema) Below(segment string) *Schema {
+	switch {
+	case s == nil:
+		return nil
+	case s.Elem != nil:
+		return s.Elem
+	}
+	return s.Fields[segment]
+}
+
+// IsMap reports whether s is the schema of a map, whose keys the Pod's author chose. s may be nil.
+func (s *Schema) IsMap() bool { return s != nil && s.Elem != nil && s.Type.Kind() == reflect.Map }
+
 // Bounds of what a Pod takes in memory once it is decoded. An element of a list takes up to a kilobyte, even if its text is
 // "{}".
 const (

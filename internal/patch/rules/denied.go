@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/txn2/amp/internal/patch/apply"
 	"github.com/txn2/amp/internal/patch/jsontree"
@@ -14,11 +15,9 @@ type Places []place
 
 type place struct {
 	pattern jsontree.Pointer
+	prefix  string // with which the last segment begins; empty: any
 	text    string // as AMP_PATCH_DENY has it
 }
-
-// serviceAccount has two fields: the API server reads the second if the first is empty.
-var serviceAccount = [2]string{"serviceAccountName", "serviceAccount"}
 
 // ParsePlaces reads the JSON pointers of AMP_PATCH_DENY, in which * stands for any one segment. Its error
 // names each bad one, one a line, also one of a field that a Pod does not have: it would deny nothing.
@@ -35,12 +34,8 @@ func ParsePlaces(texts []string) (Places, error) {
 			errs = append(errs, fmt.Errorf("%s names no field of a Pod: %s", apply.Quote(text), fault))
 			continue
 		}
-		places = append(places, place{pattern, text})
-		for i, name := range serviceAccount {
-			if len(pattern) == 2 && pattern[0] == "spec" && pattern[1] == name {
-				places = append(places, place{jsontree.Pointer{"spec", serviceAccount[1-i]}, text})
-			}
-		}
+		places = append(places, place{pattern: pattern, text: text})
+		places = append(places, otherNames(pattern, text)...)
 	}
 	if len(errs) > 0 {
 		return nil, errors.Join(errs...)
@@ -56,38 +51,52 @@ func denied(c *apply.Change, s *Settings) []Finding {
 	}
 	for _, touch := range c.Touched {
 		for i := range s.Deny {
-			if p := &s.Deny[i]; p.pattern.Contains(touch.Place) {
+			if p := &s.Deny[i]; p.contains(touch.Place) {
 				return refuseAt(touch.Op, p)
 			}
 		}
 	}
 	for i := range s.Deny {
-		if p := &s.Deny[i]; differs(p.pattern, c.Before, c.After) {
+		if p := &s.Deny[i]; p.differs(p.pattern, apply.PodSchema(), c.Before, c.After) {
 			return refuseAt(c.LastOp(p.pattern), p)
 		}
 	}
 	return nil
 }
 
-// differs reports whether two values differ at the pattern p. Its * compares each key of an object, and each
-// element of a list: with the one of the same name if it has a name, else with the one at the same index.
-func differs(p jsontree.Pointer, before, after *jsontree.Node) bool {
-	switch {
-	case before == after:
+// contains reports whether an op that touches a place touches p, or what is under it.
+func (p *place) contains(touched jsontree.Pointer) bool {
+	return p.pattern.Contains(touched) && p.begins(touched[len(p.pattern)-1])
+}
+
+func (p *place) begins(segment string) bool { return strings.HasPrefix(segment, p.prefix) }
+
+// differs reports whether two values, of which s is the schema, differ at the pattern, which is the rest of that of p. Its *
+// compares each key of an object, and each element of a list: with the one of the same name if it has a name, else with the
+// one at the same index.
+func (p *place) differs(pattern jsontree.Pointer, s *apply.Schema, before, after *jsontree.Node) bool {
+	if before == after {
 		return false
-	case len(p) == 0:
-		return !jsontree.Same(before, after) && !(before.IsNull() && after.IsNull())
-	case p[0] != "*":
-		return differs(p[1:], childAt(before, p[0]), childAt(after, p[0]))
+	}
+	segment, rest := pattern[0], pattern[1:]
+	differ := func(key string, was, is *jsontree.Node) bool {
+		if len(rest) > 0 {
+			return p.differs(rest, s.Below(key), was, is)
+		}
+		// In a map of texts, null is the empty text. Elsewhere it is as if it were absent.
+		return p.begins(key) && !jsontree.Same(was, is) && (s.IsMap() || !was.IsNull() || !is.IsNull())
+	}
+	if segment != "*" {
+		return differ(segment, childAt(before, segment), childAt(after, segment))
 	}
 	was, is := children(before), children(after)
 	for key, child := range was {
-		if differs(p[1:], child, is[key]) {
+		if differ(key, child, is[key]) {
 			return true
 		}
 	}
 	for key, child := range is {
-		if was[key] == nil && differs(p[1:], nil, child) {
+		if was[key] == nil && differ(key, nil, child) {
 			return true
 		}
 	}

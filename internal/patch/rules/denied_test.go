@@ -34,7 +34,9 @@ func TestDenied(t *testing.T) {
 		"but an op above that leaves it":         {"/spec/nodeName", `[{"op":"replace","path":"/spec","value":{"nodeName":"n","containers":[{"name":"main"}]}}]`, ""},
 		"but a new element without it":           {"/spec/containers/*/securityContext", `[{"op":"add","path":"/spec/containers/0","value":{"name":"x"}}]`, ""},
 		"but a move of its element":              {"/spec/containers/*/securityContext", `[{"op":"move","from":"/spec/containers/0","path":"/spec/containers/1"}]`, ""},
-		"but a null for what is absent":          {"/metadata/labels/x", `[{"op":"add","path":"/metadata/labels","value":{"app":"w","x":null,"y":"z"}}]`, ""},
+		"a null in a map, an empty text":         {"/metadata/labels/x", `[{"op":"add","path":"/metadata/labels","value":{"app":"w","x":null,"y":"z"}}]`, cause(`add "/metadata/labels"`, "/metadata/labels/x")},
+		"a null in a map, a star":                {"/metadata/*/x", `[{"op":"add","path":"/metadata/labels","value":{"app":"w","x":null}}]`, cause(`add "/metadata/labels"`, "/metadata/*/x")},
+		"but a null for what is absent":          {"/spec/hostname", `[{"op":"replace","path":"/spec","value":{"hostname":null,"containers":[{"name":"main"}]}}]`, ""},
 		"but a test":                             {"/spec/nodeName", `[{"op":"test","path":"/spec/nodeName","value":"n"},{"op":"add","path":"/metadata/labels/x","value":"y"}]`, ""},
 		"but a copy from it":                     {"/spec/nodeName", `[{"op":"copy","from":"/spec/nodeName","path":"/metadata/labels/node"}]`, ""},
 		"but a neighbour with a longer name":     {"/spec/hostname", `[{"op":"add","path":"/spec/hostnameOverride","value":"x"}]`, ""},
@@ -47,6 +49,40 @@ func TestDenied(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("cause (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestDeniedByOtherNames changes a denied field from where the API server sets it, too.
+func TestDeniedByOtherNames(t *testing.T) {
+	const apparmor = "/metadata/annotations/container.apparmor.security.beta.kubernetes.io~1main"
+	annotation := `[{"op":"add","path":"` + apparmor + `","value":"unconfined"}]`
+	for sentence, test := range map[string]struct {
+		deny, ops string
+		refused   bool
+	}{
+		"the old name of the service account":        {"/spec/serviceAccountName", `[{"op":"replace","path":"/spec/serviceAccount","value":"x"}]`, true},
+		"the old name, by a star":                    {"/*/serviceAccountName", `[{"op":"remove","path":"/spec/serviceAccount"}]`, true},
+		"the new name":                               {"/spec/serviceAccount", `[{"op":"replace","path":"/spec/serviceAccountName","value":"x"}]`, true},
+		"AppArmor, by annotation":                    {"/spec/containers/*/securityContext", annotation, true},
+		"AppArmor, of one container":                 {"/spec/containers/0/securityContext", annotation, true},
+		"AppArmor, by the name of the profile":       {"/spec/initContainers/*/securityContext/appArmorProfile/type", annotation, true},
+		"AppArmor, within all annotations":           {"/spec/containers/*/securityContext", `[{"op":"add","path":"/metadata/annotations","value":{"a/b":"1","c~d":"2","container.apparmor.security.beta.kubernetes.io/side":null}}]`, true},
+		"AppArmor, moved there":                      {"/spec/containers/*/securityContext", `[{"op":"move","from":"/metadata/annotations/a~1b","path":"` + apparmor + `"}]`, true},
+		"AppArmor, and nothing of it is denied":      {"/spec/containers/*/securityContext/privileged", annotation, false},
+		"another annotation":                         {"/spec/containers/*/securityContext", `[{"op":"add","path":"/metadata/annotations/x","value":"unconfined"}]`, false},
+		"all annotations, without those of AppArmor": {"/spec/containers/*/securityContext", `[{"op":"add","path":"/metadata/annotations","value":{"a/b":"1","c~d":"3"}}]`, false},
+		"the class that the priority comes from":     {"/spec/priority", `[{"op":"add","path":"/spec/priorityClassName","value":"x"}]`, true},
+		"the class that the preemption comes from":   {"/spec/preemptionPolicy", `[{"op":"add","path":"/spec/priorityClassName","value":"x"}]`, true},
+		"the class that the overhead comes from":     {"/spec/overhead/cpu", `[{"op":"add","path":"/spec/runtimeClassName","value":"x"}]`, true},
+		"a class that has nothing to do with it":     {"/spec/overhead", `[{"op":"add","path":"/spec/priorityClassName","value":"x"}]`, false},
+		"a class, and its values are not denied":     {"/spec/nodeName", `[{"op":"add","path":"/spec/priorityClassName","value":"x"}]`, false},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			_, err := patchtest.NewChecker(t, test.deny).Check(t.Context(), "ns", json.RawMessage(patchtest.Rich), patchtest.Ops(t, test.ops))
+			if want := fmt.Sprintf("an endpoint may not change %q (AMP_PATCH_DENY)", test.deny); (err != nil) != test.refused || err != nil && !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("%v, refused should be %t", err, test.refused)
 			}
 		})
 	}
