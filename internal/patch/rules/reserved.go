@@ -22,16 +22,14 @@ func reserved(c *apply.Change, _ *Settings) []Finding {
 	if c.Before.Get("metadata") == c.After.Get("metadata") {
 		return nil
 	}
-	if was, is := c.Before.Get(optOut...), c.After.Get(optOut...); !sameText(was, is) {
+	// null is not the same as nothing: the API server reads it as the empty text.
+	if !jsontree.Same(c.Before.Get(optOut...), c.After.Get(optOut...)) {
 		return refuse(c.LastOp(optOut), "a patch may not change the label "+review.OptOutLabel+", by which a Pod opts out of amp: leave it as it is")
 	}
 	was, is := c.Before.Get(stamp...), c.After.Get(stamp...)
 	named := func(t apply.Touch) bool { return stamp.Contains(t.Place) }
-	if !sameText(was, is) && (!is.IsNull() || slices.ContainsFunc(c.Touched, named)) {
+	if !jsontree.Same(was, is) && (is != nil || slices.ContainsFunc(c.Touched, named)) {
 		return refuse(c.LastOp(stamp), "a patch may not change the annotation "+review.StampAnnotation+", which is amp's: leave it as it is")
 	}
 	return nil
 }
-
-// sameText reports whether two labels or annotations are the same. The API server takes null for no value.
-func sameText(a, b *jsontree.Node) bool { return jsontree.Same(a, b) || a.IsNull() && b.IsNull() }
