@@ -33,7 +33,9 @@ const (
 //
 // Where an object denies the Pod and something else in it is wrong, the denial stands, and its message says what is
 // wrong. As a failure it would admit the Pod under the failure policy Ignore.
-func parse(phase review.Phase, status int, header http.Header, body []byte) (review.Answer, *review.Failure) {
+//
+// The secrets s are hidden in the texts of the endpoint before these are cut: what is left of a long secret is none of s.
+func parse(phase review.Phase, status int, header http.Header, body []byte, s secrets) (review.Answer, *review.Failure) {
 	switch {
 	case status == http.StatusNoContent:
 		return review.Answer{Status: status}, nil
@@ -41,9 +43,9 @@ func parse(phase review.Phase, status int, header http.Header, body []byte) (rev
 		return review.Answer{}, failed(review.ResultStatus,
 			fmt.Sprintf("answered %d: amp does not follow redirects; name the final URL in the annotation", status))
 	case status < 200 || status >= 300:
-		return review.Answer{}, failed(review.ResultStatus, statusCause(status, header, body))
+		return review.Answer{}, failed(review.ResultStatus, statusCause(status, header, body, s))
 	}
-	answer, err := parseBody(phase, header, body)
+	answer, err := parseBody(phase, header, body, s)
 	if err != nil {
 		cause, it := err.Error(), ""
 		if !errors.As(err, new(badOp)) {
@@ -91,7 +93,7 @@ func (b badOp) Error() string { return string(b) }
 
 // parseBody reads the body of a 2xx. An error completes the sentence "answered 200 with", unless it is a badOp. With an
 // error, the answer may be a denial; it is never anything else.
-func parseBody(phase review.Phase, header http.Header, body []byte) (review.Answer, error) {
+func parseBody(phase review.Phase, header http.Header, body []byte, s secrets) (review.Answer, error) {
 	text, err := textOf(header, body)
 	if err != nil {
 		return review.Answer{}, err
@@ -110,7 +112,7 @@ func parseBody(phase review.Phase, header http.Header, body []byte) (review.Answ
 	case !validJSON(text):
 		return review.Answer{}, notJSON(header, text)
 	case first == '{':
-		return parseObject(phase, trimmed)
+		return parseObject(phase, trimmed, s)
 	case first == '[':
 		return review.Answer{}, errors.New("an array, as if this were a mutating review; " + expected(phase))
 	case first == 'n' && phase != review.Validate:
@@ -159,7 +161,7 @@ func kind(value []byte) string {
 
 // parseWarnings reads the warnings of an object, and makes each one line. It returns the first ones and the number of the
 // others.
-func parseWarnings(raw []byte) (warnings []string, more int, err error) {
+func parseWarnings(raw []byte, s secrets) (warnings []string, more int, err error) {
 	if absent(raw) {
 		return nil, 0, nil
 	}
@@ -172,7 +174,7 @@ func parseWarnings(raw []byte) (warnings []string, more int, err error) {
 		if value[0] != '"' {
 			return nil, 0, fmt.Errorf(`"warnings" of which number %d is %s, not a string`, number, kind(value))
 		}
-		switch text := review.Line(textIn(value)); {
+		switch text := s.hide(review.Line(textIn(value))); {
 		case text == "":
 		case len(warnings) == review.MaxWarnings:
 			more++

@@ -54,7 +54,7 @@ func (tt answerTest) run(t *testing.T, op review.Phase) {
 	if tt.encoding != "" {
 		header["Content-Encoding"] = []string{tt.encoding}
 	}
-	got, failure := parse(op, tt.status, header, []byte(tt.body))
+	got, failure := parse(op, tt.status, header, []byte(tt.body), nil)
 	if tt.cause != "" {
 		if tt.result == "" {
 			tt.result = review.ResultInvalid
@@ -223,7 +223,7 @@ func FuzzParse(f *testing.F) {
 		holdMembers(t, body)
 		var answer review.Answer
 		var failure *review.Failure
-		fuzztest.Within(t, time.Second, 64<<20, func() { answer, failure = parse(phase, status, header, body) })
+		fuzztest.Within(t, time.Second, 64<<20, func() { answer, failure = parse(phase, status, header, body, nil) })
 		if !slices.Equal(before, body) {
 			t.Error("the body was changed")
 		}
@@ -313,7 +313,7 @@ func BenchmarkParse(b *testing.B) {
 	header := http.Header{"Content-Type": {"application/json"}}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, f := parse(review.Mutate, 200, header, body); f != nil {
+		if _, f := parse(review.Mutate, 200, header, body, nil); f != nil {
 			b.Fatal(f)
 		}
 	}

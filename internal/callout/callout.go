@@ -251,12 +251,11 @@ func (c *Client) exchange(conn *outbound.Conn, req *http.Request, r *review.Revi
 	if late != nil {
 		return status, failed(review.ResultLate, "the time for the review was over before amp had read the answer"), never, nil
 	}
-	a, f = parse(r.Phase, resp.StatusCode, resp.Header, body)
+	a, f = parse(r.Phase, resp.StatusCode, resp.Header, body, nil)
 	if f != nil || a.Message != "" || len(a.Warnings) > 0 {
-		a, f = withoutSecrets(a, f, secretsOf(req.URL), func(shown string) *review.Failure {
-			_, f := parse(r.Phase, resp.StatusCode, resp.Header, []byte(shown))
-			return f
-		}, body)
+		if s := secretsOf(req.URL); len(s) > 0 {
+			a, f = s.parse(r.Phase, resp.StatusCode, resp.Header, body)
+		}
 	}
 	switch {
 	case f == nil:

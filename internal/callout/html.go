@@ -3,6 +3,7 @@ package callout
 import (
 	"bytes"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/txn2/amp/internal/review"
@@ -20,7 +21,8 @@ var (
 	// The text below the title, as Express and Python's http.server write it.
 	below = regexp.MustCompile(`(?is)(?:<pre[^>]*>|<p>Message: )(.*?)(?:<|$)`)
 
-	entities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&#39;", "'", "&#x27;", "'", "&nbsp;", " ", "&amp;", "&")
+	numbered = regexp.MustCompile(`&#(x[0-9a-fA-F]{1,6}|[0-9]{1,7});`)
+	entities = strings.NewReplacer("&lt;", "<", "&gt;", ">", "&quot;", `"`, "&apos;", "'", "&nbsp;", " ", "&amp;", "&")
 )
 
 // pageTitle returns the title of an HTML page in one line. Express calls every page "Error", and Python's http.server
@@ -31,10 +33,23 @@ func pageTitle(page []byte) string {
 		if found == nil {
 			return ""
 		}
-		return review.Line(strings.ToValidUTF8(entities.Replace(string(found[1])), " "))
+		return review.Line(strings.ToValidUTF8(entities.Replace(numbered.ReplaceAllStringFunc(string(found[1]), character)), " "))
 	}
 	if t := text(title); t != "" && t != "Error" && t != "Error response" {
 		return t
 	}
 	return text(below)
+}
+
+// character returns the character for a reference by its number, as &#34; or &#x2F;.
+func character(reference string) string {
+	digits, base := reference[len("&#"):len(reference)-1], 10
+	if digits[0] == 'x' {
+		digits, base = digits[1:], 16
+	}
+	number, err := strconv.ParseInt(digits, base, 32)
+	if err != nil {
+		return reference
+	}
+	return string(rune(number))
 }

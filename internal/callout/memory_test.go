@@ -65,7 +65,7 @@ func TestSparseAnswersStaySmall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, err := parseBody(review.Mutate, http.Header{}, []byte(body))
+			_, err := parseBody(review.Mutate, http.Header{}, []byte(body), nil)
 			runtime.ReadMemStats(&after)
 			t.Logf("%d KiB, %v", (after.TotalAlloc-before.TotalAlloc)>>10, err)
 			if strings.HasPrefix(body, "[") && (err == nil || !bytes.Contains([]byte(fmt.Sprint(err)), []byte("the limit is 10000"))) {

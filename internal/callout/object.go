@@ -88,9 +88,9 @@ func (o *object) known() bool {
 // Every part of an answer must be valid. An object fails if it has none of allowed, status, warnings and patch, or one
 // of them twice, or another member that is meant as one of them (see fault). If "allowed" is false all the same, it is
 // a denial.
-func parseObject(phase review.Phase, body []byte) (review.Answer, error) {
+func parseObject(phase review.Phase, body []byte, s secrets) (review.Answer, error) {
 	o := readObject(body)
-	status, statusErr := parseStatus(o.status)
+	status, statusErr := parseStatus(o.status, s)
 	answer := review.Answer{Refused: o.denied}
 	if o.denied {
 		answer.Message, answer.Code = status.message, status.code
@@ -119,7 +119,7 @@ func parseObject(phase review.Phase, body []byte) (review.Answer, error) {
 		return answer, errors.New(`"allowed": true beside a "status" of an error; deny with "allowed": false, or leave the status out`)
 	}
 	var err error
-	if answer.Warnings, answer.MoreWarnings, err = parseWarnings(o.warnings); err != nil {
+	if answer.Warnings, answer.MoreWarnings, err = parseWarnings(o.warnings, s); err != nil {
 		return answer, err
 	}
 	ops, err := parsePatch(o.patch)
@@ -144,7 +144,7 @@ type status struct {
 }
 
 // parseStatus reads the status of an object.
-func parseStatus(raw []byte) (s status, err error) {
+func parseStatus(raw []byte, hidden secrets) (s status, err error) {
 	if absent(raw) {
 		return s, nil
 	}
@@ -155,7 +155,7 @@ func parseStatus(raw []byte) (s status, err error) {
 	for name, value := range members(raw) {
 		switch name {
 		case "message", "reason":
-			text := review.Clip(review.Line(textIn(value)), maxMessage)
+			text := review.Clip(hidden.hide(review.Line(textIn(value))), maxMessage)
 			switch {
 			case absent(value):
 			case value[0] != '"':

@@ -2,6 +2,7 @@ package callout
 
 import (
 	"encoding/base64"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -41,21 +42,17 @@ func secretsOf(u *url.URL) secrets {
 	return slices.Compact(s)
 }
 
-// withoutSecrets hides the secrets in what an answer says to users. A failure quotes the answer among words of amp's own, so
-// it is made again, of an answer without them; warnings and the message of a denial are the endpoint's own words.
-func withoutSecrets(a review.Answer, f *review.Failure, s secrets, again func(body string) *review.Failure, body []byte) (review.Answer, *review.Failure) {
-	if len(s) == 0 {
-		return a, f
-	}
+// parse is parse of an answer that says something to users, which does not say the secrets. A failure also quotes the answer
+// among words of amp's own, so it is made of an answer without them; the message of a denial and warnings are the endpoint's
+// own words.
+func (s secrets) parse(phase review.Phase, status int, header http.Header, body []byte) (review.Answer, *review.Failure) {
+	a, f := parse(phase, status, header, body, s)
 	a.Message = s.hide(a.Message)
-	for i := range a.Warnings {
-		a.Warnings[i] = s.hide(a.Warnings[i])
-	}
 	if f == nil {
 		return a, nil
 	}
 	if shown := s.hide(string(body)); shown != string(body) {
-		if without := again(shown); without != nil {
+		if _, without := parse(phase, status, header, []byte(shown), s); without != nil {
 			f = without
 		}
 	}
@@ -87,8 +84,21 @@ func (s *secrets) add(texts ...string) {
 
 // written returns a text as URLs, JSON and HTML write it.
 func written(text string) []string {
-	return []string{text, url.QueryEscape(text), strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, "&", "&amp;"),
+	query := url.QueryEscape(text)
+	component := strings.ReplaceAll(query, "+", "%20") // as JavaScript writes it
+	return []string{text, query, component, url.PathEscape(text), lowerEscapes(query), lowerEscapes(component), strings.ReplaceAll(text, "/", `\/`), strings.ReplaceAll(text, "&", "&amp;"),
 		strings.NewReplacer("&", `\u0026`, "<", `\u003c`, ">", `\u003e`).Replace(text)}
+}
+
+// lowerEscapes writes %2F as %2f, as .NET does.
+func lowerEscapes(text string) string {
+	b := []byte(text)
+	for i := range b {
+		if b[i] == '%' && i+2 < len(b) {
+			copy(b[i:], strings.ToLower(text[i:i+3]))
+		}
+	}
+	return string(b)
 }
 
 // hide replaces each secret in a text that is not a part of a longer word.

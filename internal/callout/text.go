@@ -13,7 +13,7 @@ import (
 )
 
 // statusCause says what an error answer says: its status, and one line of its body.
-func statusCause(status int, header http.Header, body []byte) string {
+func statusCause(status int, header http.Header, body []byte, s secrets) string {
 	name := http.StatusText(status)
 	cause := fmt.Sprintf("answered %d", status)
 	if name != "" {
@@ -22,7 +22,7 @@ func statusCause(status int, header http.Header, body []byte) string {
 	if err := compressed(header, body); err != nil {
 		return cause + " with " + err.Error()
 	}
-	text, denies := errorText(header, bytes.TrimPrefix(body, []byte(byteOrderMark)))
+	text, denies := errorText(header, bytes.TrimPrefix(body, []byte(byteOrderMark)), s)
 	// "500 Internal Server Error" says nothing that the status does not say.
 	if text != "" && !strings.EqualFold(strings.TrimLeft(text, "0123456789:. "), name) {
 		cause += ": " + text
@@ -43,7 +43,8 @@ func statusCause(status int, header http.Header, body []byte) string {
 //	JSON, by its type or by its first character  its message, detail, title or error (see textAmong)
 //	HTML, by its type or by its first tag        its title
 //	any other type                               nothing
-func errorText(header http.Header, body []byte) (text string, denies bool) {
+func errorText(header http.Header, body []byte, s secrets) (text string, denies bool) {
+	shown := func(text string) string { return review.Clip(s.hide(text), maxErrorLine) }
 	mediaType, typed := mediaTypeOf(header), header.Get("Content-Type") != ""
 	plain := mediaType == "text/plain" || !typed
 	isJSON := strings.HasSuffix(mediaType, "/json") || strings.HasSuffix(mediaType, "+json")
@@ -51,17 +52,17 @@ func errorText(header http.Header, body []byte) (text string, denies bool) {
 	case unprintable(body):
 		return "", false
 	case isHTML(mediaType, body) && (plain || strings.Contains(mediaType, "html")):
-		return review.Clip(pageTitle(body), maxErrorLine), false
+		return shown(pageTitle(body)), false
 	case len(trimmed) > 0 && (isJSON || plain && (trimmed[0] == '{' || trimmed[0] == '[')):
 		text, denies = textOfJSON(trimmed)
 		if isJSON || text != "" {
-			return review.Clip(text, maxErrorLine), denies
+			return shown(text), denies
 		}
 	}
 	if plain {
 		for line := range strings.Lines(strings.ToValidUTF8(string(body), " ")) {
 			if line = review.Line(line); line != "" {
-				return review.Clip(line, maxErrorLine), denies
+				return shown(line), denies
 			}
 		}
 	}
