@@ -64,7 +64,8 @@ var (
 )
 
 // embedded returns the IPv4 addresses to which a translator or a tunnel may send what is meant for an IPv6 address; there
-// are none for most. A NAT64 prefix that a network chose for itself cannot be recognized.
+// are none for most. A NAT64 prefix that a network chose for itself cannot be recognized, and it may be a private one. Most
+// have the IPv4 address at the end (RFC 6052, 3.3), and a metadata address does not stand there by chance.
 func embedded(ip netip.Addr) []netip.Addr {
 	if !ip.Is6() {
 		return nil
@@ -91,6 +92,8 @@ func embedded(ip netip.Addr) []netip.Addr {
 			b[i] = ^b[i]
 		}
 		return []netip.Addr{v4(12, 13, 14, 15), v4(4, 5, 6, 7)}
+	case isMetadata(v4(12, 13, 14, 15)) && !isMetadata(ip):
+		return []netip.Addr{v4(12, 13, 14, 15)}
 	}
 	return nil
 }

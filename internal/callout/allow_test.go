@@ -47,6 +47,8 @@ func TestCheck(t *testing.T) {
 				call("ep", "[::ffff:8.8.8.8]:80"):       "8.8.8.8 (public)",
 				call("ep", "[64:ff9b::a9fe:a9fe]:80"):   "64:ff9b::a9fe:a9fe (cloud metadata 169.254.169.254 inside)",
 				call("ep", "[64:ff9b::a00:1]:80"):       "64:ff9b::a00:1 (public)",
+				call("ep", "[fd00:64::a9fe:a9fe]:80"):   "fd00:64::a9fe:a9fe (cloud metadata 169.254.169.254 inside)",
+				call("ep", "[fd00::5efe:6464:64c8]:80"): "fd00::5efe:6464:64c8 (cloud metadata 100.100.100.200 inside)",
 				call("ep", "[2002:7f00:1::]:80"):        "2002:7f00:1:: (loopback 127.0.0.1 inside)",
 				call("ep", "[::127.0.0.1]:80"):          "::7f00:1 (loopback 127.0.0.1 inside)",
 				call("localhost", "127.0.0.1:80"):       "127.0.0.1 (loopback)",
@@ -107,11 +109,12 @@ func TestCheck(t *testing.T) {
 		},
 		{
 			name:  "a range of translated addresses allows none that must be listed itself",
-			allow: "64:ff9b::/96 2002::/16",
+			allow: "64:ff9b::/96 2002::/16 ::ffff:0:0:0/96",
 			yes:   [][2]string{call("x", "[64:ff9b::808:808]:80")},
 			no: map[[2]string]string{
-				call("x", "[64:ff9b::7f00:1]:80"):  "64:ff9b::7f00:1 (loopback 127.0.0.1 inside)",
-				call("x", "[2002:a9fe:a9fe::]:80"): "2002:a9fe:a9fe:: (cloud metadata 169.254.169.254 inside)",
+				call("x", "[64:ff9b::7f00:1]:80"):    "64:ff9b::7f00:1 (loopback 127.0.0.1 inside)",
+				call("x", "[2002:a9fe:a9fe::]:80"):   "2002:a9fe:a9fe:: (cloud metadata 169.254.169.254 inside)",
+				call("x", "[::ffff:0:a9fe:a9fe]:80"): "::ffff:0:a9fe:a9fe (cloud metadata 169.254.169.254 inside)",
 			},
 		},
 		{
