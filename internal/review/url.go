@@ -90,15 +90,15 @@ func urlFault(err error) error {
 }
 
 // isHost reports whether a host is a name or an address. A name may hold any letter, and the underscore, which some
-// name servers know. An address in brackets is one of IPv6, without a zone: a zone means something on one machine only.
+// name servers know. It may hold nothing that a terminal or a page obeys instead of showing it: net/url decodes %C2%9B to the
+// character that begins a terminal's commands, and %E2%80%AE to the one that turns a text round. An address in brackets is one of IPv6, without a zone: a zone means something on one machine only.
 func isHost(host string, brackets bool) bool {
 	if brackets {
 		ip, err := netip.ParseAddr(host)
 		return err == nil && ip.Is6() && ip.Zone() == ""
 	}
 	return utf8.ValidString(host) && !strings.ContainsFunc(host, func(r rune) bool {
-		return r <= unicode.MaxASCII && r != '-' && r != '.' && r != '_' &&
-			(r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+		return r != '-' && r != '.' && r != '_' && !unicode.IsLetter(r) && !unicode.IsDigit(r) && !unicode.IsMark(r)
 	})
 }
 

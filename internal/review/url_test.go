@@ -10,7 +10,7 @@ import (
 func TestParseURL(t *testing.T) {
 	for _, good := range []string{
 		"http://a", "HTTPS://user:p%40ss@hook.team-a.svc:8443/a,b;c%2Fd?token=x,y&z#f", "http://10.0.0.1:80/", "http://[fd00::1]:8080/m", "http://[fd00::1]",
-		"http://a:/", "http://größe.example/ü", "http://hook_1.svc./", "http://u@a?x", "http://a?MARK@x", "http://a/@scope/b", "http://a/x%40y", "http://a/go/http://b", "http://h/%00",
+		"http://a:/", "http://größe.example/ü", "http://हिन्दी.example/", "http://gr%C3%B6%C3%9Fe.example/", "http://hook_1.svc./", "http://u@a?x", "http://a?MARK@x", "http://a/@scope/b", "http://a/x%40y", "http://a/go/http://b", "http://h/%00",
 	} {
 		if _, err := review.ParseURL(good); err != nil {
 			t.Errorf("%s %v", good, err)
@@ -32,6 +32,7 @@ func TestParseURL(t *testing.T) {
 		"http://u:MA^RK@h/": user, "http://u:<MARK>@h": user,
 		"http://[fe80::1%25MARK]/": host, "http://[MARK": host, "http://h]MARK/": host, "http://[MARK]/": host, "http://[10.0.0.1]/": host,
 		"http://u:1/MARK@h/": "has in its path an @ or another URL", "http://a/m,htp://u:MARK@b/": "has in its path", "http://a/m,//u:MARK@b": "has in its path", "http://a/m,://MARK": "has in its path",
+		"http://a%C2%9B31m/": host, "http://a%E2%80%AEb/": host, "http://a\u202eb/": host, "http://a\u200bb/": host, "http://☃/": host,
 		"http://a,MARK": host, "http://h&token=MARK/": host, "http://h;MARK": host, "http://a%FFb/": host, "http://h\\@MARK/": user, "http://*.svc/": host, "http://fd00::1/": port,
 	} {
 		u, err := review.ParseURL(text)
