@@ -69,9 +69,11 @@ func detail(ctx context.Context, tx pgx.Tx, m meta, id, source string) (*store.D
 		d.Item.Seen = append(d.Item.Seen, v.Item.Name)
 	}
 	if d.Item.Mutation != "" {
-		stamped, err := byID(ctx, tx, d.Item.Mutation, "", from, to)
-		if err == nil && len(stamped) == 0 { // it may be the stamp of an older Pod
-			stamped, err = byID(ctx, tx, d.Item.Mutation, "", m.cutoff, endOfTime)
+		stamped, err := byID(ctx, tx, d.Item.Mutation, d.Item.Source, from, to)
+		for _, of := range []string{d.Item.Source, ""} { // it may be the stamp of an older Pod, or one of another cluster
+			if err == nil && len(stamped) == 0 {
+				stamped, err = byID(ctx, tx, d.Item.Mutation, of, m.cutoff, endOfTime)
+			}
 		}
 		if err != nil {
 			return nil, err

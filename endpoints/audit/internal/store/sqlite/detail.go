@@ -22,7 +22,7 @@ func (s *Store) Detail(ctx context.Context, id, source string) (d *store.Detail,
 }
 
 func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, error) {
-	all, err := byID(ctx, tx, id)
+	all, err := byID(ctx, tx, id, source)
 	if err != nil {
 		return nil, err
 	}
@@ -39,14 +39,12 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 	}
 
 	other, _ := store.Counterpart(id)
-	others, err := byID(ctx, tx, other)
+	others, err := byID(ctx, tx, other, d.Item.Source)
 	if err != nil {
 		return nil, err
 	}
 	for _, k := range others {
-		if k.item.Source == d.Item.Source {
-			d.Verdicts = append(d.Verdicts, k.item)
-		}
+		d.Verdicts = append(d.Verdicts, k.item)
 	}
 
 	if d.Item.Outcome == outcome.Mutated {
@@ -70,7 +68,10 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 		}
 	}
 	if d.Item.Mutation != "" {
-		stamped, err := byID(ctx, tx, d.Item.Mutation)
+		stamped, err := byID(ctx, tx, d.Item.Mutation, d.Item.Source)
+		if err == nil && len(stamped) == 0 {
+			stamped, err = byID(ctx, tx, d.Item.Mutation, "")
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -81,9 +82,15 @@ func detail(ctx context.Context, tx *sql.Tx, id, source string) (*store.Detail, 
 	return d, nil
 }
 
-// byID returns the events with an id, of whichever source.
-func byID(ctx context.Context, tx *sql.Tx, id string) ([]keyed, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT e.id, "+itemText("b")+" FROM events e JOIN bodies b ON b.id = e.id WHERE e.eid = ? LIMIT ?", id, store.MaxSources)
+// byID returns the events with an id, of one source or, if source is empty, of each. Any number of other sources may have that
+// id: they must not take the place of the one that is asked for.
+func byID(ctx context.Context, tx *sql.Tx, id, source string) ([]keyed, error) {
+	query, args := "SELECT e.id, "+itemText("b")+" FROM events e JOIN bodies b ON b.id = e.id WHERE e.eid = ?", []any{id}
+	if source != "" {
+		query += " AND e.source = (SELECT id FROM terms WHERE kind = '" + kindSource + "' AND ns = 0 AND value = ?)"
+		args = append(args, source)
+	}
+	rows, err := tx.QueryContext(ctx, query+" LIMIT ?", append(args, store.MaxSources)...)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ func Run(t *testing.T, open Opener) {
 	for name, test := range map[string]func(*testing.T, func(testing.TB) store.Store){
 		"an event sent again is stored once":               sentAgain,
 		"an id that comes with another time hides nothing": sameIDFarAway,
+		"an id of many sources hides nothing":              sameIDOfManySources,
 		"a final verdict marks, in any order":              finalVerdict,
 		"an event that cannot be stored stops none":        unknownOutcome,
 		"texts of any kind are stored and found":           hostileTexts,

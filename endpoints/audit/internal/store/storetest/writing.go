@@ -56,6 +56,34 @@ func sameIDFarAway(t *testing.T, open func(testing.TB) store.Store) {
 	}
 }
 
+// A forger posts an id under more sources than are looked at, some of which the store knows from before. The event, its final
+// verdict and what its stamp leads to remain.
+func sameIDOfManySources(t *testing.T, open func(testing.TB) store.Store) {
+	s := open(t)
+	forge := func(id string) {
+		for i := range store.MaxSources + 1 {
+			Add(t, s, Event(id, 0, func(item *store.Item) { item.Source, item.User = fmt.Sprint("urn:forged:", i), "mallory" }))
+		}
+	}
+	forge("before")
+	validated := Event("v", 2, func(i *store.Item) { i.Outcome, i.Name, i.Mutation = outcome.Validated, "pod-a", "a" })
+	Add(t, s, Event("a", 0), Event("a/final", 1), validated)
+	forge("a")
+	forge("a/final")
+	d, err := s.Detail(t.Context(), "a", "urn:test")
+	if err != nil || d.Item.User != "alice" || len(d.Verdicts) != 1 || d.Verdicts[0].User != "alice" {
+		t.Errorf("the event and its final verdict: %+v, %v", d, err)
+	}
+	d, err = s.Detail(t.Context(), "v", "urn:test")
+	if err != nil || len(d.Stamped) != 1 || !store.Joins(d.Item, d.Stamped[0]) {
+		t.Errorf("the stamp does not lead to the event alone: %v", err)
+	}
+	var several *store.SeveralSourcesError
+	if _, err := s.Detail(t.Context(), "a", ""); !errors.As(err, &several) || len(several.Sources) != store.MaxSources {
+		t.Errorf("of whichever source: %v", err)
+	}
+}
+
 func sameID(t *testing.T, open Opener) {
 	var log bytes.Buffer
 	s := open(t, slog.New(slog.NewTextHandler(&log, nil)))
