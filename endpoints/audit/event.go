@@ -36,6 +36,10 @@ func newEvent(e *event.Event, now time.Time) (*store.Event, error) {
 	if e.SpecVersion() != event.CloudEventsVersionV1 {
 		return nil, fmt.Errorf("its specversion is %.20q, want 1.0", e.SpecVersion())
 	}
+	if _, is := e.Extensions()["data"]; is {
+		// The SDK takes "Data", or the header ce-data, for an extension, and writes it beside the data, under the same name.
+		return nil, errors.New("it has an extension named data, which is the name of its data")
+	}
 	ended, ok := outcome.Of(e.Type())
 	if !ok {
 		return nil, fmt.Errorf("its type is %.100q, want one of %s", e.Type(), strings.Join(events.Types, ", "))

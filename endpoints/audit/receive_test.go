@@ -83,6 +83,7 @@ func TestInvalidEventsAreRefusedForGood(t *testing.T) {
 		"warnings without end":       {structured, with(`"endpoints":[`, `"warnings":[`+strings.Repeat(`"",`, maxValues)+`""],"endpoints":[`), 400, "more than 200000 values"},
 		"warnings of an endpoint":    {structured, with(`"endpoints":[`, `"endpoints":[{"warnings":[`+strings.Repeat(`"",`, maxValues)+`""]},`), 400, "more than 200000 values"},
 		"operations without end":     {structured, with(`"endpoints":[`, `"Patch":[`+strings.Repeat(`{},`, maxValues)+`{}],"endpoints":[`), 400, "more than 200000 values"},
+		"data beside its data":       {structured, with(`"data":{`, `"Data":"x","data":{`), 400, "it has an extension named data"},
 		"attributes without end":     {structured, "{" + strings.Repeat(`"a":1,`, maxMembers) + good[1:], 400, "more than 1000 attributes"},
 		"a batch without end":        {batched, "[" + strings.Repeat("1,", maxBatch) + "1]", 400, "want 10000 at most"},
 		"a batch that is none":       {batched, good, 400, "want a JSON array of CloudEvents"},
@@ -95,16 +96,21 @@ func TestInvalidEventsAreRefusedForGood(t *testing.T) {
 			}
 		})
 	}
+	var data struct{ Data json.RawMessage }
+	if err := json.Unmarshal([]byte(good), &data); err != nil {
+		t.Fatal(err)
+	}
 	for name, h := range map[string]map[string]string{
 		"a time in binary mode":        {"ce-specversion": "1.0", "ce-id": "a", "ce-source": source, "ce-type": events.Mutated, "ce-time": "now"},
 		"a version in binary mode":     {"ce-specversion": "2.0", "ce-id": "a", "ce-source": source, "ce-type": events.Mutated},
 		"a type in binary mode":        {"ce-specversion": "1.0", "ce-id": "a", "ce-source": source, "ce-type": "x"},
 		"datacontenttype as a header":  {"ce-specversion": "1.0", "ce-id": "a", "ce-source": source, "ce-type": events.Mutated, "ce-datacontenttype": "application/json"},
+		"data as a header, too":        {"ce-specversion": "1.0", "ce-id": "a", "ce-source": source, "ce-type": events.Mutated, "ce-data": "x"},
 		"an attribute's name":          {"ce-specversion": "1.0", "ce-id": "a", "ce-source": source, "ce-type": events.Mutated, "ce-my_ext": "x"},
 		"data that is not JSON at all": {"ce-specversion": "1.0", "ce-id": "a", "ce-source": source, "ce-type": events.Mutated, "Content-Type": "text/plain"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if w := do(t, s, "POST", "/", h, []byte(`{}`)); w.Code != http.StatusBadRequest {
+			if w := do(t, s, "POST", "/", h, data.Data); w.Code != http.StatusBadRequest {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}
 		})
