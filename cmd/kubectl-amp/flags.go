@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,8 @@ import (
 	"unicode"
 
 	"github.com/spf13/pflag"
+
+	"github.com/txn2/amp/internal/review"
 )
 
 // flagSet reads the flags of one subcommand, in the same way for each.
@@ -97,10 +100,15 @@ func isTerminal(w io.Writer) bool {
 
 // writeJSON writes v for scripts.
 func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(v)
+	err := e.Encode(v)
+	if err == nil {
+		_, err = w.Write(review.EscapeJSON(b.Bytes()))
+	}
+	return err
 }
 
 func orList(words []string) string  { return list(words, " or ") }

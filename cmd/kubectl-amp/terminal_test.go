@@ -5,6 +5,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -25,5 +27,30 @@ func TestAnErrorHoldsNothingThatATerminalObeys(t *testing.T) {
 	code := run(t.Context(), []string{"replay", "--events", server.URL, "--endpoint", server.URL}, &out, &errs)
 	if code != exitUsage || !strings.Contains(errs.String(), "teapot") || strings.Contains(errs.String(), "\x1b") {
 		t.Errorf("exit code %d, %q", code, errs.String())
+	}
+}
+
+// TestAResultHoldsNothingThatATerminalObeys: an endpoint chooses what it changes, and what it says.
+func TestAResultHoldsNothingThatATerminalObeys(t *testing.T) {
+	const obeyed = "\x1b\u009b\u202e\x7f"
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		text := strings.ReplaceAll(obeyed, "\x1b", `\u001b`)
+		_, _ = io.WriteString(w, `{"warnings":["w`+text+`"],"patch":[{"op":"add","path":"/metadata/annotations/x","value":"v`+text+`"}]}`)
+	}))
+	defer server.Close()
+	pod := filepath.Join(t.TempDir(), "pod.yaml")
+	if err := os.WriteFile(pod, []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: main, image: i}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"diff", "words", "yaml", "json", "patch"} {
+		obeyed := obeyed
+		if format == "yaml" { // a terminal's commands, but of the rest YAML writes what it calls printable
+			obeyed = strings.ReplaceAll(obeyed, "\u202e", "")
+		}
+		var out, errs bytes.Buffer
+		code := run(t.Context(), []string{"try", "-f", pod, "--endpoint", server.URL, "-o", format}, &out, &errs)
+		if got := out.String() + errs.String(); code != exitOK || !strings.Contains(got, "v") || strings.ContainsAny(got, obeyed) {
+			t.Errorf("%s: exit code %d, %q", format, code, got)
+		}
 	}
 }

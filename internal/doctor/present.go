@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,10 +13,15 @@ import (
 
 // WriteJSON writes the report for scripts.
 func (r *Report) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
-	return e.Encode(r)
+	err := e.Encode(r)
+	if err == nil {
+		_, err = w.Write(review.EscapeJSON(b.Bytes()))
+	}
+	return err
 }
 
 // width is how wide a report for people is, in characters. Commands may be wider: a broken one cannot be copied.

@@ -1,8 +1,11 @@
 package review
 
 import (
+	"bytes"
+	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 )
 
 // Line makes one line of s: any sequence of white space, control characters and what is not UTF-8 becomes one space. The API
@@ -43,4 +46,25 @@ func Clip(s string, n int) string {
 		count++
 	}
 	return s
+}
+
+// EscapeJSON writes as \uXXXX what of a JSON text, on lines of its own, a terminal would obey instead of showing it.
+// encoding/json does so only with some of it: not with U+009B, which begins a terminal's commands, and not with what turns the
+// direction of a text round.
+func EscapeJSON(text []byte) []byte {
+	unshown := func(r rune) bool { return r != '\n' && !unicode.IsPrint(r) }
+	if !bytes.ContainsFunc(text, unshown) {
+		return text
+	}
+	var b bytes.Buffer
+	for _, r := range string(text) {
+		if !unshown(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.Bytes()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -101,7 +102,7 @@ func lines(lead string, value any) string {
 // clean keeps the text of an endpoint from steering the terminal.
 func clean(text string) string {
 	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {
+		if !unicode.IsPrint(c) { // as a terminal's commands, and what turns the direction of a text round
 			return '�'
 		}
 		return c

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	"sigs.k8s.io/yaml"
 
@@ -87,7 +88,7 @@ func (r *Result) WriteWords(w io.Writer) error {
 
 // WriteYAML writes the Pod as it is after the review.
 func (r *Result) WriteYAML(w io.Writer) error {
-	text, err := yaml.JSONToYAML(r.Pod)
+	text, err := yaml.JSONToYAML(review.EscapeJSON(r.Pod)) // of YAML, control characters are no part
 	if err == nil {
 		_, err = w.Write(append([]byte("---\n"), text...))
 	}
@@ -98,7 +99,7 @@ func (r *Result) WriteYAML(w io.Writer) error {
 func (r *Result) WritePatch(w io.Writer) error {
 	text, err := json.MarshalIndent(r.Ops, "", "  ")
 	if err == nil {
-		_, err = fmt.Fprintf(w, "%s\n", text)
+		_, err = fmt.Fprintf(w, "%s\n", review.EscapeJSON(text))
 	}
 	return err
 }
@@ -106,7 +107,7 @@ func (r *Result) WritePatch(w io.Writer) error {
 // clean keeps the text of an endpoint from steering the terminal. It keeps spaces.
 func clean(text string) string {
 	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c >= 0x80 && c < 0xa0 {
+		if !unicode.IsPrint(c) { // as a terminal's commands, and what turns the direction of a text round
 			return '�'
 		}
 		return c
