@@ -30,7 +30,8 @@ func TestAnErrorHoldsNothingThatATerminalObeys(t *testing.T) {
 	}
 }
 
-// TestAResultHoldsNothingThatATerminalObeys: an endpoint chooses what it changes, and what it says.
+// TestAResultHoldsNothingThatATerminalObeys: an endpoint chooses what it changes, and what it says. The manifests may be those
+// of others, too.
 func TestAResultHoldsNothingThatATerminalObeys(t *testing.T) {
 	const obeyed = "\x1b\u009b\u202e\x7f"
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -39,7 +40,12 @@ func TestAResultHoldsNothingThatATerminalObeys(t *testing.T) {
 	}))
 	defer server.Close()
 	pod := filepath.Join(t.TempDir(), "pod.yaml")
-	if err := os.WriteFile(pod, []byte("apiVersion: v1\nkind: Pod\nmetadata: {name: web}\nspec: {containers: [{name: main, image: i}]}\n"), 0o600); err != nil {
+	if err := os.WriteFile(pod, []byte(`{apiVersion: v1, kind: "Li\e[2Jst", metadata: {name: "w\e[2Jb"}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: "w\e[2Jb"}, spec: {containers: [{name: main, image: i}]}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: main, image: i}]}}
+`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, format := range []string{"diff", "words", "yaml", "json", "patch"} {

@@ -178,7 +178,7 @@ func (f *tryFlags) once(ctx context.Context) int {
 		return f.fail(err)
 	}
 	for _, skipped := range m.Skipped {
-		fmt.Fprintf(f.errs, "%s: skipped, it creates no Pod\n", skipped)
+		fmt.Fprintf(f.errs, "%s: skipped, it creates no Pod\n", strings.Map(printable, skipped))
 	}
 	if len(m.Pods) == 0 {
 		return f.fail(errors.New("no manifest creates a Pod: allowed are Pod, Deployment, ReplicaSet, ReplicationController, StatefulSet, DaemonSet, Job, CronJob and List"))
@@ -270,7 +270,7 @@ func (f *tryFlags) show(t *tried, several bool) (err error) {
 		return t.WritePatch(f.out)
 	}
 	if several {
-		fmt.Fprintf(f.out, "%s\n", t.Source)
+		fmt.Fprintf(f.out, "%s\n", strings.Map(printable, t.Source))
 	}
 	if *f.format == "words" {
 		err = t.WriteWords(f.out)

@@ -35,7 +35,7 @@ func (r *Report) WriteText(w io.Writer, verbose bool) error {
 		column = max(column, len(f.ID))
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "amp in namespace %s, Kubernetes %s, compared with what amp %s deploys\n", r.Namespace, r.Kubernetes, r.Version)
+	fmt.Fprintf(&b, "amp in namespace %s, Kubernetes %s, compared with what amp %s deploys\n", r.Namespace, review.Line(r.Kubernetes), r.Version)
 	group, ok := "", []string(nil)
 	endGroup := func() {
 		if len(ok) > 0 {
@@ -49,7 +49,7 @@ func (r *Report) WriteText(w io.Writer, verbose bool) error {
 			if group = f.Namespace; group == "" {
 				b.WriteString("\nInstallation\n")
 			} else {
-				fmt.Fprintf(&b, "\nNamespace %s\n", group)
+				fmt.Fprintf(&b, "\nNamespace %s\n", review.Line(group))
 			}
 		}
 		if f.Status == OK && f.Namespace != "" && !verbose && !f.shown {

@@ -52,7 +52,7 @@ Namespace team-b
 // Messages quote others, who must not control the reader's terminal.
 func TestTextHoldsNoControlCharacters(t *testing.T) {
 	var b bytes.Buffer
-	r := Report{Checks: []Finding{{"dry-run", "team-a", "namespace/team-a", Failed, "the endpoint says \x1b[2J\u009b1m\rall is well", "look\nat\x1b[2J it", false}}}
+	r := Report{Kubernetes: "v1.36\x1b[2J", Checks: []Finding{{"dry-run", "team\u009b-a", "namespace/team-a", Failed, "the endpoint says \x1b[2J\u009b1m\rall is well", "look\nat\x1b[2J it", false}}}
 	if err := r.WriteText(&b, false); err != nil || strings.ContainsAny(b.String(), "\x1b\u009b\r") {
 		t.Errorf("%v\n%q", err, b.String())
 	}
