@@ -78,8 +78,8 @@ func (a answered) answer(now time.Time) {
 	}
 }
 
-// failure notes that the namespace got no answer.
-func (a answered) failure() { a.last.Store(false) }
+// failure notes that the namespace got no answer. It reports whether its call before was answered.
+func (a answered) failure() bool { return a.last.Swap(false) }
 
 // recent returns how many answers there were within the window before now, and when the first of them came. There may have
 // been more.

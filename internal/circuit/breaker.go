@@ -95,6 +95,7 @@ type call struct {
 	start     time.Time
 	brief     bool // it has so little time that it proves nothing by being late
 	answered  answered
+	doubt     bool // it failed, and is the first of its namespace since an answer
 	role      role
 	probe     int // number of the probe, if it is one
 }
@@ -128,7 +129,7 @@ func (b *Breaker) leave(c *call, proof proof, status int, err error) {
 	case proofWorks:
 		c.answered.answer(c.start)
 	case proofFails:
-		c.answered.failure()
+		c.doubt = c.answered.failure()
 	}
 	if proof != proofFails && !b.has(c.key) { // the usual case
 		return

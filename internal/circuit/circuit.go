@@ -36,7 +36,7 @@ type circuit struct {
 	probe  int       // number of the last probe
 	trying bool      // that probe has not ended
 	brief  bool      // that probe has so little time that it may prove nothing
-	doubts int       // failures in a row of the namespaces that vouched for the endpoint
+	doubts int       // namespaces in a row that vouched for the endpoint, and then got no answer
 }
 
 // newCircuit returns a closed circuit with so many successes before its first failure. The first of them came at first.
@@ -90,7 +90,10 @@ func (c *circuit) take(t *call, p proof, now time.Time, cause func() string) cha
 		c.doubts = 0
 		return unchanged
 	case c.open:
-		c.doubts++
+		// A namespace counts once, however many calls it had under way: alone, it must not end the vouching of the others.
+		if t.doubt {
+			c.doubts++
+		}
 		return unchanged
 	}
 	return c.count(p, now, cause)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -49,6 +50,24 @@ func TestAnsweredNamespacesAreStillCalled(t *testing.T) {
 		if n := w.made(); n != 10 {
 			t.Errorf("%d calls of an endpoint that is down, want 10", n)
 		}
+	})
+	bubble(t, "although one of them has many calls under way that fail", func(t *testing.T, w *world) {
+		w.do = fine
+		w.wantCalled("good")
+		w.wantCalled("sly")
+		w.open("bad")
+		w.on["sly"] = silent
+		var calls sync.WaitGroup
+		for range 20 {
+			calls.Go(func() { _ = w.within("sly", timeout) })
+		}
+		calls.Wait()
+		if n := w.made(); n != 20 {
+			t.Fatalf("%d calls, want 20 at the same time", n)
+		}
+		w.do = fine
+		w.wantRefused("sly")
+		w.wantCalled("good")
 	})
 	bubble(t, "although nine of them fail", func(t *testing.T, w *world) {
 		w.do = fine
