@@ -9,6 +9,8 @@ import (
 // Mark stands in userinfo, query or fragment of each URL that Secrets returns. amp shows it nowhere.
 const Mark = "s3cretMARK"
 
+var long = strings.Repeat("M", 120)
+
 // urls are URLs, valid or not, with Mark (here M) in userinfo, query or fragment. HOST is an endpoint's host and port, NAME
 // its host. Of a text that does not parse as a URL, every part may be a secret.
 var urls = []string{
@@ -17,6 +19,8 @@ var urls = []string{
 	"http://HOST/plain?M", "http://HOST/page?token=M&x", "http://HOST/json?a=1,M;b", "http://HOST/moved?token=M", "http://HOST/denied?token=M", "http://HOST/warned?token=M",
 	"http://HOST/quoted?token=M", "http://HOST/ok?M=1", "http://HOST/ok?a/b?M#M", "http://HOST/plain#M", "http://HOST/#a?M@", "http://HOST/moved?a=http:/M", "http://HOST/closed?M", "http://HOST/%2F?M%zz",
 	"http://HOST/plain?q=%20M%26", "http://HOST/page?a=b&token=M%3D", "https://u:M@HOST/?M", "http://u:M@169.254.169.254/?M#M", "http://u:M@no-such-host.invalid/?M", "http://u:M@127.0.0.1:1/?M",
+	// Longer than what amp shows of an answer.
+	"http://HOST/plain?" + long, "http://HOST/page?token=" + long, "http://HOST/json?" + long, "http://HOST/denied?token=" + long, "http://HOST/warned?token=" + long, "http://u:" + long + "@HOST/warned", "http://HOST/quoted?" + long, "https://HOST/?" + long,
 	// Those that do not parse, or that amp does not take.
 	"http://user:M", "http://user:M/", "http://u:M@HOST:bad", "http://u:p@NAME:bad?M", "http://u:M@HOST0000/", "http://u:p@NAME:0/?M", "http://u:M@:80/", "http:///?M", "http://?M", "http://#M", "http://u:M@",
 	"htp://u:M@HOST", "ftp://u:M@HOST/?M", "//u:M@HOST", "u:M@HOST/path", "M@HOST", "HOST/path?M", "HOST/#M", "?M", "#M", "http:M@HOST", "http:u:M@HOST/?M", "http:/u:M@HOST", "http//u:M@HOST", "https:?M", "://M",
