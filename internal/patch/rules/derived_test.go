@@ -48,7 +48,12 @@ func TestDerivedValues(t *testing.T) {
 			"/spec/priority /spec/overhead", ""},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			checked, err := patchtest.NewChecker(t).Check(t.Context(), "ns", json.RawMessage(test.pod), patchtest.Ops(t, test.ops))
+			// What amp removes is not the endpoint's doing, so that a denied place does not matter.
+			var deny []string
+			if !strings.Contains(test.ops, `"/spec/priority"`) && !strings.Contains(test.ops, `"/spec"`) {
+				deny = []string{"/spec/priority"}
+			}
+			checked, err := patchtest.NewChecker(t, deny...).Check(t.Context(), "ns", json.RawMessage(test.pod), patchtest.Ops(t, test.ops))
 			if err != nil {
 				t.Fatal(err)
 			}

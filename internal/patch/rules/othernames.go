@@ -14,6 +14,7 @@ const appArmor = "container.apparmor.security.beta.kubernetes.io/"
 
 // otherNames returns the other places from which the API server sets what is at a pattern of AMP_PATCH_DENY, or a part of
 // it: an endpoint that may change one of those changes the denied field, too. text is the pattern as AMP_PATCH_DENY has it.
+// A class is no such place: what the API server computes of it (see derivations), the operator of the cluster has chosen.
 func otherNames(pattern jsontree.Pointer, text string) (places []place) {
 	add := func(field, other jsontree.Pointer, prefix string) {
 		if meet(pattern, field) {
@@ -23,11 +24,6 @@ func otherNames(pattern jsontree.Pointer, text string) (places []place) {
 	name, alias := jsontree.Pointer{"spec", serviceAccount[0]}, jsontree.Pointer{"spec", serviceAccount[1]}
 	add(name, alias, "")
 	add(alias, name, "")
-	for _, d := range derivations {
-		for _, value := range d.values {
-			add(value, d.source, "")
-		}
-	}
 	for _, list := range containerLists {
 		add(jsontree.Pointer{"spec", list, "*", "securityContext", "appArmorProfile"}, jsontree.Pointer{"metadata", "annotations", "*"}, appArmor)
 	}
