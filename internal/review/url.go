@@ -91,7 +91,8 @@ func urlFault(err error) error {
 
 // isHost reports whether a host is a name or an address. A name may hold any letter, and the underscore, which some
 // name servers know. It may hold nothing that a terminal or a page obeys instead of showing it: net/url decodes %C2%9B to the
-// character that begins a terminal's commands, and %E2%80%AE to the one that turns a text round. An address in brackets is one of IPv6, without a zone: a zone means something on one machine only.
+// character that begins a terminal's commands, and %E2%80%AE to the one that turns a text round. An address in brackets is one
+// of IPv6, without a zone: a zone means something on one machine only.
 func isHost(host string, brackets bool) bool {
 	if brackets {
 		ip, err := netip.ParseAddr(host)
