@@ -1,4 +1,4 @@
-.PHONY: run test fuzz licences attack e2e e2e-oldest soak e2e-cluster e2e-release chart test-chart test-login bench curves audit-scale profile build image pictures
+.PHONY: run test fuzz licences attack e2e e2e-oldest soak e2e-cluster e2e-release chart test-chart test-login bench curves audit-scale profile build image pictures dashboard
 
 # Shows what amp does, on one screen, without a cluster.
 run:
@@ -123,9 +123,20 @@ chart:
 test-chart:
 	cd test/chart && go test -count=1 -timeout 30m -v ./...
 
-# Makes every picture of the docs anew, from the real thing: the audit page with the events of its tests, in Chromium. The
-# plot of make soak is no picture of the docs.
+# Makes the pictures of the audit page anew, from the real thing: the page with the events of its tests, in Chromium.
 pictures:
 	@mkdir -p docs/pictures; shots=$$(mktemp -d); trap 'rm -rf "$$shots"' EXIT; set -ex; \
 	AMP_AUDIT_SHOTS=$$shots AMP_REQUIRE_BROWSER=1 go test -count=1 -run TestThePageFits ./endpoints/audit; \
 	cp "$$shots/desktop-light-list.png" docs/pictures/audit-list.png
+
+# Makes the picture of the dashboard anew: amp works for AMP_TEST_DASHBOARD_FOR, some things fail meanwhile, and Grafana's component
+# library draws what Prometheus saw. It needs root, npm, Prometheus and Chromium, and Kubernetes as make e2e does.
+dashboard: export AMP_TEST_DASHBOARD_FOR ?= 6m
+dashboard:
+	page=$$(mktemp -d); trap 'rm -rf "$$page"' EXIT; set -ex; \
+	cp test/e2e/dashboard/package*.json test/e2e/dashboard/page.jsx "$$page"; \
+	(cd "$$page"; npm ci --no-audit --no-fund --ignore-scripts --loglevel=error; \
+		npx esbuild page.jsx --bundle --minify --format=esm --jsx=automatic --loader:.woff=empty --loader:.woff2=dataurl \
+			--external:monaco-editor --outdir=.); \
+	(cd test/e2e; AMP_TEST_DASHBOARD=$$page go test -count=1 -timeout 60m -v ./dashboard); \
+	cp "$$page/dashboard.png" docs/pictures/dashboard.png
