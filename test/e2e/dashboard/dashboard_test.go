@@ -150,8 +150,8 @@ func shoot(t *testing.T, page string, prometheus *url.URL, query, picture string
 	}
 }
 
-// shrink leaves the 256 colours that a picture has most of, which makes it a third as large. The other ones are of the edges of
-// letters and lines.
+// shrink leaves a picture 256 colours, which makes it a third as large: those that it has most of, and of similar ones only one. The
+// others are at the edges of letters and lines.
 func shrink(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
@@ -166,8 +166,13 @@ func shrink(path string) error {
 	for i := range size.Dx() * size.Dy() {
 		pixels[picture.At(i%size.Dx(), i/size.Dx())]++
 	}
-	colours := slices.SortedFunc(maps.Keys(pixels), func(a, b color.Color) int { return cmp.Compare(pixels[b], pixels[a]) })
-	small := image.NewPaletted(size, colours[:min(256, len(colours))])
+	var colours color.Palette
+	for _, c := range slices.SortedFunc(maps.Keys(pixels), func(a, b color.Color) int { return cmp.Compare(pixels[b], pixels[a]) }) {
+		if len(colours) < 256 && !slices.ContainsFunc(colours, func(d color.Color) bool { return similar(c, d) }) {
+			colours = append(colours, c)
+		}
+	}
+	small := image.NewPaletted(size, colours)
 	draw.Draw(small, size, picture, size.Min, draw.Src)
 	out, err := os.Create(path)
 	if err != nil {
@@ -176,4 +181,11 @@ func shrink(path string) error {
 	defer out.Close()
 	encoder := png.Encoder{CompressionLevel: png.BestCompression}
 	return encoder.Encode(out, small)
+}
+
+func similar(c, d color.Color) bool {
+	r, g, b, _ := c.RGBA()
+	r2, g2, b2, _ := d.RGBA()
+	apart := func(x, y uint32) uint32 { return max(x, y) - min(x, y) }
+	return max(apart(r, r2), apart(g, g2), apart(b, b2)) < 8<<8
 }

@@ -100,8 +100,10 @@ func work(t *testing.T, w *harness.World, length time.Duration) (from, to time.T
 	volumes := &endpoint{name: "volumes.storage.svc", well: labels("home", "yes"), ill: sometimes(0.2, harness.Hangs, labels("home", "yes"))}
 	sidecars := &endpoint{name: "sidecars.web.svc", well: sometimes(0.3, nothing, labels("sidecar", "yes")), ill: hangsUp}
 	images := &endpoint{name: "images.platform.svc", well: sometimes(0.15, denies, allows)}
-	candidate := &endpoint{name: "profiles-v2.jhub.svc", well: sometimes(0.1, labels("profile", "large"), labels("profile", "small")),
-		ill: harness.Fails(http.StatusInternalServerError, "a bug")}
+	both := func(profile string) http.HandlerFunc { // what profiles and volumes make together
+		return harness.Answers(`[{"op":"add","path":"/metadata/labels","value":{"home":"yes","profile":"` + profile + `"}}]`)
+	}
+	candidate := &endpoint{name: "profiles-v2.jhub.svc", well: sometimes(0.1, both("large"), both("small")), ill: harness.Fails(http.StatusInternalServerError, "a bug")}
 	serve(t, profiles, volumes, sidecars, images, candidate)
 	sink := harness.NewSink(t)
 
@@ -143,7 +145,7 @@ func work(t *testing.T, w *harness.World, length time.Duration) (from, to time.T
 		{0.65, func() { volumes.isIll.Store(false) }},
 		{0.70, func() { candidate.isIll.Store(true) }},
 		{0.76, func() { candidate.isIll.Store(false) }},
-		{0.84, w.KillReplicas},
+		{0.83, w.KillReplicas},
 		{0.86, start},
 		{1, cancel},
 	} {
