@@ -131,7 +131,7 @@ pictures:
 
 # Makes the picture of the dashboard anew: amp works for AMP_TEST_DASHBOARD_FOR, some things fail meanwhile, and Grafana's component
 # library draws what Prometheus saw. It needs root, npm, Prometheus and Chromium, and Kubernetes as make e2e does.
-dashboard: export AMP_TEST_DASHBOARD_FOR ?= 6m
+dashboard: export AMP_TEST_DASHBOARD_FOR ?= 200s
 dashboard:
 	page=$$(mktemp -d); trap 'rm -rf "$$page"' EXIT; set -ex; \
 	cp test/e2e/dashboard/package*.json test/e2e/dashboard/page.jsx "$$page"; \

@@ -10,8 +10,8 @@ import (
 // mostBytes is the most bytes of a picture: a page is to open quickly.
 const mostBytes = 200_000
 
-// TestPictures checks that each picture is small, that a page shows it, and that make pictures makes it, or, if it is a plot, make
-// curves, make audit-scale or make soak.
+// TestPictures checks that each picture is small, that a page shows it, and that make pictures or make dashboard makes it, or, if it
+// is a plot, make curves, make audit-scale or make soak.
 func TestPictures(t *testing.T) {
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	if err != nil {
@@ -43,7 +43,7 @@ func TestPictures(t *testing.T) {
 				t.Errorf("none of make curves, make audit-scale and make soak makes %s", file)
 			}
 		} else if !strings.Contains(string(makefile), " docs/"+file+"\n") {
-			t.Errorf("make pictures does not make %s", file)
+			t.Errorf("neither make pictures nor make dashboard makes %s", file)
 		}
 		shown := false
 		for _, text := range all {
