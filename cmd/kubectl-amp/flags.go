@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -77,7 +75,7 @@ func printable(r rune) rune {
 func (f *flagSet) report(report interface{ WriteText(io.Writer) error }, failed bool) int {
 	write := report.WriteText
 	if *f.format == "json" {
-		write = func(w io.Writer) error { return writeJSON(w, report) }
+		write = func(w io.Writer) error { return review.WriteJSON(w, report) }
 	}
 	if err := write(f.out); err != nil {
 		return f.fail(err)
@@ -96,19 +94,6 @@ func isTerminal(w io.Writer) bool {
 	}
 	info, err := file.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
-
-// writeJSON writes v for scripts.
-func writeJSON(w io.Writer, v any) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	if err == nil {
-		_, err = w.Write(review.EscapeJSON(b.Bytes()))
-	}
-	return err
 }
 
 func orList(words []string) string  { return list(words, " or ") }

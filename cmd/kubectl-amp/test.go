@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/serve"
 	"github.com/txn2/amp/internal/suite"
 	"github.com/txn2/amp/internal/tryout"
@@ -119,7 +120,7 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	var err error
 	if *format == "json" {
-		err = writeJSON(out, &report)
+		err = review.WriteJSON(out, &report)
 	} else {
 		err = report.WriteText(out)
 	}

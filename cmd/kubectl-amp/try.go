@@ -199,7 +199,7 @@ func (f *tryFlags) once(ctx context.Context) int {
 		}
 	}
 	if *f.format == "json" {
-		if err := writeJSON(f.out, map[string]any{"results": all}); err != nil {
+		if err := review.WriteJSON(f.out, map[string]any{"results": all}); err != nil {
 			return f.fail(err)
 		}
 	}

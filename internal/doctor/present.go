@@ -1,8 +1,6 @@
 package doctor
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -12,17 +10,7 @@ import (
 )
 
 // WriteJSON writes the report for scripts.
-func (r *Report) WriteJSON(w io.Writer) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	err := e.Encode(r)
-	if err == nil {
-		_, err = w.Write(review.EscapeJSON(b.Bytes()))
-	}
-	return err
-}
+func (r *Report) WriteJSON(w io.Writer) error { return review.WriteJSON(w, r) }
 
 // width is how wide a report for people is, in characters. Commands may be wider: a broken one cannot be copied.
 const width = 80

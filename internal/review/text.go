@@ -2,7 +2,9 @@ package review
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"unicode"
 	"unicode/utf16"
@@ -46,6 +48,30 @@ func Clip(s string, n int) string {
 		count++
 	}
 	return s
+}
+
+// Visible replaces by U+FFFD what of s a terminal would obey instead of showing it, as its commands and what turns the direction
+// of a text round. It keeps spaces, but no other white space.
+func Visible(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '\uFFFD'
+		}
+		return r
+	}, s)
+}
+
+// WriteJSON writes v for scripts, indented and as [EscapeJSON] writes it.
+func WriteJSON(w io.Writer, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	if err == nil {
+		_, err = w.Write(EscapeJSON(b.Bytes()))
+	}
+	return err
 }
 
 // EscapeJSON writes as \uXXXX what of a JSON text, on lines of its own, a terminal would obey instead of showing it.

@@ -5,9 +5,10 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/txn2/amp/internal/review"
 )
 
 // Report is what came of all suites.
@@ -51,11 +52,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		case !one.Passed:
 			status = "FAILED"
 		}
-		fmt.Fprintf(&b, "  %-9s %s (%.0f ms)\n", status, clean(one.Name), one.TookMS)
+		fmt.Fprintf(&b, "  %-9s %s (%.0f ms)\n", status, review.Visible(one.Name), one.TookMS)
 		if !one.Passed {
 			fmt.Fprintf(&b, "            %s:%d\n", one.File, one.Line)
 			for line := range strings.Lines(one.why()) {
-				fmt.Fprintf(&b, "            %s\n", clean(strings.TrimSuffix(line, "\n")))
+				fmt.Fprintf(&b, "            %s\n", review.Visible(strings.TrimSuffix(line, "\n")))
 			}
 		}
 	}
@@ -99,16 +100,6 @@ func lines(lead string, value any) string {
 	return lead + "\n" + lead[:2] + strings.ReplaceAll(trimmed, "\n", "\n"+lead[:2]) + "\n"
 }
 
-// clean keeps the text of an endpoint from steering the terminal.
-func clean(text string) string {
-	return strings.Map(func(c rune) rune {
-		if !unicode.IsPrint(c) { // as a terminal's commands, and what turns the direction of a text round
-			return '�'
-		}
-		return c
-	}, text)
-}
-
 // The elements of JUnit's format that CI systems read.
 type (
 	junitSuites struct {
@@ -145,7 +136,7 @@ func (r *Report) WriteJUnit(w io.Writer) error {
 		}
 		s := &all.Suites[len(all.Suites)-1]
 		s.Tests++
-		c := junitCase{Name: clean(one.Name), Class: one.File, Time: fmt.Sprintf("%.3f", one.TookMS/1000)}
+		c := junitCase{Name: review.Visible(one.Name), Class: one.File, Time: fmt.Sprintf("%.3f", one.TookMS/1000)}
 		switch text := one.why(); {
 		case one.Error != "":
 			s.Errors++

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 
 	"sigs.k8s.io/yaml"
 
@@ -23,9 +22,9 @@ func (r *Result) WriteDiff(w io.Writer, c Colours) error {
 	var b strings.Builder
 	switch {
 	case r.Seen != "":
-		fmt.Fprintf(&b, "  %s%s%s\n", c.red, clean(r.Seen), c.reset)
+		fmt.Fprintf(&b, "  %s%s%s\n", c.red, review.Visible(r.Seen), c.reset)
 	case r.Message != "" && r.Outcome == review.OutcomeShadowed:
-		fmt.Fprintf(&b, "  shadow mode, else: %s%s%s\n", c.red, clean(r.Message), c.reset)
+		fmt.Fprintf(&b, "  shadow mode, else: %s%s%s\n", c.red, review.Visible(r.Message), c.reset)
 	case r.Outcome == review.OutcomeSkipped:
 		fmt.Fprintf(&b, "  amp skips this Pod: the namespace has not opted in, or leaves it out\n")
 	case r.Outcome == review.OutcomeValidated:
@@ -34,13 +33,13 @@ func (r *Result) WriteDiff(w io.Writer, c Colours) error {
 		fmt.Fprintf(&b, "  no change\n")
 	}
 	for _, h := range r.Diff.Hunks {
-		fmt.Fprintf(&b, "  %s… %s%s\n", c.dim, clean(h.Where), c.reset)
+		fmt.Fprintf(&b, "  %s… %s%s\n", c.dim, review.Visible(h.Where), c.reset)
 		for _, line := range h.Lines {
 			colour := map[string]string{"+": c.green, "-": c.red}[line.Op]
 			if colour == "" {
 				colour = c.dim
 			}
-			fmt.Fprintf(&b, "  %s%s%s%s\n", colour, line.Op, clean(line.Text), c.reset)
+			fmt.Fprintf(&b, "  %s%s%s%s\n", colour, line.Op, review.Visible(line.Text), c.reset)
 		}
 	}
 	if len(r.Patch) > 0 {
@@ -48,7 +47,7 @@ func (r *Result) WriteDiff(w io.Writer, c Colours) error {
 		r.words(&b)
 	}
 	for _, warning := range r.Warnings {
-		fmt.Fprintf(&b, "  %sWarning: %s%s\n", c.bold, clean(warning), c.reset)
+		fmt.Fprintf(&b, "  %sWarning: %s%s\n", c.bold, review.Visible(warning), c.reset)
 	}
 	fmt.Fprintf(&b, "\n  %s%s in %.1f ms", c.dim, r.Outcome, r.TookMS)
 	for _, e := range r.Endpoints {
@@ -68,7 +67,7 @@ func (r *Result) words(b *strings.Builder) {
 		} else if len(r.Endpoints) > 1 {
 			by = fmt.Sprintf(" (endpoint %d)", change.Step)
 		}
-		fmt.Fprintf(b, "  %d. %s%s\n", i+1, clean(change.Words), by)
+		fmt.Fprintf(b, "  %d. %s%s\n", i+1, review.Visible(change.Words), by)
 	}
 }
 
@@ -80,7 +79,7 @@ func (r *Result) WriteWords(w io.Writer) error {
 		fmt.Fprintf(&b, "  %s\n", r.Outcome)
 	}
 	if r.Seen != "" {
-		fmt.Fprintf(&b, "  %s\n", clean(r.Seen))
+		fmt.Fprintf(&b, "  %s\n", review.Visible(r.Seen))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -102,14 +101,4 @@ func (r *Result) WritePatch(w io.Writer) error {
 		_, err = fmt.Fprintf(w, "%s\n", review.EscapeJSON(text))
 	}
 	return err
-}
-
-// clean keeps the text of an endpoint from steering the terminal. It keeps spaces.
-func clean(text string) string {
-	return strings.Map(func(c rune) rune {
-		if !unicode.IsPrint(c) { // as a terminal's commands, and what turns the direction of a text round
-			return '�'
-		}
-		return c
-	}, text)
 }
