@@ -14,8 +14,8 @@ import (
 const least = 10 * time.Millisecond
 
 // neighbour measures a good tenant, quiet and then beside one of the floods, which comes from a process of its own, at the
-// lowest priority: the question is what it costs amp. The good tenant's p99 may grow to three times the quiet one. The same
-// reviews also go to an amp that nobody attacks: it shows what the machine costs meanwhile, and no verdict depends on it.
+// lowest priority: the question is what it costs amp. The good tenant's p99 may grow to three times the quiet one. The good
+// tenant also asks a second amp, which nobody attacks. That shows what the busy machine costs. The verdict does not use it.
 func (r *run) neighbour(flood string) {
 	const rate, length = 100, 6 * time.Second
 	t, in := tenants{}, good()
