@@ -107,7 +107,15 @@ func work(t *testing.T, w *harness.World, length time.Duration) (from, to time.T
 	serve(t, profiles, volumes, sidecars, images, candidate)
 	sink := harness.NewSink(t)
 
-	w.KillReplicas() // so that the API server counts failures before the picture begins: an increase is between two counts
+	w.KillReplicas() // the one that runs has no address for Prometheus
+	start := func() {
+		for _, address := range replicas {
+			if _, err := w.StartReplica("K_SINK="+sink.URL, "AMP_METRICS_ADDR="+address); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	start()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for _, tenant := range []struct {
@@ -121,15 +129,6 @@ func work(t *testing.T, w *harness.World, length time.Duration) (from, to time.T
 	} {
 		go create(ctx, w, w.Namespace(t, tenant.says), tenant.rate)
 	}
-	time.Sleep(2 * interval)
-	start := func() {
-		for _, address := range replicas {
-			if _, err := w.StartReplica("K_SINK="+sink.URL, "AMP_METRICS_ADDR="+address); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	start()
 	time.Sleep(6 * interval) // until rates are known
 
 	from = time.Now()
