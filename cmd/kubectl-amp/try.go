@@ -40,7 +40,9 @@ ReplicationController stands for the Pod that its controller would create. The
 Pod has the API server's defaults, but not what only a cluster knows: its service
 account with the token, and its priority.
 
-Unlike amp in a cluster, this command calls loopback and public addresses.
+Unlike amp in a cluster, this command calls loopback and public addresses. But if
+the URL is the Namespace's (--cluster), it does not call loopback: whoever may
+write the Namespace chooses the URL.
 
 exit codes:
   0  the Pod is admitted, and nothing failed
@@ -205,6 +207,9 @@ func (f *tryFlags) once(ctx context.Context) int {
 	}
 	if hint := tryout.NotInCluster(ctx, f.endpoints); hint != "" {
 		fmt.Fprintln(f.errs, "hint:", hint)
+	}
+	if len(f.endpoints) == 0 && slices.ContainsFunc(all, func(t tried) bool { return t.Forbidden }) {
+		fmt.Fprintln(f.errs, "hint: the Namespace leads to an address that only this machine reaches; if you trust it, name the URL: --endpoint URL")
 	}
 	return code
 }

@@ -58,9 +58,15 @@ func TestTryWatches(t *testing.T) {
 	}
 }
 
-// TestTryReadsTheCluster: the Namespace's own endpoint and mode hold.
+// TestTryReadsTheCluster: the Namespace's own endpoint and mode hold. But its endpoint is not called on loopback, where whoever
+// may write the Namespace could reach what only the user reaches. An endpoint that the user names is.
 func TestTryReadsTheCluster(t *testing.T) {
-	endpoint := httptest.NewServer(answers(200, "application/json", `{"allowed":false,"status":{"message":"no GPUs left"}}`))
+	var asked atomic.Int32
+	deny := answers(200, "application/json", `{"allowed":false,"status":{"message":"no GPUs left"}}`)
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		deny(w, r)
+	}))
 	t.Cleanup(endpoint.Close)
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -69,15 +75,21 @@ func TestTryReadsTheCluster(t *testing.T) {
 			_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"not found","code":404,"reason":"NotFound"}`)
 			return
 		}
-		_, _ = io.WriteString(w, `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"team-a","labels":{"amp.txn2.com/enabled":"true"},"annotations":{"amp.txn2.com/ep":"`+endpoint.URL+`","amp.txn2.com/mode":"shadow"}}}`)
+		_, _ = io.WriteString(w, `{"kind":"Namespace","apiVersion":"v1","metadata":{"name":"team-a","labels":{"amp.txn2.com/enabled":"true"},"annotations":{"amp.txn2.com/ep":"`+endpoint.URL+`/of-the-namespace","amp.txn2.com/mode":"shadow"}}}`)
 	}))
 	t.Cleanup(api.Close)
 	dir := t.TempDir()
 	config := write(t, dir, "config", "{apiVersion: v1, kind: Config, clusters: [{name: c, cluster: {server: '"+api.URL+"'}}], contexts: [{name: c, context: {cluster: c}}], current-context: c}")
 	pod := write(t, dir, "pod.yaml", aPod)
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"try", "-f", pod, "--cluster", "--kubeconfig", config}, &out, &errs); code != 1 || !strings.Contains(out.String(), "shadow mode, else: no GPUs left") {
-		t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
+	try := []string{"try", "-f", pod, "--cluster", "--kubeconfig", config}
+	if code := run(t.Context(), try, &out, &errs); code != 1 || asked.Load() > 0 ||
+		!strings.Contains(out.String(), endpoint.URL+"/of-the-namespace: amp may not call 127.0.0.1 (loopback)") || !strings.Contains(errs.String(), "name the URL: --endpoint URL") {
+		t.Errorf("exit code %d, asked %d times\n%s%s", code, asked.Load(), out.String(), errs.String())
+	}
+	out.Reset()
+	if code := run(t.Context(), append(try, "--endpoint", endpoint.URL), &out, &errs); code != 1 || asked.Load() != 1 || !strings.Contains(out.String(), "shadow mode, else: no GPUs left") {
+		t.Errorf("exit code %d, asked %d times\n%s%s", code, asked.Load(), out.String(), errs.String())
 	}
 	other := write(t, dir, "other.yaml", strings.Replace(aPod, "team-a", "team-b", 1))
 	if code := run(t.Context(), []string{"try", "-f", other, "--cluster", "--kubeconfig", filepath.Join(dir, "config")}, &out, &errs); code != 2 || !strings.Contains(errs.String(), "--cluster: reading namespace team-b") {

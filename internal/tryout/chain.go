@@ -39,7 +39,7 @@ func NewChain(config ChainConfig) (*Chain, error) {
 	p, err := newProxy(engine.Config{
 		Policies: policies{policy}, Timeout: config.Timeout, NoCircuit: true,
 		Endpoints: callout.Config{CAFile: config.CAFile, Source: config.Source, UserAgent: outbound.UserAgent(config.Version)},
-	})
+	}, anywhere...)
 	if err != nil {
 		return nil, err
 	}

@@ -78,6 +78,8 @@ type Result struct {
 	Event     string            `json:"event"` // its type and id, or why there is none
 	// NotThere says that no server answers at an endpoint's address.
 	NotThere bool `json:"notThere,omitempty"`
+	// Forbidden says that an endpoint was not called because of its address.
+	Forbidden bool `json:"forbidden,omitempty"`
 
 	unstamped json.RawMessage // Pod without the stamp
 }
@@ -108,7 +110,7 @@ func Ask(ctx context.Context, q *Question) (*Result, error) {
 	// Each question has a proxy of its own: a circuit that one question opened would answer the next.
 	proxy, err := newProxy(engine.Config{
 		Policies: policies{policy}, Timeout: q.Timeout, Endpoints: callout.Config{Source: "https://amp.txn2.com/try", UserAgent: outbound.UserAgent(q.Version)},
-	})
+	}, q.allow()...)
 	if err != nil {
 		return nil, err
 	}
@@ -134,14 +136,27 @@ func Ask(ctx context.Context, q *Question) (*Result, error) {
 	return q.result(record, answer)
 }
 
-// newProxy puts a proxy together like that of an operator who has set nothing. config has what differs; its Timeout may be 0.
-func newProxy(config engine.Config) (*proxy.Proxy, error) {
+// anywhere is what may be called of the URLs that the user named, as AMP_ENDPOINT_ALLOW has it: an author's endpoint is on
+// loopback, or anywhere. amp's own rules are for clusters.
+var anywhere = []string{"*", "127.0.0.0/8", "::1/128"}
+
+// allow is what may be called. The Namespace's URLs are of whoever may write the Namespace. On loopback they would lead to
+// what only the user of this machine reaches, for example to a kubectl proxy with the user's rights.
+func (q *Question) allow() []string {
+	if len(q.Endpoints) > 0 {
+		return anywhere
+	}
+	return []string{"*"}
+}
+
+// newProxy puts a proxy together like that of an operator who has set nothing but AMP_ENDPOINT_ALLOW, to allow. config has
+// what differs; its Timeout may be 0.
+func newProxy(config engine.Config, allow ...string) (*proxy.Proxy, error) {
 	settings, err := defaults()
 	if err != nil {
 		return nil, err
 	}
-	// An author's endpoint is on loopback, or anywhere; amp's rules are for clusters.
-	if config.Endpoints.Allow, err = callout.ParseRules("*", "127.0.0.0/8", "::1/128"); err != nil {
+	if config.Endpoints.Allow, err = callout.ParseRules(allow...); err != nil {
 		return nil, err
 	}
 	config.Endpoints.MaxBytes = settings.EndpointMaxBytes
@@ -228,7 +243,9 @@ func (q *Question) result(rec *review.Record, answer []byte) (*Result, error) {
 		}
 	}
 	for i := range rec.Run.Steps {
-		r.NotThere = r.NotThere || notThere(rec.Run.Steps[i].Err)
+		step := &rec.Run.Steps[i]
+		r.NotThere = r.NotThere || notThere(step.Err)
+		r.Forbidden = r.Forbidden || step.Result == review.ResultForbidden
 	}
 	switch eventType, ok := events.TypeOf(string(r.Outcome)); {
 	case rec.Review.DryRun:
