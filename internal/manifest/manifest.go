@@ -17,6 +17,7 @@ import (
 	"io"
 	"os"
 
+	yamlv3 "go.yaml.in/yaml/v3"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/yaml"
 )
@@ -82,6 +83,9 @@ func (m *Manifests) Add(source string, content []byte, namespace string, strict 
 			return fmt.Errorf("%s: document %d: %w", source, n, err)
 		}
 		value, err := decode(text)
+		if err == nil && hasMore(document) {
+			err = errors.New("behind the first object there is more: begin each further object with a line ---")
+		}
 		if err != nil {
 			return fmt.Errorf("%s: document %d: %w", source, n, err)
 		}
@@ -101,6 +105,18 @@ func (m *Manifests) Add(source string, content []byte, namespace string, strict 
 		return fmt.Errorf("%s: it holds no object", source)
 	}
 	return nil
+}
+
+// hasMore reports whether there is something behind the first value of a document, which is all that YAMLToJSON reads:
+// another JSON object, or what stands behind "...".
+func hasMore(document []byte) bool {
+	values := yamlv3.NewDecoder(bytes.NewReader(document))
+	var first, second yamlv3.Node
+	if values.Decode(&first) != nil {
+		return false
+	}
+	err := values.Decode(&second)
+	return !errors.Is(err, io.EOF) && (err != nil || len(second.Content) > 0 && second.Content[0].Tag != "!!null")
 }
 
 // add adds an object, or what a list holds.

@@ -53,7 +53,10 @@ func TestWhatIsWrong(t *testing.T) {
 		"no name":           {"{apiVersion: v1, kind: Pod}", "neither metadata.name nor"},
 		"no template":       {"{apiVersion: batch/v1, kind: Job, metadata: {name: x}}", "Job x: it has no template"},
 		"another namespace": {"{apiVersion: v1, kind: Pod, metadata: {name: x, namespace: b}}", "its namespace is b, and --namespace says team-a"},
-		"an old version":    {"{apiVersion: extensions/v1beta1, kind: Deployment, metadata: {name: x}}", "no longer has apiVersion"},
+		"a second object in JSON": {`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"name":"a"}]}}` + "\n" + `{"apiVersion":"v1","kind":"Pod"}`,
+			"f: document 1: behind the first object there is more"},
+		"more behind the end": {"{apiVersion: v1, kind: Service, metadata: {name: web}}\n...\ngarbage: [", "f: document 1: behind the first object there is more"},
+		"an old version":      {"{apiVersion: extensions/v1beta1, kind: Deployment, metadata: {name: x}}", "no longer has apiVersion"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := &manifest.Manifests{}
