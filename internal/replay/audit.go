@@ -153,6 +153,9 @@ func (a *audit) page(ctx context.Context) error {
 			return err
 		}
 	}
+	if list.Next != "" && list.Next == a.cursor {
+		return fmt.Errorf("%s names the page itself as the next one: is it an audit function?", a.name)
+	}
 	a.cursor, a.last = list.Next, list.Next == ""
 	return nil
 }

@@ -184,22 +184,25 @@ func TestAuditSaysWhatIsWrong(t *testing.T) {
 	t.Cleanup(page.Close)
 	moved := httptest.NewServer(http.RedirectHandler(at, http.StatusFound))
 	t.Cleanup(moved.Close)
+	circle := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"items":[],"next":"c"}`)) }))
+	t.Cleanup(circle.Close)
 	for name, c := range map[string]struct{ url, token, err string }{
-		"the token":             {at, token, ""},
-		"no token":              {at, "", "wants a token to read: name the file that holds it with --token-file"},
-		"another token":         {at, file("other", "x"), "wants a token to read"},
-		"an empty file":         {at, file("empty", "\n"), "--token-file: "},
-		"no file":               {at, filepath.Join(dir, "none"), "no such file"},
-		"an unknown filter":     {at + "/?namespce=a", token, `unknown parameter "namespce": there are namespace, pod`},
-		"a bad filter":          {at + "/?outcome=fine", token, "is not an outcome"},
-		"a limit":               {at + "/?limit=5", token, "use the flag --limit"},
-		"a bad query":           {at + "/?a=%zz", token, "the URL's query cannot be read"},
-		"another server":        {other.URL, "", "answered 404 Not Found: is it the audit function's address?"},
-		"a page of HTML":        {page.URL, "", "is it the audit function's address?"},
-		"a redirect":            {moved.URL, token, "answered 302 Found"},
-		"nothing listens":       {"http://127.0.0.1:1", "", "cannot be asked: dial tcp 127.0.0.1:1: connect: connection refused"},
-		"not a URL":             {"http://", "", "the URL has no host"},
-		"a token in clear text": {"http://192.0.2.1:1/", token, "the token goes over http to private addresses and loopback only: use https"},
+		"a page that leads to itself": {circle.URL, "", "names the page itself as the next one"},
+		"the token":                   {at, token, ""},
+		"no token":                    {at, "", "wants a token to read: name the file that holds it with --token-file"},
+		"another token":               {at, file("other", "x"), "wants a token to read"},
+		"an empty file":               {at, file("empty", "\n"), "--token-file: "},
+		"no file":                     {at, filepath.Join(dir, "none"), "no such file"},
+		"an unknown filter":           {at + "/?namespce=a", token, `unknown parameter "namespce": there are namespace, pod`},
+		"a bad filter":                {at + "/?outcome=fine", token, "is not an outcome"},
+		"a limit":                     {at + "/?limit=5", token, "use the flag --limit"},
+		"a bad query":                 {at + "/?a=%zz", token, "the URL's query cannot be read"},
+		"another server":              {other.URL, "", "answered 404 Not Found: is it the audit function's address?"},
+		"a page of HTML":              {page.URL, "", "is it the audit function's address?"},
+		"a redirect":                  {moved.URL, token, "answered 302 Found"},
+		"nothing listens":             {"http://127.0.0.1:1", "", "cannot be asked: dial tcp 127.0.0.1:1: connect: connection refused"},
+		"not a URL":                   {"http://", "", "the URL has no host"},
+		"a token in clear text":       {"http://192.0.2.1:1/", token, "the token goes over http to private addresses and loopback only: use https"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			source, err := replay.NewAudit(replay.AuditConfig{URL: c.url, TokenFile: c.token})

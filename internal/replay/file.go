@@ -62,7 +62,7 @@ type file struct {
 	inArray bool
 }
 
-func (f *file) Next(context.Context) (Recorded, error) {
+func (f *file) Next(ctx context.Context) (Recorded, error) {
 	if !f.opened {
 		f.opened = true
 		if err := f.open(); err != nil {
@@ -73,7 +73,7 @@ func (f *file) Next(context.Context) (Recorded, error) {
 		return f.nextValue()
 	}
 	for {
-		line, err := f.line()
+		line, err := f.line(ctx)
 		if err != nil {
 			return Recorded{}, err
 		}
@@ -145,9 +145,12 @@ func (f *file) nextValue() (Recorded, error) {
 }
 
 // line returns the next line. Of one that is too long it returns no more than the beginning, which is not JSON.
-func (f *file) line() ([]byte, error) {
+func (f *file) line(ctx context.Context) ([]byte, error) {
 	var line []byte
 	for {
+		if err := ctx.Err(); err != nil { // a line may never end
+			return nil, err
+		}
 		part, err := f.r.ReadSlice('\n')
 		if len(line) < maxEvent {
 			line = append(line, part...)

@@ -1,6 +1,7 @@
 package replay_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -84,6 +85,11 @@ func TestOneEventHasABound(t *testing.T) {
 	line, err := replay.NewReader(&endless{text: "x"}).Next(t.Context())
 	if err != nil || len(line.JSON) > 33<<20 {
 		t.Errorf("a line of %d bytes: %v", len(line.JSON), err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := replay.NewReader(&endless{text: "x"}).Next(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("after the interrupt: %v", err)
 	}
 	for name, begin := range map[string]string{"in an array": `["`, "of several lines": "{\n\"a\": \""} {
 		if _, err := replay.NewReader(&endless{begin: begin, text: "x"}).Next(t.Context()); err == nil || !strings.Contains(err.Error(), "larger than allowed") {

@@ -111,6 +111,9 @@ var kinds = map[compare.Kind]string{
 	compare.OnlyFirst: "missing now", compare.OnlySecond: "new", compare.OtherValue: "another value", compare.OtherOrder: "another order",
 }
 
+// maxPlace is how much of a place is kept, in characters: a key of a map may be megabytes long.
+const maxPlace = 200
+
 // kindOf is the place of a difference and its kind. Elements whose name holds the last part of the Pod's own name, as volumes
 // of JupyterHub's users do, are of one kind.
 func kindOf(r *recorded, d *redact.Difference) string {
@@ -119,12 +122,12 @@ func kindOf(r *recorded, d *redact.Difference) string {
 	place := d.Place.NamesShown(func(at compare.Place, name json.RawMessage) bool {
 		return (len(own) < 3 || !strings.Contains(string(name), own)) && d.Named(at, name)
 	})
-	return place + ": " + kinds[d.Kind]
+	return review.Clip(place, maxPlace) + ": " + kinds[d.Kind]
 }
 
 // words says a difference.
 func words(d *redact.Difference) string {
-	at := d.Place.NamesShown(d.Named)
+	at := review.Clip(d.Place.NamesShown(d.Named), maxPlace)
 	switch d.Kind {
 	case compare.OnlyFirst:
 		return fmt.Sprintf("%s: %s then, nothing now", at, value(d.First))
