@@ -2,12 +2,14 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -58,5 +60,19 @@ func TestAResultHoldsNothingThatATerminalObeys(t *testing.T) {
 		if got := out.String() + errs.String(); code != exitOK || !strings.Contains(got, "v") || strings.ContainsAny(got, obeyed) {
 			t.Errorf("%s: exit code %d, %q", format, code, got)
 		}
+	}
+}
+
+// TestAFindingHoldsNothingThatATerminalObeys: conform shows what came, for example of an endpoint that never answers the same.
+func TestAFindingHoldsNothingThatATerminalObeys(t *testing.T) {
+	var n atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, "[{\"op\":\"add\",\"path\":\"/metadata/annotations\",\"value\":{\"red\u009b\u202e\":\"%d\"}}]", n.Add(1))
+	}))
+	defer server.Close()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), []string{"conform", "--endpoint", server.URL}, &out, &errs)
+	if got := out.String() + errs.String(); code != exitFailed || !strings.Contains(got, "red") || strings.ContainsAny(got, "\u009b\u202e") {
+		t.Errorf("exit code %d, %q", code, got)
 	}
 }

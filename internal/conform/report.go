@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/txn2/amp/internal/review"
 )
 
 // Severity says how much a finding matters.
@@ -168,7 +170,7 @@ func (f *Finding) Text() string {
 	if more := len(f.Shapes) - 1; more > 0 {
 		about += fmt.Sprintf(", and %d more", more)
 	}
-	return fmt.Sprintf("%s (%s)\n  sent: %s\n  came: %s\n  fix:  %s", f.Rule, about, f.Sent, f.Came, f.Fix)
+	return fmt.Sprintf("%s (%s)\n  sent: %s\n  came: %s\n  fix:  %s", review.Visible(f.Rule), review.Visible(about), review.Visible(f.Sent), review.Visible(f.Came), review.Visible(f.Fix))
 }
 
 // transport is for requests that amp does not send.
