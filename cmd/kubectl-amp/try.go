@@ -15,6 +15,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -104,7 +105,7 @@ func runTry(ctx context.Context, args []string, out, errs io.Writer) int {
 			case <-time.After(300 * time.Millisecond):
 			}
 		}
-		fmt.Fprintf(out, "\n%s: a file changed\n", time.Now().Format("15:04:05"))
+		fmt.Fprintf(errs, "\n%s: a file changed\n", time.Now().Format("15:04:05"))
 	}
 }
 
@@ -208,8 +209,8 @@ func (f *tryFlags) once(ctx context.Context) int {
 	if hint := tryout.NotInCluster(ctx, f.endpoints); hint != "" {
 		fmt.Fprintln(f.errs, "hint:", hint)
 	}
-	if len(f.endpoints) == 0 && slices.ContainsFunc(all, func(t tried) bool { return t.Forbidden }) {
-		fmt.Fprintln(f.errs, "hint: the Namespace leads to an address that only this machine reaches; if you trust it, name the URL: --endpoint URL")
+	if len(f.endpoints) == 0 && slices.ContainsFunc(all, func(t tried) bool { return t.Loopback }) {
+		fmt.Fprintln(f.errs, "hint: the Namespace leads to loopback, which on this machine is not what it is for amp; if you trust the URL, name it: --endpoint URL")
 	}
 	return code
 }
@@ -312,6 +313,10 @@ func (f *tryFlags) colours() tryout.Colours {
 
 // namespaceOf reads the labels and annotations of a Namespace from the cluster.
 func (f *tryFlags) namespaceOf(ctx context.Context, name string) (labels, annotations map[string]string, err error) {
+	// A manifest may be someone else's, and a name like ../nodes would be another path.
+	if why := validation.IsDNS1123Label(name); len(why) > 0 {
+		return nil, nil, fmt.Errorf("--cluster: %.100q cannot be the name of a namespace: %s", name, why[0])
+	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = f.kubeconfigFile
 	k := &kubeconfig{rules, &clientcmd.ConfigOverrides{CurrentContext: f.contextName}}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -51,10 +52,19 @@ func TestTryWatches(t *testing.T) {
 		_, _ = io.WriteString(w, "[]")
 	}))
 	t.Cleanup(server.Close)
-	out := &trigger{want: "a file changed", f: stop}
-	run(ctx, []string{"try", "-f", file, "--endpoint", server.URL, "--watch"}, out, io.Discard)
-	if asked.Load() == 0 || !out.done {
-		t.Errorf("asked %d times: %s", asked.Load(), out.text.String())
+	var out bytes.Buffer
+	errs := &trigger{want: "a file changed", f: stop}
+	run(ctx, []string{"try", "-f", file, "--endpoint", server.URL, "--watch", "-o", "json"}, &out, errs)
+	if asked.Load() == 0 || !errs.done {
+		t.Errorf("asked %d times: %s", asked.Load(), errs.text.String())
+	}
+	for values := json.NewDecoder(&out); ; {
+		var value any
+		if err := values.Decode(&value); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatalf("stdout holds more than JSON: %v", err)
+		}
 	}
 }
 
@@ -84,7 +94,7 @@ func TestTryReadsTheCluster(t *testing.T) {
 	var out, errs bytes.Buffer
 	try := []string{"try", "-f", pod, "--cluster", "--kubeconfig", config}
 	if code := run(t.Context(), try, &out, &errs); code != 1 || asked.Load() > 0 ||
-		!strings.Contains(out.String(), endpoint.URL+"/of-the-namespace: amp may not call 127.0.0.1 (loopback)") || !strings.Contains(errs.String(), "name the URL: --endpoint URL") {
+		!strings.Contains(out.String(), endpoint.URL+"/of-the-namespace: amp may not call 127.0.0.1 (loopback)") || !strings.Contains(errs.String(), "name it: --endpoint URL") {
 		t.Errorf("exit code %d, asked %d times\n%s%s", code, asked.Load(), out.String(), errs.String())
 	}
 	out.Reset()

@@ -9,9 +9,12 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/txn2/amp/endpoints/jsonpointer"
 	"github.com/txn2/amp/internal/review"
@@ -188,19 +191,28 @@ func compare(e *expectation, a *answer) []Difference {
 		}
 		differs("idempotent", *e.Idempotent, second)
 	}
-	if e.Pod.Kind != 0 {
-		for i := 0; i+1 < len(e.Pod.Content); i += 2 {
-			key := e.Pod.Content[i].Value
-			var want any
-			_ = e.Pod.Content[i+1].Decode(&want)
-			place := key
-			if !strings.HasPrefix(key, "/") {
-				place = jsonpointer.Format(key)
-			}
-			subset(place, normal(want), at(got.pod, place), differs)
+	pod := &e.Pod
+	if pod.Kind == yaml.AliasNode {
+		pod = pod.Alias
+	}
+	for i := 0; i+1 < len(pod.Content); i += 2 {
+		place := pointerOf(pod.Content[i].Value)
+		want, err := valueOf(pod.Content[i+1])
+		if err != nil { // Load has checked it
+			differs("pod "+place, err.Error(), nil)
+			continue
 		}
+		subset(place, want, at(got.pod, place), differs)
 	}
 	return all
+}
+
+// pointerOf is the place that a key of pod names: a JSON pointer, or a field of the Pod.
+func pointerOf(key string) string {
+	if strings.HasPrefix(key, "/") {
+		return key
+	}
+	return jsonpointer.Format(key)
 }
 
 func suffix(message string) string {
@@ -261,8 +273,8 @@ func at(v any, pointer string) any {
 		case map[string]any:
 			v = holder[key]
 		case []any:
-			var i int
-			if _, err := fmt.Sscan(key, &i); err != nil || i < 0 || i >= len(holder) {
+			i, err := strconv.Atoi(key)
+			if err != nil || i < 0 || i >= len(holder) || strconv.Itoa(i) != key {
 				return nil
 			}
 			v = holder[i]

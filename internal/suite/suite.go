@@ -9,8 +9,11 @@
 package suite
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -19,7 +22,9 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+	k8syaml "sigs.k8s.io/yaml"
 
+	"github.com/txn2/amp/endpoints/jsonpointer"
 	"github.com/txn2/amp/internal/manifest"
 	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/spelling"
@@ -61,10 +66,19 @@ func Load(file string) (*Suite, error) {
 		return nil, err
 	}
 	s := &Suite{File: file, document: &yaml.Node{}}
-	if err := yaml.Unmarshal(content, s.document); err != nil {
+	documents := yaml.NewDecoder(bytes.NewReader(content))
+	if err := documents.Decode(s.document); err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	r := reader{file: file}
+	var second yaml.Node
+	switch err := documents.Decode(&second); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", file, err)
+	default:
+		r.bad(&second, "a second document: a suite is one, so take out the line ---, or make it a file of its own")
+	}
 	if len(s.document.Content) == 0 {
 		return nil, fmt.Errorf("%s: it holds no suite: expected the field cases", file)
 	}
@@ -152,11 +166,14 @@ func (r *reader) given(g *given) map[string]func(*yaml.Node) {
 	urls := func(name string, to *[]string) func(*yaml.Node) {
 		return func(n *yaml.Node) {
 			*to = nil
-			if n.Kind == yaml.ScalarNode {
+			if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
 				*to = []string{n.Value}
-				return
+			} else {
+				r.into(name, to, "a URL or a list of URLs")(n)
 			}
-			r.into(name, to, "a URL or a list of URLs")(n)
+			if len(*to) == 0 || slices.ContainsFunc(*to, func(u string) bool { return strings.TrimSpace(u) == "" }) {
+				r.bad(n, name+": expected a URL or a list of URLs, and none of them empty")
+			}
 		}
 	}
 	return map[string]func(*yaml.Node){
@@ -197,7 +214,7 @@ func (r *reader) oneCase(node *yaml.Node, defaults given) *Case {
 	case (pod == nil) == (file == ""):
 		r.bad(node, "a case needs either pod (a Pod, or an object with a template) or file (a path, relative to the suite)")
 	case pod != nil:
-		content, err := yaml.Marshal(pod)
+		content, err := textOf(pod)
 		r.readPod(c, pod, "pod", content, err)
 	default:
 		if !filepath.IsAbs(file) {
@@ -210,6 +227,50 @@ func (r *reader) oneCase(node *yaml.Node, defaults given) *Case {
 		r.checkExpect(c.expect)
 	}
 	return c
+}
+
+// textOf is a value with what its aliases stand for, as YAML.
+func textOf(n *yaml.Node) ([]byte, error) {
+	budget := maxNodes
+	whole, err := expand(n, &budget)
+	if err != nil {
+		return nil, err
+	}
+	return yaml.Marshal(whole)
+}
+
+// valueOf is a value as the API server's YAML has it: keys are texts, and so is a date.
+func valueOf(n *yaml.Node) (value any, err error) {
+	text, err := textOf(n)
+	if err == nil {
+		text, err = k8syaml.YAMLToJSONStrict(text)
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &value)
+	}
+	return value, err
+}
+
+// maxNodes is how many values one value may hold, aliases included: some that stand for each other can be very many.
+const maxNodes = 100_000
+
+// expand is a node without anchors and aliases.
+func expand(n *yaml.Node, budget *int) (*yaml.Node, error) {
+	if *budget--; *budget < 0 {
+		return nil, errors.New("it holds too many values, or an alias of itself")
+	}
+	if n.Kind == yaml.AliasNode {
+		return expand(n.Alias, budget)
+	}
+	whole := *n
+	whole.Anchor, whole.Content = "", make([]*yaml.Node, len(n.Content))
+	for i, part := range n.Content {
+		var err error
+		if whole.Content[i], err = expand(part, budget); err != nil {
+			return nil, err
+		}
+	}
+	return &whole, nil
 }
 
 func (r *reader) readPod(c *Case, at *yaml.Node, source string, content []byte, err error) {
@@ -263,6 +324,16 @@ func (r *reader) checkExpect(n *yaml.Node) {
 		"pod": func(n *yaml.Node) {
 			if n.Kind != yaml.MappingNode {
 				r.bad(n, "pod: expected fields of the Pod, or JSON pointers, each with its value")
+				return
+			}
+			for i := 0; i+1 < len(n.Content); i += 2 {
+				key, value := n.Content[i], n.Content[i+1]
+				if _, err := jsonpointer.Parse(pointerOf(key.Value)); err != nil {
+					r.bad(key, "pod: "+err.Error())
+				}
+				if _, err := valueOf(value); err != nil {
+					r.bad(value, fmt.Sprintf("pod: %s: %v", key.Value, err))
+				}
 			}
 		},
 		"outcome": func(n *yaml.Node) {

@@ -78,8 +78,8 @@ type Result struct {
 	Event     string            `json:"event"` // its type and id, or why there is none
 	// NotThere says that no server answers at an endpoint's address.
 	NotThere bool `json:"notThere,omitempty"`
-	// Forbidden says that an endpoint was not called because of its address.
-	Forbidden bool `json:"forbidden,omitempty"`
+	// Loopback says that an endpoint was not called because it is on loopback.
+	Loopback bool `json:"loopback,omitempty"`
 
 	unstamped json.RawMessage // Pod without the stamp
 }
@@ -175,6 +175,9 @@ func (q *Question) policy() (*review.Policy, error) {
 			annotations[key] = value
 		}
 	}
+	if i := slices.IndexFunc(q.Endpoints, func(e string) bool { return strings.TrimSpace(e) == "" }); i >= 0 {
+		return nil, fmt.Errorf("endpoint: URL %d of %d is empty: name it, e.g. http://127.0.0.1:9000/", i+1, len(q.Endpoints))
+	}
 	if len(q.Endpoints) > 0 {
 		delete(annotations, namespaces.AnnotationMutationEndpoint)
 		key := namespaces.AnnotationEndpoint
@@ -245,7 +248,7 @@ func (q *Question) result(rec *review.Record, answer []byte) (*Result, error) {
 	for i := range rec.Run.Steps {
 		step := &rec.Run.Steps[i]
 		r.NotThere = r.NotThere || notThere(step.Err)
-		r.Forbidden = r.Forbidden || step.Result == review.ResultForbidden
+		r.Loopback = r.Loopback || step.Result == review.ResultForbidden && strings.Contains(step.Err.Error(), "(loopback)")
 	}
 	switch eventType, ok := events.TypeOf(string(r.Outcome)); {
 	case rec.Review.DryRun:
