@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -75,7 +74,7 @@ func TestASuiteIsReadWhole(t *testing.T) {
 		if code := run(t.Context(), []string{"test", file, "--endpoint", server.URL, "--update"}, &out, &errs); code != 0 {
 			t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
 		}
-		text, err := os.ReadFile(filepath.Clean(file))
+		text, err := os.ReadFile(file)
 		if err != nil || !strings.Contains(string(text), "/metadata/name: web") || !strings.Contains(string(text), "/metadata/name: other") {
 			t.Errorf("%v\n%s", err, text)
 		}

@@ -41,9 +41,9 @@ ReplicationController stands for the Pod that its controller would create. The
 Pod has the API server's defaults, but not what only a cluster knows: its service
 account with the token, and its priority.
 
-Unlike amp in a cluster, this command calls loopback and public addresses. But if
-the URL is the Namespace's (--cluster), it does not call loopback: whoever may
-write the Namespace chooses the URL.
+Unlike amp in a cluster, this command calls loopback and public addresses. But of
+the URLs that the Namespace names (--cluster), it calls none on loopback: others
+may write the Namespace.
 
 exit codes:
   0  the Pod is admitted, and nothing failed
@@ -209,8 +209,8 @@ func (f *tryFlags) once(ctx context.Context) int {
 	if hint := tryout.NotInCluster(ctx, f.endpoints); hint != "" {
 		fmt.Fprintln(f.errs, "hint:", hint)
 	}
-	if len(f.endpoints) == 0 && slices.ContainsFunc(all, func(t tried) bool { return t.Loopback }) {
-		fmt.Fprintln(f.errs, "hint: the Namespace leads to loopback, which on this machine is not what it is for amp; if you trust the URL, name it: --endpoint URL")
+	if slices.ContainsFunc(all, func(t tried) bool { return t.Loopback }) {
+		fmt.Fprintln(f.errs, "hint: the Namespace's URL is on loopback, and others may write the Namespace. If you trust the URL, name it: --endpoint URL")
 	}
 	return code
 }

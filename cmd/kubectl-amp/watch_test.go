@@ -68,8 +68,8 @@ func TestTryWatches(t *testing.T) {
 	}
 }
 
-// TestTryReadsTheCluster: the Namespace's own endpoint and mode hold. But its endpoint is not called on loopback, where whoever
-// may write the Namespace could reach what only the user reaches. An endpoint that the user names is.
+// TestTryReadsTheCluster: the Namespace's own endpoint and mode hold. But if that endpoint is on loopback, it is not called: it
+// could be a program that only the user may reach. An endpoint that the user names is called.
 func TestTryReadsTheCluster(t *testing.T) {
 	var asked atomic.Int32
 	deny := answers(200, "application/json", `{"allowed":false,"status":{"message":"no GPUs left"}}`)

@@ -7,8 +7,9 @@ import (
 )
 
 const (
-	private = "private"
-	public  = "public"
+	loopback = "loopback"
+	private  = "private"
+	public   = "public"
 )
 
 // classes are the addresses that are not ordinary public ones, apart from [metadata]. The first match counts. A host glob
@@ -18,7 +19,7 @@ var classes = []struct {
 	never  bool
 	ranges []netip.Prefix
 }{
-	{"loopback", true, prefixes("127.0.0.0/8", "::1/128")},
+	{loopback, true, prefixes("127.0.0.0/8", "::1/128")},
 	{"link-local", true, prefixes("169.254.0.0/16", "fe80::/10")},
 	{"multicast", true, prefixes("224.0.0.0/4", "ff00::/8")},
 	{"broadcast", true, prefixes("255.255.255.255/32")},

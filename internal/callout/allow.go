@@ -82,9 +82,18 @@ func Allowed(entries, apiServers []string) (func(host string, to netip.AddrPort)
 }
 
 // refused is the error of an address that amp may not call. Its text is what the user sees.
-type refused string
+type refused struct {
+	text  string
+	class string // of the address, if that is why
+}
 
-func (r refused) Error() string { return string(r) }
+func (r refused) Error() string { return r.text }
+
+// OnLoopback reports whether err, of [Client.Call], says that the endpoint was not called because it is on loopback.
+func OnLoopback(err error) bool {
+	var no refused
+	return errors.As(err, &no) && no.class == loopback
+}
 
 // check returns why amp may not connect to an address to which host, as the URL has it, resolves; nil means that it
 // may. It judges this address only, not the name's other addresses: a name server may answer differently each time.
@@ -97,7 +106,7 @@ func (r *Rules) check(host string, to netip.AddrPort, api []netip.AddrPort) erro
 	}
 	inner := embedded(ip)
 	if slices.Contains(api, addr) || slices.ContainsFunc(inner, func(ip netip.Addr) bool { return slices.Contains(api, netip.AddrPortFrom(ip, port)) }) {
-		return refused(fmt.Sprintf("amp may not call %s (the API server); in AMP_ENDPOINT_ALLOW only an entry with this address and port opens it", addr))
+		return refused{text: fmt.Sprintf("amp may not call %s (the API server); in AMP_ENDPOINT_ALLOW only an entry with this address and port opens it", addr)}
 	}
 
 	class, never := classify(ip)
@@ -121,5 +130,5 @@ func (r *Rules) check(host string, to netip.AddrPort, api []netip.AddrPort) erro
 }
 
 func refusal(ip netip.Addr, class string) error {
-	return refused(fmt.Sprintf("amp may not call %s (%s); AMP_ENDPOINT_ALLOW lists what it may call", ip, class))
+	return refused{fmt.Sprintf("amp may not call %s (%s); AMP_ENDPOINT_ALLOW lists what it may call", ip, class), class}
 }

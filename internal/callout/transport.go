@@ -156,7 +156,7 @@ func (e noAPIServer) Unwrap() error { return e.error }
 func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	host, port, err := splitPort(addr)
 	if err != nil {
-		return nil, refused(fmt.Sprintf("amp cannot call %q: it %v", addr, err))
+		return nil, refused{text: fmt.Sprintf("amp cannot call %q: it %v", addr, err)}
 	}
 	api, err := c.api.at(ctx, c.resolver, port)
 	if err != nil {
@@ -168,7 +168,7 @@ func (c *Client) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	dialer.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
 		to, err := netip.ParseAddrPort(address)
 		if err != nil {
-			return refused(fmt.Sprintf("amp may not call %s: not an address", address))
+			return refused{text: fmt.Sprintf("amp may not call %s: not an address", address)}
 		}
 		if err := c.rules.check(host, to, api); err != nil {
 			return err

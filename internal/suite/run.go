@@ -14,8 +14,6 @@ import (
 	"sync"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"github.com/txn2/amp/endpoints/jsonpointer"
 	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/tryout"
@@ -191,10 +189,7 @@ func compare(e *expectation, a *answer) []Difference {
 		}
 		differs("idempotent", *e.Idempotent, second)
 	}
-	pod := &e.Pod
-	if pod.Kind == yaml.AliasNode {
-		pod = pod.Alias
-	}
+	pod := target(&e.Pod)
 	for i := 0; i+1 < len(pod.Content); i += 2 {
 		place := pointerOf(pod.Content[i].Value)
 		want, err := valueOf(pod.Content[i+1])

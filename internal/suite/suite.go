@@ -3,6 +3,7 @@
 //
 //	folder.go  the suites of a folder
 //	suite.go   the fields of a suite, and reading them
+//	values.go  what a value is, with its aliases
 //	run.go     a case, asked and compared
 //	update.go  what is expected, written anew
 //	report.go  the results, for people, JSON and JUnit
@@ -10,7 +11,6 @@ package suite
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +22,6 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
-	k8syaml "sigs.k8s.io/yaml"
 
 	"github.com/txn2/amp/endpoints/jsonpointer"
 	"github.com/txn2/amp/internal/manifest"
@@ -120,10 +119,7 @@ func (r *reader) bad(n *yaml.Node, text string) {
 
 // fields calls the function of each field. An unknown field is an error that names the nearest known one.
 func (r *reader) fields(n *yaml.Node, within string, known map[string]func(*yaml.Node)) {
-	if n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
-	if n.Kind != yaml.MappingNode {
+	if n = target(n); n.Kind != yaml.MappingNode {
 		r.bad(n, strings.TrimPrefix(within+" is not an object: expected the fields "+strings.Join(slices.Sorted(maps.Keys(known)), ", "), " "))
 		return
 	}
@@ -135,10 +131,7 @@ func (r *reader) fields(n *yaml.Node, within string, known map[string]func(*yaml
 		case seen[key.Value]:
 			r.bad(key, fmt.Sprintf("%s is there twice", key.Value))
 		case read != nil:
-			if value.Kind == yaml.AliasNode {
-				value = value.Alias
-			}
-			read(value)
+			read(target(value))
 		default:
 			all := slices.Sorted(maps.Keys(known))
 			nearest, near := spelling.Closest(key.Value, all)
@@ -227,50 +220,6 @@ func (r *reader) oneCase(node *yaml.Node, defaults given) *Case {
 		r.checkExpect(c.expect)
 	}
 	return c
-}
-
-// textOf is a value with what its aliases stand for, as YAML.
-func textOf(n *yaml.Node) ([]byte, error) {
-	budget := maxNodes
-	whole, err := expand(n, &budget)
-	if err != nil {
-		return nil, err
-	}
-	return yaml.Marshal(whole)
-}
-
-// valueOf is a value as the API server's YAML has it: keys are texts, and so is a date.
-func valueOf(n *yaml.Node) (value any, err error) {
-	text, err := textOf(n)
-	if err == nil {
-		text, err = k8syaml.YAMLToJSONStrict(text)
-	}
-	if err == nil {
-		err = json.Unmarshal(text, &value)
-	}
-	return value, err
-}
-
-// maxNodes is how many values one value may hold, aliases included: some that stand for each other can be very many.
-const maxNodes = 100_000
-
-// expand is a node without anchors and aliases.
-func expand(n *yaml.Node, budget *int) (*yaml.Node, error) {
-	if *budget--; *budget < 0 {
-		return nil, errors.New("it holds too many values, or an alias of itself")
-	}
-	if n.Kind == yaml.AliasNode {
-		return expand(n.Alias, budget)
-	}
-	whole := *n
-	whole.Anchor, whole.Content = "", make([]*yaml.Node, len(n.Content))
-	for i, part := range n.Content {
-		var err error
-		if whole.Content[i], err = expand(part, budget); err != nil {
-			return nil, err
-		}
-	}
-	return &whole, nil
 }
 
 func (r *reader) readPod(c *Case, at *yaml.Node, source string, content []byte, err error) {

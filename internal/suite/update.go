@@ -116,19 +116,6 @@ func require(expect *yaml.Node, field string) {
 	expect.Content = append(expect.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: field}, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"})
 }
 
-// own makes a copy of what an alias stands for: another case keeps what it expects.
-func own(node *yaml.Node) error {
-	if node.Kind != yaml.AliasNode {
-		return nil
-	}
-	budget := maxNodes
-	whole, err := expand(node, &budget)
-	if err == nil {
-		*node = *whole
-	}
-	return err
-}
-
 // merge makes a part of a Pod what the Pod has there. Fields that the suite does not name stay unnamed.
 func merge(node *yaml.Node, value any) error {
 	if err := own(node); err != nil {

@@ -140,8 +140,8 @@ func Ask(ctx context.Context, q *Question) (*Result, error) {
 // loopback, or anywhere. amp's own rules are for clusters.
 var anywhere = []string{"*", "127.0.0.0/8", "::1/128"}
 
-// allow is what may be called. The Namespace's URLs are of whoever may write the Namespace. On loopback they would lead to
-// what only the user of this machine reaches, for example to a kubectl proxy with the user's rights.
+// allow is what may be called. Others than the user may write the Namespace and choose its URLs. On loopback such a URL could
+// lead to a program that only the user may reach, for example to a kubectl proxy with the user's rights.
 func (q *Question) allow() []string {
 	if len(q.Endpoints) > 0 {
 		return anywhere
@@ -248,7 +248,7 @@ func (q *Question) result(rec *review.Record, answer []byte) (*Result, error) {
 	for i := range rec.Run.Steps {
 		step := &rec.Run.Steps[i]
 		r.NotThere = r.NotThere || notThere(step.Err)
-		r.Loopback = r.Loopback || step.Result == review.ResultForbidden && strings.Contains(step.Err.Error(), "(loopback)")
+		r.Loopback = r.Loopback || callout.OnLoopback(step.Err)
 	}
 	switch eventType, ok := events.TypeOf(string(r.Outcome)); {
 	case rec.Review.DryRun:
