@@ -11,6 +11,7 @@ package manifest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,22 +49,44 @@ type Manifests struct {
 func Read(files []string, stdin io.Reader, namespace string, strict bool) (*Manifests, error) {
 	m := &Manifests{}
 	for _, file := range files {
-		var content []byte
-		var err error
-		if file == "-" {
-			content, err = io.ReadAll(stdin)
-			file = "stdin"
-		} else {
-			content, err = os.ReadFile(file)
-		}
+		content, err := Load(file, stdin)
 		if err != nil {
 			return nil, err
+		}
+		if file == "-" {
+			file = "stdin"
 		}
 		if err := m.Add(file, content, namespace, strict); err != nil {
 			return nil, err
 		}
 	}
 	return m, nil
+}
+
+// MaxBytes bounds a file, in bytes. An API server takes an object of at most 3 MiB.
+const MaxBytes = 64 << 20
+
+// Load returns the content of a file, - for stdin unless that is nil. A file of more than [MaxBytes] is an error.
+func Load(file string, stdin io.Reader) ([]byte, error) {
+	from := stdin
+	if file != "-" || stdin == nil {
+		opened, err := os.Open(file)
+		if err != nil {
+			return nil, err
+		}
+		defer opened.Close()
+		from = opened
+	}
+	content, err := io.ReadAll(io.LimitReader(from, MaxBytes+1))
+	switch {
+	case errors.Is(err, context.Canceled):
+		return nil, errors.New("interrupted")
+	case err != nil:
+		return nil, err
+	case len(content) > MaxBytes:
+		return nil, fmt.Errorf("%s: it is larger than %d MiB", file, MaxBytes>>20)
+	}
+	return content, nil
 }
 
 // Add reads the documents of content, which source names, YAML or JSON.
@@ -142,6 +165,13 @@ func (m *Manifests) add(source string, object Object, namespace string, strict b
 		return nil
 	}
 	metadata := child(object, "metadata")
+	for _, field := range []string{"name", "generateName", "namespace"} {
+		switch metadata[field].(type) {
+		case nil, string:
+		default:
+			return fmt.Errorf("%s: metadata.%s is no text: put it in quotes", kind, field)
+		}
+	}
 	name, _ := metadata["name"].(string)
 	if name == "" {
 		name, _ = metadata["generateName"].(string)

@@ -2,6 +2,8 @@ package manifest_test
 
 import (
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,8 +57,10 @@ func TestWhatIsWrong(t *testing.T) {
 		"another namespace": {"{apiVersion: v1, kind: Pod, metadata: {name: x, namespace: b}}", "its namespace is b, and --namespace says team-a"},
 		"a second object in JSON": {`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"name":"a"}]}}` + "\n" + `{"apiVersion":"v1","kind":"Pod"}`,
 			"f: document 1: behind the first object there is more"},
-		"more behind the end": {"{apiVersion: v1, kind: Service, metadata: {name: web}}\n...\ngarbage: [", "f: document 1: behind the first object there is more"},
-		"an old version":      {"{apiVersion: extensions/v1beta1, kind: Deployment, metadata: {name: x}}", "no longer has apiVersion"},
+		"a name of digits":      {"{apiVersion: v1, kind: Pod, metadata: {name: 1}}", "Pod: metadata.name is no text: put it in quotes"},
+		"a namespace of digits": {"{apiVersion: v1, kind: Pod, metadata: {name: x, namespace: 1}}", "Pod: metadata.namespace is no text"},
+		"more behind the end":   {"{apiVersion: v1, kind: Service, metadata: {name: web}}\n...\ngarbage: [", "f: document 1: behind the first object there is more"},
+		"an old version":        {"{apiVersion: extensions/v1beta1, kind: Deployment, metadata: {name: x}}", "no longer has apiVersion"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := &manifest.Manifests{}
@@ -68,6 +72,20 @@ func TestWhatIsWrong(t *testing.T) {
 	m := &manifest.Manifests{}
 	if err := m.Add("f", []byte("{apiVersion: v1, kind: Service, metadata: {name: web}}"), "", false); err != nil || len(m.Skipped) != 1 || m.Skipped[0] != "f, Service web" {
 		t.Errorf("%v, %v", m.Skipped, err)
+	}
+}
+
+// TestLoad: a file without an end is an error, and not all the memory.
+func TestLoad(t *testing.T) {
+	const without = "/dev/zero"
+	if _, err := manifest.Load(without, nil); err == nil || err.Error() != without+": it is larger than 64 MiB" {
+		t.Errorf("error %v", err)
+	}
+	if content, err := manifest.Load("-", strings.NewReader("a: b")); err != nil || string(content) != "a: b" {
+		t.Errorf("%s, %v", content, err)
+	}
+	if _, err := manifest.Load("-", nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a file with the name -: %v", err)
 	}
 }
 
