@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/txn2/amp/internal/manifest"
 )
 
 // Files returns the suites at a path: the file itself, or those of a folder, in the order of their names. A suite in a folder
@@ -29,7 +31,7 @@ func Files(path string) (suites, skipped []string, err error) {
 			continue
 		}
 		file := filepath.Join(path, entry.Name())
-		content, err := os.ReadFile(file)
+		content, err := manifest.Load(file, nil)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -60,7 +59,7 @@ type Case struct {
 
 // Load reads the suite in a file. Its error names each thing that is wrong, one a line, as file:line: text.
 func Load(file string) (*Suite, error) {
-	content, err := os.ReadFile(file)
+	content, err := manifest.Load(file, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +175,11 @@ func (r *reader) given(g *given) map[string]func(*yaml.Node) {
 		"groups":     r.into("groups", &g.groups, "a list of texts"),
 		"namespace":  r.into("namespace", &g.namespace, "a text"),
 		"dryRun":     r.into("dryRun", &g.dryRun, "true or false"),
-		"timeout":    r.into("timeout", &g.timeout, "a duration, e.g. 1500ms"),
+		"timeout": func(n *yaml.Node) {
+			if n.Decode(&g.timeout) != nil || g.timeout <= 0 {
+				r.bad(n, "timeout: expected a positive duration, e.g. 1500ms")
+			}
+		},
 		"failurePolicy": func(n *yaml.Node) {
 			if g.policy = review.FailurePolicy(n.Value); g.policy != review.Fail && g.policy != review.Ignore {
 				r.bad(n, fmt.Sprintf("failurePolicy %q: allowed are Fail and Ignore", n.Value))
@@ -213,7 +216,7 @@ func (r *reader) oneCase(node *yaml.Node, defaults given) *Case {
 		if !filepath.IsAbs(file) {
 			file = filepath.Join(filepath.Dir(r.file), file)
 		}
-		content, err := os.ReadFile(file)
+		content, err := manifest.Load(file, nil)
 		r.readPod(c, node, file, content, err)
 	}
 	if c.expect != nil {

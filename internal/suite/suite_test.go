@@ -70,6 +70,8 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		"no name":           {"cases:\n- file: x\n", false},
 		"another policy":    {"failurePolicy: Warn\ncases:\n- name: a\n" + pod, false},
 		"another outcome":   {"cases:\n- name: a\n" + pod + "  expect: {outcome: fine}\n", false},
+		"a time below 0":    {"timeout: -5s\ncases:\n- name: a\n" + pod, false},
+		"a time in words":   {"cases:\n- name: a\n  timeout: soon\n" + pod, false},
 		"a patch of text":   {"cases:\n- name: a\n" + pod + "  expect: {patch: x}\n", false},
 		"a Pod of a number": {"cases:\n- name: a\n" + pod + "  expect: {pod: 1}\n", false},
 	} {
