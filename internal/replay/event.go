@@ -28,6 +28,7 @@ const (
 	LeftRedacted   Left = "values in it are redacted"
 	LeftOutside    Left = "amp failed for another reason than the endpoint, so that there is no answer to compare with"
 	LeftBroken     Left = "its patch does not apply to its Pod"
+	LeftNoOutcome  Left = "it does not say what became of the Pod"
 )
 
 // envelope is a CloudEvent, or the audit function's answer for one event, or a line of amp's log.
@@ -131,6 +132,8 @@ func readRecorded(e *envelope) (*recorded, Left) {
 		}
 	case shadowed:
 		r.outcome = review.OutcomeUnchanged
+	case r.outcome != review.OutcomeUnchanged && r.outcome != review.OutcomeDenied:
+		return r, LeftNoOutcome
 	}
 	return r, ""
 }

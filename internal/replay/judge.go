@@ -92,7 +92,8 @@ func said(r *recorded, when, message string) []finding {
 	return []finding{{general(r, message), []string{when + message}}}
 }
 
-var number = regexp.MustCompile(`[0-9]+`)
+// number is a number. The host of a URL and a status of HTTP are matched first, as a whole: they are the same for many Pods.
+var number = regexp.MustCompile(`\bhttps?://[^/\s]+|\b(?:answered|status) [1-5][0-9][0-9]\b|[0-9]+`)
 
 // general is a message without what it says of this Pod alone, so that those of many Pods are of one kind.
 func general(r *recorded, message string) string {
@@ -102,8 +103,13 @@ func general(r *recorded, message string) string {
 	if r.user != "" {
 		message = strings.ReplaceAll(message, r.user, "…")
 	}
-	// The address of the endpoint has numbers, too, but always the same.
-	return review.Clip(number.ReplaceAllString(message, "0"), 200)
+	message = number.ReplaceAllStringFunc(message, func(found string) string {
+		if found[0] > '9' {
+			return found
+		}
+		return "…"
+	})
+	return review.Clip(message, 200)
 }
 
 // kinds are the kinds of a difference in words.

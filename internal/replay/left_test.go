@@ -52,6 +52,8 @@ func TestWhatIsNotReplayed(t *testing.T) {
 		"a Pod that is none":                  {edit(t, denied, map[string]any{"data.object": []int{1}}), replay.LeftNoPod},
 		"redacted":                            {strings.ReplaceAll(event, `"secret"`, `"[redacted]"`), replay.LeftRedacted},
 		"a redacted patch":                    {strings.ReplaceAll(event, `"red"`, `"[redacted]"`), replay.LeftRedacted},
+		"without an outcome":                  {edit(t, event, map[string]any{"data.outcome": nil}), replay.LeftNoOutcome},
+		"of an outcome that no one knows":     {edit(t, event, map[string]any{"data.outcome": "frozen"}), replay.LeftNoOutcome},
 		"validated":                           {edit(t, event, map[string]any{"type": "com.txn2.amp.pod.validated.v1", "data.operation": "validate", "data.outcome": "validated"}), replay.LeftValidate},
 		"denied by a validation endpoint":     {edit(t, denied, map[string]any{"data.operation": "validate"}), replay.LeftValidate},
 		"a candidate's":                       {edit(t, event, map[string]any{"type": "com.txn2.amp.pod.compared.v1"}), replay.LeftCompared},

@@ -1,0 +1,17 @@
+package replay
+
+import "testing"
+
+// TestGeneral: what is about this Pod alone is left out, so that what befell many Pods is one group.
+func TestGeneral(t *testing.T) {
+	for message, want := range map[string]string{
+		"team-a/web-7 wants 512 MiB, jane has 300": "team-a/… wants … MiB, … has …",
+		"http://hook.a.svc:8080/v2 answered 503":   "http://hook.a.svc:8080/v… answered 503",
+		"answered 500: no room for 40 GiB":         "answered 500: no room for … GiB",
+		"answered 1048577 bytes":                   "answered … bytes",
+	} {
+		if got := general(&recorded{name: "web-7", user: "jane"}, message); got != want {
+			t.Errorf("%s: %s, want %s", message, got, want)
+		}
+	}
+}
