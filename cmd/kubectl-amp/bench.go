@@ -60,7 +60,7 @@ func runBench(ctx context.Context, args []string, out, errs io.Writer) int {
 	case config.Rate != 0 && !(config.Rate >= 0.001 && config.Rate <= 1e6): // also if it is not a number
 		return flags.fail(fmt.Errorf("--rate %g: allowed is 0.001 to 1000000", config.Rate))
 	}
-	at, own, err := endpoint.read()
+	at, own, err := endpoint.read(ctx)
 	if err != nil {
 		return flags.fail(err)
 	}

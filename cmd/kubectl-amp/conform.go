@@ -50,7 +50,7 @@ func runConform(ctx context.Context, args []string, out, errs io.Writer) int {
 	if code, done := flags.parse(args, 0); done {
 		return code
 	}
-	at, more, err := endpoint.read()
+	at, more, err := endpoint.read(ctx)
 	if err != nil {
 		return flags.fail(err)
 	}
@@ -92,7 +92,7 @@ func (e *endpointFlag) phase() review.Phase {
 
 // read returns the endpoint, and the Pods of the file if there is one. The errors do not repeat the URL, which may hold a
 // secret.
-func (e *endpointFlag) read() (review.Endpoint, []shapes.Shape, error) {
+func (e *endpointFlag) read(ctx context.Context) (review.Endpoint, []shapes.Shape, error) {
 	var none review.Endpoint
 	switch {
 	case e.url == "":
@@ -112,7 +112,7 @@ func (e *endpointFlag) read() (review.Endpoint, []shapes.Shape, error) {
 	if e.file == "" {
 		return review.NewEndpoint(u), nil, nil
 	}
-	own, err := e.shapes()
+	own, err := e.shapes(ctx)
 	if err != nil {
 		return none, nil, fmt.Errorf("--filename: %w", err)
 	}
@@ -120,8 +120,8 @@ func (e *endpointFlag) read() (review.Endpoint, []shapes.Shape, error) {
 }
 
 // shapes reads the file: an AdmissionReview, or manifests as kubectl amp try reads them.
-func (e *endpointFlag) shapes() ([]shapes.Shape, error) {
-	text, err := readFile(e.file)
+func (e *endpointFlag) shapes(ctx context.Context) ([]shapes.Shape, error) {
+	text, err := manifest.Load(e.file, interruptible{ctx, os.Stdin})
 	if err != nil {
 		return nil, err
 	}
@@ -149,11 +149,4 @@ func (e *endpointFlag) shapes() ([]shapes.Shape, error) {
 		all = append(all, shape)
 	}
 	return all, nil
-}
-
-func readFile(name string) ([]byte, error) {
-	if name == "-" {
-		return io.ReadAll(os.Stdin)
-	}
-	return os.ReadFile(name)
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -84,6 +85,31 @@ func (f *flagSet) report(report interface{ WriteText(io.Writer) error }, failed 
 		return exitFailed
 	}
 	return exitOK
+}
+
+// interruptible is a reader that ctx ends, also while it waits, as a terminal may for ever. What a Read reads after that is lost.
+type interruptible struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (i interruptible) Read(p []byte) (int, error) {
+	type result struct {
+		n   int
+		err error
+	}
+	read, buffer := make(chan result, 1), make([]byte, len(p))
+	go func() {
+		n, err := i.r.Read(buffer)
+		read <- result{n, err}
+	}()
+	select {
+	case <-i.ctx.Done():
+		return 0, i.ctx.Err()
+	case r := <-read:
+		copy(p, buffer[:r.n])
+		return r.n, r.err
+	}
 }
 
 // isTerminal reports whether w is a terminal.

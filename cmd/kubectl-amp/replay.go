@@ -81,7 +81,7 @@ func runReplay(ctx context.Context, args []string, out, errs io.Writer) int {
 	if config.Chain, err = tryout.NewChain(chain); err != nil {
 		return f.fail(err)
 	}
-	source, closeSource, err := openEvents(*events, *token, chain.CAFile)
+	source, closeSource, err := openEvents(ctx, *events, *token, chain.CAFile)
 	if err != nil {
 		return f.fail(fmt.Errorf("--events: %w", err))
 	}
@@ -121,13 +121,13 @@ func nothing(r *replay.Report) string {
 }
 
 // openEvents opens a source. The caller closes it.
-func openEvents(source, tokenFile, caFile string) (replay.Source, func(), error) {
+func openEvents(ctx context.Context, source, tokenFile, caFile string) (replay.Source, func(), error) {
 	switch {
 	case review.BeginsURL(source):
 		events, err := replay.NewAudit(replay.AuditConfig{URL: source, TokenFile: tokenFile, CAFile: caFile, UserAgent: outbound.UserAgent(serve.Version())})
 		return events, func() {}, err
 	case source == "-":
-		return replay.NewReader(os.Stdin), func() {}, nil
+		return replay.NewReader(interruptible{ctx, os.Stdin}), func() {}, nil
 	}
 	file, err := os.Open(source)
 	if err != nil {

@@ -64,7 +64,7 @@ func TestReplay(t *testing.T) {
 		"--events FILE --endpoint SECRET":                {1, `/spec/containers/a/env/T/value: "[redacted]" then, "[redacted]" now`, ""},
 		"--events FILE --endpoint SECRET --show-values":  {1, `/spec/containers/a/env/T/value: "hush" then, "psst" now`, ""},
 		"--events FILE --endpoint DENIES":                {1, "NEWLY DENIED\n       1  no GPUs left\n", ""},
-		"--events FILE --endpoint FAILS":                 {1, "NEWLY FAILS\n       1  amp: endpoint http://0.0.0.0:0/: ", ""},
+		"--events FILE --endpoint FAILS":                 {1, "NEWLY FAILS\n       1  amp: endpoint http://127.0.0.1:", ""},
 		"--events FILE --endpoint SAME --endpoint OTHER": {1, `"red" then, "blue" now`, ""},
 		"--events PATCH --endpoint SAME":                 {2, "its level is below Full", "there is nothing to replay: of 1 events, none holds a Pod that can be asked about"},
 		"--events EMPTY --endpoint SAME":                 {2, "", "the source has no events"},

@@ -108,21 +108,17 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 		}
 		report.Add(results)
 	}
-	if *junit != "" {
-		var b bytes.Buffer
-		err := report.WriteJUnit(&b)
-		if err == nil {
-			err = os.WriteFile(*junit, b.Bytes(), 0o644)
-		}
-		if err != nil {
-			return f.fail(err)
-		}
-	}
 	var err error
 	if *format == "json" {
 		err = review.WriteJSON(out, &report)
 	} else {
 		err = report.WriteText(out)
+	}
+	if err == nil && *junit != "" {
+		var b bytes.Buffer
+		if err = report.WriteJUnit(&b); err == nil {
+			err = os.WriteFile(*junit, b.Bytes(), 0o644)
+		}
 	}
 	switch {
 	case err != nil:

@@ -67,7 +67,7 @@ type tryFlags struct {
 }
 
 func runTry(ctx context.Context, args []string, out, errs io.Writer) int {
-	f := &tryFlags{flagSet: newFlags("try", tryUsage, out, errs), stdin: os.Stdin}
+	f := &tryFlags{flagSet: newFlags("try", tryUsage, out, errs), stdin: interruptible{ctx, os.Stdin}}
 	f.StringArrayVarP(&f.files, "filename", "f", nil, "file with manifests, - for stdin; may be repeated")
 	f.StringVarP(&f.folder, "kustomize", "k", "", "folder with a kustomization")
 	f.StringArrayVar(&f.endpoints, "endpoint", nil, "URL of the endpoint; repeated, a chain")
@@ -250,6 +250,9 @@ func (f *tryFlags) one(ctx context.Context, pod *manifest.Pod) (tried, error) {
 	result, err := tryout.Ask(ctx, q)
 	if err != nil {
 		return tried{}, err
+	}
+	if why := q.NotAsked(); why != "" {
+		fmt.Fprintf(f.errs, "hint: in a cluster, amp is not asked about %s: %s\n", strings.Map(printable, pod.Source), why)
 	}
 	t := tried{Source: pod.Source, Result: result}
 	if f.twice && !result.Failed() {

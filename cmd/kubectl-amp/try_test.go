@@ -32,7 +32,8 @@ func TestTry(t *testing.T) {
 	_ = down.Close()
 
 	dir := t.TempDir()
-	replace := strings.NewReplacer("POD", write(t, dir, "pod.yaml", aPod), "SERVICE", write(t, dir, "service.yaml", "{apiVersion: v1, kind: Service, metadata: {name: web}}"),
+	replace := strings.NewReplacer("OUT", write(t, dir, "out.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: web, labels: {amp.txn2.com/enabled: 'false'}}, spec: {containers: [{name: a, image: b}]}}"),
+		"POD", write(t, dir, "pod.yaml", aPod), "SERVICE", write(t, dir, "service.yaml", "{apiVersion: v1, kind: Service, metadata: {name: web}}"),
 		"DEPLOYMENT", write(t, dir, "deployment.yaml", "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}}}"),
 		"GOOD", good.URL, "FOREVER", forever.URL, "DENIES", denies.URL, "DOWN", "http://"+down.Addr().String())
 	for args, test := range map[string]struct {
@@ -55,16 +56,17 @@ func TestTry(t *testing.T) {
 		"-f POD --endpoint DENIES --validate":            {1, `admission webhook "validate.fail.amp.txn2.com" denied`, ""},
 		"-f POD --endpoint DOWN":                         {2, "connection refused: is the endpoint running, on that port?", ""},
 		"-f POD --endpoint DOWN --failure-policy Ignore": {2, "Warning: amp: not mutated: connection refused", ""},
-		"-f POD":                                  {2, "", "name the endpoint"},
-		"--endpoint GOOD":                         {2, "", "name a manifest"},
-		"-f POD --endpoint ftp://x":               {2, "", "http"},
-		"-f /none --endpoint GOOD":                {2, "", "no such file"},
-		"-f SERVICE --endpoint GOOD":              {2, "", "Service web: skipped"},
-		"-f POD --endpoint GOOD -n other":         {2, "", "its namespace is team-a, and --namespace says other"},
-		"-f POD --endpoint GOOD -o xml":           {2, "", "allowed are diff, yaml, json, patch and words"},
-		"-f POD --endpoint GOOD --color red":      {2, "", "allowed are auto, always and never"},
-		"-f DEPLOYMENT --cluster -n ../../apis/x": {2, "", "cannot be the name of a namespace"},
-		"-f POD --cluster --kubeconfig /none":     {2, "", "--cluster: --kubeconfig names a file that does not exist: /none"},
+		"-f OUT --endpoint GOOD":                         {0, "+    team: red", "Pod web: the Pod has the label amp.txn2.com/enabled: \"false\""},
+		"-f POD":                                         {2, "", "name the endpoint"},
+		"--endpoint GOOD":                                {2, "", "name a manifest"},
+		"-f POD --endpoint ftp://x":                      {2, "", "http"},
+		"-f /none --endpoint GOOD":                       {2, "", "no such file"},
+		"-f SERVICE --endpoint GOOD":                     {2, "", "Service web: skipped"},
+		"-f POD --endpoint GOOD -n other":                {2, "", "its namespace is team-a, and --namespace says other"},
+		"-f POD --endpoint GOOD -o xml":                  {2, "", "allowed are diff, yaml, json, patch and words"},
+		"-f POD --endpoint GOOD --color red":             {2, "", "allowed are auto, always and never"},
+		"-f DEPLOYMENT --cluster -n ../../apis/x":        {2, "", "cannot be the name of a namespace"},
+		"-f POD --cluster --kubeconfig /none":            {2, "", "--cluster: --kubeconfig names a file that does not exist: /none"},
 	} {
 		t.Run(args, func(t *testing.T) {
 			var out, errs bytes.Buffer
@@ -115,6 +117,10 @@ cases:
 	junit := dir + "/junit.xml"
 	if code := run(t.Context(), []string{"test", file, "--update", "--junit", junit}, &out, &errs); code != 0 {
 		t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
+	}
+	out.Reset()
+	if code := run(t.Context(), []string{"test", file, "--junit", dir + "/none/junit.xml"}, &out, &errs); code != 2 || !strings.Contains(out.String(), "2 passed") {
+		t.Errorf("a report that cannot be written: exit code %d\n%s%s", code, out.String(), errs.String())
 	}
 	updated, _ := os.ReadFile(file)
 	for _, want := range []string{"# about teams", "# why", "/metadata/labels/team: red # their colour", "idempotent: true", "path: /metadata/labels"} {

@@ -30,6 +30,28 @@ func TestAsInstalled(t *testing.T) {
 	}
 }
 
+// What the webhooks of deploy/base leave out.
+func TestNotAsked(t *testing.T) {
+	const plain, out = `{"metadata":{"name":"web"}}`, `{"metadata":{"name":"web","labels":{"amp.txn2.com/enabled":"false"}}}`
+	for name, test := range map[string]struct {
+		q    tryout.Question
+		want string
+	}{
+		"any Pod":                               {tryout.Question{Pod: []byte(plain), Namespace: "a"}, ""},
+		"a Pod that opts out":                   {tryout.Question{Pod: []byte(out), Namespace: "a"}, "the Pod has the label"},
+		"a Pod of the cluster itself":           {tryout.Question{Pod: []byte(plain), Namespace: "kube-system"}, "leave out the namespace kube-system"},
+		"a real Namespace that has opted in":    {tryout.Question{Pod: []byte(plain), Namespace: "a", Labels: map[string]string{"amp.txn2.com/enabled": "true"}}, ""},
+		"a real Namespace that has not":         {tryout.Question{Pod: []byte(plain), Namespace: "a", Labels: map[string]string{}}, "namespace a has not opted in"},
+		"a Pod of that label with another text": {tryout.Question{Pod: []byte(strings.Replace(out, `"false"`, `"no"`, 1)), Namespace: "a"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := test.q.NotAsked(); !strings.Contains(got, test.want) || (got == "") != (test.want == "") {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
 // A question that no endpoint can be asked is an error; an endpoint that fails is a result.
 func TestWhatCannotBeAsked(t *testing.T) {
 	q := &tryout.Question{Pod: []byte(`{"metadata":{"name":"web"}}`), Namespace: "a", Phase: review.Mutate, Endpoints: []string{"ftp://host/secret"}}
