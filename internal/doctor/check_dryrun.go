@@ -33,7 +33,12 @@ func checkCalls(s *observed) []Finding {
 // checkDryRuns judges what came of the Pods that were tried.
 func checkDryRuns(s *observed) []Finding {
 	if why := s.dryRuns.untried; why != "" {
-		return []Finding{{Subject: "namespaces", Status: Skipped, Message: "no Pod was tried in any namespace: " + why}}
+		remedy := ""
+		if why == noneOptedIn {
+			remedy = "kubectl annotate namespace NAMESPACE " + namespaces.AnnotationEndpoint + "=URL\n" +
+				"kubectl label namespace NAMESPACE " + namespaces.LabelEnabled + "=true"
+		}
+		return []Finding{{Subject: "namespaces", Status: Skipped, Remedy: remedy, Message: "no Pod was tried in any namespace: " + why}}
 	}
 	var findings []Finding
 	for _, n := range s.optedIn() {

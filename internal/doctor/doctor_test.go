@@ -193,6 +193,8 @@ func TestNoPodIsTried(t *testing.T) {
 		i := slices.IndexFunc(r.Checks, func(f Finding) bool { return f.ID == "dry-run" })
 		if i < 0 || r.Checks[i].Status != Skipped || r.Checks[i].Message != test.want || tried(a) {
 			t.Errorf("%s: %+v", name, r.Checks)
+		} else if opt := strings.Contains(r.Checks[i].Remedy, "kubectl label namespace NAMESPACE amp.txn2.com/enabled=true"); opt != (a.namespaces == nil) {
+			t.Errorf("%s: the next step is %q", name, r.Checks[i].Remedy)
 		}
 	}
 	a := newAPI(t)

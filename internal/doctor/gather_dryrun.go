@@ -32,6 +32,9 @@ type dryRun struct {
 // failedAbove is why no Pod was tried where a check above in the report failed.
 const failedAbove = "fix what failed above first"
 
+// noneOptedIn is why no Pod was tried where amp has nothing to do yet.
+const noneOptedIn = "no namespace has opted in"
+
 // gatherDryRuns creates a Pod as a dry run in each namespace that has opted in. It comes last, because it depends on
 // the findings of the other checks: a Pod would only repeat
 //
@@ -43,7 +46,7 @@ func (c *cluster) gatherDryRuns(ctx context.Context, s *observed, findings []Fin
 	case s.namespaces.err != nil:
 		return dryRuns{}
 	case len(all) == 0:
-		return dryRuns{untried: "no namespace has opted in"}
+		return dryRuns{untried: noneOptedIn}
 	case failedIn("", findings):
 		return dryRuns{untried: failedAbove}
 	}
