@@ -4,6 +4,7 @@ package storetest
 import (
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -72,11 +73,13 @@ func Event(id string, seconds float64, change ...func(*store.Item)) *store.Event
 	return &store.Event{Item: item, Raw: raw}
 }
 
-// Add stores events.
+// Add stores events, at most some hundred at a time: a store has so many seconds for one call, and the machine may be busy.
 func Add(t testing.TB, s store.Store, events ...*store.Event) {
 	t.Helper()
-	if err := s.Add(t.Context(), events); err != nil {
-		t.Fatal(err)
+	for some := range slices.Chunk(events, 250) {
+		if err := s.Add(t.Context(), some); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
