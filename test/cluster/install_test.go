@@ -1,11 +1,15 @@
 package cluster
 
 import (
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // untilReached waits until amp reviews the Pods of a new namespace. kube-proxy learns only a moment after the Pods
@@ -65,6 +69,23 @@ spec:
 func (c *cluster) ampIsUp(t *testing.T) {
 	t.Helper()
 	c.kubectl(t, "rollout", "status", "--namespace", "amp-system", "deployment/amp", "--timeout=90s")
+}
+
+// longCertificate returns an error unless amp's certificate is good for a day.
+func (c *cluster) longCertificate() error {
+	text, err := c.run("kubectl", "get", "--namespace", "amp-system", "secret/amp-tls", "-o", `go-template={{index .data "tls.crt" | base64decode}}`)
+	if err != nil {
+		return err
+	}
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return fmt.Errorf("no certificate: %s", text)
+	}
+	certificate, err := x509.ParseCertificate(block.Bytes)
+	if err == nil && time.Until(certificate.NotAfter) < 24*time.Hour {
+		err = fmt.Errorf("it ends at %v", certificate.NotAfter)
+	}
+	return err
 }
 
 // kinds are the kinds of amp's objects outside of its namespaces.
