@@ -244,6 +244,7 @@ spec:
 				if time.Now().After(patience) {
 					t.Fatalf("in a minute there were %d certificates", len(seen))
 				}
+				time.Sleep(pause)
 			}
 		}
 		renewed(2)

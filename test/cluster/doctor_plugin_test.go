@@ -89,6 +89,7 @@ func (c *cluster) finds(t *testing.T, want []finding) doctorReport {
 		if time.Now().After(patience) {
 			t.Fatalf("the doctor ends with %d and finds\n%+v\nand not\n%+v", code, faults, want)
 		}
+		time.Sleep(pause)
 	}
 }
 

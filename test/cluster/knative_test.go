@@ -311,12 +311,16 @@ func eventually(t *testing.T, ask func() error) {
 	t.Helper()
 	patience := time.Now().Add(60 * time.Second)
 	for {
-		err := ask() // it takes at least a tenth of a second, so no pause is needed
+		err := ask()
 		if err == nil {
 			return
 		}
 		if time.Now().After(patience) {
 			t.Fatal(err)
 		}
+		time.Sleep(pause)
 	}
 }
+
+// pause is the time between two questions: kubectl takes a processor for a tenth of a second to ask one.
+const pause = 250 * time.Millisecond
