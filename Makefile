@@ -37,7 +37,7 @@ fuzz:
 
 # The licences of all that a program links, and docs/dependencies.md against each go.mod.
 licences:
-	cd test/tools && go test -count=1 -v ./...
+	cd test/tools && go test -count=1 -timeout 30m -v ./...
 
 # Attacks amp and the audit function as they are shipped, each in a memory cgroup, and prints a table with a verdict for
 # each attack. AMP_ATTACK_FOR=1h then attacks at random for an hour, beside a good tenant. Linux, and root.
@@ -69,16 +69,16 @@ soak:
 e2e-cluster: override export AMP_CLUSTER := $(if $(findstring /,$(AMP_CLUSTER)),$(abspath $(AMP_CLUSTER)),$(AMP_CLUSTER))
 e2e-cluster:
 	@test -n "$$AMP_CLUSTER" || { echo 'make e2e-cluster: set AMP_CLUSTER to the adapter to a real cluster, see test/cluster' >&2; exit 1; }
-	cd test/cluster && go test -count=1 -timeout 60m -v ./...
+	cd test/cluster && go test -count=1 -timeout 80m -v ./...
 
 # Makes a whole release, images included, up to its publication. It needs no registry: a stand-in replaces the base
 # image.
 e2e-release:
-	cd test/release && go test -count=1 -timeout 30m -v ./...
+	cd test/release && go test -count=1 -timeout 60m -v ./...
 
 # The audit page behind oauth2-proxy, with an OIDC provider and Chromium. The proxy is built from Go modules.
 test-login:
-	cd test/login && go test -count=1 -timeout 15m -v ./...
+	cd test/login && go test -count=1 -timeout 60m -v ./...
 
 # Measures what amp costs and writes the table of docs/performance.md. BENCH=quick prints the most important rows in a
 # minute.
