@@ -27,7 +27,8 @@ import (
 
 // By default Kubernetes kills a Pod 30 s after it asked it to end. A drain takes 28 s at most.
 const (
-	drainLimit = 18 * time.Second // until no more reviews come
+	drainLimit = 15 * time.Second // until no more reviews come
+	stopLimit  = 3 * time.Second  // then for the last callers to leave
 	flushLimit = 10 * time.Second // then for the event sink
 )
 
@@ -36,9 +37,10 @@ type App struct {
 	// Handler answers reviews and probes.
 	Handler http.Handler
 
-	plainPort    string     // where the framework serves it; empty: it is served over TLS only
-	ended        chan error // why it is no longer served
-	drain, flush func(context.Context)
+	plainPort string     // where the framework serves it; empty: it is served over TLS only
+	ended     chan error // why it is no longer served
+
+	drain, stop, flush func(context.Context) // the steps of Drain
 }
 
 // New builds amp from the environment that getenv reads, and of which environ is the whole (NAME=value). It watches the
@@ -72,7 +74,10 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 		return nil, err
 	}
 
-	app := &App{Handler: clientChecked(config, handler), ended: make(chan error, 2), drain: handler.Drain, flush: recorder.Events.Flush}
+	app := &App{
+		Handler: clientChecked(config, handler), ended: make(chan error, 2),
+		drain: handler.Drain, stop: func(context.Context) {}, flush: recorder.Events.Flush,
+	}
 	if config.TLS == TLSOff || config.Knative {
 		app.plainPort = config.Port
 	}
@@ -83,7 +88,7 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 		}
 		handler.NotReady = func() error { return cmp.Or(namespaces.notReady(), certificate.notReady()) }
 		registry.MustRegister(emit.NewCertificateMetric(certificate.notAfter))
-		if err := serveTLS(config, certificate, log, app.Handler, crowd, app.ended); err != nil {
+		if app.stop, err = serveTLS(config, certificate, log, app.Handler, crowd, app.ended); err != nil {
 			return nil, err
 		}
 	}
@@ -181,10 +186,11 @@ func (a *App) ListenAndServe() error {
 	return <-a.ended
 }
 
-// Drain returns when no review is in flight, no more reviews come (see [proxy.Handler]) and every event is delivered or
-// given up.
+// Drain returns when no review is in flight, no more reviews come (see [proxy.Handler]), amp is no longer served over TLS,
+// and every event is delivered or given up.
 func (a *App) Drain() {
 	within(drainLimit, a.drain)
+	within(stopLimit, a.stop)
 	within(flushLimit, a.flush)
 }
 

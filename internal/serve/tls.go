@@ -78,22 +78,20 @@ func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*ce
 	return &certificate{reconciler.Certificate, reconciler.NotAfter, reconciler.NotReady}, nil
 }
 
-// serveTLS serves handler over TLS until the process ends. If the listener fails, it sends the error to ended.
-func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Handler, crowd func(), ended chan<- error) error {
+// serveTLS serves handler over TLS until stop is called (see run). If the listener fails, it sends the error to ended.
+func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Handler, crowd func(), ended chan<- error) (stop func(context.Context), err error) {
 	tlsConfig, err := newTLS(config, c, log)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	listener, err := listen(net.JoinHostPort("", config.TLSPort), crowd)
 	if err != nil {
-		return fmt.Errorf("AMP_TLS_PORT=%s: %w", config.TLSPort, err)
+		return nil, fmt.Errorf("AMP_TLS_PORT=%s: %w", config.TLSPort, err)
 	}
-	go func() {
-		err := newServer(tlsConfig, log, handler).ServeTLS(listener, "", "")
+	return run(newServer(tlsConfig, log, handler), listener, func(err error) {
 		log.Error("TLS is no longer served", "error", err)
 		ended <- fmt.Errorf("serving TLS: %w", err)
-	}()
-	return nil
+	}), nil
 }
 
 // newServer returns a server with a limit on everything for which it waits for the caller.
