@@ -186,12 +186,12 @@ func TestControllersRecognizeTheirPods(t *testing.T) {
 func oneNode(t *testing.T, client kubernetes.Interface) {
 	t.Helper()
 	nodes := client.CoreV1().Nodes()
-	node, err := nodes.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}}, metav1.CreateOptions{})
-	if err != nil {
+	if _, err := nodes.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1"}}, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	node.Spec.Taints = nil // the API server taints a new node until it is ready
-	if _, err := nodes.Update(t.Context(), node, metav1.UpdateOptions{}); err != nil {
+	// The API server taints a new node until it is ready.
+	untainted := []byte(`{"spec":{"taints":null}}`)
+	if _, err := nodes.Patch(t.Context(), "node-1", types.MergePatchType, untainted, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

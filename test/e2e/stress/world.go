@@ -21,6 +21,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/txn2/amp/test/e2e/harness"
 )
@@ -224,15 +225,17 @@ func (w *World) fillAndRestart() (end func() error, err error) {
 }
 
 // Rewind writes into the Secret amp-tls what a replica writes whose clock is wrong: a certificate, with its CA, from
-// another time.
+// another time. amp may renew it in the same moment: then Rewind does it again.
 func (w *World) Rewind(ctx context.Context, other *harness.Authority) error {
 	pair := other.Issue(ampName, "amp.amp-system.svc")
 	secrets := kubernetes.NewForConfigOrDie(w.API.Config()).CoreV1().Secrets("amp-system")
-	s, err := secrets.Get(ctx, "amp-tls", metav1.GetOptions{})
-	if err != nil {
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		s, err := secrets.Get(ctx, "amp-tls", metav1.GetOptions{})
+		if err != nil {
+			return err
+		}
+		s.Data = map[string][]byte{"tls.crt": pair.Certificate, "tls.key": pair.Key, "ca.crt": other.PEM}
+		_, err = secrets.Update(ctx, s, metav1.UpdateOptions{})
 		return err
-	}
-	s.Data = map[string][]byte{"tls.crt": pair.Certificate, "tls.key": pair.Key, "ca.crt": other.PEM}
-	_, err = secrets.Update(ctx, s, metav1.UpdateOptions{})
-	return err
+	})
 }
