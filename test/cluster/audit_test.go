@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 )
 
 // audit calls the audit function, through the API server.
@@ -40,12 +41,14 @@ func (c *cluster) onThePage(t *testing.T, pod string) {
 		return
 	}
 	address := c.kubectl(t, "get", "--namespace", "amp-audit", "service/audit", "-o", "jsonpath={.spec.clusterIP}")
+	// The page keeps a stream open, so it never finishes loading. After the timeout, its state at that time is printed. On a
+	// busy machine it may need longer.
+	timeout := time.Second
 	eventually(t, func() error {
-		// The page keeps a stream open, so it never finishes loading. After the timeout, its state at that time is
-		// printed.
+		timeout *= 2
 		page, err := c.run("in", browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
 			"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-			"--user-data-dir="+t.TempDir(), "--timeout=2000", "--dump-dom", "http://"+address+"/")
+			"--user-data-dir="+t.TempDir(), fmt.Sprintf("--timeout=%d", timeout.Milliseconds()), "--dump-dom", "http://"+address+"/")
 		if err == nil && !strings.Contains(page, pod) {
 			err = fmt.Errorf("the page does not show %s: %s", pod, page)
 		}
