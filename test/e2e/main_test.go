@@ -39,6 +39,13 @@ func anyWorld(t *testing.T) *harness.World {
 	return shared.world
 }
 
+// TestKubernetesCompiles takes minutes where it was never compiled. So it can be run alone, before the others.
+func TestKubernetesCompiles(t *testing.T) {
+	if err := harness.CompileKubernetes(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
 	if shared.world != nil && shared.err == nil {

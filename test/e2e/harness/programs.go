@@ -32,15 +32,34 @@ func folder() (string, error) {
 	}
 }
 
-// build compiles what the tests run. It keeps Kubernetes' programs and etcd in the user's cache folder between runs: their
-// code is in the module cache and cannot change, and linking them takes half a minute. It compiles amp each time,
-// into dir.
+// build compiles what the tests run. It compiles amp each time, into dir.
 func build(dir string) (programs, error) {
-	var p programs
 	root, module, err := folders()
+	if err != nil {
+		return programs{}, err
+	}
+	p, err := buildKubernetes(module)
 	if err != nil {
 		return p, err
 	}
+	p.amp, p.endpoints = filepath.Join(dir, "amp"), filepath.Join(dir, "endpoints")
+	return p, errors.Join(compile(root, p.amp, "./cmd/amp"), compile(root, p.endpoints, "./cmd/endpoints"))
+}
+
+// CompileKubernetes compiles what of Kubernetes the tests run, if this machine has not done that. It takes minutes.
+func CompileKubernetes() error {
+	_, module, err := folders()
+	if err != nil {
+		return err
+	}
+	_, err = buildKubernetes(module)
+	return err
+}
+
+// buildKubernetes compiles Kubernetes' programs and etcd. It keeps them in the user's cache folder between runs: their code is in the
+// module cache and cannot change, and linking them takes half a minute.
+func buildKubernetes(module string) (programs, error) {
+	var p programs
 	of, err := folder()
 	if err != nil {
 		return p, err
@@ -58,13 +77,9 @@ func build(dir string) (programs, error) {
 	if err != nil {
 		return p, err
 	}
-	p = programs{
-		etcd:        filepath.Join(cache, "etcd"),
-		apiserver:   filepath.Join(cache, "kube-apiserver"),
-		controllers: filepath.Join(cache, "kube-controller-manager"),
-		amp:         filepath.Join(dir, "amp"),
-		endpoints:   filepath.Join(dir, "endpoints"),
-	}
+	p.etcd = filepath.Join(cache, "etcd")
+	p.apiserver = filepath.Join(cache, "kube-apiserver")
+	p.controllers = filepath.Join(cache, "kube-controller-manager")
 	// A build from modules does not know its version, and clients refuse a server that says v0.0.0.
 	stamp := "-s -w"
 	for _, pkg := range []string{"k8s.io/component-base/version", "k8s.io/client-go/pkg/version"} {
@@ -74,8 +89,6 @@ func build(dir string) (programs, error) {
 		compileOnce(module, p.apiserver, "k8s.io/kubernetes/cmd/kube-apiserver", stamp),
 		compileOnce(module, p.controllers, "k8s.io/kubernetes/cmd/kube-controller-manager", stamp),
 		compileOnce(module, p.etcd, "go.etcd.io/etcd/server/v3", "-s -w"),
-		compile(root, p.amp, "./cmd/amp"),
-		compile(root, p.endpoints, "./cmd/endpoints"),
 	)
 }
 
