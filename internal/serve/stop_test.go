@@ -19,20 +19,7 @@ import (
 func running(t *testing.T, handler http.HandlerFunc) (address string, clients *tls.Config, stop func()) {
 	t.Helper()
 	ca := newAuthority(t)
-	config, log := ca.config(t), slog.New(slog.DiscardHandler)
-	certificate, err := filesCertificate(config, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tlsConfig, err := newTLS(config, certificate, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := listen("127.0.0.1:0", func() {})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := newServer(tlsConfig, log, handler)
+	server, listener := listening(t, ca.config(t), slog.New(slog.DiscardHandler), handler)
 	deaf := make(chan struct{})
 	isDeaf := sync.OnceFunc(func() { close(deaf) })
 	server.RegisterOnShutdown(isDeaf) // net/http has closed the listener before
@@ -91,7 +78,7 @@ func TestHTTP2CallersHearThatAmpStops(t *testing.T) {
 	}
 }
 
-// TestReviewsInFlightAreAnsweredWhenAmpStops, and nobody connects any more.
+// TestReviewsInFlightAreAnsweredWhenAmpStops: stop waits for them. Meanwhile nobody can connect.
 func TestReviewsInFlightAreAnsweredWhenAmpStops(t *testing.T) {
 	begun, release := make(chan struct{}), make(chan struct{})
 	address, config, stop := running(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -110,6 +110,19 @@ func start(t *testing.T, config *Config) string {
 
 func startWith(t *testing.T, config *Config, log *slog.Logger) string {
 	t.Helper()
+	server, listener := listening(t, config, log, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.ServeTLS(listener, "", "") // it ends with the test
+	}()
+	t.Cleanup(func() { _ = server.Close(); <-done })
+	return "https://" + listener.Addr().String()
+}
+
+// listening returns amp's TLS server with that handler, not served yet, and its listener, on a free port.
+func listening(t *testing.T, config *Config, log *slog.Logger, handler http.HandlerFunc) (*http.Server, net.Listener) {
+	t.Helper()
 	c, err := filesCertificate(config, log)
 	if err != nil {
 		t.Fatal(err)
@@ -122,14 +135,7 @@ func startWith(t *testing.T, config *Config, log *slog.Logger) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := newServer(tlsConfig, log, clientChecked(config, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })))
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = server.ServeTLS(listener, "", "") // it ends with the test
-	}()
-	t.Cleanup(func() { _ = server.Close(); <-done })
-	return "https://" + listener.Addr().String()
+	return newServer(tlsConfig, log, clientChecked(config, handler)), listener
 }
 
 // ask makes a request over a connection of its own and returns the status, the serial number of the

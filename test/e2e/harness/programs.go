@@ -34,11 +34,11 @@ func folder() (string, error) {
 
 // build compiles what the tests run. It compiles amp each time, into dir.
 func build(dir string) (programs, error) {
-	root, module, err := folders()
+	p, err := buildKubernetes()
 	if err != nil {
-		return programs{}, err
+		return p, err
 	}
-	p, err := buildKubernetes(module)
+	root, _, err := folders()
 	if err != nil {
 		return p, err
 	}
@@ -48,18 +48,18 @@ func build(dir string) (programs, error) {
 
 // CompileKubernetes compiles what of Kubernetes the tests run, if this machine has not done that. It takes minutes.
 func CompileKubernetes() error {
-	_, module, err := folders()
-	if err != nil {
-		return err
-	}
-	_, err = buildKubernetes(module)
+	_, err := buildKubernetes()
 	return err
 }
 
-// buildKubernetes compiles Kubernetes' programs and etcd. It keeps them in the user's cache folder between runs: their code is in the
-// module cache and cannot change, and linking them takes half a minute.
-func buildKubernetes(module string) (programs, error) {
+// buildKubernetes compiles Kubernetes' programs and etcd. It keeps them in the user's cache folder between runs: their code is in
+// the module cache and cannot change, and linking them takes half a minute.
+func buildKubernetes() (programs, error) {
 	var p programs
+	_, module, err := folders()
+	if err != nil {
+		return p, err
+	}
 	of, err := folder()
 	if err != nil {
 		return p, err
