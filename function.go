@@ -42,12 +42,16 @@ func HTTP(w http.ResponseWriter, r *http.Request) {
 // ListenAndServe serves the function as the environment says: on the functions framework, over TLS, or both.
 // It returns when that fails. An error of the configuration names every bad variable.
 func ListenAndServe() error {
+	hosted = false
 	app, err := build()
 	if err != nil {
 		return err
 	}
 	return app.ListenAndServe()
 }
+
+// hosted tells build that another program serves the function, and listens already.
+var hosted = true
 
 var build = sync.OnceValues(func() (*serve.App, error) {
 	app, err := serve.New(context.Background(), os.Getenv, os.Environ())
@@ -57,6 +61,9 @@ var build = sync.OnceValues(func() (*serve.App, error) {
 	// The framework prints blank lines between the log's JSON lines while it sees this variable.
 	if err := os.Unsetenv("K_SERVICE"); err != nil {
 		return nil, err
+	}
+	if hosted {
+		app.Started()
 	}
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)

@@ -23,14 +23,11 @@ func newRegistry() *prometheus.Registry {
 	return registry
 }
 
-// serveMetrics serves registry at addr until the process ends; it does nothing if addr is empty.
-func serveMetrics(addr string, registry *prometheus.Registry, log *slog.Logger) error {
-	if addr == "" {
-		return nil
-	}
+// serveMetrics serves registry at addr until the process ends. It returns where it listens.
+func serveMetrics(addr string, registry *prometheus.Registry, log *slog.Logger) (net.Addr, error) {
 	listener, err := net.Listen("tcp", addr)
 	if err != nil {
-		return fmt.Errorf("AMP_METRICS_ADDR=%q: %w", addr, err)
+		return nil, fmt.Errorf("AMP_METRICS_ADDR=%q: %w", addr, err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", exposition(registry))
@@ -46,7 +43,7 @@ func serveMetrics(addr string, registry *prometheus.Registry, log *slog.Logger) 
 		// Serve returns only if the listener fails.
 		log.Error("metrics are no longer served", "error", server.Serve(listener))
 	}()
-	return nil
+	return listener.Addr(), nil
 }
 
 // exposition answers with the metrics in the text format of Prometheus, which every scraper reads. Package promhttp would

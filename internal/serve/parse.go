@@ -158,7 +158,11 @@ func metricsAddr(v string) (string, error) {
 	if v == "off" {
 		return "", nil
 	}
-	if _, _, err := net.SplitHostPort(v); err != nil {
+	_, n, err := net.SplitHostPort(v)
+	if err != nil {
+		return "", errBad
+	}
+	if _, err := strconv.ParseUint(n, 10, 16); err != nil {
 		return "", errBad
 	}
 	return v, nil

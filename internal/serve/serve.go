@@ -6,13 +6,14 @@ package serve
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"runtime"
 	"time"
 
-	"github.com/GoogleCloudPlatform/functions-framework-go/funcframework"
 	"k8s.io/klog/v2"
 
 	"github.com/txn2/amp/internal/callout"
@@ -39,6 +40,8 @@ type App struct {
 
 	plainPort string     // where the framework serves it; empty: it is served over TLS only
 	ended     chan error // why it is no longer served
+	about     []any      // what Started logs
+	log       *slog.Logger
 
 	drain, stop, flush func(context.Context) // the steps of Drain
 }
@@ -77,6 +80,7 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 	app := &App{
 		Handler: clientChecked(config, handler), ended: make(chan error, 2),
 		drain: handler.Drain, stop: func(context.Context) {}, flush: recorder.Events.Flush,
+		about: []any{"version", Version(), "namespaces", namespaces.name, "tls", config.TLS}, log: log,
 	}
 	if config.TLS == TLSOff || config.Knative {
 		app.plainPort = config.Port
@@ -88,16 +92,25 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 		}
 		handler.NotReady = func() error { return cmp.Or(namespaces.notReady(), certificate.notReady()) }
 		registry.MustRegister(emit.NewCertificateMetric(certificate.notAfter))
-		if app.stop, err = serveTLS(config, certificate, log, app.Handler, crowd, app.ended); err != nil {
+		var at net.Addr
+		if at, app.stop, err = serveTLS(config, certificate, log, app.Handler, crowd, app.ended); err != nil {
 			return nil, err
 		}
+		app.about = append(app.about, "https", at.String())
 	}
-	if err := serveMetrics(config.MetricsAddr, registry, log); err != nil {
-		return nil, err
+	if config.MetricsAddr != "" {
+		at, err := serveMetrics(config.MetricsAddr, registry, log)
+		if err != nil {
+			return nil, err
+		}
+		app.about = append(app.about, "metrics", at.String())
 	}
-	log.Info("amp has started", "version", Version(), "tls", config.TLS, "namespaces", namespaces.name, "metrics", config.MetricsAddr)
 	return app, nil
 }
+
+// Started logs that amp has started, and where it listens. A program that hosts the function calls it once; ListenAndServe does
+// so itself.
+func (a *App) Started() { a.log.Info("amp has started", a.about...) }
 
 // NewLogger returns amp's logger: JSON lines on stderr.
 func NewLogger(config *Config) *slog.Logger {
@@ -176,13 +189,13 @@ func newProxy(config *Config, namespaces *namespaceSource, recorder *emit.Record
 // ListenAndServe serves amp as the configuration says. It returns when that fails.
 func (a *App) ListenAndServe() error {
 	if a.plainPort != "" {
-		if os.Getenv("FUNCTION_TARGET") == "" {
-			if err := os.Setenv("FUNCTION_TARGET", "amp"); err != nil {
-				return err
-			}
+		at, err := a.startFramework()
+		if err != nil {
+			return fmt.Errorf("PORT=%s: %w", a.plainPort, err)
 		}
-		go func() { a.ended <- funcframework.Start(a.plainPort) }()
+		a.about = append(a.about, "http", at.String())
 	}
+	a.Started()
 	return <-a.ended
 }
 

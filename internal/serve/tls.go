@@ -78,17 +78,18 @@ func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*ce
 	return &certificate{reconciler.Certificate, reconciler.NotAfter, reconciler.NotReady}, nil
 }
 
-// serveTLS serves handler over TLS until stop is called (see run). If the listener fails, it sends the error to ended.
-func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Handler, crowd func(), ended chan<- error) (stop func(context.Context), err error) {
+// serveTLS serves handler over TLS until stop is called (see run), and returns where it listens. If the listener fails, it
+// sends the error to ended.
+func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Handler, crowd func(), ended chan<- error) (at net.Addr, stop func(context.Context), err error) {
 	tlsConfig, err := newTLS(config, c, log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	listener, err := listen(net.JoinHostPort("", config.TLSPort), crowd)
 	if err != nil {
-		return nil, fmt.Errorf("AMP_TLS_PORT=%s: %w", config.TLSPort, err)
+		return nil, nil, fmt.Errorf("AMP_TLS_PORT=%s: %w", config.TLSPort, err)
 	}
-	return run(newServer(tlsConfig, log, handler), listener, func(err error) {
+	return listener.Addr(), run(newServer(tlsConfig, log, handler), listener, func(err error) {
 		log.Error("TLS is no longer served", "error", err)
 		ended <- fmt.Errorf("serving TLS: %w", err)
 	}), nil
