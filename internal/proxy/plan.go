@@ -29,14 +29,26 @@ func (p *Proxy) plan(ctx context.Context, r *review.Review, start time.Time, bud
 		return plan
 	}
 	plan.Endpoints = chain(r, policy)
+	plan.Warnings = p.reductions(r, policy)
 	if policy.Timeout > 0 {
-		if policy.Timeout > p.Timeout {
-			plan.Warnings = []string{fmt.Sprintf("amp: namespace %s: annotation amp.txn2.com/timeout %s is more than AMP_TIMEOUT: reduced to %s",
-				review.Clip(r.Namespace, 30), policy.Timeout, p.Timeout)}
-		}
 		plan.Deadline = earlier(plan.Deadline, time.Now().Add(policy.Timeout))
 	}
 	return plan
+}
+
+// reductions are the warnings about what the namespace asks for and the operator does not allow.
+func (p *Proxy) reductions(r *review.Review, policy *review.Policy) (warnings []string) {
+	reduced := func(annotation string, asked any, variable string, allowed any) {
+		warnings = append(warnings, fmt.Sprintf("amp: namespace %s: annotation amp.txn2.com/%s %s is more than %s: reduced to %s",
+			review.Clip(r.Namespace, 30), annotation, asked, variable, allowed))
+	}
+	if policy.Timeout > p.Timeout {
+		reduced("timeout", policy.Timeout, "AMP_TIMEOUT", p.Timeout)
+	}
+	if p.Events != "" && policy.Events != "" && p.Events.Lower(policy.Events) != policy.Events {
+		reduced("events", policy.Events, "AMP_EVENTS_LEVEL", p.Events)
+	}
+	return warnings
 }
 
 // unread is the policy of a namespace that amp did not read.
@@ -120,10 +132,10 @@ func (p *Proxy) skips(r *review.Review, policy *review.Policy) (skip bool, warni
 		return true, ""
 	case policy.Err != nil || len(chain(r, policy)) > 0:
 		return false, ""
-	case r.Phase == review.Validate && r.Stamp != "" && p.Events != "":
-		return false, "" // there is no endpoint to call, but the Pod's final name is worth an event
 	case len(policy.Mutate) == 0 && len(policy.Validate) == 0:
 		return true, fmt.Sprintf("namespace %s names no endpoint: set annotation amp.txn2.com/ep", review.Clip(r.Namespace, 40))
+	case r.Phase == review.Validate && r.Stamp != "" && p.Events != "":
+		return false, "" // there is no endpoint to call, but the Pod's final name is worth an event
 	}
 	return true, "" // it has endpoints for the other phase only
 }

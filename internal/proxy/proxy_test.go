@@ -24,6 +24,8 @@ func TestReview(t *testing.T) {
 	mutate := review.Review{Phase: review.Mutate, Namespace: "x", User: "bob", Pod: json.RawMessage("pod"), Labels: map[string]string{"component": "hub"}}
 	validate := mutate
 	validate.Phase = review.Validate
+	stamped := validate
+	stamped.Stamp = "u"
 
 	for name, test := range map[string]struct {
 		world world
@@ -77,6 +79,14 @@ func TestReview(t *testing.T) {
 			warnings: []string{"amp: namespace x: annotation amp.txn2.com/timeout 1m0s is more than AMP_TIMEOUT: reduced to 1.5s"},
 			calls:    []call{{a, 1, "pod", 1500 * time.Millisecond}, {b, 2, "pod", 1500 * time.Millisecond}}},
 
+		"the namespace's level of events is cut to amp's": {
+			world: world{policy: with(func(p *review.Policy) { p.Events = review.LevelFull }), events: review.LevelPatch}, r: mutate, outcome: review.OutcomeUnchanged,
+			warnings: []string{"amp: namespace x: annotation amp.txn2.com/events Full is more than AMP_EVENTS_LEVEL: reduced to Patch"},
+			calls:    []call{{a, 1, "pod", 1500 * time.Millisecond}, {b, 2, "pod", 1500 * time.Millisecond}}},
+		"a lower level of events is not": {
+			world: world{policy: with(func(p *review.Policy) { p.Events = review.LevelNone }), events: review.LevelPatch}, r: mutate, outcome: review.OutcomeUnchanged,
+			calls: []call{{a, 1, "pod", 1500 * time.Millisecond}, {b, 2, "pod", 1500 * time.Millisecond}}},
+
 		"a namespace that has not opted in": {
 			world: world{policy: &review.Policy{}}, r: mutate, outcome: review.OutcomeSkipped},
 		"a namespace that cannot be read": {
@@ -90,6 +100,9 @@ func TestReview(t *testing.T) {
 			outcome: review.OutcomeRejected, message: "amp: namespace x: bad"},
 		"a namespace without an endpoint": {
 			world: world{policy: &review.Policy{Enabled: true}}, r: mutate,
+			outcome: review.OutcomeSkipped, warnings: []string{"amp: namespace x names no endpoint: set annotation amp.txn2.com/ep"}},
+		"a namespace without an endpoint, whose Pod has a stamp": {
+			world: world{policy: &review.Policy{Enabled: true}, events: review.LevelPatch}, r: stamped,
 			outcome: review.OutcomeSkipped, warnings: []string{"amp: namespace x names no endpoint: set annotation amp.txn2.com/ep"}},
 		"a namespace with endpoints for validation only": {
 			world: world{policy: with(func(p *review.Policy) { p.Mutate = nil })}, r: mutate, outcome: review.OutcomeSkipped},
