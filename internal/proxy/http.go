@@ -128,7 +128,8 @@ func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase re
 	defer memory.Release()
 	arrived := func() *review.Review {
 		r.Memory, r.FailurePolicy = memory, policy
-		r.TraceParent, r.TraceState = req.Header.Get("Traceparent"), req.Header.Get("Tracestate")
+		r.TraceParent = req.Header.Get("Traceparent")
+		r.TraceState = strings.Join(req.Header.Values("Tracestate"), ",") // it may be several headers (W3C Trace Context, 3.3.1)
 		return r
 	}
 

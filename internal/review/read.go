@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/txn2/amp/endpoints/events"
 	"github.com/txn2/amp/internal/jsonscan"
@@ -226,7 +227,7 @@ func readMeta(s *jsonscan.Scanner) (m podMeta) {
 				case StampAnnotation:
 					m.stamp = short(s)
 				case ExplainAnnotation:
-					m.explain = s.Text() == "true"
+					m.explain = strings.TrimSpace(s.Text()) == "true"
 				default:
 					s.Skip()
 				}

@@ -118,7 +118,7 @@ func TestReadTellsWhatIsLeftAlone(t *testing.T) {
 
 func TestReadTellsWhoAsksForAnExplanation(t *testing.T) {
 	for annotations, want := range map[string]bool{
-		`{"amp.txn2.com/explain":"true"}`: true, `{"amp.txn2.com/explain":"false"}`: false, `{"explain":"true"}`: false, `null`: false,
+		`{"amp.txn2.com/explain":"true"}`: true, `{"amp.txn2.com/explain":" true\n"}`: true, `{"amp.txn2.com/explain":"false"}`: false, `{"explain":"true"}`: false, `null`: false,
 	} {
 		body := `{"apiVersion":"admission.k8s.io/v1","kind":"AdmissionReview","request":{"uid":"u","object":{"metadata":{"annotations":` + annotations + `}}}}`
 		r, err := review.Read([]byte(body), review.Mutate)
