@@ -11,7 +11,8 @@ import (
 const listed = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"w","namespace":"ns"},"spec":{` +
 	`"imagePullSecrets":[{"name":"pull"}],"hostAliases":[{"ip":"10.9.8.7","hostnames":["secret"]}],` +
 	`"tolerations":[{"key":"gpu","operator":"Exists"},{"operator":"Exists"}],"topologySpreadConstraints":[{"topologyKey":"zone"}],"readinessGates":[{"conditionType":"ready"}],` +
-	`"volumes":[{"name":"token","emptyDir":{}},{"name":"disk","emptyDir":{}}],"schedulingGates":[{"name":"gate"}],"resourceClaims":[{"name":"claim"}],"securityContext":{"sysctls":[{"name":"net.x","value":"secret"}]},` +
+	`"volumes":[{"name":"token","emptyDir":{}},{"name":"disk","emptyDir":{}},{"name":"conf","configMap":{"name":"conf","items":[{"key":"a.yaml","path":"a"}]}},` +
+	`{"name":"all","projected":{"sources":[{"secret":{"name":"keys"}},{"downwardAPI":{"items":[{"path":"labels","fieldRef":{"fieldPath":"metadata.labels"}}]}}]}}],"schedulingGates":[{"name":"gate"}],"resourceClaims":[{"name":"claim"}],"securityContext":{"sysctls":[{"name":"net.x","value":"secret"}]},` +
 	`"initContainers":[{"name":"init","image":"i"}],` +
 	`"containers":[{"name":"main","image":"i","volumeMounts":[{"name":"token","mountPath":"/t"}],"volumeDevices":[{"name":"disk","devicePath":"/dev/x"}],` +
 	`"ports":[{"containerPort":80}],"env":[{"name":"NB_PREFIX","value":"secret"},{"name":"HOME","value":"secret"}],"envFrom":[{"secretRef":{"name":"keys"}},{"configMapRef":{"name":"conf"}}],` +
@@ -35,6 +36,9 @@ func TestLostEntries(t *testing.T) {
 		"of claims of a container":           list("/spec/containers/0/resources/claims", `[]`, `"claim"`),
 		"of tolerations":                     list("/spec/tolerations", `[{"key":"x","operator":"Exists"}]`, `"gpu"`),
 		"of pull secrets":                    list("/spec/imagePullSecrets", `[{"name":"x"}]`, `"pull"`),
+		"of files of a ConfigMap":            list("/spec/volumes/2/configMap/items", `[{"key":"b.yaml","path":"b"}]`, `"a.yaml"`),
+		"of files about the Pod":             list("/spec/volumes/3/projected/sources/1/downwardAPI/items", `[{"path":"name","fieldRef":{"fieldPath":"metadata.name"}}]`, `"labels"`),
+		"of sources of files":                list("/spec/volumes/3/projected/sources", `[{"configMap":{"name":"conf"}}]`, `"keys"`),
 		"of init containers":                 list("/spec/initContainers", `[{"name":"x","image":"i"}]`, `"init"`),
 		"of containers":                      list("/spec/containers", `[{"name":"x","image":"i"}]`, `"main"`),
 		"of spread constraints":              list("/spec/topologySpreadConstraints", `[]`, `"zone"`),
