@@ -116,7 +116,7 @@ func (n *Namespaces) probe(ctx context.Context) {
 // NotReady says why no Namespace could be read since the start; nil: one could. It stays nil while the API server is
 // away: the policies that amp has read are still valid.
 func (n *Namespaces) NotReady() error {
-	if n.ready.Load() {
+	if n.ready.Load() || n.policies.filled() {
 		return nil
 	}
 	if err := n.failed.Load(); err != nil {

@@ -90,6 +90,22 @@ func TestTheFirstListKeepsOnlyPolicies(t *testing.T) {
 	}
 }
 
+func TestReadyByTheFirstListAlone(t *testing.T) {
+	n, err := New(&rest.Config{Host: "127.0.0.1:1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.NotReady() == nil {
+		t.Error("ready before anything was read")
+	}
+	if err := n.policies.Replace(nil, "7"); err != nil { // no namespace has opted in
+		t.Fatal(err)
+	}
+	if err := n.NotReady(); err != nil {
+		t.Errorf("not ready although Namespaces were listed: %v", err)
+	}
+}
+
 func TestPolicyIsReadLiveOnAMissAndNotKept(t *testing.T) {
 	var reads atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

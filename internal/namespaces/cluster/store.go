@@ -45,6 +45,13 @@ func (s *store) get(name string) *review.Policy {
 	return s.policies[name]
 }
 
+// filled reports whether the store had the first list, or a part of it.
+func (s *store) filled() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.policies != nil
+}
+
 // Add stores a Namespace that was created or has opted in.
 func (s *store) Add(obj any) error {
 	p, err := parsedOf(obj)
