@@ -22,6 +22,10 @@ Pods that it creates are dry runs. amp calls the namespaces' endpoints for them.
 
 usage: kubectl amp doctor [flags]
 
+  kubectl amp doctor
+  kubectl amp doctor -n amp-system --context staging -v
+  kubectl amp doctor -o json | jq '.checks[] | select(.status == "failed")'
+
 It reads webhook configurations, Namespaces (their metadata), Services,
 EndpointSlices, Deployments, ReplicaSets, Pods, amp's ServiceAccount, and the
 ConfigMaps that amp's environment comes from. It forwards a port to each replica

@@ -86,7 +86,30 @@ func usage() string {
 	return b.String()
 }
 
-func runVersion(_ context.Context, _ []string, out, _ io.Writer) int {
+const versionUsage = `kubectl amp version prints the version of the plugin.
+
+usage: kubectl amp version [flags]
+
+  kubectl amp version
+  kubectl amp version -o json
+
+exit codes:
+  0  the version was printed
+  2  a wrong flag
+
+flags:
+`
+
+func runVersion(_ context.Context, args []string, out, errs io.Writer) int {
+	flags := newFlags("version", versionUsage, out, errs)
+	format := flags.output("text", "json")
+	if code, done := flags.parse(args, 0); done {
+		return code
+	}
+	if *format == "json" {
+		fmt.Fprintf(out, "{\"version\": %q}\n", serve.Version())
+		return exitOK
+	}
 	fmt.Fprintln(out, "kubectl-amp", serve.Version())
 	return exitOK
 }

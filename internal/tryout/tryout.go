@@ -259,10 +259,11 @@ func (q *Question) result(rec *review.Record, answer []byte) (*Result, error) {
 	return r, nil
 }
 
-// notThere reports whether no server listens at the address, or the name has none.
+// notThere reports whether no server listens at the address, no way leads there, or the name has none.
 func notThere(err error) bool {
 	var lookup *net.DNSError
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.As(err, &lookup) && lookup.IsNotFound
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) ||
+		errors.As(err, &lookup) && lookup.IsNotFound
 }
 
 // seen is what the Pod's creator gets: kubectl's text for a user, that of the controller's Event otherwise.
