@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,7 +20,11 @@ import (
 //	image NAME BINARY   makes an image of a static binary (entry point /BINARY's name) and loads it on the nodes
 //	in CMD...           runs a command where Pods, Services and the API server can be reached, in the current folder
 //	kubeconfig          prints the path of the cluster admin's kubeconfig, for commands that run there
-type cluster struct{ adapter string }
+type cluster struct {
+	adapter    string
+	kubeconfig string       // its path
+	api        *http.Client // see get
+}
 
 // up starts a cluster that ends with the test. with may be "knative".
 func up(t *testing.T, with ...string) *cluster {
@@ -47,6 +52,12 @@ func up(t *testing.T, with ...string) *cluster {
 		t.Fatalf("making the cluster: %v", err)
 	}
 	t.Logf("the cluster is up after %v", time.Since(start).Round(time.Second))
+	kubeconfig, err := c.run("kubeconfig")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.kubeconfig = strings.TrimSpace(kubeconfig)
+	c.connect(t)
 	return c
 }
 

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
@@ -15,18 +14,12 @@ const audit = "/api/v1/namespaces/amp-audit/services/audit:80/proxy"
 
 // audited reports whether the audit function has the event of a Pod's mutation.
 func (c *cluster) audited(namespace, pod, id string) error {
-	out, err := c.run("kubectl", "get", "--raw", audit+"/api/events?outcome=mutated&namespace="+namespace+"&pod="+pod)
-	if err != nil {
-		return err
-	}
 	var list struct{ Items []struct{ ID string } }
-	if err := json.Unmarshal([]byte(out), &list); err != nil {
-		return err
+	err := c.read(audit+"/api/events?outcome=mutated&namespace="+namespace+"&pod="+pod, &list)
+	if err == nil && (len(list.Items) != 1 || list.Items[0].ID != id) {
+		err = fmt.Errorf("the audit function does not have %q, but %+v", id, list)
 	}
-	if len(list.Items) != 1 || list.Items[0].ID != id {
-		return fmt.Errorf("the audit function does not have %q: %s", id, out)
-	}
-	return nil
+	return err
 }
 
 // onThePage waits until a browser shows a Pod's name on the audit page.

@@ -71,7 +71,7 @@ func TestInARealCluster(t *testing.T) {
 		// As a user does who upgrades.
 		readme.do(t, "kubectl apply -k deploy/audit", "kubectl -n amp-audit rollout status deployment/audit")
 		eventually(t, func() error {
-			if _, err := c.run("kubectl", "get", "--raw", audit+"/api/events"); err == nil || !strings.Contains(err.Error(), "must be logged in") {
+			if _, err := c.get(audit + "/api/events"); err == nil || !strings.Contains(err.Error(), "401 Unauthorized") {
 				return fmt.Errorf("without the token the events are there: %v", err)
 			}
 			return nil
@@ -235,10 +235,10 @@ spec:
 		seen := map[string]bool{}
 		renewed := func(n int) {
 			for patience := time.Now().Add(time.Minute); len(seen) < n; {
-				certificate, err := c.run("kubectl", "get", "--namespace", "amp-system", "secret/amp-tls", "-o", `jsonpath={.data.tls\.crt}`)
+				certificate, err := c.certificate()
 				if err == nil {
 					seen[certificate] = true
-				} else if !strings.Contains(err.Error(), "NotFound") { // it was deleted a moment ago
+				} else if !strings.Contains(err.Error(), "404 Not Found") { // it was deleted a moment ago
 					t.Fatal(err)
 				}
 				if time.Now().After(patience) {

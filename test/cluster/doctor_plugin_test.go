@@ -37,11 +37,11 @@ func (r doctorReport) faults() []check {
 	return some
 }
 
-// doctor runs the plugin as a user does, and returns what scripts read. The exit code must be 1 if a check failed, and else
-// 0; it is 2 if there is no report.
+// doctor runs the plugin, and returns what scripts read. The exit code must be 1 if a check failed, and else 0; it is 2 if
+// there is no report. It is asked often, so it does without the kubectl that would start it.
 func (c *cluster) doctor(t *testing.T, args ...string) (r doctorReport, code int) {
 	t.Helper()
-	out, err := c.run(append([]string{"kubectl", "amp", "doctor", "-o", "json"}, args...)...)
+	out, err := c.run(append([]string{"in", "env", "KUBECONFIG=" + c.kubeconfig, "kubectl-amp", "doctor", "-o", "json"}, args...)...)
 	if code = exitCode(t, err); code == 2 {
 		return r, code
 	}

@@ -226,10 +226,20 @@ func (c *cluster) isAtZero(t *testing.T, function string) {
 	t.Helper()
 	start := time.Now()
 	eventually(t, func() error {
-		scale := c.kubectl(t, "get", "deployments", "--namespace", "amp-functions", "--selector", "serving.knative.dev/service="+function,
-			"-o", "jsonpath={.items[*].spec.replicas}")
-		if strings.Trim(scale, "0 ") != "" || scale == "" { // one number for each revision
-			return fmt.Errorf("%s is at %q", function, scale)
+		var revisions struct {
+			Items []struct{ Spec struct{ Replicas int } }
+		}
+		err := c.read("/apis/apps/v1/namespaces/amp-functions/deployments?labelSelector=serving.knative.dev/service="+function, &revisions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(revisions.Items) == 0 {
+			return fmt.Errorf("%s has no Deployment", function)
+		}
+		for _, revision := range revisions.Items {
+			if n := revision.Spec.Replicas; n > 0 {
+				return fmt.Errorf("%s is at %d", function, n)
+			}
 		}
 		return nil
 	})
@@ -306,7 +316,7 @@ func (c *cluster) mutatesAlices(t *testing.T, ingress, host string) error {
 	return nil
 }
 
-// eventually asks until there is no error: kube-proxy and the ingress learn only a moment after the Pods are ready.
+// eventually asks until there is no error, for a minute: kube-proxy and the ingress learn only a moment after the Pods are ready.
 func eventually(t *testing.T, ask func() error) {
 	t.Helper()
 	patience := time.Now().Add(60 * time.Second)
@@ -322,5 +332,5 @@ func eventually(t *testing.T, ask func() error) {
 	}
 }
 
-// pause is the time between two questions: kubectl takes a processor for a tenth of a second to ask one.
+// pause is the time between two questions. Some take a kubectl of their own.
 const pause = 250 * time.Millisecond

@@ -21,7 +21,11 @@ func (c *cluster) haveMetrics(t *testing.T) {
 		asking += string(text)
 	}
 	for _, pod := range c.pods(t, "amp-system", "app.kubernetes.io/name=amp") {
-		metrics += c.kubectl(t, "get", "--raw", "/api/v1/namespaces/amp-system/pods/"+pod+":2112/proxy/metrics")
+		its, err := c.get("/api/v1/namespaces/amp-system/pods/" + pod + ":2112/proxy/metrics")
+		if err != nil {
+			t.Fatal(err)
+		}
+		metrics += string(its)
 	}
 	asked := regexp.MustCompile(`\b(amp_[a-z_]+)(?:\{([a-z]+="[a-z]+")\})?`).FindAllStringSubmatch(asking, -1)
 	if len(asked) < 20 {

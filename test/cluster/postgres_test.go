@@ -95,8 +95,8 @@ func (c *cluster) onPostgres(t *testing.T, readme *written) {
 			return fmt.Errorf("the audit function has the Pods %v", pods)
 		}
 		for _, pod := range pods {
-			out, err := c.run("kubectl", "get", "--raw", "/api/v1/namespaces/amp-audit/pods/"+pod+":8080/proxy/api/events?namespace=recorded")
-			if err != nil || stamp == "" || !strings.Contains(out, stamp) {
+			out, err := c.get("/api/v1/namespaces/amp-audit/pods/" + pod + ":8080/proxy/api/events?namespace=recorded")
+			if err != nil || stamp == "" || !strings.Contains(string(out), stamp) {
 				return fmt.Errorf("%s does not have %q: %s, %v", pod, stamp, out, err)
 			}
 		}

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -59,9 +58,8 @@ type report struct {
 // ask asks the Pod for its report, or to stop and then report.
 func (s *stream) ask(t *testing.T, what string) (r report) {
 	t.Helper()
-	out := s.c.kubectl(t, "get", "--raw", "/api/v1/namespaces/creators/pods/creator:8080/proxy/"+what)
-	if err := json.Unmarshal([]byte(out), &r); err != nil {
-		t.Fatalf("the stream reports %q: %v", out, err)
+	if err := s.c.read("/api/v1/namespaces/creators/pods/creator:8080/proxy/"+what, &r); err != nil {
+		t.Fatalf("the stream reports: %v", err)
 	}
 	return r
 }

@@ -3,7 +3,6 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 )
 
@@ -19,11 +18,6 @@ metadata:
     amp.txn2.com/ep: http://endpoints.amp-samples.svc/jupyterhub
     amp.txn2.com/pods: component=singleuser-server
 `
-}
-
-func (c *cluster) pods(t *testing.T, namespace, selector string) []string {
-	t.Helper()
-	return strings.Fields(c.kubectl(t, "get", "pods", "--namespace", namespace, "--selector", selector, "-o", "jsonpath={.items[*].metadata.name}"))
 }
 
 // untilAtMost waits until no more than so many of the Pods are left.

@@ -165,7 +165,7 @@ func (w *written) sh(t *testing.T, command string) string {
 
 func (w *written) run(command string) (string, error) {
 	cmd := exec.Command("sh", "-c", `kubectl() { "`+w.c.adapter+`" kubectl "$@"; }
-helm() { "`+w.c.adapter+`" in env KUBECONFIG="$("`+w.c.adapter+`" kubeconfig)" HOME="`+w.home+`" "`+w.helm+`" "$@"; }
+helm() { "`+w.c.adapter+`" in env KUBECONFIG="`+w.c.kubeconfig+`" HOME="`+w.home+`" "`+w.helm+`" "$@"; }
 `+command)
 	cmd.Dir = w.dir
 	out, err := cmd.CombinedOutput()
