@@ -22,8 +22,8 @@ func (c *cluster) quickstart(t *testing.T, readme *written) {
 	stamp := c.kubectl(t, "get", "--namespace", "amp-example", "pod/again", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
 	eventually(t, func() error { return c.audited("amp-example", "again", stamp) })
 
-	readme.do(t, "kubectl -n amp-samples scale deployment endpoints --replicas=0")
-	c.untilAtMost(t, 0, "amp-samples", "app.kubernetes.io/name=endpoints")
+	readme.do(t, "kubectl -n amp-samples scale deployment endpoints --replicas=0",
+		"kubectl -n amp-samples wait --for=delete pod --selector app.kubernetes.io/name=endpoints --timeout=60s")
 	third := "kubectl -n amp-example run third --image=docker.io/library/busybox:1.37 --annotations=amp.txn2.com/example=mutate --command -- sleep 3600"
 	if says := readme.do(t, third); !strings.Contains(says, "Warning: amp: not mutated: ") {
 		t.Errorf("without the endpoint kubectl says %q", says)
