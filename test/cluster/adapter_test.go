@@ -111,15 +111,34 @@ func (c *cluster) apply(t *testing.T, manifests string) {
 // image holds nothing else.
 func (c *cluster) image(t *testing.T, name, dir, pkg string) {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), name)
-	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", binary, pkg)
+	if _, err := c.run("image", "dev.local/"+name+":e2e", program(t, name, dir, pkg)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// programs are those that were built, by their names. Go does not keep what it has linked.
+var programs = map[string][]byte{}
+
+// program builds a program of the repository, unless another test has, and returns its path.
+func program(t *testing.T, name, dir, pkg string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), name)
+	if built := programs[name]; built != nil {
+		if err := os.WriteFile(path, built, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, pkg)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building %s: %v\n%s", pkg, err, said)
 	}
-	if _, err := c.run("image", "dev.local/"+name+":e2e", binary); err != nil {
+	var err error
+	if programs[name], err = os.ReadFile(path); err != nil {
 		t.Fatal(err)
 	}
+	return path
 }
 
 // applyOverlay applies a kustomization as a user would write it. In its text, REPO is the path of the repository. It

@@ -105,12 +105,7 @@ func (c *cluster) healthy(t *testing.T) {
 // plugin builds the plugin and puts it where kubectl looks for it.
 func plugin(t *testing.T) {
 	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.Command("go", "build", "-o", filepath.Join(dir, "kubectl-amp"), "./cmd/kubectl-amp")
-	cmd.Dir, cmd.Env = root(t), append(os.Environ(), "CGO_ENABLED=0")
-	if said, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("building the plugin: %v\n%s", err, said)
-	}
+	dir := filepath.Dir(program(t, "kubectl-amp", root(t), "./cmd/kubectl-amp"))
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
