@@ -30,6 +30,7 @@ var checks = []check{
 	{"deadlock", inEachNamespace(checkDeadlock)},
 	{"validate", inEachNamespace(checkValidate)},
 	{"timeout", inEachNamespace(checkTimeout)},
+	{"events-level", inEachNamespace(checkEventsLevel)},
 	{"misspelt", checkMisspelt},
 	{"opt-in", checkOptIns},
 }

@@ -102,7 +102,7 @@ func (d *dryRun) answers() answers {
 		switch {
 		case failed:
 			a.phases[phase], a.failed = true, append(a.failed, w)
-		case strings.Contains(w, namespaces.AnnotationTimeout): // as timeout says
+		case strings.Contains(w, namespaces.AnnotationTimeout), strings.Contains(w, namespaces.AnnotationEvents): // as timeout and events-level say
 		case strings.HasPrefix(w, "amp: "):
 			a.amps = append(a.amps, w)
 		default:

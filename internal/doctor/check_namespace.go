@@ -103,6 +103,19 @@ func checkValidate(_ *observed, n *namespace) []Finding {
 	return nil
 }
 
+// checkEventsLevel judges whether a Namespace's events tell what it asks for.
+func checkEventsLevel(s *observed, n *namespace) []Finding {
+	const key, variable = namespaces.AnnotationEvents, "AMP_EVENTS_LEVEL"
+	asked, limit, doubt := n.policy.Events, s.settings.config.EventsLevel, s.settings.doubt(variable)
+	switch {
+	case asked != "" && doubt != "":
+		return []Finding{n.finding(Skipped, "", "not checked: %s %s", variable, doubt)}
+	case asked != "" && limit.Lower(asked) != asked:
+		return []Finding{n.finding(Warning, n.annotate(fmt.Sprintf("%s=%s", key, limit)), "%s is %s, but amp's level is %s (%s)", key, asked, limit, variable)}
+	}
+	return nil
+}
+
 // checkTimeout judges whether amp gives a Namespace the time that it asks for.
 func checkTimeout(s *observed, n *namespace) []Finding {
 	const key, variable = namespaces.AnnotationTimeout, "AMP_TIMEOUT"

@@ -55,6 +55,8 @@ func TestNamespace(t *testing.T) {
 		"not validated any more": {keys{"amp.txn2.com/enabled": "true", "amp.txn2.com/validate": "false"}, keys{"validation.amp.txn2.com/ep": "http://a"}, []string{"ok keys", "ok validate: Pods are not validated: the label"}},
 		"validated, it seems":    {keys{"amp.txn2.com/enabled": "true", "amp.txn2.com/validate": "yes"}, keys{"validation.amp.txn2.com/ep": "http://a"}, []string{"failed keys: label amp.txn2.com/validate"}},
 		"recorded":               {keys{"amp.txn2.com/enabled": "true", "amp.txn2.com/validate": "true"}, keys{"amp.txn2.com/ep": "http://a"}, []string{"ok keys", "ok validate: validation only records"}},
+		"too much in events":     {keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "http://a", "amp.txn2.com/events": "Full"}, []string{"ok keys", "warning events-level: amp.txn2.com/events is Full, but amp's level is Patch (AMP_EVENTS_LEVEL)"}},
+		"less in events":         {keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "http://a", "amp.txn2.com/events": "Metadata"}, []string{"ok keys"}},
 		"too much time":          {keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "http://a", "amp.txn2.com/timeout": "5s"}, []string{"ok keys", "warning timeout: amp.txn2.com/timeout is 5s, but amp's limit is 1.5s"}},
 		"left out":               {keys{"amp.txn2.com/enabled": "true", "kubernetes.io/metadata.name": "kube-system"}, keys{"amp.txn2.com/ep": "http://a"}, []string{"ok keys", "failed selected: opted in, but the webhooks exclude this namespace"}},
 		"opted out":              {keys{"amp.txn2.com/enabled": "false"}, keys{"amp.txn2.com/ep": "http://a"}, nil},
