@@ -42,7 +42,7 @@ var listKeys = map[string][]string{
 	"resourceClaimStatuses":     {"name"},
 	"allocatedResourcesStatus":  {"name"},
 	"schedulingGates":           {"name"},
-	"sources":                   {"secret.name", "configMap.name", "serviceAccountToken.path", "clusterTrustBundle.path"},
+	"sources":                   {"secret.name", "configMap.name", "serviceAccountToken.path", "clusterTrustBundle.path", "podCertificate.credentialBundlePath", "podCertificate.keyPath"},
 	"sysctls":                   {"name"},
 	"tolerations":               {"key", "effect"},
 	"topologySpreadConstraints": {"topologyKey", "whenUnsatisfiable"},

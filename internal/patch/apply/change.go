@@ -59,9 +59,15 @@ type Touch struct {
 type Drop struct {
 	Op    int // its number
 	Place jsontree.Pointer
-	// Names are the keys of the object, or the names of the elements of the list, that the new value does not have.
-	Names []string
-	List  bool
+	// Entries are those of the object or list that the new value does not have.
+	Entries []Entry
+	List    bool
+}
+
+// An Entry is a key of an object, or an element of a list that has a name.
+type Entry struct {
+	Name string
+	of   string // what sets it apart from others of that name: a Secret from a ConfigMap, a port of TCP from one of UDP
 }
 
 // Empty reports whether the patch as a whole changed nothing: Before and After mean the same.

@@ -41,7 +41,7 @@ func TestChange(t *testing.T) {
 	if !slices.Equal(touched, want) {
 		t.Errorf("the touched places are %q, want %q", touched, want)
 	}
-	if d := c.Dropped; len(d) != 1 || d[0].Op != 3 || !slices.Equal(d[0].Names, []string{"a/b", "c~d"}) {
+	if d := c.Dropped; len(d) != 1 || d[0].Op != 3 || !slices.Equal(apply.Names(d[0].Entries), []string{"a/b", "c~d"}) {
 		t.Errorf("the dropped keys are %+v", d)
 	}
 	if got := string(c.Before.AppendJSON(nil)); got != patchtest.Rich {

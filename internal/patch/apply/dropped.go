@@ -1,7 +1,10 @@
 package apply
 
 import (
+	"cmp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/txn2/amp/internal/patch/jsontree"
 )
@@ -20,7 +23,7 @@ func (a *applier) noteDropped(place jsontree.Pointer, old, value *jsontree.Node)
 	case jsontree.Object:
 		old.Each(func(key string, child *jsontree.Node) {
 			if child.Op() == 0 && value.Get(key) == nil {
-				drop.Names = append(drop.Names, key)
+				drop.Entries = append(drop.Entries, Entry{Name: key})
 			}
 		})
 	case jsontree.List:
@@ -28,20 +31,19 @@ func (a *applier) noteDropped(place jsontree.Pointer, old, value *jsontree.Node)
 		if elementNames[field] == nil {
 			return
 		}
-		kept := map[string]bool{}
+		kept := map[Entry]bool{}
 		for _, element := range value.List() {
-			name, _ := ElementName(field, element)
-			kept[name] = true
+			kept[entry(field, element)] = true
 		}
 		for _, element := range old.List() {
-			if name, _ := ElementName(field, element); element.Op() == 0 && name != "" && !kept[name] {
-				kept[name] = true
-				drop.Names = append(drop.Names, name)
+			if e := entry(field, element); element.Op() == 0 && e.Name != "" && !kept[e] {
+				kept[e] = true
+				drop.Entries = append(drop.Entries, e)
 			}
 		}
 	}
 	switch {
-	case len(drop.Names) == 0:
+	case len(drop.Entries) == 0:
 	case len(a.change.Dropped) == maxDropped:
 		a.change.MoreDropped++
 	default:
@@ -49,8 +51,8 @@ func (a *applier) noteDropped(place jsontree.Pointer, old, value *jsontree.Node)
 	}
 }
 
-// EntriesAt returns what an object or list at a place of the Pod has: keys, or the names of elements.
-func EntriesAt(pod *jsontree.Node, place jsontree.Pointer) map[string]bool {
+// EntriesAt returns what an object or list at a place of the Pod has.
+func EntriesAt(pod *jsontree.Node, place jsontree.Pointer) map[Entry]bool {
 	at := pod
 	for _, segment := range place {
 		if at.Kind() == jsontree.List {
@@ -63,12 +65,37 @@ func EntriesAt(pod *jsontree.Node, place jsontree.Pointer) map[string]bool {
 		}
 		at = at.Get(segment)
 	}
-	names := map[string]bool{}
-	at.Each(func(key string, _ *jsontree.Node) { names[key] = true })
+	entries := map[Entry]bool{}
+	at.Each(func(key string, _ *jsontree.Node) { entries[Entry{Name: key}] = true })
 	if field := place[len(place)-1]; elementNames[field] != nil {
 		for _, element := range at.List() {
-			name, _ := ElementName(field, element)
-			names[name] = true
+			entries[entry(field, element)] = true
+		}
+	}
+	return entries
+}
+
+// entry is an element of the list that field holds. Its Name is "" if it has none.
+func entry(field string, element *jsontree.Node) Entry {
+	name, at := ElementName(field, element)
+	e := Entry{Name: name}
+	if len(elementNames[field]) > 1 {
+		e.of = strings.Join(at, "/")
+	}
+	switch field { // whose keys are of two parts
+	case "ports":
+		e.of = cmp.Or(element.Get("protocol").Text(), "TCP") // the API server's default
+	case "topologySpreadConstraints":
+		e.of = element.Get("whenUnsatisfiable").Text()
+	}
+	return e
+}
+
+// Names are those of the entries, each once.
+func Names(entries []Entry) (names []string) {
+	for _, e := range entries {
+		if !slices.Contains(names, e.Name) {
+			names = append(names, e.Name)
 		}
 	}
 	return names
@@ -83,15 +110,16 @@ func isPodContainer(p jsontree.Pointer) bool {
 // elementNames tell for each list of a Pod, by the field that holds it, where an element has its name. They are the keys of
 // the lists in the Kubernetes API (listMapKey, patchMergeKey), and what names an element of the other lists.
 var elementNames = map[string][]jsontree.Pointer{
-	"containers":                {{"name"}},
-	"initContainers":            {{"name"}},
-	"volumes":                   {{"name"}},
-	"items":                     {{"key"}, {"path"}},
-	"imagePullSecrets":          {{"name"}},
-	"schedulingGates":           {{"name"}},
-	"resourceClaims":            {{"name"}},
-	"claims":                    {{"name"}},
-	"sources":                   {{"secret", "name"}, {"configMap", "name"}, {"serviceAccountToken", "path"}, {"clusterTrustBundle", "path"}},
+	"containers":       {{"name"}},
+	"initContainers":   {{"name"}},
+	"volumes":          {{"name"}},
+	"items":            {{"path"}},
+	"imagePullSecrets": {{"name"}},
+	"schedulingGates":  {{"name"}},
+	"resourceClaims":   {{"name"}},
+	"claims":           {{"name"}},
+	"sources": {{"secret", "name"}, {"configMap", "name"}, {"serviceAccountToken", "path"}, {"clusterTrustBundle", "path"},
+		{"podCertificate", "credentialBundlePath"}, {"podCertificate", "keyPath"}},
 	"env":                       {{"name"}},
 	"sysctls":                   {{"name"}},
 	"httpHeaders":               {{"name"}},

@@ -14,14 +14,14 @@ import (
 func lostEntries(c *apply.Change, _ *Settings) (found []Finding) {
 	for _, drop := range c.Dropped {
 		now := apply.EntriesAt(c.After, drop.Place) // a later op may have put an entry back
-		lost := slices.DeleteFunc(slices.Clone(drop.Names), func(name string) bool {
-			return now[name] || name == review.StampAnnotation || // which amp takes off or replaces
-				isDerived(append(slices.Clip(drop.Place), name)) // which the API server fills in again
+		lost := slices.DeleteFunc(slices.Clone(drop.Entries), func(e apply.Entry) bool {
+			return now[e] || e.Name == review.StampAnnotation || // which amp takes off or replaces
+				isDerived(append(slices.Clip(drop.Place), e.Name)) // which the API server fills in again
 		})
 		if len(lost) == 0 {
 			continue
 		}
-		shown, remedy := names(lost), "add single keys"
+		shown, remedy := names(apply.Names(lost)), "add single keys"
 		if drop.List {
 			remedy = "add " + apply.PlainPath(c.Given[drop.Op-1].Path) + "/-"
 			if drop.Place[len(drop.Place)-1] == "hostAliases" { // package redact hides addresses

@@ -12,10 +12,11 @@ const listed = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"w","namespac
 	`"imagePullSecrets":[{"name":"pull"}],"hostAliases":[{"ip":"10.9.8.7","hostnames":["secret"]}],` +
 	`"tolerations":[{"key":"gpu","operator":"Exists"},{"operator":"Exists"}],"topologySpreadConstraints":[{"topologyKey":"zone"}],"readinessGates":[{"conditionType":"ready"}],` +
 	`"volumes":[{"name":"token","emptyDir":{}},{"name":"disk","emptyDir":{}},{"name":"conf","configMap":{"name":"conf","items":[{"key":"a.yaml","path":"a"}]}},` +
-	`{"name":"all","projected":{"sources":[{"secret":{"name":"keys"}},{"downwardAPI":{"items":[{"path":"labels","fieldRef":{"fieldPath":"metadata.labels"}}]}}]}}],"schedulingGates":[{"name":"gate"}],"resourceClaims":[{"name":"claim"}],"securityContext":{"sysctls":[{"name":"net.x","value":"secret"}]},` +
+	`{"name":"all","projected":{"sources":[{"secret":{"name":"keys"}},{"downwardAPI":{"items":[{"path":"labels","fieldRef":{"fieldPath":"metadata.labels"}}]}},{"configMap":{"name":"keys"}},{"serviceAccountToken":{"path":"token"}},` +
+	`{"clusterTrustBundle":{"name":"ca","path":"ca.pem"}},{"podCertificate":{"keyType":"ED25519","signerName":"e/s","credentialBundlePath":"pair.pem"}}]}}],"schedulingGates":[{"name":"gate"}],"resourceClaims":[{"name":"claim"}],"securityContext":{"sysctls":[{"name":"net.x","value":"secret"}]},` +
 	`"initContainers":[{"name":"init","image":"i"}],` +
 	`"containers":[{"name":"main","image":"i","volumeMounts":[{"name":"token","mountPath":"/t"}],"volumeDevices":[{"name":"disk","devicePath":"/dev/x"}],` +
-	`"ports":[{"containerPort":80}],"env":[{"name":"NB_PREFIX","value":"secret"},{"name":"HOME","value":"secret"}],"envFrom":[{"secretRef":{"name":"keys"}},{"configMapRef":{"name":"conf"}}],` +
+	`"ports":[{"containerPort":80,"protocol":"TCP"},{"containerPort":53,"protocol":"UDP"},{"containerPort":53,"protocol":"TCP"}],"env":[{"name":"NB_PREFIX","value":"secret"},{"name":"HOME","value":"secret"}],"envFrom":[{"secretRef":{"name":"keys"}},{"configMapRef":{"name":"conf"}},{"secretRef":{"name":"conf"}}],` +
 	`"resources":{"limits":{"cpu":"1","memory":"1Gi"},"claims":[{"name":"claim"}]},"resizePolicy":[{"resourceName":"cpu"}],"command":["secret"]}]}}`
 
 func TestLostEntries(t *testing.T) {
@@ -28,17 +29,18 @@ func TestLostEntries(t *testing.T) {
 	}
 	patchtest.Warned(t, map[string]patchtest.Warning{
 		"a list of variables":                list("/spec/containers/0/env", `[{"name":"A","value":"1"},{"name":"HOME","value":"x"}]`, `"NB_PREFIX"`),
-		"of sources of variables":            list("/spec/containers/0/envFrom", `[{"configMapRef":{"name":"conf"}}]`, `"keys"`),
+		"of sources of variables":            list("/spec/containers/0/envFrom", `[{"configMapRef":{"name":"conf"}},{"secretRef":{"name":"keys"}}]`, `"conf"`),
 		"of mounts":                          list("/spec/containers/0/volumeMounts", `[{"name":"token","mountPath":"/u"}]`, `"/t"`),
 		"of devices":                         list("/spec/containers/0/volumeDevices", `[]`, `"/dev/x"`),
-		"of ports":                           list("/spec/containers/0/ports", `[{"containerPort":81}]`, `"80"`),
+		"of ports":                           list("/spec/containers/0/ports", `[{"containerPort":53}]`, `"80", "53"`),
 		"of resize policies":                 list("/spec/containers/0/resizePolicy", `[]`, `"cpu"`),
 		"of claims of a container":           list("/spec/containers/0/resources/claims", `[]`, `"claim"`),
 		"of tolerations":                     list("/spec/tolerations", `[{"key":"x","operator":"Exists"}]`, `"gpu"`),
 		"of pull secrets":                    list("/spec/imagePullSecrets", `[{"name":"x"}]`, `"pull"`),
-		"of files of a ConfigMap":            list("/spec/volumes/2/configMap/items", `[{"key":"b.yaml","path":"b"}]`, `"a.yaml"`),
+		"of files of a ConfigMap":            list("/spec/volumes/2/configMap/items", `[{"key":"a.yaml","path":"b"}]`, `"a"`),
 		"of files about the Pod":             list("/spec/volumes/3/projected/sources/1/downwardAPI/items", `[{"path":"name","fieldRef":{"fieldPath":"metadata.name"}}]`, `"labels"`),
-		"of sources of files":                list("/spec/volumes/3/projected/sources", `[{"configMap":{"name":"conf"}}]`, `"keys"`),
+		"of the other sources of files":      list("/spec/volumes/3/projected/sources", `[{"secret":{"name":"keys"}},{"serviceAccountToken":{"path":"token"}},{"clusterTrustBundle":{"name":"ca","path":"ca.pem"}}]`, `"keys", "pair.pem"`),
+		"of sources of files":                list("/spec/volumes/3/projected/sources", `[{"configMap":{"name":"keys"}}]`, `"keys", "token", "ca.pem" and 1 more`),
 		"of init containers":                 list("/spec/initContainers", `[{"name":"x","image":"i"}]`, `"init"`),
 		"of containers":                      list("/spec/containers", `[{"name":"x","image":"i"}]`, `"main"`),
 		"of spread constraints":              list("/spec/topologySpreadConstraints", `[]`, `"zone"`),
