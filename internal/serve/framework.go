@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"time"
@@ -10,15 +11,18 @@ import (
 
 // startFramework lets the functions framework serve amp, and returns where it listens, once it does. The framework itself does
 // not say that. So the port must be free before, and must take a connection after.
+//
+// The error of a port that is not free names PORT. Any other is the framework's.
 func (a *App) startFramework() (net.Addr, error) {
 	if os.Getenv("FUNCTION_TARGET") == "" {
 		if err := os.Setenv("FUNCTION_TARGET", "amp"); err != nil {
 			return nil, err
 		}
 	}
-	free, err := net.Listen("tcp", ":"+a.plainPort)
+	address := ":" + a.plainPort
+	free, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("PORT=%s: %w", a.plainPort, err)
 	}
 	at := free.Addr()
 	if err := free.Close(); err != nil {
@@ -32,7 +36,8 @@ func (a *App) startFramework() (net.Addr, error) {
 			return nil, err
 		case <-tick:
 		}
-		if conn, err := net.DialTimeout("tcp", "localhost:"+a.plainPort, time.Second); err == nil {
+		// Without a host, this is the machine itself.
+		if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
 			go func() { a.ended <- <-ended }()
 			return at, conn.Close()
 		}

@@ -6,7 +6,6 @@ package serve
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -191,7 +190,7 @@ func (a *App) ListenAndServe() error {
 	if a.plainPort != "" {
 		at, err := a.startFramework()
 		if err != nil {
-			return fmt.Errorf("PORT=%s: %w", a.plainPort, err)
+			return err
 		}
 		a.about = append(a.about, "http", at.String())
 	}
