@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -76,20 +77,25 @@ func write(t *testing.T, path, text string, mode os.FileMode) {
 	}
 }
 
-// freePort is a port on which no program listens.
+// freePort is a port on which no program listens, each time another one. It is below the range from which the kernel gives ports
+// to connections, and those that other tests search.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for lastPort < 12_000 {
+		lastPort++
+		port := strconv.Itoa(lastPort)
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return port
+		}
 	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("no free port between 10000 and 12000 on loopback")
+	return ""
 }
+
+var lastPort = 10_000
 
 // ask returns the answer to a request. It waits until a program listens.
 func ask(t *testing.T, method, url, body string) string {

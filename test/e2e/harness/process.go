@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -96,17 +97,25 @@ func (p *process) lastWords() string {
 	return string(bytes.Join(lines, []byte("\n")))
 }
 
-// FreePort returns a TCP port on loopback on which no program listens. The programs must be told their port, so the
-// port is chosen before it is used. It is below the range from which the kernel gives ports to connections, so only
-// another program that searches in the same way could take it first.
+// FreePort returns a TCP port on loopback on which no program listens, each time another one. The programs must be told their
+// port, so the port is chosen before it is used. It is below the range from which the kernel gives ports to connections, and
+// those that package freeport gives to other tests, so only another run of these tests could take it first.
 func FreePort() int {
-	for range 1000 {
-		port := 15000 + rand.IntN(15000)
+	const first, ports = 12_000, 3_000
+	for range ports {
+		port := first + int(lastPort.Add(1)%ports)
 		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(port))
 		if err == nil {
 			l.Close()
 			return port
 		}
 	}
-	panic("no free port between 15000 and 30000 on loopback")
+	panic("no free port between 12000 and 15000 on loopback")
 }
+
+// lastPort begins anywhere: several runs may share the machine.
+var lastPort = func() *atomic.Uint32 {
+	var n atomic.Uint32
+	n.Store(rand.Uint32())
+	return &n
+}()
