@@ -16,7 +16,8 @@ import (
 // cluster is a real Kubernetes cluster, reached through the executable that AMP_CLUSTER names:
 //
 //	up [knative]        starts a new cluster with DNS, and with Knative Serving and an ingress; down ends it
-//	kubectl ARGS...     runs kubectl as cluster admin, with standard input and files
+//	kubectl ARGS...     runs kubectl as cluster admin, with standard input and files (also `proxy --unix-socket`), until its
+//	                    process group ends
 //	image NAME BINARY   makes an image of a static binary (entry point /BINARY's name) and loads it on the nodes
 //	in CMD...           runs a command where Pods, Services and the API server can be reached, in the current folder
 //	kubeconfig          prints the path of the cluster admin's kubeconfig, for commands that run there
@@ -116,14 +117,15 @@ func (c *cluster) image(t *testing.T, name, dir, pkg string) {
 	}
 }
 
-// programs are those that were built, by their names. Go does not keep what it has linked.
+// programs are those that were built, by folder and package. Go does not keep what it has linked.
 var programs = map[string][]byte{}
 
 // program builds a program of the repository, unless another test has, and returns its path.
 func program(t *testing.T, name, dir, pkg string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), name)
-	if built := programs[name]; built != nil {
+	key := dir + " " + pkg
+	if built := programs[key]; built != nil {
 		if err := os.WriteFile(path, built, 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +137,7 @@ func program(t *testing.T, name, dir, pkg string) (path string) {
 		t.Fatalf("building %s: %v\n%s", pkg, err, said)
 	}
 	var err error
-	if programs[name], err = os.ReadFile(path); err != nil {
+	if programs[key], err = os.ReadFile(path); err != nil {
 		t.Fatal(err)
 	}
 	return path
