@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -87,23 +89,44 @@ func TestCallerThatWaitsThreeSeconds(t *testing.T) {
 
 	t.Run("under Ignore: stored in time, though both endpoints hang", func(t *testing.T) {
 		on["amp.txn2.com/failure-policy"] = "Ignore"
-		ns := w.Namespace(t, on)
-		c := ns.CreateWithin(3*time.Second, harness.Pod("jupyter-alice", harness.Labelled("app", "jupyterhub")))
-		if c.Err != nil {
-			t.Fatalf("after %v: %v", c.Took, c.Err)
-		}
-		asGiven(t, ns, "jupyter-alice")
-		if len(c.Warnings) != 2 {
-			t.Errorf("one warning of each review was expected: %q", c.Warnings)
-		}
-		t.Logf("stored after %v", c.Took)
+		onceInTime(t, func(pod string) error {
+			ns := w.Namespace(t, on)
+			c := ns.CreateWithin(3*time.Second, harness.Pod(pod, harness.Labelled("app", "jupyterhub")))
+			if c.Err != nil {
+				return fmt.Errorf("after %v: %w", c.Took, c.Err)
+			}
+			asGiven(t, ns, pod)
+			if len(c.Warnings) != 2 {
+				return fmt.Errorf("stored after %v: one warning of each review was expected: %q", c.Took, c.Warnings)
+			}
+			t.Logf("stored after %v", c.Took)
+			return nil
+		})
 	})
 
 	t.Run("under Fail: refused in time, and the caller reads why", func(t *testing.T) {
 		delete(on, "amp.txn2.com/failure-policy")
-		c := w.Namespace(t, on).CreateWithin(3*time.Second, harness.Pod("jupyter-alice"))
-		if c.Err == nil || !strings.Contains(c.Err.Error(), hanging) {
-			t.Errorf("after %v the caller read: %v", c.Took, c.Err)
-		}
+		onceInTime(t, func(pod string) error {
+			c := w.Namespace(t, on).CreateWithin(3*time.Second, harness.Pod(pod))
+			if c.Err == nil || !strings.Contains(c.Err.Error(), hanging) {
+				return fmt.Errorf("after %v the caller read: %v", c.Took, c.Err)
+			}
+			return nil
+		})
 	})
+}
+
+// onceInTime lets a test that the clock decides try three Pods. On a busy machine a tenth of a second too much between amp and the
+// API server is common. If amp itself took too long, all three would be late.
+func onceInTime(t *testing.T, try func(pod string) error) {
+	t.Helper()
+	var late error
+	for _, pod := range []string{"jupyter-alice", "jupyter-bob", "jupyter-carol"} {
+		err := try(pod)
+		if err == nil {
+			return
+		}
+		late = errors.Join(late, err)
+	}
+	t.Error(late)
 }
