@@ -28,17 +28,15 @@ func (a *App) startFramework() (net.Addr, error) {
 	if err := free.Close(); err != nil {
 		return nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- funcframework.Start(a.plainPort) }()
+	go func() { a.ended <- funcframework.Start(a.plainPort) }()
 	for tick := time.Tick(5 * time.Millisecond); ; {
 		select {
-		case err := <-ended:
+		case err := <-a.ended:
 			return nil, err
 		case <-tick:
 		}
 		// Without a host, this is the machine itself.
 		if conn, err := net.DialTimeout("tcp", address, time.Second); err == nil {
-			go func() { a.ended <- <-ended }()
 			return at, conn.Close()
 		}
 	}

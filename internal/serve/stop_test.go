@@ -78,7 +78,8 @@ func TestHTTP2CallersHearThatAmpStops(t *testing.T) {
 	}
 }
 
-// TestReviewsInFlightAreAnsweredWhenAmpStops: stop waits for them. Meanwhile nobody can connect.
+// TestReviewsInFlightAreAnsweredWhenAmpStops checks that stop waits for the reviews in flight, and that nobody can connect while
+// it waits.
 func TestReviewsInFlightAreAnsweredWhenAmpStops(t *testing.T) {
 	begun, release := make(chan struct{}), make(chan struct{})
 	address, config, stop := running(t, func(w http.ResponseWriter, _ *http.Request) {

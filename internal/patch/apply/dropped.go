@@ -2,7 +2,6 @@ package apply
 
 import (
 	"cmp"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -93,8 +92,10 @@ func entry(field string, element *jsontree.Node) Entry {
 
 // Names are those of the entries, each once.
 func Names(entries []Entry) (names []string) {
+	seen := make(map[string]bool, len(entries)) // a Pod may have tens of thousands
 	for _, e := range entries {
-		if !slices.Contains(names, e.Name) {
+		if !seen[e.Name] {
+			seen[e.Name] = true
 			names = append(names, e.Name)
 		}
 	}
