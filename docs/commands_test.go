@@ -53,7 +53,7 @@ var notRun = map[string]string{
 	"kind create cluster": "kind needs Docker, or the like. test/cluster runs the commands between these two in a real cluster",
 	"kind delete cluster": "see kind create cluster",
 	"make build":          "it writes into the clone. test/release builds the same programs with the same flags",
-	"kubectl -n amp-audit port-forward service/audit 8080:80":                   "it does not end, and uses a fixed port. test/cluster reads the page through the Service",
+	"kubectl -n amp-audit port-forward service/audit 8080:80":                   "it does not end, and uses a fixed port. test/cluster opens the page through kubectl proxy",
 	"kubectl -n amp-functions port-forward …":                                   "it does not end, and uses a fixed port",
 	`token="$(openssl rand -hex 24)"`:                                           "it only sets a variable of the shell. test/cluster sets it, and runs the commands that use it",
 	"kubectl -n amp-audit create secret generic oauth2-proxy …":                 "client-secret is the reader's own. TestReadersLogIn gives the proxy files of the same names",

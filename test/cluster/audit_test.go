@@ -2,11 +2,15 @@ package cluster
 
 import (
 	"fmt"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 // audit calls the audit function, through the API server.
@@ -22,26 +26,32 @@ func (c *cluster) audited(namespace, pod, id string) error {
 	return err
 }
 
-// onThePage waits until a browser shows a Pod's name on the audit page.
+// onThePage waits until a browser shows a Pod's name on the audit page. The browser calls the audit function through the API
+// server, as get does.
 func (c *cluster) onThePage(t *testing.T, pod string) {
 	t.Helper()
-	browser, err := exec.LookPath("chromium")
-	if err != nil {
+	if _, err := exec.LookPath("chromium"); err != nil {
 		if os.Getenv("AMP_REQUIRE_BROWSER") != "" {
 			t.Fatal(err)
 		}
 		t.Log("NOT CHECKED: the audit page. There is no chromium on PATH.")
 		return
 	}
-	address := c.kubectl(t, "get", "--namespace", "amp-audit", "service/audit", "-o", "jsonpath={.spec.clusterIP}")
-	// The page keeps a stream open, so it never finishes loading. After the timeout, its state at that time is printed. On a
-	// busy machine it may need longer.
-	timeout := time.Second
+	server := httptest.NewServer(&httputil.ReverseProxy{Transport: c.api.Transport, Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: "localhost"}) // the only name that kubectl proxy takes
+	}})
+	defer server.Close()
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WSURLReadTimeout(patience),
+		chromedp.Flag("no-proxy-server", true), chromedp.Flag("disable-quic", true))
+	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	defer stop() // before the server closes: the page keeps a stream open
+	ctx, done := chromedp.NewContext(ctx)
+	defer done()
+	if err := chromedp.Do(ctx, chromedp.Navigate(server.URL+audit+"/")); err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, func() error {
-		timeout *= 2
-		page, err := c.run("in", browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-			"--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-			"--user-data-dir="+t.TempDir(), fmt.Sprintf("--timeout=%d", timeout.Milliseconds()), "--dump-dom", "http://"+address+"/")
+		page, err := chromedp.Run(ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		if err == nil && !strings.Contains(page, pod) {
 			err = fmt.Errorf("the page does not show %s: %s", pod, page)
 		}

@@ -234,14 +234,14 @@ spec:
 		s.untilDrained(t)
 		seen := map[string]bool{}
 		renewed := func(n int) {
-			for patience := time.Now().Add(time.Minute); len(seen) < n; {
+			for end := time.Now().Add(time.Minute); len(seen) < n; {
 				certificate, err := c.certificate()
 				if err == nil {
 					seen[certificate] = true
 				} else if !strings.Contains(err.Error(), "404 Not Found") { // it was deleted a moment ago
 					t.Fatal(err)
 				}
-				if time.Now().After(patience) {
+				if time.Now().After(end) {
 					t.Fatalf("in a minute there were %d certificates", len(seen))
 				}
 				time.Sleep(pause)

@@ -78,7 +78,7 @@ func (c *cluster) expect(t *testing.T, want []finding) []check {
 func (c *cluster) finds(t *testing.T, want []finding) doctorReport {
 	t.Helper()
 	slices.SortFunc(want, func(a, b finding) int { return strings.Compare(a.namespace+" "+a.id, b.namespace+" "+b.id) })
-	for patience := time.Now().Add(60 * time.Second); ; {
+	for end := time.Now().Add(patience); ; {
 		report, code := c.doctor(t)
 		faults := report.faults()
 		if code != 2 && slices.EqualFunc(faults, want, func(c check, f finding) bool {
@@ -86,7 +86,7 @@ func (c *cluster) finds(t *testing.T, want []finding) doctorReport {
 		}) {
 			return report
 		}
-		if time.Now().After(patience) {
+		if time.Now().After(end) {
 			t.Fatalf("the doctor ends with %d and finds\n%+v\nand not\n%+v", code, faults, want)
 		}
 		time.Sleep(pause)

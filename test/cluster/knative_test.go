@@ -140,11 +140,11 @@ func TestOnKnative(t *testing.T) {
 			  {"op":"add","path":"/spec/template/spec/containers/0/env/-","value":{"name":"K_CE_OVERRIDES","value":"{\"extensions\":{\"cluster\":\"blue\"}}"}}]`)
 		c.kubectl(t, "wait", "ksvc", "amp", "--namespace", "amp-system", "--for=jsonpath={.status.latestReadyRevisionName}=amp-00002", "--timeout=90s")
 		t.Logf("the new revision is ready after %v", time.Since(start).Round(100*time.Millisecond))
-		for patience := time.Now().Add(3 * time.Minute); ; {
+		for end := time.Now().Add(3 * time.Minute); ; {
 			s.beyond(t, 5)
 			if pods := c.pods(t, "amp-system", "serving.knative.dev/service=amp"); len(pods) == 2 && !strings.Contains(strings.Join(pods, " "), old[0]) {
 				break
-			} else if time.Now().After(patience) {
+			} else if time.Now().After(end) {
 				t.Fatalf("the old revision's Pods are still there: %q", pods)
 			}
 		}
@@ -319,18 +319,21 @@ func (c *cluster) mutatesAlices(t *testing.T, ingress, host string) error {
 // eventually asks until there is no error, for a minute: kube-proxy and the ingress learn only a moment after the Pods are ready.
 func eventually(t *testing.T, ask func() error) {
 	t.Helper()
-	patience := time.Now().Add(60 * time.Second)
+	end := time.Now().Add(patience)
 	for {
 		err := ask()
 		if err == nil {
 			return
 		}
-		if time.Now().After(patience) {
+		if time.Now().After(end) {
 			t.Fatal(err)
 		}
 		time.Sleep(pause)
 	}
 }
+
+// patience is how long a test waits for anything.
+const patience = 60 * time.Second
 
 // pause is the time between two questions. Some take a kubectl of their own.
 const pause = 250 * time.Millisecond

@@ -67,13 +67,13 @@ func (s *stream) ask(t *testing.T, what string) (r report) {
 // beyond waits until another n Pods have been created, or have failed.
 func (s *stream) beyond(t *testing.T, n int) {
 	t.Helper()
-	goal, patience := s.ask(t, "report").Done+n, time.Now().Add(60*time.Second)
+	goal, end := s.ask(t, "report").Done+n, time.Now().Add(patience)
 	for {
 		is := s.ask(t, "report").Done
 		if is >= goal {
 			return
 		}
-		if time.Now().After(patience) {
+		if time.Now().After(end) {
 			t.Fatalf("the stream stands at %d of %d", is, goal)
 		}
 		time.Sleep(pause)
