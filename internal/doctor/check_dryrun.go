@@ -89,10 +89,12 @@ func (d *dryRun) answers() answers {
 		if e, ok := review.ParseExplanation(w); ok {
 			a.phases[e.Phase] = true
 			list := &a.admitted
-			switch e.Ended {
-			case review.EndedFailed:
+			switch failed, denied := e.Ended == review.EndedFailed, e.Ended == review.EndedDenied; {
+			case (failed || denied) && !e.Shadow:
+				continue // the refusal, or the warning of a review that failed open, says more
+			case failed:
 				list = &a.failed
-			case review.EndedDenied:
+			case denied:
 				list = &a.denied
 			}
 			*list = append(*list, e.Result())

@@ -74,9 +74,7 @@ func Decide(r *Review, plan *Plan, run *Run) Verdict {
 		v = Verdict{Outcome: OutcomeShadowed, Message: v.Message, Code: v.Code}
 	}
 	if r.DryRun && r.Explain {
-		if e, ok := Explain(r, plan, run, &v); ok {
-			v.Warnings = append(slices.Clip(v.Warnings), e.String())
-		}
+		v.Warnings = append(slices.Clip(v.Warnings), Explain(r, plan, run, &v).String())
 	}
 	return v
 }

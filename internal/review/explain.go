@@ -83,8 +83,8 @@ func ParseExplanation(warning string) (Explanation, bool) {
 	return e, true
 }
 
-// FailedOpen reports whether a warning says that a review failed under Ignore, and in which phase. amp sends it to every
-// Pod, so that a dry run of such a review gets no Explanation.
+// FailedOpen reports whether a warning says that a review failed under Ignore, and in which phase. Every Pod of such a review
+// gets it. A dry run that asks gets an Explanation, too, unless amp had no memory to read the Pod.
 func FailedOpen(warning string) (Phase, bool) {
 	for _, phase := range []Phase{Mutate, Validate} {
 		if strings.HasPrefix(warning, failedOpenPrefix(phase)) {
@@ -96,16 +96,11 @@ func FailedOpen(warning string) (Phase, bool) {
 
 func failedOpenPrefix(phase Phase) string { return "amp: not " + past(phase) + ": " }
 
-// Explain says how the review of a verdict ended or, in shadow mode, how it would have ended without it. It reports false
-// where the user reads that already: in the message of a rejection or in a warning.
-func Explain(r *Review, plan *Plan, run *Run, verdict *Verdict) (Explanation, bool) {
+// Explain says how the review of a verdict ended or, in shadow mode, how it would have ended without it.
+func Explain(r *Review, plan *Plan, run *Run, verdict *Verdict) Explanation {
 	v, e := *verdict, Explanation{Phase: r.Phase}
 	if v.Outcome == OutcomeShadowed {
 		v, e.Shadow = decide(r, plan, run), true
-	}
-	told := v.Message != "" && !e.Shadow || v.Outcome == OutcomeSkipped && len(v.Warnings) > 0
-	if told {
-		return Explanation{}, false
 	}
 	switch v.Outcome {
 	case OutcomeMutated:
@@ -121,5 +116,5 @@ func Explain(r *Review, plan *Plan, run *Run, verdict *Verdict) (Explanation, bo
 	default: // rejected, or failed open
 		e.Ended, e.Text = EndedFailed, strings.TrimPrefix(v.Message, "amp: ")
 	}
-	return e, true
+	return e
 }
