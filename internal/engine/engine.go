@@ -49,7 +49,8 @@ type Config struct {
 	// FailurePolicy holds if neither the path of a review nor its Namespace names one; empty means Fail.
 	FailurePolicy review.FailurePolicy
 
-	// EventsLevel is the most that an event tells; empty means that there are no events.
+	// EventsLevel is the most that an event tells. Empty means that events are off: then what a namespace asks for is not compared
+	// with it.
 	EventsLevel review.Level
 	// EventsRequired makes a mutation fail whose event the Recorder cannot deliver; false means that no answer waits for
 	// an event.

@@ -52,6 +52,8 @@ func TestEvents(t *testing.T) {
 		"a stamped Pod without an endpoint":    {world{policy: opted, events: review.LevelPatch}, validate, "u", review.LevelPatch, "", review.OutcomeValidated},
 		"the same, created by another user":    {world{policy: with(func(p *review.Policy) { p.Creators = review.Globs{"hub"} }), events: review.LevelPatch}, validate, "u", review.LevelPatch, "", review.OutcomeValidated},
 		"a stamped Pod, while events are off":  {world{policy: opted}, validate, "", "", "", review.OutcomeSkipped},
+		"the same, without events":             {world{policy: opted, events: review.LevelNone}, validate, "", "", "", review.OutcomeSkipped},
+		"an operator who wants no events":      {world{policy: opted, answers: changes, events: review.LevelNone}, mutate, "", review.LevelNone, "", review.OutcomeMutated},
 		"an unstamped Pod without an endpoint": {world{policy: opted, events: review.LevelPatch}, review.Review{UID: "u", Phase: review.Validate, Pod: json.RawMessage("pod")}, "", "", "", review.OutcomeSkipped},
 	} {
 		run(t, name, func(t *testing.T) {

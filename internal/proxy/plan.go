@@ -134,7 +134,7 @@ func (p *Proxy) skips(r *review.Review, policy *review.Policy) (skip bool, warni
 		return false, ""
 	case len(policy.Mutate) == 0 && len(policy.Validate) == 0:
 		return true, fmt.Sprintf("namespace %s names no endpoint: set annotation amp.txn2.com/ep", review.Clip(r.Namespace, 40))
-	case r.Phase == review.Validate && r.Stamp != "" && p.Events != "":
+	case r.Phase == review.Validate && r.Stamp != "" && p.Events != "" && p.Events != review.LevelNone:
 		return false, "" // there is no endpoint to call, but the Pod's final name is worth an event
 	}
 	return true, "" // it has endpoints for the other phase only

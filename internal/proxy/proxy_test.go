@@ -83,6 +83,10 @@ func TestReview(t *testing.T) {
 			world: world{policy: with(func(p *review.Policy) { p.Events = review.LevelFull }), events: review.LevelPatch}, r: mutate, outcome: review.OutcomeUnchanged,
 			warnings: []string{"amp: namespace x: annotation amp.txn2.com/events Full is more than AMP_EVENTS_LEVEL: reduced to Patch"},
 			calls:    []call{{a, 1, "pod", 1500 * time.Millisecond}, {b, 2, "pod", 1500 * time.Millisecond}}},
+		"even to none": {
+			world: world{policy: with(func(p *review.Policy) { p.Events = review.LevelMetadata }), events: review.LevelNone}, r: mutate, outcome: review.OutcomeUnchanged,
+			warnings: []string{"amp: namespace x: annotation amp.txn2.com/events Metadata is more than AMP_EVENTS_LEVEL: reduced to None"},
+			calls:    []call{{a, 1, "pod", 1500 * time.Millisecond}, {b, 2, "pod", 1500 * time.Millisecond}}},
 		"a lower level of events is not": {
 			world: world{policy: with(func(p *review.Policy) { p.Events = review.LevelNone }), events: review.LevelPatch}, r: mutate, outcome: review.OutcomeUnchanged,
 			calls: []call{{a, 1, "pod", 1500 * time.Millisecond}, {b, 2, "pod", 1500 * time.Millisecond}}},

@@ -116,9 +116,9 @@ func NewLogger(config *Config) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: config.LogLevel}))
 }
 
-// eventsLevel is the most that an event tells, empty if there are no events.
+// eventsLevel is the most that an event tells, empty if events are off.
 func (c *Config) eventsLevel() review.Level {
-	if c.Events == EventsOff || c.EventsLevel == review.LevelNone {
+	if c.Events == EventsOff {
 		return ""
 	}
 	return c.EventsLevel
@@ -127,7 +127,7 @@ func (c *Config) eventsLevel() review.Level {
 // newRecorder returns what takes the records of reviews. It starts to deliver events, if there are any.
 func newRecorder(config *Config, metrics *emit.Metrics, processors *share.Processors, log *slog.Logger) (*emit.Recorder, error) {
 	recorder := &emit.Recorder{Metrics: metrics, Log: log}
-	if config.eventsLevel() == "" {
+	if level := config.eventsLevel(); level == "" || level == review.LevelNone {
 		return recorder, nil
 	}
 	var token func() (string, error)
