@@ -26,26 +26,27 @@ type namespaceSource struct {
 	name       string // for the log
 }
 
-// openNamespaces reads the file of Namespaces, or starts to watch the cluster's until ctx ends.
+// openNamespaces reads the file of Namespaces, or starts to watch the cluster's until ctx ends. With an error, it returns a source
+// of nothing.
 func openNamespaces(ctx context.Context, config *Config, log *slog.Logger) (*namespaceSource, error) {
 	if config.NamespacesFile != "" {
 		file, err := namespaces.OpenFile(config.NamespacesFile, log)
 		if err != nil {
-			return nil, fmt.Errorf("AMP_NAMESPACES_FILE: %w", err)
+			return &namespaceSource{}, fmt.Errorf("AMP_NAMESPACES_FILE: %w", err)
 		}
 		return &namespaceSource{policies: file, notReady: func() error { return nil }, name: config.NamespacesFile}, nil
 	}
 	rest, err := cluster.Config(config.Kubeconfig, outbound.UserAgent(Version()))
 	if err != nil {
-		return nil, err
+		return &namespaceSource{}, err
 	}
 	watched, err := cluster.New(rest)
 	if err != nil {
-		return nil, err
+		return &namespaceSource{}, err
 	}
 	servers, err := apiserver.New(rest, log)
 	if err != nil {
-		return nil, err
+		return &namespaceSource{}, err
 	}
 	go watched.Run(ctx)
 	go servers.Run(ctx)

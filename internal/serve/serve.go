@@ -6,6 +6,7 @@ package serve
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -58,21 +59,20 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 	klog.SetSlogLogger(log) // client-go's lines are JSON, too
 	keepHeadroom()
 
-	namespaces, err := openNamespaces(ctx, config, log)
-	if err != nil {
-		return nil, err
-	}
+	// Everything that a variable names is opened before the first error ends the start, so that all errors are reported.
+	namespaces, namespacesErr := openNamespaces(ctx, config, log)
 	handler := &proxy.Handler{Version: Version(), Memory: newMemory(config), NotReady: namespaces.notReady}
 	registry := newRegistry()
 	registry.MustRegister(emit.NewMemoryMetric(handler.Memory.Used))
 	processors := share.NewProcessors(runtime.GOMAXPROCS(0))
 	crowd := spreadCrowds(ctx)
 	processors.OnCrowd(crowd)
-	recorder, err := newRecorder(config, emit.NewMetrics(registry, Version(), handler.InFlight), processors, log)
-	if err != nil {
-		return nil, err
-	}
-	if handler.Proxy, err = newProxy(config, namespaces, recorder, processors, log); err != nil {
+	recorder, sinkErr := newRecorder(config, emit.NewMetrics(registry, Version(), handler.InFlight), processors, log)
+	var endpointsErr error
+	handler.Proxy, endpointsErr = newProxy(config, namespaces, recorder, processors, log)
+	certificate, certificateErr := openCertificate(config, log)
+	tlsConfig, clientsErr := newTLS(config, certificate, log)
+	if err := errors.Join(namespacesErr, sinkErr, endpointsErr, certificateErr, clientsErr); err != nil {
 		return nil, err
 	}
 
@@ -85,14 +85,11 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 		app.plainPort = config.Port
 	}
 	if config.TLS != TLSOff {
-		certificate, err := openCertificate(ctx, config, log)
-		if err != nil {
-			return nil, err
-		}
+		go certificate.keep(ctx)
 		handler.NotReady = func() error { return cmp.Or(namespaces.notReady(), certificate.notReady()) }
 		registry.MustRegister(emit.NewCertificateMetric(certificate.notAfter))
 		var at net.Addr
-		if at, app.stop, err = serveTLS(config, certificate, log, app.Handler, crowd, app.ended); err != nil {
+		if at, app.stop, err = serveTLS(config, tlsConfig, log, app.Handler, crowd, app.ended); err != nil {
 			return nil, err
 		}
 		app.about = append(app.about, "https", at.String())
@@ -124,7 +121,7 @@ func (c *Config) eventsLevel() review.Level {
 	return c.EventsLevel
 }
 
-// newRecorder returns what takes the records of reviews. It starts to deliver events, if there are any.
+// newRecorder returns what takes the records of reviews, also with an error. It starts to deliver events, if there are any.
 func newRecorder(config *Config, metrics *emit.Metrics, processors *share.Processors, log *slog.Logger) (*emit.Recorder, error) {
 	recorder := &emit.Recorder{Metrics: metrics, Log: log}
 	if level := config.eventsLevel(); level == "" || level == review.LevelNone {
@@ -136,7 +133,7 @@ func newRecorder(config *Config, metrics *emit.Metrics, processors *share.Proces
 			log.Warn("token for the event sink not renewed", "variable", "AMP_EVENTS_TOKEN_FILE", "error", err)
 		})
 		if err != nil {
-			return nil, err
+			return recorder, err
 		}
 		token = file.Load
 	}

@@ -21,17 +21,21 @@ import (
 // certificate is the serving certificate as it is now.
 type certificate struct {
 	get      func() *tls.Certificate
-	notAfter func() time.Time // when the certificate of get ends; the zero time if no caller can trust it
-	notReady func() error     // why the API server cannot verify it; nil: it can
+	notAfter func() time.Time          // when the certificate of get ends; the zero time if no caller can trust it
+	notReady func() error              // why the API server cannot verify it; nil: it can
+	keep     func(ctx context.Context) // keeps it in the cluster until ctx ends
 }
 
-// openCertificate reads the certificate's files (TLSFiles), or starts to keep one in the cluster until ctx ends
-// (TLSSelf).
-func openCertificate(ctx context.Context, config *Config, log *slog.Logger) (*certificate, error) {
-	if config.TLS == TLSFiles {
+// openCertificate reads the certificate's files (TLSFiles), or returns one that is to be kept in the cluster (TLSSelf). With TLSOff
+// there is none.
+func openCertificate(config *Config, log *slog.Logger) (*certificate, error) {
+	switch config.TLS {
+	case TLSOff:
+		return nil, nil
+	case TLSFiles:
 		return filesCertificate(config, log)
 	}
-	c, err := selfCertificate(ctx, config, log)
+	c, err := selfCertificate(config, log)
 	if err != nil {
 		return nil, fmt.Errorf("AMP_TLS=self: %w", err)
 	}
@@ -50,10 +54,11 @@ func filesCertificate(config *Config, log *slog.Logger) (*certificate, error) {
 		get:      files.Get,
 		notAfter: func() time.Time { return files.Get().Leaf.NotAfter },
 		notReady: func() error { return nil }, // the operator who made it also made the API server trust it
+		keep:     func(context.Context) {},
 	}, nil
 }
 
-func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*certificate, error) {
+func selfCertificate(config *Config, log *slog.Logger) (*certificate, error) {
 	rest, err := namespacescluster.Config(config.Kubeconfig, outbound.UserAgent(Version()))
 	if err != nil {
 		return nil, err
@@ -74,17 +79,14 @@ func selfCertificate(ctx context.Context, config *Config, log *slog.Logger) (*ce
 	if err != nil {
 		return nil, err
 	}
-	go reconciler.Run(ctx, objects.Watch(ctx))
-	return &certificate{reconciler.Certificate, reconciler.NotAfter, reconciler.NotReady}, nil
+	return &certificate{reconciler.Certificate, reconciler.NotAfter, reconciler.NotReady, func(ctx context.Context) {
+		reconciler.Run(ctx, objects.Watch(ctx))
+	}}, nil
 }
 
 // serveTLS serves handler over TLS until stop is called (see run), and returns where it listens. If the listener fails, it
 // sends the error to ended.
-func serveTLS(config *Config, c *certificate, log *slog.Logger, handler http.Handler, crowd func(), ended chan<- error) (at net.Addr, stop func(context.Context), err error) {
-	tlsConfig, err := newTLS(config, c, log)
-	if err != nil {
-		return nil, nil, err
-	}
+func serveTLS(config *Config, tlsConfig *tls.Config, log *slog.Logger, handler http.Handler, crowd func(), ended chan<- error) (at net.Addr, stop func(context.Context), err error) {
 	listener, err := listen(net.JoinHostPort("", config.TLSPort), crowd)
 	if err != nil {
 		return nil, nil, fmt.Errorf("AMP_TLS_PORT=%s: %w", config.TLSPort, err)
