@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/net/idna"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
@@ -72,9 +73,12 @@ func NewEndpoint(u *url.URL) Endpoint {
 	return Endpoint{URL: u, Name: shown.String(), Host: canonicalHost(u)}
 }
 
-// canonicalHost writes a host in lower case without a dot at its end, and a port without zeros before it.
+// canonicalHost writes a host in lower case without a dot at its end, as DNS has it (xn--…), and a port without zeros before it.
 func canonicalHost(u *url.URL) string {
 	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
+	if dns, err := idna.Punycode.ToASCII(host); err == nil {
+		host = dns
+	}
 	if ip, err := netip.ParseAddr(host); err == nil {
 		host = ip.Unmap().String()
 	}
