@@ -52,6 +52,18 @@ func checkDryRuns(s *observed) []Finding {
 // isAMPs reports whether a text of the API server is about one of amp's webhooks.
 func isAMPs(text string) bool { return strings.Contains(text, `.amp.txn2.com"`) }
 
+// refusal is amp's own refusal, empty if amp did not refuse the Pod, or if the API server told of another webhook's refusal
+// only: it asks all validating webhooks at the same time, and tells of one.
+func (d *dryRun) refusal() string {
+	if d.err == nil {
+		return ""
+	}
+	if text := d.err.Error(); strings.Contains(text, "admission webhook ") && isAMPs(text) {
+		return text
+	}
+	return ""
+}
+
 // callFailure is what the API server says of a call that amp did not answer, empty if there was none.
 func (d *dryRun) callFailure() string {
 	if d.err == nil {
@@ -76,34 +88,42 @@ func (d *dryRun) missesAMP(n *namespace) bool {
 // answers are the warnings of a dry run by what they mean.
 type answers struct {
 	phases   map[review.Phase]bool // that amp answered
-	failed   []string              // in shadow mode or under Ignore
-	denied   []string              // in shadow mode
+	refusal  string                // amp's own
+	denies   bool                  // the refusal is an endpoint's denial
+	failed   []string              // beside the refusal
+	denied   []string              // beside the refusal
 	admitted []string
 	amps     []string // other warnings of amp
 	others   []string // warnings that are not amp's
 }
 
 func (d *dryRun) answers() answers {
-	a := answers{phases: map[review.Phase]bool{}}
+	a := answers{phases: map[review.Phase]bool{}, refusal: d.refusal()}
+	open := map[review.Phase]bool{} // failed open, which is warned of before it is explained
 	for _, w := range d.warnings {
 		if e, ok := review.ParseExplanation(w); ok {
 			a.phases[e.Phase] = true
-			list := &a.admitted
-			switch failed, denied := e.Ended == review.EndedFailed, e.Ended == review.EndedDenied; {
-			case (failed || denied) && !e.Shadow:
-				continue // the refusal, or the warning of a review that failed open, says more
-			case failed:
-				list = &a.failed
-			case denied:
-				list = &a.denied
+			why := e.Text
+			if e.Shadow {
+				why = e.Result()
 			}
-			*list = append(*list, e.Result())
+			switch told := a.refusal != "" && !e.Shadow; {
+			case e.Ended == review.EndedFailed && (told || open[e.Phase]):
+			case e.Ended == review.EndedFailed:
+				a.failed = append(a.failed, why)
+			case e.Ended == review.EndedDenied && told:
+				a.denies = true
+			case e.Ended == review.EndedDenied:
+				a.denied = append(a.denied, why)
+			default:
+				a.admitted = append(a.admitted, e.Result())
+			}
 			continue
 		}
 		phase, failed := review.FailedOpen(w)
 		switch {
 		case failed:
-			a.phases[phase], a.failed = true, append(a.failed, w)
+			a.phases[phase], open[phase], a.failed = true, true, append(a.failed, w)
 		case strings.Contains(w, namespaces.AnnotationTimeout), strings.Contains(w, namespaces.AnnotationEvents): // as timeout and events-level say
 		case strings.HasPrefix(w, "amp: "):
 			a.amps = append(a.amps, w)
@@ -138,16 +158,19 @@ func judgeDryRun(n *namespace, d *dryRun, user seen[string]) Finding {
 	}
 	list := func(texts []string) string { return strings.Join(texts, "; ") }
 	var status apierrors.APIStatus
-	byAMP := strings.Contains(text, "admission webhook ") && isAMPs(text)
-	switch {
-	case byAMP && errors.As(d.err, &status) && status.Status().Code >= 500:
+	if a.refusal != "" && !a.denies && errors.As(d.err, &status) && status.Status().Code >= 500 {
 		return n.finding(Failed, endpointRemedy(text), "a Pod is refused: %s%s", text, also)
-	case byAMP:
+	}
+	if a.refusal != "" {
 		a.denied = append(a.denied, text)
-	case len(a.failed) > 0:
-		return n.finding(Failed, endpointRemedy(list(a.failed)), "a Pod is admitted although its review failed: %s%s", list(a.failed), also)
 	}
 	switch {
+	case len(a.failed) > 0:
+		what := "a Pod is admitted although its review failed"
+		if d.err != nil {
+			what = "a Pod's review failed"
+		}
+		return n.finding(Failed, endpointRemedy(list(a.failed)), "%s: %s%s", what, list(slices.Concat(a.failed, a.denied)), also)
 	case len(a.denied) > 0:
 		return n.finding(Warning, "nothing, if the endpoint is to deny a Pod without labels and settings of its own", "the endpoint answers, and denies a plain Pod: %s%s", list(a.denied), also)
 	case len(a.amps) > 0:

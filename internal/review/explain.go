@@ -84,7 +84,7 @@ func ParseExplanation(warning string) (Explanation, bool) {
 }
 
 // FailedOpen reports whether a warning says that a review failed under Ignore, and in which phase. Every Pod of such a review
-// gets it. A dry run that asks gets an Explanation, too, unless amp had no memory to read the Pod.
+// gets it. A dry run that asks gets an Explanation, too, unless amp had no memory to read the Pod, or failed itself.
 func FailedOpen(warning string) (Phase, bool) {
 	for _, phase := range []Phase{Mutate, Validate} {
 		if strings.HasPrefix(warning, failedOpenPrefix(phase)) {
