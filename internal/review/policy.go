@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"golang.org/x/net/idna"
 	"k8s.io/apimachinery/pkg/labels"
@@ -73,12 +74,10 @@ func NewEndpoint(u *url.URL) Endpoint {
 	return Endpoint{URL: u, Name: shown.String(), Host: canonicalHost(u)}
 }
 
-// canonicalHost writes a host in lower case without a dot at its end, as DNS has it (xn--…), and a port without zeros before it.
+// canonicalHost writes a host in lower case without a dot at its end, letters beyond ASCII as DNS has them, and a port without
+// zeros before it.
 func canonicalHost(u *url.URL) string {
-	host := strings.ToLower(strings.TrimSuffix(u.Hostname(), "."))
-	if dns, err := idna.Punycode.ToASCII(host); err == nil {
-		host = dns
-	}
+	host := punycode(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")))
 	if ip, err := netip.ParseAddr(host); err == nil {
 		host = ip.Unmap().String()
 	}
@@ -91,6 +90,27 @@ func canonicalHost(u *url.URL) string {
 	}
 	return host + ":" + port
 }
+
+// punycode writes each part of a host that has letters beyond ASCII in the form xn--…. It leaves alone the parts that have it:
+// idna would decode them, and xn--hook- would pass as hook. Letters that a look-up takes for others, such as those of full width,
+// stay what they are: the tables for that would add 98 kB to amp.
+func punycode(host string) string {
+	if !strings.ContainsFunc(host, beyondASCII) {
+		return host
+	}
+	parts := strings.Split(host, ".")
+	for i, part := range parts {
+		if !strings.ContainsFunc(part, beyondASCII) {
+			continue
+		}
+		if encoded, err := idna.Punycode.ToASCII(part); err == nil {
+			parts[i] = encoded
+		}
+	}
+	return strings.Join(parts, ".")
+}
+
+func beyondASCII(r rune) bool { return r > unicode.MaxASCII }
 
 // Globs is a list of patterns, in which * stands for any number of any characters.
 type Globs []string
