@@ -74,7 +74,7 @@ type Proxy struct {
 
 	Timeout       time.Duration        // of one mutating review, all endpoints together; half of it for a validating one
 	FailurePolicy review.FailurePolicy // if neither the path nor the Namespace names one
-	Events        review.Level         // the most that an event tells; empty means that there are no events
+	Events        review.Level         // the most that an event tells; empty means that events are off
 	// Candidates are called after the answers; nil: none is called.
 	Candidates *Candidates
 	// EventsRequired means that the sink must accept the event of a mutation before amp answers with it.

@@ -23,18 +23,19 @@ type namespaceSource struct {
 	apiServer []string     // host:port, where endpoints must not be; empty if there is no cluster
 	// apiServers returns further such addresses; nil if there is no cluster.
 	apiServers func() []netip.AddrPort
-	name       string // for the log
+	watch      func(ctx context.Context) // follows the cluster until ctx ends
+	name       string                    // for the log
 }
 
-// openNamespaces reads the file of Namespaces, or starts to watch the cluster's until ctx ends. With an error, it returns a source
-// of nothing.
-func openNamespaces(ctx context.Context, config *Config, log *slog.Logger) (*namespaceSource, error) {
+// openNamespaces reads the file of Namespaces, or returns a source that is to watch the cluster's. With an error, it returns a
+// source of nothing.
+func openNamespaces(config *Config, log *slog.Logger) (*namespaceSource, error) {
 	if config.NamespacesFile != "" {
 		file, err := namespaces.OpenFile(config.NamespacesFile, log)
 		if err != nil {
 			return &namespaceSource{}, fmt.Errorf("AMP_NAMESPACES_FILE: %w", err)
 		}
-		return &namespaceSource{policies: file, notReady: func() error { return nil }, name: config.NamespacesFile}, nil
+		return &namespaceSource{policies: file, notReady: func() error { return nil }, watch: func(context.Context) {}, name: config.NamespacesFile}, nil
 	}
 	rest, err := cluster.Config(config.Kubeconfig, outbound.UserAgent(Version()))
 	if err != nil {
@@ -48,9 +49,11 @@ func openNamespaces(ctx context.Context, config *Config, log *slog.Logger) (*nam
 	if err != nil {
 		return &namespaceSource{}, err
 	}
-	go watched.Run(ctx)
-	go servers.Run(ctx)
-	return &namespaceSource{policies: watched, notReady: watched.NotReady, apiServer: hostPort(rest.Host), apiServers: servers.Current, name: "cluster"}, nil
+	watch := func(ctx context.Context) {
+		go servers.Run(ctx)
+		watched.Run(ctx)
+	}
+	return &namespaceSource{policies: watched, notReady: watched.NotReady, apiServer: hostPort(rest.Host), apiServers: servers.Current, watch: watch, name: "cluster"}, nil
 }
 
 // hostPort returns where the server at the URL host listens. In a Pod that is the ClusterIP of the Service kubernetes:

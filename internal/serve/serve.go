@@ -59,8 +59,8 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 	klog.SetSlogLogger(log) // client-go's lines are JSON, too
 	keepHeadroom()
 
-	// Everything that a variable names is opened before the first error ends the start, so that all errors are reported.
-	namespaces, namespacesErr := openNamespaces(ctx, config, log)
+	// Every file that a variable names is read before an error ends the start, so that all errors are reported.
+	namespaces, namespacesErr := openNamespaces(config, log)
 	handler := &proxy.Handler{Version: Version(), Memory: newMemory(config), NotReady: namespaces.notReady}
 	registry := newRegistry()
 	registry.MustRegister(emit.NewMemoryMetric(handler.Memory.Used))
@@ -72,6 +72,9 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 	handler.Proxy, endpointsErr = newProxy(config, namespaces, recorder, processors, log)
 	certificate, certificateErr := openCertificate(config, log)
 	tlsConfig, clientsErr := newTLS(config, certificate, log)
+	if namespacesErr != nil && config.NamespacesFile == "" && config.TLS == TLSSelf {
+		certificateErr = nil // the same cluster cannot be found
+	}
 	if err := errors.Join(namespacesErr, sinkErr, endpointsErr, certificateErr, clientsErr); err != nil {
 		return nil, err
 	}
@@ -85,7 +88,6 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 		app.plainPort = config.Port
 	}
 	if config.TLS != TLSOff {
-		go certificate.keep(ctx)
 		handler.NotReady = func() error { return cmp.Or(namespaces.notReady(), certificate.notReady()) }
 		registry.MustRegister(emit.NewCertificateMetric(certificate.notAfter))
 		var at net.Addr
@@ -100,6 +102,11 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 			return nil, err
 		}
 		app.about = append(app.about, "metrics", at.String())
+	}
+	// Only now: an amp that does not start asks nothing of the cluster, and changes nothing in it.
+	go namespaces.watch(ctx)
+	if certificate != nil {
+		go certificate.keep(ctx)
 	}
 	return app, nil
 }
@@ -178,7 +185,7 @@ func newProxy(config *Config, namespaces *namespaceSource, recorder *emit.Record
 		Timeout:         config.Timeout,
 		FailurePolicy:   config.FailurePolicy,
 		EventsLevel:     config.eventsLevel(),
-		EventsRequired:  config.eventsLevel() != "" && config.Events == EventsRequired,
+		EventsRequired:  config.Events == EventsRequired,
 	})
 }
 
