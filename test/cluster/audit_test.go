@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -43,7 +44,9 @@ func (c *cluster) onThePage(t *testing.T, pod string) {
 	defer server.Close()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.NoSandbox, chromedp.WSURLReadTimeout(patience),
 		chromedp.Flag("no-proxy-server", true), chromedp.Flag("disable-quic", true))
-	ctx, stop := chromedp.NewExecAllocator(t.Context(), options...)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // a browser may hang
+	defer cancel()
+	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
 	defer stop() // before the server closes: the page keeps a stream open
 	ctx, done := chromedp.NewContext(ctx)
 	defer done()

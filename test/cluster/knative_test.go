@@ -332,7 +332,7 @@ func eventually(t *testing.T, ask func() error) {
 	}
 }
 
-// patience is how long a test waits for anything.
+// patience is how long a test waits where it does not say otherwise.
 const patience = 60 * time.Second
 
 // pause is the time between two questions. Some take a kubectl of their own.
