@@ -147,7 +147,7 @@ func address(u *url.URL) string {
 }
 
 // punycode writes a host in Unicode as DNS has it. net/http does that for the header Host, without a function for others.
-// This form of golang.org/x/net/idna would add its tables, 98 kB, a second time.
+// idna.Lookup of golang.org/x/net would add its tables, 98 kB, a second time.
 func punycode(host string) string {
 	var request bytes.Buffer
 	if err := (&http.Request{URL: &url.URL{Scheme: "http", Host: strings.ToLower(host)}}).Write(&request); err != nil {

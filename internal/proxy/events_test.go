@@ -145,9 +145,9 @@ func TestDryRunThatAsksIsTold(t *testing.T) {
 	} {
 		run(t, name, func(t *testing.T) {
 			rec, _ := w.proxy().Review(t.Context(), &review.Review{UID: "u", Phase: review.Mutate, DryRun: test.dryRun, Explain: test.explain, Pod: json.RawMessage("pod")}, time.Now(), 0)
-			last := rec.Verdict.Warnings[len(rec.Verdict.Warnings)-1]
-			if _, told := review.ParseExplanation(last); told != (test.want != "") || told && last != test.want {
-				t.Errorf("the last warning is %q, not %q", last, test.want)
+			first := rec.Verdict.Warnings[0]
+			if _, told := review.ParseExplanation(first); told != (test.want != "") || told && first != test.want {
+				t.Errorf("the first warning is %q, not %q", first, test.want)
 			}
 		})
 	}

@@ -74,7 +74,8 @@ func Decide(r *Review, plan *Plan, run *Run) Verdict {
 		v = Verdict{Outcome: OutcomeShadowed, Message: v.Message, Code: v.Code}
 	}
 	if r.DryRun && r.Explain {
-		v.Warnings = append(slices.Clip(v.Warnings), Explain(r, plan, run, &v).String())
+		// The first: where an answer has very many warnings, the API server drops the last ones.
+		v.Warnings = slices.Insert(slices.Clone(v.Warnings), 0, Explain(r, plan, run, &v).String())
 	}
 	return v
 }

@@ -107,7 +107,7 @@ func TestFailedOpen(t *testing.T) {
 		for i, warning := range verdict.Warnings {
 			e, explains := review.ParseExplanation(warning)
 			of, failedOpen := review.FailedOpen(warning)
-			if failedOpen != (i == 0) || explains != (i == 1) || failedOpen && of != phase || explains && e.Phase != phase {
+			if explains != (i == 0) || failedOpen != (i == 1) || failedOpen && of != phase || explains && e.Phase != phase {
 				t.Errorf("%q is read as failed open: %v %s, as an explanation: %v %s", warning, failedOpen, of, explains, e.Phase)
 			}
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// Metrics and circuits count an endpoint's host once, however its URL is spelled.
+// Metrics and circuits count an endpoint's host once, however its URL is spelled, except for what punycode leaves alone.
 func TestAHostHasOneSpelling(t *testing.T) {
 	for want, spellings := range map[string][]string{
 		"hook.svc":                        {"http://hook.svc", "http://HOOK.svc.:80/mutate", "https://u:p@Hook.SVC:443", "http://hook.svc:0080"},

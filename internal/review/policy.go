@@ -74,8 +74,8 @@ func NewEndpoint(u *url.URL) Endpoint {
 	return Endpoint{URL: u, Name: shown.String(), Host: canonicalHost(u)}
 }
 
-// canonicalHost writes a host in lower case without a dot at its end, letters beyond ASCII as DNS has them, and a port without
-// zeros before it.
+// canonicalHost writes a host in lower case without a dot at its end, characters beyond ASCII as DNS has them, and a port
+// without zeros before it.
 func canonicalHost(u *url.URL) string {
 	host := punycode(strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")))
 	if ip, err := netip.ParseAddr(host); err == nil {
@@ -91,9 +91,9 @@ func canonicalHost(u *url.URL) string {
 	return host + ":" + port
 }
 
-// punycode writes each part of a host that has letters beyond ASCII in the form xn--…. It leaves alone the parts that have it:
-// idna would decode them, and xn--hook- would pass as hook. Letters that a look-up takes for others, such as those of full width,
-// stay what they are: the tables for that would add 98 kB to amp.
+// punycode writes each part of a host that has characters beyond ASCII in the form xn--…. It leaves alone the parts that have it:
+// idna would decode them, and xn--hook- would pass as hook. Characters that a look-up takes for others (letters of full width, ü
+// as u with a mark) stay what they are: the tables for that would add 98 kB to amp.
 func punycode(host string) string {
 	if !strings.ContainsFunc(host, beyondASCII) {
 		return host

@@ -59,7 +59,7 @@ func TestDecideLeavesItsArgumentsAlone(t *testing.T) {
 	warnings := append(make([]string, 0, 8), "amp: cut")
 	plan := &review.Plan{Policy: &review.Policy{}, FailurePolicy: review.Fail, Warnings: warnings}
 	run := &review.Run{Steps: []review.Step{{Endpoint: endpoint(t, "http://a"), Warnings: []string{"old image"}}}}
-	want := []string{"amp: cut", "old image", "amp: dry run, mutate: unchanged"}
+	want := []string{"amp: dry run, mutate: unchanged", "amp: cut", "old image"}
 	for range 2 {
 		if diff := cmp.Diff(want, review.Decide(r, plan, run).Warnings); diff != "" {
 			t.Errorf("warnings (-want +got):\n%s", diff)

@@ -5,11 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// Bounds of the warnings of one answer. The API server cuts warnings when all of them together have
-// more than 4,096 characters (filters/warning.go), and kubectl prints each on one line.
+// Bounds of the warnings of one answer. When all warnings of a request together have more than 4,096 characters, the API server
+// cuts each to 256 and drops what comes after as many (k8s.io/apiserver, filters/warning.go). kubectl prints each on one line.
 const (
-	MaxWarning  = 256 // characters of one warning
-	MaxWarnings = 32  // warnings of one answer, with the one that counts the rest
+	MaxWarning  = 256  // characters of one warning
+	MaxWarnings = 32   // warnings of one answer, with the one that counts the rest
+	AllWarnings = 4096 // characters of all warnings of a request, after which the API server passes on no more
 )
 
 // Warning makes one of amp's own warnings of a text.

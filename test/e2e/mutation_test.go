@@ -259,4 +259,29 @@ func TestEndpointsSpeakToTheUser(t *testing.T) {
 			t.Errorf("warnings %q", c.Warnings)
 		}
 	})
+
+	t.Run("and amp does, of a dry run that asks, however it ends and however much the endpoint says", func(t *testing.T) {
+		// The API server passes on half of these.
+		long := `"` + strings.Repeat("w", 250)
+		many := make([]string, 32)
+		for i := range many {
+			many[i] = fmt.Sprintf(`%s %d"`, long, i)
+		}
+		for _, test := range []struct {
+			answer string
+			more   harness.On
+			want   string
+		}{
+			{`{"allowed":true,"warnings":[` + strings.Join(many, ",") + `],"patch":[{"op":"add","path":"/metadata/labels/old","value":"yes"}]}`, nil, "amp: dry run, mutate: mutated, operations: "},
+			{`{"allowed":false,"status":{"message":"no GPUs on Sundays"}}`, nil, "amp: dry run, mutate: denied: no GPUs on Sundays"},
+			{`{}`, nil, "amp: dry run, mutate: failed: endpoint "},
+			{`{}`, harness.Ignore, "amp: dry run, mutate: failed: endpoint "},
+		} {
+			ns := w.Namespace(t, harness.Enabled(harness.Serve(t, harness.Answers(test.answer)).URL, test.more))
+			c := ns.Create(harness.Pod("web", harness.Annotated("amp.txn2.com/explain", "true")), metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+			if len(c.Warnings) == 0 || !strings.HasPrefix(c.Warnings[0], test.want) {
+				t.Errorf("the first of %d warnings does not begin with %q: %q", len(c.Warnings), test.want, c.Warnings)
+			}
+		}
+	})
 }
