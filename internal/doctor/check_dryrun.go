@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -81,49 +82,43 @@ func (d *dryRun) missesAMP(n *namespace) bool {
 	if d.untried != "" || d.err != nil {
 		return d.callFailure() != ""
 	}
-	a := d.answers()
-	return !a.phases[review.Mutate] || n.validates() && !a.phases[review.Validate]
+	return d.answers().silent(n) && !d.full()
 }
 
-// answers are the warnings of a dry run by what they mean.
-type answers struct {
-	phases   map[review.Phase]bool // that amp answered
-	refusal  string                // amp's own
-	denies   bool                  // the refusal is an endpoint's denial
-	failed   []string              // beside the refusal
-	denied   []string              // beside the refusal
-	admitted []string
-	amps     []string // other warnings of amp
-	others   []string // warnings that are not amp's
-}
-
-func (d *dryRun) answers() answers {
-	a := answers{phases: map[review.Phase]bool{}, refusal: d.refusal()}
-	open := map[review.Phase]bool{} // failed open, which is warned of before it is explained
+// full reports whether the API server may have dropped warnings, as there are so many.
+func (d *dryRun) full() bool {
+	characters := 0
 	for _, w := range d.warnings {
-		if e, ok := review.ParseExplanation(w); ok {
-			a.phases[e.Phase] = true
-			why := e.Text
-			if e.Shadow {
-				why = e.Result()
-			}
-			switch told := a.refusal != "" && !e.Shadow; {
-			case e.Ended == review.EndedFailed && (told || open[e.Phase]):
-			case e.Ended == review.EndedFailed:
-				a.failed = append(a.failed, why)
-			case e.Ended == review.EndedDenied && told:
-				a.denies = true
-			case e.Ended == review.EndedDenied:
-				a.denied = append(a.denied, why)
-			default:
-				a.admitted = append(a.admitted, e.Result())
-			}
-			continue
-		}
+		characters += utf8.RuneCountInString(w)
+	}
+	return characters >= review.AllWarnings
+}
+
+// answers are the warnings of a dry run and amp's refusal, by what they mean.
+type answers struct {
+	phases    map[review.Phase]bool // that amp answered
+	refusal   string                // amp's own
+	denies    bool                  // the refusal is an endpoint's denial
+	failed    []string              // beside the refusal
+	denied    []string              // beside the refusal
+	admitted  []string
+	leftAlone []review.Phase
+	amps      []string // other warnings of amp
+	others    []string // warnings that are not amp's
+}
+
+func (d *dryRun) answers() *answers {
+	a := &answers{phases: map[review.Phase]bool{}, refusal: d.refusal()}
+	var explanations []review.Explanation
+	failedOpen := map[review.Phase]bool{}
+	for _, w := range d.warnings {
+		e, explains := review.ParseExplanation(w)
 		phase, failed := review.FailedOpen(w)
 		switch {
+		case explains:
+			a.phases[e.Phase], explanations = true, append(explanations, e)
 		case failed:
-			a.phases[phase], open[phase], a.failed = true, true, append(a.failed, w)
+			a.phases[phase], failedOpen[phase], a.failed = true, true, append(a.failed, w)
 		case strings.Contains(w, namespaces.AnnotationTimeout), strings.Contains(w, namespaces.AnnotationEvents): // as timeout and events-level say
 		case strings.HasPrefix(w, "amp: "):
 			a.amps = append(a.amps, w)
@@ -131,7 +126,46 @@ func (d *dryRun) answers() answers {
 			a.others = append(a.others, w)
 		}
 	}
+	for _, e := range explanations {
+		a.add(e, failedOpen[e.Phase])
+	}
 	return a
+}
+
+// add puts an explanation where it belongs. Where a review failed open, or amp refused the Pod, the text of that says more.
+func (a *answers) add(e review.Explanation, failedOpen bool) {
+	why, refused := e.Text, a.refusal != "" && !e.Shadow
+	if e.Shadow {
+		why = e.Result()
+	}
+	switch {
+	case e.Ended == review.EndedLeftAlone:
+		a.leftAlone = append(a.leftAlone, e.Phase)
+	case e.Ended == review.EndedFailed && (refused || failedOpen):
+	case e.Ended == review.EndedFailed:
+		a.failed = append(a.failed, why)
+	case e.Ended == review.EndedDenied && refused:
+		a.denies = true
+	case e.Ended == review.EndedDenied:
+		a.denied = append(a.denied, why)
+	default:
+		a.admitted = append(a.admitted, e.Result())
+	}
+}
+
+// silent reports whether amp said nothing in a phase in which the API server is to ask it.
+func (a *answers) silent(n *namespace) bool {
+	return !a.phases[review.Mutate] || n.validates() && !a.phases[review.Validate]
+}
+
+// passedBy are the phases in which amp left the Pod alone, although the namespace has an endpoint for them.
+func (a *answers) passedBy(n *namespace) (phases []string) {
+	for _, phase := range a.leftAlone {
+		if phase == review.Mutate && len(n.policy.Mutate) > 0 || phase == review.Validate && len(n.policy.Validate) > 0 {
+			phases = append(phases, string(phase))
+		}
+	}
+	return phases
 }
 
 // judgeDryRun judges what came of one Pod. Only what amp did can be a fault. If something else refuses the Pod, amp let
@@ -147,9 +181,6 @@ func judgeDryRun(n *namespace, d *dryRun, user seen[string]) Finding {
 		return n.finding(Skipped, "kubectl amp doctor --as "+Quoted(creators[0]), "no endpoint was called: %s does not name %s", namespaces.AnnotationCreators, cmp.Or(user.value, "you"))
 	}
 	a, text, also := d.answers(), "", ""
-	if d.err != nil {
-		text = d.err.Error()
-	}
 	if len(a.others) > 0 {
 		also = "; warnings: " + strings.Join(a.others, "; ")
 	}
@@ -157,32 +188,49 @@ func judgeDryRun(n *namespace, d *dryRun, user seen[string]) Finding {
 		also += "; whether " + namespaces.AnnotationCreators + " names you is unknown: " + user.err.Error()
 	}
 	list := func(texts []string) string { return strings.Join(texts, "; ") }
+	refused := "" // by another than amp
+	if d.err != nil {
+		text = d.err.Error()
+	}
 	var status apierrors.APIStatus
-	if a.refusal != "" && !a.denies && errors.As(d.err, &status) && status.Status().Code >= 500 {
-		return n.finding(Failed, endpointRemedy(text), "a Pod is refused: %s%s", text, also)
-	}
-	if a.refusal != "" {
-		a.denied = append(a.denied, text)
-	}
 	switch {
+	case a.refusal != "" && !a.denies && errors.As(d.err, &status) && status.Status().Code >= 500:
+		return n.finding(Failed, endpointRemedy(text), "a Pod is refused: %s%s", text, also)
+	case a.refusal != "":
+		a.denied = append(a.denied, text)
+	case d.err != nil:
+		refused = "; and another step of the API server refuses it: " + text
+	}
+	admitted := cmp.Or(list(a.admitted), review.EndedLeftAlone)
+	switch passedBy := a.passedBy(n); {
 	case len(a.failed) > 0:
-		what := "a Pod is admitted although its review failed"
+		what, denied := "a Pod is admitted although its review failed", ""
 		if d.err != nil {
 			what = "a Pod's review failed"
 		}
-		return n.finding(Failed, endpointRemedy(list(a.failed)), "%s: %s%s", what, list(slices.Concat(a.failed, a.denied)), also)
+		if len(a.denied) > 0 {
+			denied = "; and an endpoint denies the Pod: " + list(a.denied)
+		}
+		return n.finding(Failed, endpointRemedy(list(a.failed)), "%s: %s%s%s", what, list(a.failed), denied, refused+also)
 	case len(a.denied) > 0:
-		return n.finding(Warning, "nothing, if the endpoint is to deny a Pod without labels and settings of its own", "the endpoint answers, and denies a plain Pod: %s%s", list(a.denied), also)
+		return n.finding(Warning, "nothing, if the endpoint is to deny a Pod without labels and settings of its own", "the endpoint answers, and denies a plain Pod: %s%s", list(a.denied), refused+also)
 	case len(a.amps) > 0:
-		return n.finding(Warning, "correct the endpoint's patch", "amp admits a Pod with a warning: %s%s", list(a.amps), also)
-	case d.err != nil && !a.phases[review.Mutate]:
+		return n.finding(Warning, "correct the endpoint's patch", "amp admits a Pod with a warning: %s%s", list(a.amps), refused+also)
+	case refused != "" && !a.phases[review.Mutate]:
 		return n.finding(Skipped, "", "not checked: the Pod is refused, but not by amp: %s%s", text, also)
-	case d.err != nil:
-		f := n.finding(OK, "", "amp admits a Pod (%s), and another step of the API server refuses it: %s%s", list(a.admitted), text, also)
+	case refused != "" && a.silent(n):
+		return n.finding(Skipped, "", "not checked whether amp validates: amp mutates the Pod (%s)%s", admitted, refused+also)
+	case a.silent(n):
+		return n.finding(Skipped, "", "not checked: of so many warnings the API server passes on only some, and not all of amp's%s", also)
+	case len(passedBy) > 0:
+		return n.finding(Warning, "find out what changes a Pod before amp sees it: the doctor made one that "+namespaces.AnnotationPods+" selects",
+			"amp left a Pod alone (%s): it called no endpoint there%s", list(passedBy), refused+also)
+	case refused != "":
+		f := n.finding(OK, "", "amp admits a Pod (%s)%s", admitted, refused+also)
 		f.shown = true
 		return f
 	}
-	return n.finding(OK, "", "a Pod was admitted: %s%s", list(a.admitted), also)
+	return n.finding(OK, "", "a Pod was admitted: %s%s", admitted, also)
 }
 
 // endpointRemedies are what to do about an endpoint, by a word of the cause that amp names. The last one matches any.

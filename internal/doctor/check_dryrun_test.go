@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -38,6 +39,8 @@ func TestDryRun(t *testing.T) {
 	}
 	const denied = `admission webhook "fail.amp.txn2.com" denied the request: `
 	const mutated, validated = "amp: dry run, mutate: mutated, operations: 2", "amp: dry run, validate: validated"
+	const another = `; and another step of the API server refuses it: admission webhook "x.example.com" denied the request: no`
+	many := slices.Repeat([]string{strings.Repeat("w", 256)}, 16)
 	quota := apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", errors.New("exceeded quota"))
 	for name, test := range map[string]struct {
 		namespace keys // labels and annotations that it also has
@@ -53,7 +56,7 @@ func TestDryRun(t *testing.T) {
 		"and amp was not asked":             {nil, dryRun{}, Skipped, "not checked: the API server does not reach amp", ""},
 		"and amp was not asked to validate": {keys{"amp.txn2.com/validate": "true"}, dryRun{warnings: []string{mutated}}, Skipped, "not checked: the API server does not reach amp", ""},
 		"unmutated under Ignore":            {nil, dryRun{warnings: []string{"amp: not mutated: answered 500 (endpoint http://a)"}}, Failed, "a Pod is admitted although its review failed: amp: not mutated: answered 500 (endpoint http://a)", "the endpoint must answer"},
-		"and that is explained":             {nil, dryRun{warnings: []string{"amp: not mutated: answered 500 (endpoint http://a)", "amp: dry run, mutate: failed: endpoint http://a: answered 500"}}, Failed, "a Pod is admitted although its review failed: amp: not mutated: answered 500 (endpoint http://a)", "the endpoint must answer"},
+		"and that is explained":             {nil, dryRun{warnings: []string{"amp: dry run, mutate: failed: endpoint http://a: answered 500", "amp: not mutated: answered 500 (endpoint http://a)"}}, Failed, "a Pod is admitted although its review failed: amp: not mutated: answered 500 (endpoint http://a)", "the endpoint must answer"},
 		"a failure that shadow mode hides":  {nil, dryRun{warnings: []string{"amp: dry run, mutate: shadow mode, else failed: endpoint http://a: answered 500"}}, Failed, "a Pod is admitted although its review failed: shadow mode, else failed: endpoint http://a: answered 500", "the endpoint must answer"},
 		"a refusal that shadow mode hides":  {nil, dryRun{warnings: []string{"amp: dry run, mutate: shadow mode, else denied: no GPUs left"}}, Warning, "the endpoint answers, and denies a plain Pod: shadow mode, else denied: no GPUs left", "nothing, if the endpoint is to deny"},
 		"through, its patch odd":            {nil, dryRun{warnings: []string{"amp: op 1: unknown to amp's Kubernetes API", mutated}}, Warning, "amp admits a Pod with a warning: amp: op 1: unknown to amp's Kubernetes API", "correct the endpoint's patch"},
@@ -74,21 +77,29 @@ func TestDryRun(t *testing.T) {
 		"failed, and that is explained":  {nil, dryRun{err: status(500, denied+"amp: endpoint http://a: answered 500"), warnings: []string{"amp: dry run, mutate: failed: endpoint http://a: answered 500"}}, Failed, "a Pod is refused: " + denied + "amp: endpoint http://a: answered 500", "the endpoint must answer"},
 		"denied as a server's error":     {nil, dryRun{err: status(503, denied+"no GPUs left"), warnings: []string{"amp: dry run, mutate: denied: no GPUs left"}}, Warning, "the endpoint answers, and denies a plain Pod: " + denied + "no GPUs left", "nothing, if the endpoint is to deny"},
 		"unmutated, then denied": {keys{"amp.txn2.com/validate": "true"}, dryRun{err: status(403, denied+"no GPUs left"), warnings: []string{
-			"amp: not mutated: answered 500 (endpoint http://a)", "amp: dry run, mutate: failed: endpoint http://a: answered 500", "amp: dry run, validate: denied: no GPUs left"}},
-			Failed, "a Pod's review failed: amp: not mutated: answered 500 (endpoint http://a); " + denied + "no GPUs left", "the endpoint must answer"},
+			"amp: dry run, mutate: failed: endpoint http://a: answered 500", "amp: not mutated: answered 500 (endpoint http://a)", "amp: dry run, validate: denied: no GPUs left"}},
+			Failed, "a Pod's review failed: amp: not mutated: answered 500 (endpoint http://a); and an endpoint denies the Pod: " + denied + "no GPUs left", "the endpoint must answer"},
 		// The API server asks all validating webhooks at the same time, and tells of one refusal.
 		"its validation failed, and another webhook refused it": {keys{"amp.txn2.com/validate": "true"}, dryRun{err: status(403, `admission webhook "x.example.com" denied the request: no`), warnings: []string{
 			mutated, "amp: dry run, validate: failed: endpoint http://v: no answer within 750ms"}},
-			Failed, "a Pod's review failed: endpoint http://v: no answer within 750ms", "find out why it is slow"},
+			Failed, "a Pod's review failed: endpoint http://v: no answer within 750ms" + another, "find out why it is slow"},
 		"its validation was denied, and another webhook refused it": {keys{"amp.txn2.com/validate": "true"}, dryRun{err: status(403, `admission webhook "x.example.com" denied the request: no`), warnings: []string{
 			mutated, "amp: dry run, validate: denied: no GPUs left"}},
-			Warning, "the endpoint answers, and denies a plain Pod: no GPUs left", "nothing, if the endpoint is to deny"},
+			Warning, "the endpoint answers, and denies a plain Pod: no GPUs left" + another, "nothing, if the endpoint is to deny"},
+		"nobody saw it validated, and another webhook refused it": {keys{"amp.txn2.com/validate": "true"}, dryRun{err: status(403, `admission webhook "x.example.com" denied the request: no`), warnings: []string{mutated}},
+			Skipped, "not checked whether amp validates: amp mutates the Pod (mutated, operations: 2)" + another, ""},
+		"validated, and another webhook refused it": {keys{"amp.txn2.com/validate": "true"}, dryRun{err: status(403, `admission webhook "x.example.com" denied the request: no`), warnings: []string{mutated, validated}},
+			OK, "amp admits a Pod (mutated, operations: 2; validated)" + another, ""},
+		"with so many warnings that amp's validation has no room": {keys{"amp.txn2.com/validate": "true"}, dryRun{warnings: append([]string{mutated}, many...)},
+			Skipped, "not checked: of so many warnings the API server passes on only some, and not all of amp's; warnings: " + strings.Join(many, "; "), ""},
+		"validation has no endpoint":      {keys{"amp.txn2.com/validate": "true"}, dryRun{warnings: []string{mutated, "amp: dry run, validate: left alone"}}, OK, "a Pod was admitted: mutated, operations: 2", ""},
+		"left alone":                      {nil, dryRun{warnings: []string{"amp: dry run, mutate: left alone"}}, Warning, "amp left a Pod alone (mutate): it called no endpoint there", "find out what changes a Pod"},
 		"by a user who may not":           {keys{"amp.txn2.com/creators": "hub"}, dryRun{err: status(500, denied+"amp: me")}, Skipped, "no endpoint was called: amp.txn2.com/creators does not name me", "kubectl amp doctor --as hub"},
 		"nor under Ignore":                {keys{"amp.txn2.com/creators": "hub"}, dryRun{warnings: []string{"amp: not mutated: me may not"}}, Skipped, "no endpoint was called: amp.txn2.com/creators does not name me", "kubectl amp doctor --as hub"},
 		"failed, by one who may":          {keys{"amp.txn2.com/creators": "m*"}, dryRun{err: status(500, denied+"amp: x")}, Failed, "a Pod is refused: " + denied + "amp: x", "the endpoint must answer"},
 		"over quota, amp not asked yet":   {nil, dryRun{err: quota}, Skipped, `not checked: the Pod is refused, but not by amp: pods "x" is forbidden: exceeded quota`, ""},
-		"over quota, after amp":           {nil, dryRun{err: quota, warnings: []string{mutated}}, OK, `amp admits a Pod (mutated, operations: 2), and another step of the API server refuses it: pods "x" is forbidden: exceeded quota`, ""},
-		"over quota, and unmutated":       {nil, dryRun{err: quota, warnings: []string{"amp: not mutated: answered 500 (endpoint http://a)"}}, Failed, "a Pod's review failed: amp: not mutated: answered 500 (endpoint http://a)", "the endpoint must answer"},
+		"over quota, after amp":           {nil, dryRun{err: quota, warnings: []string{mutated}}, OK, `amp admits a Pod (mutated, operations: 2); and another step of the API server refuses it: pods "x" is forbidden: exceeded quota`, ""},
+		"over quota, and unmutated":       {nil, dryRun{err: quota, warnings: []string{"amp: not mutated: answered 500 (endpoint http://a)"}}, Failed, "a Pod's review failed: amp: not mutated: answered 500 (endpoint http://a); and another step of the API server refuses it: " + quota.Error(), "the endpoint must answer"},
 		"by another webhook":              {nil, dryRun{err: status(403, `admission webhook "x.example.com" denied the request: no`)}, Skipped, `not checked: the Pod is refused, but not by amp: admission webhook "x.example.com" denied the request: no`, ""},
 		"amp was not reached":             {nil, dryRun{err: status(500, `Internal error occurred: failed calling webhook "fail.amp.txn2.com": EOF`)}, Skipped, "not checked: the API server does not reach amp", ""},
 		"another webhook was not reached": {nil, dryRun{err: status(500, `Internal error occurred: failed calling webhook "x.example.com": EOF`)}, Skipped, `not checked: the Pod is refused, but not by amp: Internal error occurred: failed calling webhook "x.example.com": EOF`, ""},
