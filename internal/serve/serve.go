@@ -87,6 +87,13 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 	if config.TLS == TLSOff || config.Knative {
 		app.plainPort = config.Port
 	}
+	if config.MetricsAddr != "" {
+		at, err := serveMetrics(config.MetricsAddr, registry, log)
+		if err != nil {
+			return nil, err
+		}
+		app.about = append(app.about, "metrics", at.String())
+	}
 	if config.TLS != TLSOff {
 		handler.NotReady = func() error { return cmp.Or(namespaces.notReady(), certificate.notReady()) }
 		registry.MustRegister(emit.NewCertificateMetric(certificate.notAfter))
@@ -96,14 +103,7 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 		}
 		app.about = append(app.about, "https", at.String())
 	}
-	if config.MetricsAddr != "" {
-		at, err := serveMetrics(config.MetricsAddr, registry, log)
-		if err != nil {
-			return nil, err
-		}
-		app.about = append(app.about, "metrics", at.String())
-	}
-	// Only now: an amp that does not start asks nothing of the cluster, and changes nothing in it.
+	// Only now: an amp that cannot use its files or these ports asks nothing of the cluster, and changes nothing in it.
 	go namespaces.watch(ctx)
 	if certificate != nil {
 		go certificate.keep(ctx)
