@@ -38,6 +38,7 @@ func TestAReaderInAHurry(t *testing.T) {
 		t.Errorf("latencies are drawn of %s", lines)
 	}
 	// A part of a namespace is enough, and so is a part of a Pod's name.
+	b.wait(`document.querySelectorAll("#namespaces option").length > 0`)
 	if offered := fmt.Sprint(b.eval(`[...document.querySelectorAll("#namespaces option")].map((o) => o.value).sort().join()`)); offered != "jhub,web" {
 		t.Errorf("the namespaces that are suggested: %s", offered)
 	}

@@ -68,7 +68,7 @@ func checkStream(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	s := newServer(t, Config{})
 	// As strict a host as there may be: a stream must outlive its limits.
 	host := httptest.NewUnstartedServer(s)
-	host.Config.ReadTimeout, host.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	host.Config.ReadTimeout, host.Config.WriteTimeout = 2*time.Second, 2*time.Second // until the headers of a stream, too
 	host.Start()
 	defer host.Close()
 	defer s.Close()
@@ -113,7 +113,7 @@ func checkStream(t *testing.T, newServer func(testing.TB, Config) *Server) {
 		t.Errorf("it begins with %q", got)
 	}
 	// The stream is quiet for longer than the host's limits.
-	timer := time.NewTimer(250 * time.Millisecond)
+	timer := time.NewTimer(2500 * time.Millisecond)
 	<-timer.C
 	post(t, s, ev{id: "patient", at: 6})
 	if got, _ := now.next(); got != "patient" {

@@ -144,7 +144,7 @@ func TestLate(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			tries.Store(0)
 			// A context whose deadline is a round number from where Call looks at it, give or take a little.
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond+300*time.Microsecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second+300*time.Microsecond)
 			defer cancel()
 			got, failure := callUnder(ctx, t, c, srv.URL+path, mutation())
 			if got.Status != want.status {

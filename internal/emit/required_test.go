@@ -41,12 +41,12 @@ func TestRequired(t *testing.T) {
 			t.Parallel()
 			r := newReceiver(t, test.script...)
 			w := open(t, EventsConfig{Sink: parseURL(t, strings.Replace(r.URL, "//", "//user:s3cret@", 1)+"/x?s3cret")})
-			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 			defer cancel()
 			rec := required(t, 0)
 			start := time.Now()
 			sent, err := w.Deliver(ctx, rec)
-			if time.Since(start) > 2*time.Second {
+			if time.Since(start) > 20*time.Second {
 				t.Errorf("took %s", time.Since(start))
 			}
 			if (err == nil) != (test.want == "") || err != nil && strings.ReplaceAll(err.Error(), r.URL, "URL") != test.want {
@@ -78,7 +78,7 @@ func TestRequiredWithoutAnAnswer(t *testing.T) {
 	r := newReceiver(t, func(http.ResponseWriter, *http.Request) { <-closed })
 	defer close(closed)
 	w := open(t, EventsConfig{Sink: parseURL(t, r.URL)})
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	rec := required(t, 1)
 	sent, err := w.Deliver(ctx, rec)

@@ -89,7 +89,7 @@ func TestPoolFinishesTheHandshake(t *testing.T) {
 // before it, even if that is ready after.
 func TestPoolFreshLeavesOutWhatWasBegunBefore(t *testing.T) {
 	s, pool, first, others := slowHandshakes(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if _, _, err := pool.Get(ctx, parse(t, s.URL), false); !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("error %v", err)
