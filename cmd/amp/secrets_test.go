@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"time"
 
 	"github.com/txn2/amp/internal/namespaces/namespacestest"
+	"github.com/txn2/amp/test/freeport"
 )
 
 // echo is an endpoint that tells in each of its answers all that its URL held, as error pages do.
@@ -114,12 +114,10 @@ func TestNoSecretIsShown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var ports [2]string
 			for i := range ports {
-				listener, err := net.Listen("tcp", "127.0.0.1:0")
-				if err != nil {
+				var err error
+				if ports[i], err = freeport.Get(); err != nil {
 					t.Fatal(err)
 				}
-				ports[i] = strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
-				_ = listener.Close()
 			}
 			var said lockedBuffer
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)

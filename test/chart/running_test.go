@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ func startAmp(t *testing.T) running {
 		"AMP_NAMESPACES_FILE="+dir+"/namespaces.yaml", "AMP_ENDPOINT_ALLOW=127.0.0.0/8", "K_SINK="+sink.URL,
 		"AMP_METRICS_ADDR="+strings.TrimSuffix(strings.TrimPrefix(a.metrics, "http://"), "/metrics"))
 
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	client := &http.Client{Timeout: time.Minute, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	post := func(path, body string) (int, error) {
 		response, err := client.Post(a.reviews+path, "application/json", strings.NewReader(body))
 		if err != nil {
@@ -156,13 +157,21 @@ func start(t *testing.T, cmd *exec.Cmd, env ...string) {
 // address is one on loopback where no program listens.
 func address(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for lastPort < 32_000 {
+		lastPort++
+		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(lastPort))
+		if l, err := net.Listen("tcp", address); err == nil {
+			if err := l.Close(); err != nil {
+				t.Fatal(err)
+			}
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no free port between 30000 and 32000 on loopback")
+	return ""
 }
+
+var lastPort = 30_000
 
 // certificate writes tls.crt and tls.key.
 func certificate(t *testing.T, dir string) {
