@@ -18,10 +18,12 @@ import (
 var failures = map[string]struct {
 	answer http.HandlerFunc // nil: there is no endpoint
 	pod    func(*corev1.Pod)
+	on     harness.On // what its namespace says in addition
 	cause  string
 }{
 	"the endpoint is down": {cause: `connection refused`},
-	"the endpoint is slow": {answer: harness.Hangs, cause: `no answer|timed? ?out|within|deadline`},
+	// amp answers long before the API server, which waits for 2 s, has enough of it.
+	"the endpoint is slow": {answer: harness.Hangs, on: harness.On{"amp.txn2.com/timeout": "500ms"}, cause: `no answer|timed? ?out|within|deadline`},
 	"the endpoint says 500": {answer: harness.Fails(http.StatusInternalServerError, "the profiles are unreadable"),
 		cause: `500.*the profiles are unreadable`},
 	"the endpoint answers garbage": {answer: harness.Answers("<html>It works!</html>"), cause: `JSON`},
@@ -60,7 +62,7 @@ func TestFailures(t *testing.T) {
 			cause := regexp.MustCompile("(?i)" + f.cause)
 
 			t.Run("under Fail: no Pod, and the user reads why", func(t *testing.T) {
-				ns := w.Namespace(t, harness.Enabled(endpoint))
+				ns := w.Namespace(t, harness.Enabled(endpoint, f.on))
 				c := ns.Create(pod())
 				if c.Err == nil {
 					t.Fatal("the Pod was created")
@@ -78,7 +80,7 @@ func TestFailures(t *testing.T) {
 			})
 
 			t.Run("under Ignore: the Pod as it was, and one warning", func(t *testing.T) {
-				ns := w.Namespace(t, harness.Enabled(endpoint, harness.Ignore))
+				ns := w.Namespace(t, harness.Enabled(endpoint, harness.Ignore, f.on))
 				c := ns.MustCreate(pod())
 				asGiven(t, ns, "web")
 				if len(c.Warnings) != 1 {
@@ -91,7 +93,7 @@ func TestFailures(t *testing.T) {
 			})
 
 			t.Run("in shadow mode: the Pod as it was, and not a word", func(t *testing.T) {
-				ns := w.Namespace(t, harness.Enabled(endpoint, harness.On{"amp.txn2.com/mode": "shadow"}))
+				ns := w.Namespace(t, harness.Enabled(endpoint, harness.On{"amp.txn2.com/mode": "shadow"}, f.on))
 				c := ns.MustCreate(pod())
 				asGiven(t, ns, "web")
 				if len(c.Warnings) > 0 {

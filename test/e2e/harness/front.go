@@ -81,8 +81,9 @@ func (f *Front) watch(ctx context.Context, r *replica) {
 	}
 }
 
-// probing makes a connection for each request and accepts any certificate. The key exchange is the cheapest one.
-var probing = &http.Client{Timeout: time.Second, Transport: &http.Transport{
+// probing makes a connection for each request and accepts any certificate. The key exchange is the cheapest one. Its patience is
+// that of the probe in deploy/.
+var probing = &http.Client{Timeout: 2 * time.Second, Transport: &http.Transport{
 	DisableKeepAlives: true,
 	TLSClientConfig:   &tls.Config{InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519}},
 }}

@@ -32,10 +32,10 @@ func poll(patience time.Duration, ask func(context.Context) error) error {
 	}
 }
 
-// Eventually fails the test if the function still returns an error after 20 s.
+// Eventually fails the test if the function still returns an error after a minute.
 func Eventually(t *testing.T, what string, ask func(context.Context) error) {
 	t.Helper()
-	if err := poll(20*time.Second, ask); err != nil {
+	if err := poll(time.Minute, ask); err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}
 }

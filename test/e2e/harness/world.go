@@ -123,7 +123,7 @@ func (w *World) startSamples() (err error) {
 	if err != nil {
 		return err
 	}
-	return poll(20*time.Second, func(context.Context) error {
+	return poll(time.Minute, func(context.Context) error {
 		if w.samples.ended() {
 			return permanent(fmt.Errorf("the samples ended: %s", w.samples.lastWords()))
 		}
@@ -151,7 +151,7 @@ func (w *World) UntilCalled() error {
 		if _, err := client.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: ns}, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err
 		}
-		err := poll(20*time.Second, func(ctx context.Context) error {
+		err := poll(time.Minute, func(ctx context.Context) error {
 			_, err := client.Pods(ns.Name).Create(ctx, Pod("web"), dryRun)
 			if err != nil && strings.Contains(err.Error(), "denied the request") {
 				return nil
