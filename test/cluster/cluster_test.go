@@ -125,8 +125,9 @@ func TestInARealCluster(t *testing.T) {
 	t.Run("a Deployment's Pods do too", func(t *testing.T) {
 		c.kubectl(t, "create", "namespace", "jhub-deployment")
 		c.workspaces(t, "jhub-deployment")
-		c.apply(t, namespace("jhub-deployment")+`---
-apiVersion: apps/v1
+		c.apply(t, namespace("jhub-deployment"))
+		c.untilMutated(t, "jhub-deployment")
+		c.apply(t, `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: notebooks, namespace: jhub-deployment}
 spec:

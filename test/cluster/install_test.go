@@ -17,8 +17,14 @@ import (
 func (c *cluster) untilReached(t *testing.T) {
 	t.Helper()
 	c.apply(t, namespace("first"))
+	c.untilMutated(t, "first")
+}
+
+// untilMutated waits until the Pods of a namespace reach amp: the API server sees a new label a moment later.
+func (c *cluster) untilMutated(t *testing.T, namespace string) {
+	t.Helper()
 	eventually(t, func() error {
-		out, err := c.run("kubectl", "run", "jupyter-alice", "--namespace", "first", "--image", "dev.local/probe:e2e", "--dry-run=server",
+		out, err := c.run("kubectl", "run", "jupyter-alice", "--namespace", namespace, "--image", "dev.local/probe:e2e", "--dry-run=server",
 			"--labels", "component=singleuser-server", "--annotations", "hub.jupyter.org/username=alice", "-o", "yaml")
 		if err == nil && !strings.Contains(out, "S3_PREFIX") {
 			err = errors.New("a Pod was not mutated")

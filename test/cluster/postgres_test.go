@@ -43,12 +43,12 @@ spec:
     command: [/bin/sh, -euc]
     args:
     - |
-      `+bin+`/initdb -D /data/db -U postgres --locale=C --encoding=UTF8 --auth-local=trust --auth-host=scram-sha-256 >/dev/null
+      `+bin+`/initdb --no-sync -D /data/db -U postgres --locale=C --encoding=UTF8 --auth-local=trust --auth-host=scram-sha-256 >/dev/null
       echo "host all all all scram-sha-256" >> /data/db/pg_hba.conf
       echo "CREATE ROLE audit LOGIN PASSWORD 'secret'; CREATE ROLE auditreader LOGIN PASSWORD 'secret';" > /data/roles
       `+bin+`/postgres --single -D /data/db postgres < /data/roles >/dev/null
       echo "CREATE DATABASE audit OWNER audit" | `+bin+`/postgres --single -D /data/db postgres >/dev/null
-      exec `+bin+`/postgres -D /data/db -c listen_addresses='*' -c unix_socket_directories=/data
+      exec `+bin+`/postgres -D /data/db -c fsync=off -c listen_addresses='*' -c unix_socket_directories=/data
     readinessProbe: {tcpSocket: {port: 5432}, periodSeconds: 1}
     volumeMounts:
     - {name: data, mountPath: /data}
@@ -64,7 +64,7 @@ spec:
   - {name: etc, hostPath: {path: /etc}}
   - {name: usr, hostPath: {path: /usr}}
 `)
-	if _, err := c.run("kubectl", "wait", "--namespace", "database", "pod/postgres", "--for=condition=Ready", "--timeout=60s"); err != nil {
+	if _, err := c.run("kubectl", "wait", "--namespace", "database", "pod/postgres", "--for=condition=Ready", "--timeout=180s"); err != nil {
 		said, _ := c.run("kubectl", "logs", "--namespace", "database", "postgres")
 		t.Fatalf("%v\n%s", err, said)
 	}

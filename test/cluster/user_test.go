@@ -39,10 +39,13 @@ type seen struct {
 
 func (c *cluster) seen(t *testing.T, namespace, pod string) (s seen) {
 	t.Helper()
-	log := c.kubectl(t, "logs", "--namespace", namespace, pod)
-	if err := json.Unmarshal([]byte(log), &s); err != nil {
-		t.Fatalf("%s logged %q: %v", pod, log, err)
-	}
+	eventually(t, func() error { // a Pod without a readiness probe is ready before its process has said anything
+		log := c.kubectl(t, "logs", "--namespace", namespace, pod)
+		if err := json.Unmarshal([]byte(log), &s); err != nil {
+			return fmt.Errorf("%s logged %q: %w", pod, log, err)
+		}
+		return nil
+	})
 	return s
 }
 

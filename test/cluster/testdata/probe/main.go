@@ -87,7 +87,7 @@ func stream() error {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(ca)
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{RootCAs: roots}}}
 	url := "https://kubernetes.default.svc/api/v1/namespaces/" + os.Getenv("STREAM") + "/pods"
 
 	r, stop := &report{}, make(chan struct{})
@@ -95,7 +95,7 @@ func stream() error {
 	pending.Go(func() {
 		tick := time.NewTicker(50 * time.Millisecond)
 		defer tick.Stop()
-		for range 10000 {
+		for range 100000 {
 			select {
 			case <-stop:
 				return
