@@ -50,27 +50,19 @@ func checkDryRuns(s *observed) []Finding {
 	return findings
 }
 
-// isAMPs reports whether a text of the API server is about one of amp's webhooks.
-func isAMPs(text string) bool { return strings.Contains(text, `.amp.txn2.com"`) }
-
 // refusal is amp's own refusal, empty if amp did not refuse the Pod, or if the API server told of another webhook's refusal
 // only: it asks all validating webhooks at the same time, and tells of one.
-func (d *dryRun) refusal() string {
-	if d.err == nil {
-		return ""
-	}
-	if text := d.err.Error(); strings.Contains(text, "admission webhook ") && isAMPs(text) {
-		return text
-	}
-	return ""
-}
+func (d *dryRun) refusal() string { return d.errorOfAMP("admission webhook ") }
 
 // callFailure is what the API server says of a call that amp did not answer, empty if there was none.
-func (d *dryRun) callFailure() string {
+func (d *dryRun) callFailure() string { return d.errorOfAMP("failed calling webhook ") }
+
+// errorOfAMP is the API server's error, if it has these words and is about one of amp's webhooks. Else it is empty.
+func (d *dryRun) errorOfAMP(words string) string {
 	if d.err == nil {
 		return ""
 	}
-	if text := d.err.Error(); strings.Contains(text, "failed calling webhook ") && isAMPs(text) {
+	if text := d.err.Error(); strings.Contains(text, words) && strings.Contains(text, `.amp.txn2.com"`) {
 		return text
 	}
 	return ""
@@ -161,7 +153,7 @@ func (a *answers) silent(n *namespace) bool {
 // passedBy are the phases in which amp left the Pod alone, although the namespace has an endpoint for them.
 func (a *answers) passedBy(n *namespace) (phases []string) {
 	for _, phase := range a.leftAlone {
-		if phase == review.Mutate && len(n.policy.Mutate) > 0 || phase == review.Validate && len(n.policy.Validate) > 0 {
+		if len(n.policy.Endpoints(phase)) > 0 {
 			phases = append(phases, string(phase))
 		}
 	}
@@ -180,7 +172,7 @@ func judgeDryRun(n *namespace, d *dryRun, user seen[string]) Finding {
 	case creators != nil && user.err == nil && !creators.Match(user.value):
 		return n.finding(Skipped, "kubectl amp doctor --as "+Quoted(creators[0]), "no endpoint was called: %s does not name %s", namespaces.AnnotationCreators, cmp.Or(user.value, "you"))
 	}
-	a, text, also := d.answers(), "", ""
+	a, also := d.answers(), ""
 	if len(a.others) > 0 {
 		also = "; warnings: " + strings.Join(a.others, "; ")
 	}
@@ -189,17 +181,14 @@ func judgeDryRun(n *namespace, d *dryRun, user seen[string]) Finding {
 	}
 	list := func(texts []string) string { return strings.Join(texts, "; ") }
 	refused := "" // by another than amp
-	if d.err != nil {
-		text = d.err.Error()
-	}
 	var status apierrors.APIStatus
 	switch {
 	case a.refusal != "" && !a.denies && errors.As(d.err, &status) && status.Status().Code >= 500:
-		return n.finding(Failed, endpointRemedy(text), "a Pod is refused: %s%s", text, also)
+		return n.finding(Failed, endpointRemedy(a.refusal), "a Pod is refused: %s%s", a.refusal, also)
 	case a.refusal != "":
-		a.denied = append(a.denied, text)
+		a.denied = append(a.denied, a.refusal)
 	case d.err != nil:
-		refused = "; and another step of the API server refuses it: " + text
+		refused = "; and another step of the API server refuses it: " + d.err.Error()
 	}
 	admitted := cmp.Or(list(a.admitted), review.EndedLeftAlone)
 	switch passedBy := a.passedBy(n); {
@@ -217,7 +206,7 @@ func judgeDryRun(n *namespace, d *dryRun, user seen[string]) Finding {
 	case len(a.amps) > 0:
 		return n.finding(Warning, "correct the endpoint's patch", "amp admits a Pod with a warning: %s%s", list(a.amps), refused+also)
 	case refused != "" && !a.phases[review.Mutate]:
-		return n.finding(Skipped, "", "not checked: the Pod is refused, but not by amp: %s%s", text, also)
+		return n.finding(Skipped, "", "not checked: the Pod is refused, but not by amp: %s%s", d.err, also)
 	case refused != "" && a.silent(n):
 		return n.finding(Skipped, "", "not checked whether amp validates: amp mutates the Pod (%s)%s", admitted, refused+also)
 	case a.silent(n):

@@ -86,7 +86,7 @@ func TestDryRun(t *testing.T) {
 		"its validation was denied, and another webhook refused it": {keys{"amp.txn2.com/validate": "true"}, dryRun{err: status(403, `admission webhook "x.example.com" denied the request: no`), warnings: []string{
 			mutated, "amp: dry run, validate: denied: no GPUs left"}},
 			Warning, "the endpoint answers, and denies a plain Pod: no GPUs left" + another, "nothing, if the endpoint is to deny"},
-		"nobody saw it validated, and another webhook refused it": {keys{"amp.txn2.com/validate": "true"}, dryRun{err: status(403, `admission webhook "x.example.com" denied the request: no`), warnings: []string{mutated}},
+		"another webhook refused it, and amp did not say that it validated it": {keys{"amp.txn2.com/validate": "true"}, dryRun{err: status(403, `admission webhook "x.example.com" denied the request: no`), warnings: []string{mutated}},
 			Skipped, "not checked whether amp validates: amp mutates the Pod (mutated, operations: 2)" + another, ""},
 		"validated, and another webhook refused it": {keys{"amp.txn2.com/validate": "true"}, dryRun{err: status(403, `admission webhook "x.example.com" denied the request: no`), warnings: []string{mutated, validated}},
 			OK, "amp admits a Pod (mutated, operations: 2; validated)" + another, ""},

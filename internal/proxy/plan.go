@@ -28,7 +28,7 @@ func (p *Proxy) plan(ctx context.Context, r *review.Review, start time.Time, bud
 	if plan.Err = mayForward(r, policy); plan.Err != nil {
 		return plan
 	}
-	plan.Endpoints = chain(r, policy)
+	plan.Endpoints = policy.Endpoints(r.Phase)
 	plan.Warnings = p.reductions(r, policy)
 	if policy.Timeout > 0 {
 		plan.Deadline = earlier(plan.Deadline, time.Now().Add(policy.Timeout))
@@ -113,14 +113,6 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// chain is the endpoints that the namespace wants called in this phase.
-func chain(r *review.Review, policy *review.Policy) []review.Endpoint {
-	if r.Phase == review.Validate {
-		return policy.Validate
-	}
-	return policy.Mutate
-}
-
 // skips reports whether the policy has nothing to say about this Pod, with a warning if that is probably a mistake of the
 // namespace's owner. amp skips a Pod outside the selector even if another key of the Namespace has a bad value. Otherwise a
 // bad value would also block Pods that amp is not asked about, such as JupyterHub's hub.
@@ -130,7 +122,7 @@ func (p *Proxy) skips(r *review.Review, policy *review.Policy) (skip bool, warni
 		return true, ""
 	case policy.Pods != nil && r.Pod != nil && !r.ManyLabels && !policy.Pods.Matches(labels.Set(r.Labels)):
 		return true, ""
-	case policy.Err != nil || len(chain(r, policy)) > 0:
+	case policy.Err != nil || len(policy.Endpoints(r.Phase)) > 0:
 		return false, ""
 	case len(policy.Mutate) == 0 && len(policy.Validate) == 0:
 		return true, fmt.Sprintf("namespace %s names no endpoint: set annotation amp.txn2.com/ep", review.Clip(r.Namespace, 40))
@@ -149,7 +141,7 @@ func mayForward(r *review.Review, policy *review.Policy) error {
 		return errors.New("the review holds no Pod: request.object must be one")
 	case policy.Pods != nil && r.ManyLabels:
 		return fmt.Errorf("the Pod has more than %d labels, and amp does not look among so many for those of annotation amp.txn2.com/pods", review.MaxLabels)
-	case policy.Creators != nil && !policy.Creators.Match(r.User) && len(chain(r, policy)) > 0:
+	case policy.Creators != nil && !policy.Creators.Match(r.User) && len(policy.Endpoints(r.Phase)) > 0:
 		hint := ""
 		if strings.ContainsAny(r.User, ", \t") {
 			hint = "; put a name with commas or spaces in double quotes there"

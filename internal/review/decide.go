@@ -2,7 +2,6 @@ package review
 
 import (
 	"cmp"
-	"slices"
 )
 
 // Outcome is how a review ended.
@@ -75,7 +74,7 @@ func Decide(r *Review, plan *Plan, run *Run) Verdict {
 	}
 	if r.DryRun && r.Explain {
 		// The first: where an answer has very many warnings, the API server drops the last ones.
-		v.Warnings = slices.Insert(slices.Clone(v.Warnings), 0, Explain(r, plan, run, &v).String())
+		v.Warnings = append([]string{Explain(r, plan, run, &v).String()}, v.Warnings...)
 	}
 	return v
 }

@@ -34,6 +34,14 @@ type Policy struct {
 	Err error
 }
 
+// Endpoints are those that the namespace wants called in a phase.
+func (p *Policy) Endpoints(phase Phase) []Endpoint {
+	if phase == Validate {
+		return p.Validate
+	}
+	return p.Mutate
+}
+
 // Level says how much an event tells about a review.
 type Level string
 

@@ -78,8 +78,8 @@ func TestHTTP2CallersHearThatAmpStops(t *testing.T) {
 	}
 }
 
-// TestReviewsInFlightAreAnsweredWhenAmpStops checks that stop waits for the reviews in flight, and that nobody can connect while
-// it waits.
+// TestReviewsInFlightAreAnsweredWhenAmpStops: amp answers the reviews in flight before it stops. It accepts no connection
+// meanwhile.
 func TestReviewsInFlightAreAnsweredWhenAmpStops(t *testing.T) {
 	begun, release := make(chan struct{}), make(chan struct{})
 	address, config, stop := running(t, func(w http.ResponseWriter, _ *http.Request) {
