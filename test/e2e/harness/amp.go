@@ -90,7 +90,7 @@ func (w *World) launch(h *Host, port int, metrics string, front *Front, more []s
 
 // UntilReady waits until the replica is ready, and the front has seen that if it leads to the replica.
 func (r *Replica) UntilReady() error {
-	return poll(time.Minute, func(context.Context) error {
+	return poll(patience, func(context.Context) error {
 		if r.process.ended() {
 			return permanent(fmt.Errorf("amp ended: %s", r.process.lastWords()))
 		}

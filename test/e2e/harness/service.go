@@ -6,7 +6,6 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Service is a program at a fixed address that can end, hang and come back.
@@ -54,7 +53,7 @@ func (s *Service) Start() (err error) {
 	if s.process, err = start(s.dir, s.name, program, s.env, args...); err != nil {
 		return err
 	}
-	return poll(time.Minute, func(context.Context) error {
+	return poll(patience, func(context.Context) error {
 		if s.process.ended() {
 			return permanent(fmt.Errorf("%s ended: %s", s.name, s.process.lastWords()))
 		}

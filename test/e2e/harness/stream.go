@@ -71,7 +71,7 @@ func (s *Stream) Done() int {
 // Beyond waits until n more calls are done, so that the stream covers what the test does and some time after it.
 func (s *Stream) Beyond(n int) error {
 	goal := s.Done() + n
-	return poll(time.Minute, func(context.Context) error {
+	return poll(patience, func(context.Context) error {
 		if is := s.Done(); is < goal {
 			return fmt.Errorf("%d of %d done", is, goal)
 		}

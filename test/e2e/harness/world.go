@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -123,7 +122,7 @@ func (w *World) startSamples() (err error) {
 	if err != nil {
 		return err
 	}
-	return poll(time.Minute, func(context.Context) error {
+	return poll(patience, func(context.Context) error {
 		if w.samples.ended() {
 			return permanent(fmt.Errorf("the samples ended: %s", w.samples.lastWords()))
 		}
@@ -151,7 +150,7 @@ func (w *World) UntilCalled() error {
 		if _, err := client.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: ns}, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err
 		}
-		err := poll(time.Minute, func(ctx context.Context) error {
+		err := poll(patience, func(ctx context.Context) error {
 			_, err := client.Pods(ns.Name).Create(ctx, Pod("web"), dryRun)
 			if err != nil && strings.Contains(err.Error(), "denied the request") {
 				return nil
