@@ -128,6 +128,8 @@ func TestSinkService(t *testing.T) {
 // What the manifest sets is changed there: the next apply would undo a command. Anything else a command sets for good.
 func TestRemediesLast(t *testing.T) {
 	r := remedies{namespace: "amp-system", deployment: "amp", manifest: `{"spec":{"template":{"spec":{"containers":[{"name":"amp","env":[{"name":"AMP_TLS","value":"self"}]}]}}}}`}
+	h, again := r, "helm upgrade my-amp CHART --namespace amp-system --reset-then-reuse-values"
+	h.release = release{"my-amp", "amp-system"}
 	for name, test := range map[string]struct{ got, want string }{
 		"it is not in the manifest":       {r.set("AMP_TIMEOUT=1s", "K_SINK=x"), "kubectl -n amp-system set env deployment/amp AMP_TIMEOUT=1s K_SINK=x"},
 		"it is in the manifest":           {r.set("AMP_TLS=off"), "in your overlay of deploy, which installed amp, set AMP_TLS=off in the env of its container. Then\nkubectl apply -k OVERLAY"},
@@ -136,6 +138,13 @@ func TestRemediesLast(t *testing.T) {
 		"a value with an equals sign":     {r.set("K_SINK=http://a/?b=AMP_TLS=x-"), "kubectl -n amp-system set env deployment/amp K_SINK=http://a/?b=AMP_TLS=x-"},
 		"the manifest cannot be read":     {remedies{namespace: "a", deployment: "amp", manifest: "{"}.set("A=b"), "kubectl -n a set env deployment/amp A=b"},
 		"the manifest says nothing of it": {r.start(), "kubectl -n amp-system scale deployment/amp --replicas 2"},
+		"Helm installed amp":              {h.set("AMP_TLS=off"), again + " --set-literal settings.AMP_TLS=off"},
+		"by Helm, several":                {h.set("AMP_TLS_DNS_NAMES=a,b", "K_SINK-"), again + " --set-literal settings.AMP_TLS_DNS_NAMES=a,b --set settings.K_SINK=null"},
+		"by Helm, replicas":               {h.start(), again + " --set replicas=2\nHelm 4 also needs --force-conflicts, if someone scaled the Deployment."},
+		"by Helm, all of it":              {h.apply(), "apply the chart again that installed amp, in the version that is installed:\n" + again + "\nHelm 4 also needs --force-conflicts, if it names a field that someone changed."},
+		"by Helm, what has no value":      {h.overlay("do so"), "in the values of release my-amp, do so. Then\n" + again},
+		"by Helm, on another cluster":     {withFlags(h.set("A=b"), "--context c --as me"), "helm --kube-context c --kube-as-user me" + strings.TrimPrefix(again, "helm") + " --set-literal settings.A=b"},
+		"by Helm, a name with a command":  {release{"a;reboot", "b"}.upgrade(), "helm upgrade 'a;reboot' CHART --namespace b --reset-then-reuse-values"},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: %q, not %q", name, test.got, test.want)

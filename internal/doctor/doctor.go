@@ -63,12 +63,13 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 	return newReport(o.Version, s, findings), nil
 }
 
-// withFlags adds flags to the kubectl commands of a remedy: without them, a command would go to the cluster of the
-// current context.
+// withFlags adds flags to the commands of a remedy, kubectl's and Helm's: without them, a command would go to the cluster of
+// the current context.
 func withFlags(remedy, flags string) string {
 	if flags == "" {
 		return remedy
 	}
 	// A plugin gets only the flags behind its name.
-	return strings.NewReplacer("kubectl amp doctor", "kubectl amp doctor "+flags, "kubectl ", "kubectl "+flags+" ").Replace(remedy)
+	return strings.NewReplacer("kubectl amp doctor", "kubectl amp doctor "+flags, "kubectl ", "kubectl "+flags+" ",
+		"helm upgrade ", "helm "+kubeFlags.Replace(flags)+" upgrade ").Replace(remedy)
 }

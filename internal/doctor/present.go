@@ -69,7 +69,7 @@ func writeRemedy(b *strings.Builder, indent, remedy string) {
 	lead := indent + "→ "
 	for line := range strings.Lines(remedy) {
 		n := width - len(indent) - 2 // the arrow
-		if strings.HasPrefix(line, "kubectl ") {
+		if strings.HasPrefix(line, "kubectl ") || strings.HasPrefix(line, "helm ") {
 			n = len(line)
 		}
 		for _, part := range wrap(line, n) {

@@ -23,6 +23,7 @@ type remedies struct {
 	secret     string // with amp's certificate
 	allow      string // AMP_ENDPOINT_ALLOW, empty if it is not set
 	manifest   string // that `kubectl apply` applied last to the Deployment, empty if that is unknown
+	release    release
 }
 
 // remediesFor knows how amp is installed by what was observed of it so far.
@@ -30,6 +31,9 @@ func remediesFor(s *observed, namespace string) remedies {
 	r := remedies{namespace: namespace, deployment: "amp", pods: selector(labelled), url: s.target().url, allow: s.settings.config.EndpointAllow.String()}
 	for _, c := range s.configurations() {
 		r.injected = r.injected || c.annotations["cert-manager.io/inject-ca-from"] != ""
+		if r.release.name == "" {
+			r.release = releaseOf(c.annotations)
+		}
 	}
 	const knative = "serving.knative.dev/service"
 	if service := s.service.service.value; service != nil {
@@ -37,6 +41,7 @@ func remediesFor(s *observed, namespace string) remedies {
 	}
 	if all := s.deployments.value; len(all) > 0 {
 		r.deployment, r.knative, r.manifest = all[0].Name, all[0].Labels[knative], all[0].Annotations[corev1.LastAppliedConfigAnnotation]
+		r.release = releaseOf(all[0].Annotations)
 		r.pods = selector(all[0].Spec.Selector.MatchLabels)
 		r.secret = mountedSecret(s.template())
 		_, ready := counts(all)
@@ -74,17 +79,17 @@ func (r remedies) logs() string {
 }
 
 // hints are what to do about a Pod that does not start, by a word of the cause that the node or the scheduler names. The
-// last one matches anything.
+// last one matches anything. {manifests} is filled in by [remedies.describe].
 var hints = []struct {
 	words []string
 	hint  string
 }{
 	{[]string{"has no node"}, "let a node take it: free CPU and memory, or change what keeps it away (a cordon, taints, nodeSelector). "},
-	{[]string{"ErrImage", "ImagePull", "InvalidImageName"}, "correct the image (images in your overlay), or let the nodes pull it (imagePullSecrets, the network). "},
-	{[]string{"FailedMount", "FailedAttachVolume"}, "create what the volume needs, or take the volume out of your overlay. "},
-	{[]string{"CreateContainerConfigError"}, "create what is missing, or correct your overlay. "},
-	{[]string{"RunContainerError", "CreateContainerError", "StartError"}, "correct command, args or resources in your overlay. "},
-	{[]string{"probe failed"}, "correct the probe or the port in your overlay, if its log shows that amp runs. "},
+	{[]string{"ErrImage", "ImagePull", "InvalidImageName"}, "correct the image ({manifests} name it), or let the nodes pull it (imagePullSecrets, the network). "},
+	{[]string{"FailedMount", "FailedAttachVolume"}, "create what the volume needs, or take the volume out of {manifests}. "},
+	{[]string{"CreateContainerConfigError"}, "create what is missing, or correct {manifests}. "},
+	{[]string{"RunContainerError", "CreateContainerError", "StartError"}, "correct command, args or resources in {manifests}. "},
+	{[]string{"probe failed"}, "correct the probe or the port in {manifests}, if its log shows that amp runs. "},
 	{[]string{""}, ""},
 }
 
@@ -95,7 +100,8 @@ func (r remedies) describe(cause string, pod *corev1.Pod) string {
 	}
 	for _, h := range hints {
 		if slices.ContainsFunc(h.words, func(word string) bool { return strings.Contains(cause, word) }) {
-			return fmt.Sprintf("%sThis says more:\nkubectl -n %s describe pod %s", h.hint, r.namespace, pod.Name)
+			hint := strings.ReplaceAll(h.hint, "{manifests}", r.manifests())
+			return fmt.Sprintf("%sThis says more:\nkubectl -n %s describe pod %s", hint, r.namespace, pod.Name)
 		}
 	}
 	return ""

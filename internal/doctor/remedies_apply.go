@@ -20,6 +20,10 @@ import (
 
 // apply brings back what was removed or changed by hand.
 func (r remedies) apply() string {
+	if r.release.name != "" {
+		return "apply the chart again that installed amp, in the version that is installed:\n" + r.applyAgain() +
+			"\nHelm 4 also needs --force-conflicts, if it names a field that someone changed."
+	}
 	if r.namespace != review.InstallNamespace {
 		return "apply the overlay again that installed " + r.folder() + " into namespace " + r.namespace + ":\n" + r.applyAgain()
 	}
@@ -39,14 +43,28 @@ func (r remedies) folder() string {
 
 // applyAgain is the command of [remedies.apply].
 func (r remedies) applyAgain() string {
+	if r.release.name != "" {
+		return r.release.upgrade()
+	}
 	if r.namespace != review.InstallNamespace {
 		return "kubectl apply -k OVERLAY"
 	}
 	return "kubectl apply -k " + r.folder()
 }
 
+// manifests is where a user changes what amp is installed with.
+func (r remedies) manifests() string {
+	if r.release.name != "" {
+		return "the values of release " + Quoted(r.release.name)
+	}
+	return "your overlay"
+}
+
 // overlay is how to change what the manifests say. change is in the imperative.
 func (r remedies) overlay(change string) string {
+	if r.release.name != "" {
+		return "in " + r.manifests() + ", " + change + ". Then\n" + r.applyAgain()
+	}
 	return "in your overlay of " + r.folder() + ", which installed amp, " + change + ". Then\nkubectl apply -k OVERLAY"
 }
 
@@ -60,6 +78,9 @@ func (r remedies) applied() (d appsv1.Deployment) {
 
 // set is how to set variables of amp, each given as NAME=VALUE in the words of a shell, or to unset them (NAME-).
 func (r remedies) set(assignments ...string) string {
+	if r.release.name != "" {
+		return r.release.set(assignments)
+	}
 	applied := r.applied()
 	container, inManifest := containerOf(&applied.Spec.Template.Spec), r.knative != ""
 	for _, a := range assignments {
@@ -85,6 +106,8 @@ func (r remedies) set(assignments ...string) string {
 func (r remedies) start() string {
 	applied := r.applied()
 	switch {
+	case r.release.name != "":
+		return r.release.upgrade("--set replicas=2") + "\nHelm 4 also needs --force-conflicts, if someone scaled the Deployment."
 	case r.knative != "":
 		return r.overlay("set the annotation autoscaling.knative.dev/min-scale: \"2\" in the template of Service " + r.knative)
 	case applied.Spec.Replicas != nil && *applied.Spec.Replicas < 2:
@@ -120,7 +143,7 @@ var refusals = []struct {
 		"kubectl -n {namespace} describe resourcequotas{retry}"},
 	{[]string{"PriorityClass", "error looking up service account"}, "{apply}{retry}"},
 	{[]string{" usage per ", "limit ratio per "}, "let the limits of the namespace allow amp's Pods. This shows them:\nkubectl -n {namespace} describe limitranges{retry}"},
-	{[]string{"violates PodSecurity"}, "take out of your overlay what the message names; amp needs none of it:\n{applyAgain}{retry}"},
+	{[]string{"violates PodSecurity"}, "take out of {manifests} what the message names; amp needs none of it:\n{applyAgain}{retry}"},
 	{[]string{"ValidatingAdmissionPolicy"}, "correct that policy, or let its binding exclude namespace {namespace}. This lists the bindings:\n" +
 		"kubectl get validatingadmissionpolicybindings{retry}"},
 	{[]string{"failed calling webhook", "denied the request"}, "repair that webhook, or let it exclude namespace {namespace}. This lists the webhooks:\n" +
@@ -136,5 +159,5 @@ func (r remedies) refused(message string) string {
 	}) bool {
 		return slices.ContainsFunc(one.words, func(word string) bool { return strings.Contains(message, word) })
 	})
-	return strings.NewReplacer("{namespace}", r.namespace, "{apply}", r.apply(), "{applyAgain}", r.applyAgain(), "{retry}", r.retry()).Replace(refusals[i].remedy)
+	return strings.NewReplacer("{namespace}", r.namespace, "{apply}", r.apply(), "{applyAgain}", r.applyAgain(), "{manifests}", r.manifests(), "{retry}", r.retry()).Replace(refusals[i].remedy)
 }

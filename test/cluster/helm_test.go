@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// byHelm installs amp by its chart, upgrades it, goes back and removes it, as deploy/README.md says. While Pods are created,
+// byHelm installs amp by its chart, gives it cert-manager's certificate, upgrades it, goes back and removes it, as deploy/README.md says. While Pods are created,
 // no create fails. Helm 3 installs, and Helm 4 goes on from there, as it does for a user who changes to it.
 func (c *cluster) byHelm(t *testing.T, readme *written) {
 	readme.helm = helm(t, "v3")
@@ -22,17 +22,24 @@ func (c *cluster) byHelm(t *testing.T, readme *written) {
 	s.beyond(t, 20)
 
 	readme.helm = helm(t, "v4")
-	source := func() string {
-		return c.kubectl(t, "get", "--namespace", "amp-system", "deployment/amp", "-o", "jsonpath={.spec.template.spec.containers[0].env[?(@.name=='AMP_EVENTS_SOURCE')].value}")
+	of := func(variable string) string {
+		return c.kubectl(t, "get", "--namespace", "amp-system", "deployment/amp", "-o", "jsonpath={.spec.template.spec.containers[0].env[?(@.name=='"+variable+"')].value}")
+	}
+	readme.do(t, "kubectl -n amp-system apply -f deploy/cert-manager/certificate.yaml",
+		"kubectl -n amp-system wait --for=condition=Ready certificate/amp --timeout=60s",
+		"helm upgrade amp deploy/chart --namespace amp-system --reset-then-reuse-values --set certificates=cert-manager --take-ownership")
+	c.ampIsUp(t)
+	if is := of("AMP_TLS"); is != "files" {
+		t.Errorf("with cert-manager's certificate, AMP_TLS is %q", is)
 	}
 	readme.do(t, "helm upgrade amp deploy/chart --namespace amp-system --reset-then-reuse-values --set events.source=https://blue.example.com/amp")
 	c.ampIsUp(t)
-	if is := source(); is != "https://blue.example.com/amp" {
+	if is := of("AMP_EVENTS_SOURCE"); is != "https://blue.example.com/amp" {
 		t.Errorf("after the upgrade, AMP_EVENTS_SOURCE is %q", is)
 	}
 	readme.do(t, "helm rollback amp --namespace amp-system")
 	c.ampIsUp(t)
-	if is := source(); is != "" {
+	if is := of("AMP_EVENTS_SOURCE"); is != "" {
 		t.Errorf("after the rollback, AMP_EVENTS_SOURCE is %q", is)
 	}
 	s.untilDrained(t)
@@ -66,6 +73,8 @@ func (c *cluster) byHelmWithAll(t *testing.T, readme *written) {
 	c.onPostgres(t, readme)
 	readme.sh(t, "helm uninstall amp")
 	c.noneIsLeft(t, ",validatingadmissionpolicies,validatingadmissionpolicybindings")
+	// Helm is told to keep it, and what an operator created in it.
+	c.kubectl(t, "get", "--namespace", "amp-audit", "secret/audit-postgres")
 }
 
 // noneIsLeft checks that no object of amp's is left outside of its namespaces, also of more kinds.

@@ -3,10 +3,13 @@ START HERE. The objects are those of files/, which kustomize renders from the fo
 takes a file, changes its objects as the values say, and renders them. So both ways of installing amp are the same.
 
 amp.objects renders the objects of a file. Its argument is a dict: root is the chart's context, file the file's name.
+A namespace like 2024 or no is a string for Kubernetes, and another type for YAML. So it gets quotes where it stands alone.
 */}}
 {{- define "amp.objects" -}}
 {{- $root := .root -}}
-{{- $text := $root.Files.Get (printf "files/%s.yaml" .file) | replace "amp-system" (include "amp.namespace" $root) -}}
+{{- $namespace := include "amp.namespace" $root -}}
+{{- $text := $root.Files.Get (printf "files/%s.yaml" .file) -}}
+{{- $text = regexReplaceAll "(?m)(: |- )amp-system$" $text (printf "${1}%q" $namespace) | replace "amp-system" $namespace -}}
 {{- range $document := splitList "\n---\n" $text }}
 {{- $object := fromYaml $document }}
 {{- if not (include "amp.left-out" (dict "root" $root "object" $object)) }}
@@ -56,6 +59,9 @@ amp.left-out is not empty for an object that the values do not want. Helm makes 
 {{- $_ := set .spec "maxUnavailable" $values.podDisruptionBudget.maxUnavailable }}
 {{- else if eq $name "HorizontalPodAutoscaler amp" }}
 {{- with $values.autoscaling }}
+{{- if gt (int .minReplicas) (int .maxReplicas) }}
+{{- fail (printf "autoscaling.minReplicas is %d, which is more than autoscaling.maxReplicas, %d" (int .minReplicas) (int .maxReplicas)) }}
+{{- end }}
 {{- $_ := set $.object.spec "minReplicas" .minReplicas }}
 {{- $_ := set $.object.spec "maxReplicas" .maxReplicas }}
 {{- range $metric := $.object.spec.metrics }}{{ $_ := set $metric.resource.target "averageUtilization" $values.autoscaling.targetCPU }}{{ end }}

@@ -15,6 +15,14 @@ spec, image the values for its image, root the chart's context.
 {{- with .root.Values.imagePullSecrets }}{{ $_ := set $.pod "imagePullSecrets" . }}{{ end }}
 {{- end -}}
 
+{{/*
+amp.text is a value of the chart as the text of a variable. Helm reads a whole number from a file as a float64, and would
+write a large one as 1e+06.
+*/}}
+{{- define "amp.text" -}}
+{{- if kindIs "float64" . }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- end -}}
+
 {{/* amp.env sets one variable of a container: env is its entry, as in a container. One of the same name goes. */}}
 {{- define "amp.env" -}}
 {{- $rest := list }}
@@ -72,8 +80,9 @@ are as released, nothing changes.
 {{- define "amp.settings" -}}
 {{- $values := .Values }}
 {{- $sink := $values.events.sink }}
+{{- $audit := "http://audit.amp-audit.svc" }}
 {{- $env := list }}
-{{- if and $values.audit.enabled (not $sink) }}{{ $sink = "http://audit.amp-audit.svc" }}{{ end }}
+{{- if and $values.audit.enabled (not $sink) }}{{ $sink = $audit }}{{ end }}
 {{- if and (eq $values.events.mode "required") (not $sink) }}
 {{- fail "events.mode is required, so amp does not start without a sink: set events.sink, or audit.enabled=true" }}
 {{- end }}
@@ -87,10 +96,10 @@ are as released, nothing changes.
 {{- with $sink }}{{ $env = append $env (dict "name" "K_SINK" "value" .) }}{{ end }}
 {{- if and $values.audit.enabled $values.audit.tokens.write }}
 {{- $env = append $env (dict "name" "AMP_EVENTS_TOKEN_FILE" "value" "/etc/amp/events/token") }}
-{{- if hasPrefix "http:" $sink }}{{ $env = append $env (dict "name" "AMP_EVENTS_TOKEN_INSECURE" "value" "true") }}{{ end }}
+{{- if eq $sink $audit }}{{ $env = append $env (dict "name" "AMP_EVENTS_TOKEN_INSECURE" "value" "true") }}{{ end }}
 {{- end }}
 {{- $env = concat $env $values.extraEnv }}
-{{- range $name, $value := $values.settings }}{{ $env = append $env (dict "name" $name "value" (toString $value)) }}{{ end }}
+{{- range $name, $value := $values.settings }}{{ $env = append $env (dict "name" $name "value" (include "amp.text" $value)) }}{{ end }}
 {{- toYaml $env }}
 {{- end -}}
 
@@ -131,5 +140,8 @@ are as released, nothing changes.
 {{- $_ := set $container "volumeMounts" (append $container.volumeMounts (dict "name" (printf "%s-token" $way) "mountPath" (printf "/etc/audit/%s" $way) "readOnly" true)) }}
 {{- $_ := set $pod "volumes" (append $pod.volumes (dict "name" (printf "%s-token" $way) "secret" (dict "secretName" (printf "audit-%s" $way) "defaultMode" 288))) }}
 {{- end }}
+{{- end }}
+{{- range $name, $value := $values.settings }}
+{{- include "amp.env" (dict "container" $container "env" (dict "name" $name "value" (include "amp.text" $value))) }}
 {{- end }}
 {{- end -}}

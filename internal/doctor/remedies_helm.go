@@ -1,0 +1,37 @@
+package doctor
+
+import "strings"
+
+// release is the Helm release that installed amp. It is zero if Helm did not.
+type release struct{ name, namespace string }
+
+// releaseOf is the release that an object belongs to: Helm says so in these annotations of each object.
+func releaseOf(annotations map[string]string) release {
+	return release{annotations["meta.helm.sh/release-name"], annotations["meta.helm.sh/release-namespace"]}
+}
+
+// upgrade is how to apply the chart again with the values that the release has. The flags set more.
+func (r release) upgrade(flags ...string) string {
+	// The name comes from an annotation, which others may have written.
+	command := "helm upgrade " + Quoted(r.name) + " CHART --namespace " + Quoted(r.namespace) + " --reset-then-reuse-values"
+	return strings.Join(append([]string{command}, flags...), " ")
+}
+
+// set is how to set variables of amp by values of the chart, or to unset them, in the words of [remedies.set].
+func (r release) set(assignments []string) string {
+	var flags []string
+	for _, a := range assignments {
+		if name, unset := strings.CutSuffix(a, "-"); unset && !strings.Contains(a, "=") {
+			flags = append(flags, "--set settings."+name+"=null")
+			continue
+		}
+		flags = append(flags, "--set-literal settings."+a) // in --set, a comma would end the value
+	}
+	return r.upgrade(flags...)
+}
+
+// kubeFlags are the flags of kubectl that choose a cluster, and what they are to Helm.
+var kubeFlags = strings.NewReplacer(
+	"--context", "--kube-context", "--as-group", "--kube-as-group", "--as", "--kube-as-user", "--server", "--kube-apiserver", "--token", "--kube-token",
+	"--certificate-authority", "--kube-ca-file", "--tls-server-name", "--kube-tls-server-name",
+	"--insecure-skip-tls-verify", "--kube-insecure-skip-tls-verify")
