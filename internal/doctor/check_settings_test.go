@@ -143,7 +143,7 @@ func TestRemediesLast(t *testing.T) {
 		"by Helm, replicas":               {h.start(), again + " --set replicas=2\nHelm 4 also needs --force-conflicts, if someone scaled the Deployment."},
 		"by Helm, all of it":              {h.apply(), "apply the chart again that installed amp, in the version that is installed:\n" + again + "\nHelm 4 also needs --force-conflicts, if it names a field that someone changed."},
 		"by Helm, what has no value":      {h.overlay("do so"), "in the values of release my-amp, do so. Then\n" + again},
-		"by Helm, on another cluster":     {withFlags(h.set("A=b"), "--context c --as me"), "helm --kube-context c --kube-as-user me" + strings.TrimPrefix(again, "helm") + " --set-literal settings.A=b"},
+		"by Helm, on another cluster":     {withFlags(h.set("A=b"), "--kubeconfig k --context c"), "helm --kubeconfig k --kube-context c" + strings.TrimPrefix(again, "helm") + " --set-literal settings.A=b"},
 		"by Helm, a name with a command":  {release{"a;reboot", "b"}.upgrade(), "helm upgrade 'a;reboot' CHART --namespace b --reset-then-reuse-values"},
 	} {
 		if test.got != test.want {

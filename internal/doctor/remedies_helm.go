@@ -30,8 +30,6 @@ func (r release) set(assignments []string) string {
 	return r.upgrade(flags...)
 }
 
-// kubeFlags are the flags of kubectl that choose a cluster, and what they are to Helm.
-var kubeFlags = strings.NewReplacer(
-	"--context", "--kube-context", "--as-group", "--kube-as-group", "--as", "--kube-as-user", "--server", "--kube-apiserver", "--token", "--kube-token",
-	"--certificate-authority", "--kube-ca-file", "--tls-server-name", "--kube-tls-server-name",
-	"--insecure-skip-tls-verify", "--kube-insecure-skip-tls-verify")
+// kubeFlags are the flags of kubectl that choose a cluster, and what they are to Helm. It has none for a cluster or a user of
+// the kubeconfig, and says so.
+var kubeFlags = strings.NewReplacer("--context ", "--kube-context ", "--server ", "--kube-apiserver ")
