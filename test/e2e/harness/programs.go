@@ -32,7 +32,7 @@ func folder() (string, error) {
 	}
 }
 
-// build compiles what the tests run. It compiles amp each time, into dir.
+// build compiles what the tests run. amp's programs go into dir.
 func build(dir string) (programs, error) {
 	p, err := buildKubernetes()
 	if err != nil {
@@ -43,7 +43,36 @@ func build(dir string) (programs, error) {
 		return p, err
 	}
 	p.amp, p.endpoints = filepath.Join(dir, "amp"), filepath.Join(dir, "endpoints")
-	return p, errors.Join(compile(root, p.amp, "./cmd/amp"), compile(root, p.endpoints, "./cmd/endpoints"))
+	return p, errors.Join(compileAgain(root, p.amp, "./cmd/amp"), compileAgain(root, p.endpoints, "./cmd/endpoints"))
+}
+
+// compileAgain is compile for a program whose code may change. It begins with what the last run has linked: Go sees whether that
+// is up to date, and links only if it is not.
+func compileAgain(dir, out, pkg string) error {
+	cache, err := kept(nil)
+	if err != nil {
+		return err
+	}
+	last := filepath.Join(cache, filepath.Base(out))
+	_ = copyFile(last, out) // there may be none, or half of one: then Go links
+	if err := compile(dir, out, pkg); err != nil {
+		return err
+	}
+	// First under another name: other packages' tests do the same at the same time.
+	half := fmt.Sprintf("%s.%d", last, os.Getpid())
+	defer os.Remove(half)
+	if err := copyFile(out, half); err != nil {
+		return err
+	}
+	return os.Rename(half, last)
+}
+
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o755)
 }
 
 // CompileKubernetes compiles what of Kubernetes the tests run, if this machine has not done that. It takes minutes.
@@ -106,7 +135,7 @@ func folders() (root, module string, err error) {
 // nothing was ever compiled, it takes two thirds of the time. The API server then is somewhat slower: not for measurements.
 const compiler = "AMP_E2E_GCFLAGS"
 
-// kept is the folder for the programs that this go.mod and this compiler make.
+// kept is the folder for the programs that this go.mod and this compiler make. amp's own programs have no go.mod here.
 func kept(mod []byte) (string, error) {
 	user, err := os.UserCacheDir()
 	if err != nil {
