@@ -49,7 +49,7 @@ func checkAccess(s *observed) []Finding {
 		}
 		f.Status, f.Remedy = Failed, s.fix.apply()
 		if set, names := s.wanted.config, defaults(); set.TLSSecret != names.TLSSecret || !slices.Equal(set.Webhooks, names.Webhooks) {
-			f.Remedy = s.fix.overlay("let the roles of amp name what AMP_TLS_SECRET and AMP_WEBHOOKS name, or remove these variables")
+			f.Remedy = s.fix.otherNames()
 		}
 		f.Message = fmt.Sprintf("ServiceAccount %s may not %s", account, strings.Join(lacking, "; "))
 		if len(reasons) > 0 {

@@ -228,7 +228,7 @@ var endpointRemedies = []struct {
 	remedy string
 }{
 	{[]string{"no answer within", "no answer in time", "not complete", "no time was left"}, "find out why it is slow. If it starts only when it is called (Knative), keep a Pod of it running (min-scale), or give it more time:\n" +
-		"AMP_TIMEOUT, and in your overlay timeoutSeconds of the webhooks"},
+		"AMP_TIMEOUT, and timeoutSeconds of the webhooks (in an overlay; the chart has no value for it)"},
 	{[]string{"no such host"}, "correct the host in the endpoint's URL, or create what it names: amp looked it up in the cluster's DNS, which has no such name"},
 	{[]string{"looked up"}, "mend the cluster's DNS, or let amp ask it: a NetworkPolicy of amp's namespace must allow port 53. DNS mostly is the Deployment coredns:\n" +
 		"kubectl -n kube-system get deployments,pods"},

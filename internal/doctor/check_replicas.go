@@ -32,7 +32,7 @@ func checkReplicas(s *observed) []Finding {
 	stopped := s.hindrance(is, ready < wanted || len(older) > 0)
 	switch paused := "Deployment " + s.fix.deployment + " is paused: "; {
 	case wanted == 0:
-		f.Status, f.Message, f.Remedy = Failed, "Deployment "+s.fix.deployment+" is scaled to 0: no replica answers the API server", s.fix.start()
+		f.Status, f.Message, f.Remedy = Failed, "Deployment "+s.fix.deployment+" is scaled to 0: no replica answers the API server", s.fix.start(true)
 		return []Finding{f}
 	case s.wanted.err != nil && len(older) > 0 && ready >= wanted:
 		f.Message += "; " + is.name + " does not start, as settings says"
@@ -48,7 +48,7 @@ func checkReplicas(s *observed) []Finding {
 	case is.paused:
 		f.Status, stopped = Warning, cause{paused + "changes to it are not rolled out", s.fix.resume()}
 	case wanted == 1:
-		f.Status, stopped = Warning, cause{"with a single replica, no Pod can be created in namespaces under Fail while that is replaced or its node is down", s.fix.start()}
+		f.Status, stopped = Warning, cause{"with a single replica, no Pod can be created in namespaces under Fail while that is replaced or its node is down", s.fix.start(false)}
 	}
 	if ready == 0 {
 		f.Status = Failed

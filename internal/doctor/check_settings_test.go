@@ -6,6 +6,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/txn2/amp/internal/serve"
 )
 
 // configMap is one that was read.
@@ -129,7 +131,10 @@ func TestSinkService(t *testing.T) {
 func TestRemediesLast(t *testing.T) {
 	r := remedies{namespace: "amp-system", deployment: "amp", manifest: `{"spec":{"template":{"spec":{"containers":[{"name":"amp","env":[{"name":"AMP_TLS","value":"self"}]}]}}}}`}
 	h, again := r, "helm upgrade my-amp CHART --namespace amp-system --reset-then-reuse-values"
+	const with = "\nCHART is the chart in the version that is installed. If Helm 4 names a conflict, add --force-conflicts."
 	h.release = release{"my-amp", "amp-system"}
+	off := h
+	off.tls = serve.TLSOff
 	for name, test := range map[string]struct{ got, want string }{
 		"it is not in the manifest":       {r.set("AMP_TIMEOUT=1s", "K_SINK=x"), "kubectl -n amp-system set env deployment/amp AMP_TIMEOUT=1s K_SINK=x"},
 		"it is in the manifest":           {r.set("AMP_TLS=off"), "in your overlay of deploy, which installed amp, set AMP_TLS=off in the env of its container. Then\nkubectl apply -k OVERLAY"},
@@ -137,14 +142,19 @@ func TestRemediesLast(t *testing.T) {
 		"it is to be removed from there":  {r.set("AMP_TLS-"), "in your overlay of deploy, which installed amp, remove AMP_TLS from the env of its container. Then\nkubectl apply -k OVERLAY"},
 		"a value with an equals sign":     {r.set("K_SINK=http://a/?b=AMP_TLS=x-"), "kubectl -n amp-system set env deployment/amp K_SINK=http://a/?b=AMP_TLS=x-"},
 		"the manifest cannot be read":     {remedies{namespace: "a", deployment: "amp", manifest: "{"}.set("A=b"), "kubectl -n a set env deployment/amp A=b"},
-		"the manifest says nothing of it": {r.start(), "kubectl -n amp-system scale deployment/amp --replicas 2"},
-		"Helm installed amp":              {h.set("AMP_TLS=off"), again + " --set-literal settings.AMP_TLS=off"},
-		"by Helm, several":                {h.set("AMP_TLS_DNS_NAMES=a,b", "K_SINK-"), again + " --set-literal settings.AMP_TLS_DNS_NAMES=a,b --set settings.K_SINK=null"},
-		"by Helm, replicas":               {h.start(), again + " --set replicas=2\nHelm 4 also needs --force-conflicts, if someone scaled the Deployment."},
-		"by Helm, all of it":              {h.apply(), "apply the chart again that installed amp, in the version that is installed:\n" + again + "\nHelm 4 also needs --force-conflicts, if it names a field that someone changed."},
-		"by Helm, what has no value":      {h.overlay("do so"), "in the values of release my-amp, do so. Then\n" + again},
-		"by Helm, on another cluster":     {withFlags(h.set("A=b"), "--kubeconfig k --context c"), "helm --kubeconfig k --kube-context c" + strings.TrimPrefix(again, "helm") + " --set-literal settings.A=b"},
-		"by Helm, a name with a command":  {release{"a;reboot", "b"}.upgrade(), "helm upgrade 'a;reboot' CHART --namespace b --reset-then-reuse-values"},
+		"the manifest says nothing of it": {r.start(false), "kubectl -n amp-system scale deployment/amp --replicas 2"},
+		"Helm installed amp":              {h.set("AMP_TLS=off"), again + " --set-literal settings.AMP_TLS=off" + with},
+		"by Helm, what has a value":       {h.set("K_SINK=http://a/?b=c,d"), again + " --set-literal events.sink=http://a/?b=c,d" + with},
+		"by Helm, a list":                 {h.set("AMP_ENDPOINT_ALLOW='10.0.0.0/8 a'"), "add it to endpoints.allow in the values of release my-amp, which then are '10.0.0.0/8 a'. Then\n" + again + with},
+		"by Helm, several":                {h.set("AMP_TLS_DNS_NAMES=a,b", "AMP_TLS_CLIENT_CA-"), again + " --set-literal settings.AMP_TLS_DNS_NAMES=a,b --set settings.AMP_TLS_CLIENT_CA=null" + with},
+		"by Helm, replicas":               {h.start(false), "in the values of release my-amp, set replicas (or, with autoscaling, autoscaling.minReplicas) to 2 or more. Then\n" + again + with},
+		"by Helm, scaled to 0":            {h.start(true), "kubectl -n amp-system scale deployment/amp --replicas 2"},
+		"by Helm, all of it":              {h.apply(), "apply the chart again that installed amp:\n" + again + with},
+		"by Helm, what has no value":      {h.overlay("do so"), "in the values of release my-amp, do so. Then\n" + again + with},
+		"by Helm, names of roles":         {h.otherNames(), "in the values of release my-amp, remove AMP_TLS_SECRET and AMP_WEBHOOKS. Then\n" + again + with},
+		"by Helm, no TLS":                 {off.noTLS(), again + " --set settings.AMP_TLS=null" + with},
+		"by Helm, on another cluster":     {withFlags(h.set("A=b"), "--kubeconfig k --context c"), "helm --kubeconfig k --kube-context c" + strings.TrimPrefix(again, "helm") + " --set-literal settings.A=b" + with},
+		"by Helm, a name with a command":  {release{"a;reboot", "b"}.upgrade(), "helm upgrade 'a;reboot' CHART --namespace b --reset-then-reuse-values" + with},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s: %q, not %q", name, test.got, test.want)

@@ -46,8 +46,7 @@ func (s *observed) checkConfigurations(found seen[[]configuration], want configu
 		return finding(is, Failed, is.kind+" "+is.name+" is not as deployed: "+text, fix.apply())
 	default: // applying the manifests again would not change this
 		return finding(is, Warning, is.kind+" "+is.name+" is not as deployed: "+text,
-			"nothing, if this is intended. Otherwise take it out of your overlay and apply that; what the overlay does not say, this takes out:\n"+
-				"kubectl edit "+strings.ToLower(is.kind)+" "+is.name)
+			fix.unlessIntended()+"kubectl edit "+strings.ToLower(is.kind)+" "+is.name)
 	}
 }
 

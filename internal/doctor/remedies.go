@@ -85,7 +85,7 @@ var hints = []struct {
 	hint  string
 }{
 	{[]string{"has no node"}, "let a node take it: free CPU and memory, or change what keeps it away (a cordon, taints, nodeSelector). "},
-	{[]string{"ErrImage", "ImagePull", "InvalidImageName"}, "correct the image ({manifests} name it), or let the nodes pull it (imagePullSecrets, the network). "},
+	{[]string{"ErrImage", "ImagePull", "InvalidImageName"}, "correct the image, named in {manifests}, or let the nodes pull it (imagePullSecrets, the network). "},
 	{[]string{"FailedMount", "FailedAttachVolume"}, "create what the volume needs, or take the volume out of {manifests}. "},
 	{[]string{"CreateContainerConfigError"}, "create what is missing, or correct {manifests}. "},
 	{[]string{"RunContainerError", "CreateContainerError", "StartError"}, "correct command, args or resources in {manifests}. "},
@@ -120,6 +120,8 @@ func (r remedies) noTLS() string {
 	switch {
 	case r.url != "":
 		return "check what answers at " + r.url
+	case r.tls == serve.TLSOff && r.release.name != "":
+		return r.set("AMP_TLS-") // the chart's manifests set another
 	case r.tls == serve.TLSOff:
 		return r.apply() // the manifests set AMP_TLS
 	}

@@ -21,8 +21,7 @@ import (
 // apply brings back what was removed or changed by hand.
 func (r remedies) apply() string {
 	if r.release.name != "" {
-		return "apply the chart again that installed amp, in the version that is installed:\n" + r.applyAgain() +
-			"\nHelm 4 also needs --force-conflicts, if it names a field that someone changed."
+		return "apply the chart again that installed amp:\n" + r.applyAgain()
 	}
 	if r.namespace != review.InstallNamespace {
 		return "apply the overlay again that installed " + r.folder() + " into namespace " + r.namespace + ":\n" + r.applyAgain()
@@ -102,18 +101,34 @@ func (r remedies) set(assignments ...string) string {
 	return fmt.Sprintf("kubectl -n %s set env deployment/%s %s", r.namespace, r.deployment, all)
 }
 
-// start is how to let two replicas run.
-func (r remedies) start() string {
+// start is how to let two replicas run. none: it is scaled to 0, which the values of the chart cannot say.
+func (r remedies) start(none bool) string {
 	applied := r.applied()
 	switch {
-	case r.release.name != "":
-		return r.release.upgrade("--set replicas=2") + "\nHelm 4 also needs --force-conflicts, if someone scaled the Deployment."
+	case r.release.name != "" && !none:
+		return r.overlay("set replicas (or, with autoscaling, autoscaling.minReplicas) to 2 or more")
 	case r.knative != "":
 		return r.overlay("set the annotation autoscaling.knative.dev/min-scale: \"2\" in the template of Service " + r.knative)
 	case applied.Spec.Replicas != nil && *applied.Spec.Replicas < 2:
 		return r.overlay("set replicas: 2")
 	}
 	return fmt.Sprintf("kubectl -n %s scale deployment/%s --replicas 2", r.namespace, r.deployment)
+}
+
+// otherNames is what to do where amp's roles do not name the Secret and the webhooks that its variables name.
+func (r remedies) otherNames() string {
+	if r.release.name != "" { // the chart has no value for the roles
+		return r.overlay("remove AMP_TLS_SECRET and AMP_WEBHOOKS")
+	}
+	return r.overlay("let the roles of amp name what AMP_TLS_SECRET and AMP_WEBHOOKS name, or remove these variables")
+}
+
+// unlessIntended begins the remedy for what was added to the manifests. A command takes it out.
+func (r remedies) unlessIntended() string {
+	if r.release.name != "" { // no value of the chart adds such a thing
+		return "nothing, if this is intended. Otherwise this takes it out:\n"
+	}
+	return "nothing, if this is intended. Otherwise take it out of your overlay and apply that; what the overlay does not say, this takes out:\n"
 }
 
 // resume is how to end the pause of a Deployment.

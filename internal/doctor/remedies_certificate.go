@@ -46,11 +46,10 @@ var certificateRemedies = map[issuer]struct {
 	byCertManager: {
 		bundle: "cert-manager's cainjector writes the right CA; its log says why it did not:\nkubectl -n cert-manager logs deployment/cert-manager-cainjector",
 		renew:  "cert-manager renews it; this says why it did not:\nkubectl -n {namespace} describe certificates,certificaterequests",
-		name: "add {host} to dnsNames of the Certificate amp, in the overlay that installed amp. If the overlay sets another namespace,\n" +
-			"this does it: transformers: [deploy/cert-manager/renamed]. Then\n{apply}",
+		name:   "{certificate}",
 	},
 	byHand: {
-		bundle: "write the CA that signed the certificate into caBundle of every webhook, in the overlay that installed amp; the Secret may hold it:\n" +
+		bundle: "write the CA that signed the certificate into caBundle of every webhook{where}; the Secret may hold it:\n" +
 			"kubectl -n {namespace} get secret {secret} -o jsonpath='{.data.ca\\.crt}'",
 		renew: newSecret,
 		name:  "get a certificate for {names}, and " + newSecret,
@@ -76,8 +75,15 @@ func (r remedies) fill(text, host string, names []string) string {
 	if r.down {
 		why = ": see why it does not, under replicas"
 	}
-	return strings.NewReplacer("{why}", why, "{namespace}", r.namespace, "{secret}", r.secret, "{url}", r.url, "{host}", host, "{names}", strings.Join(names, ", "),
-		"{apply}", r.applyAgain(), "{set AMP_TLS_DNS_NAMES}", r.set("AMP_TLS_DNS_NAMES="+strings.Join(names, ","))).Replace(text)
+	// The chart has no value for these: its Certificate follows the namespace, and the CA is written by hand.
+	where, certificate := ", in the overlay that installed amp", "add "+host+" to dnsNames of the Certificate amp, in the overlay that installed amp. If the overlay sets another namespace,\n"+
+		"this does it: transformers: [deploy/cert-manager/renamed]. Then\n"+r.applyAgain()
+	if r.release.name != "" {
+		where, certificate = "", r.apply()
+	}
+	return strings.NewReplacer("{why}", why, "{where}", where, "{certificate}", certificate,
+		"{namespace}", r.namespace, "{secret}", r.secret, "{url}", r.url, "{host}", host,
+		"{names}", strings.Join(names, ", "), "{set AMP_TLS_DNS_NAMES}", r.set("AMP_TLS_DNS_NAMES="+strings.Join(names, ","))).Replace(text)
 }
 
 // renewsItself reports whether something renews the certificate after two thirds of its lifetime.

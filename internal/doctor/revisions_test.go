@@ -148,14 +148,14 @@ func TestNoReplica(t *testing.T) {
 			one := int32(1)
 			a.deployment.Spec.Replicas, a.deployment.Status.ReadyReplicas = &one, 1
 			a.deployment.Annotations = map[string]string{"meta.helm.sh/release-name": "amp", "meta.helm.sh/release-namespace": "default"}
-		}, Warning, "1 of 1 ready: with a single replica", "helm upgrade amp CHART --namespace default --reset-then-reuse-values --set replicas=2", ""},
+		}, Warning, "1 of 1 ready: with a single replica", "in the values of release amp, set replicas (or, with autoscaling, autoscaling.minReplicas) to 2 or more. Then\nhelm upgrade amp CHART --namespace default", ""},
 		"no Deployment, which Helm installed": {func(a *api) {
 			for i := range a.mutating.Webhooks {
 				a.mutating.Webhooks[i].ClientConfig.Service.Namespace = "elsewhere"
 				a.validating.Webhooks[i].ClientConfig.Service.Namespace = "elsewhere"
 			}
 			a.mutating.Annotations = map[string]string{"meta.helm.sh/release-name": "amp", "meta.helm.sh/release-namespace": "default"}
-		}, Failed, "there is no Deployment of amp", "apply the chart again that installed amp, in the version that is installed:\nhelm upgrade amp CHART --namespace default", ""},
+		}, Failed, "there is no Deployment of amp", "apply the chart again that installed amp:\nhelm upgrade amp CHART --namespace default", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := newAPI(t)

@@ -7,9 +7,9 @@ A namespace like 2024 or no is a string for Kubernetes, and another type for YAM
 */}}
 {{- define "amp.objects" -}}
 {{- $root := .root -}}
-{{- $namespace := include "amp.namespace" $root -}}
 {{- $text := $root.Files.Get (printf "files/%s.yaml" .file) -}}
-{{- $text = regexReplaceAll "(?m)(: |- )amp-system$" $text (printf "${1}%q" $namespace) | replace "amp-system" $namespace -}}
+{{- $text = regexReplaceAll "(?m)(: |- )amp-system$" $text `${1}"amp-system"` -}}
+{{- $text = replace "amp-system" (include "amp.namespace" $root) $text -}}
 {{- range $document := splitList "\n---\n" $text }}
 {{- $object := fromYaml $document }}
 {{- if not (include "amp.left-out" (dict "root" $root "object" $object)) }}

@@ -80,9 +80,8 @@ are as released, nothing changes.
 {{- define "amp.settings" -}}
 {{- $values := .Values }}
 {{- $sink := $values.events.sink }}
-{{- $audit := "http://audit.amp-audit.svc" }}
 {{- $env := list }}
-{{- if and $values.audit.enabled (not $sink) }}{{ $sink = $audit }}{{ end }}
+{{- if and $values.audit.enabled (not $sink) }}{{ $sink = "http://audit.amp-audit.svc" }}{{ end }}
 {{- if and (eq $values.events.mode "required") (not $sink) }}
 {{- fail "events.mode is required, so amp does not start without a sink: set events.sink, or audit.enabled=true" }}
 {{- end }}
@@ -94,12 +93,17 @@ are as released, nothing changes.
 {{- with $values.events.level }}{{ $env = append $env (dict "name" "AMP_EVENTS_LEVEL" "value" .) }}{{ end }}
 {{- with $values.events.source }}{{ $env = append $env (dict "name" "AMP_EVENTS_SOURCE" "value" .) }}{{ end }}
 {{- with $sink }}{{ $env = append $env (dict "name" "K_SINK" "value" .) }}{{ end }}
-{{- if and $values.audit.enabled $values.audit.tokens.write }}
+{{- /* The token is for the audit function, or a front of it. Nobody else may read it: over http, the address must be its own. */}}
+{{- $to := $values.settings.K_SINK | default $sink }}
+{{- $own := regexMatch "^http://audit\\.amp-audit(\\.svc(\\.cluster\\.local)?)?(:80)?(/|$)" $to }}
+{{- if and $values.audit.enabled $values.audit.tokens.write (or $own (hasPrefix "https:" $to)) }}
 {{- $env = append $env (dict "name" "AMP_EVENTS_TOKEN_FILE" "value" "/etc/amp/events/token") }}
-{{- if eq $sink $audit }}{{ $env = append $env (dict "name" "AMP_EVENTS_TOKEN_INSECURE" "value" "true") }}{{ end }}
+{{- if $own }}{{ $env = append $env (dict "name" "AMP_EVENTS_TOKEN_INSECURE" "value" "true") }}{{ end }}
 {{- end }}
 {{- $env = concat $env $values.extraEnv }}
-{{- range $name, $value := $values.settings }}{{ $env = append $env (dict "name" $name "value" (include "amp.text" $value)) }}{{ end }}
+{{- range $name, $value := $values.settings }}
+{{- if not (kindIs "invalid" $value) }}{{ $env = append $env (dict "name" $name "value" (include "amp.text" $value)) }}{{ end }}
+{{- end }}
 {{- toYaml $env }}
 {{- end -}}
 
@@ -142,6 +146,8 @@ are as released, nothing changes.
 {{- end }}
 {{- end }}
 {{- range $name, $value := $values.settings }}
+{{- if not (kindIs "invalid" $value) }}
 {{- include "amp.env" (dict "container" $container "env" (dict "name" $name "value" (include "amp.text" $value))) }}
+{{- end }}
 {{- end }}
 {{- end -}}
