@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,18 +54,20 @@ func (c *checker) bad(line int, field, format string, args ...any) {
 	c.mistakes = append(c.mistakes, Mistake{line, strings.TrimPrefix(field, "."), fmt.Sprintf(format, args...)})
 }
 
+const wantText = "want a text: put the value in quotes"
+
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 
 func (c *checker) check(n *yaml.Node, t reflect.Type, field string) {
-	for n.Kind == yaml.AliasNode {
-		n = n.Alias
-	}
+	n = target(n)
 	c.lines[strings.TrimPrefix(field, ".")] = n.Line
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch {
-	case n.Tag == "!!null":
+	case foreign(n):
+		c.tag(n, field)
+	case n.Tag == "!!null" && (n.Value == "" || t.Kind() != reflect.String): // absent, or empty
 	case reflect.PointerTo(t).Implements(unmarshaler): // a quantity, a port or a time
 		c.checkOwn(n, t, field)
 	case t.Kind() == reflect.Struct:
@@ -93,20 +96,31 @@ func (c *checker) checkMap(n *yaml.Node, field string, typeOf func(string) (refl
 	}
 	seen := map[string]int{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
-		k, v := n.Content[i], n.Content[i+1]
+		key, v := n.Content[i], n.Content[i+1]
+		k := target(key)
 		name := field + "." + k.Value
-		if k.Tag == "!!merge" {
-			c.bad(k.Line, field, "merge keys (<<) are not supported: write the keys out, or use a group")
+		switch {
+		case k.Tag == "!!merge":
+			c.bad(key.Line, field, "merge keys (<<) are not supported: write the keys out, or use a group")
+			continue
+		case k.Kind != yaml.ScalarNode:
+			c.bad(key.Line, field, "a key must be a text, not a list and not keys")
+			continue
+		case foreign(k):
+			c.tag(key, name)
+			continue
+		case !isText(k):
+			c.bad(key.Line, name, "some versions of YAML read this key as a number, a date, true, false or null: put the key in quotes")
 			continue
 		}
 		if line, twice := seen[k.Value]; twice {
-			c.bad(k.Line, name, "is there twice, first in line %d: remove one", line)
+			c.bad(key.Line, name, "is there twice, first in line %d: remove one", line)
 			continue
 		}
-		seen[k.Value] = k.Line
+		seen[k.Value] = key.Line
 		t, ok := typeOf(k.Value)
 		if !ok {
-			c.bad(k.Line, name, "unknown field: allowed are %s", strings.Join(sortedKeys(known), ", "))
+			c.bad(key.Line, name, "unknown field: allowed are %s", strings.Join(sortedKeys(known), ", "))
 			continue
 		}
 		c.check(v, t, name)
@@ -120,8 +134,8 @@ func (c *checker) checkScalar(n *yaml.Node, t reflect.Type, field string) {
 	}
 	c.texts[strings.TrimPrefix(field, ".")] = n.Value
 	switch k := t.Kind(); {
-	case k == reflect.String && n.Tag != "!!str" && n.Tag != "!!timestamp":
-		c.bad(n.Line, field, "want a text: put the value in quotes")
+	case k == reflect.String && !isText(n):
+		c.bad(n.Line, field, wantText)
 	case k == reflect.Bool && n.Tag != "!!bool":
 		c.bad(n.Line, field, "want true or false, without quotes")
 	case k >= reflect.Int && k <= reflect.Int64:
@@ -133,6 +147,10 @@ func (c *checker) checkScalar(n *yaml.Node, t reflect.Type, field string) {
 
 // checkOwn lets a type that reads itself from JSON judge a value.
 func (c *checker) checkOwn(n *yaml.Node, t reflect.Type, field string) {
+	if (n.Tag == "!!str" || n.Tag == "!!timestamp") && !isText(n) {
+		c.bad(n.Line, field, wantText)
+		return
+	}
 	var v any
 	err := n.Decode(&v)
 	if err == nil {
@@ -144,6 +162,32 @@ func (c *checker) checkOwn(n *yaml.Node, t reflect.Type, field string) {
 	if err != nil {
 		c.bad(n.Line, field, "not a value that Kubernetes reads as %s: quantities are 500m, 2, 512Mi or 1Gi", t.Name())
 	}
+}
+
+// tag notes that a node says itself of which type it is. The check and the decoder do not read each such tag in the
+// same way.
+func (c *checker) tag(n *yaml.Node, field string) {
+	c.bad(n.Line, field, "tags, such as !!int, are not supported: leave it out")
+}
+
+func foreign(n *yaml.Node) bool { return n.Style&yaml.TaggedStyle != 0 && n.Tag != "!!str" }
+
+// target returns what an alias stands for, else the node itself.
+func target(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
+
+// What YAML 1.1 reads as something else than a text, and this package's parser does not: booleans, and numbers of base
+// 60, such as 12:30. The decoder (sigs.k8s.io/yaml) has the booleans of YAML 1.1, PyYAML has both.
+var yaml11 = regexp.MustCompile(`^([yY]|yes|Yes|YES|[nN]|no|No|NO|on|On|ON|off|Off|OFF|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`)
+
+// isText reports whether a scalar is a text in every version of YAML. A number, or a truth, is none: the decoder would
+// write it anew, so that the user 0012345 would become 5349.
+func isText(n *yaml.Node) bool {
+	return n.Tag == "!!str" && (n.Style != 0 || !yaml11.MatchString(n.Value))
 }
 
 // fieldsOf adds the fields of a struct by their names in JSON, also those of embedded structs.
