@@ -1,8 +1,10 @@
 package jupyterhub
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
+	"io"
 	"reflect"
 	"regexp"
 	"slices"
@@ -15,15 +17,16 @@ import (
 
 // parse reads a profiles file. Its errors are Mistakes.
 func parse(text []byte) (*profiles, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return nil, Mistakes{syntax(err)}
-	}
 	c := &checker{lines: map[string]int{}, texts: map[string]string{}}
-	if doc.Kind != yaml.DocumentNode {
+	doc, err := c.document(text)
+	switch {
+	case err != nil:
+		return nil, Mistakes{syntax(err)}
+	case doc == nil && len(c.mistakes) == 0:
 		return nil, Mistakes{{Text: "the file holds no profiles: want at least unknownUsers"}}
+	case doc != nil:
+		c.check(doc, reflect.TypeFor[profiles](), "")
 	}
-	c.check(doc.Content[0], reflect.TypeFor[profiles](), "")
 	p := new(profiles)
 	if len(c.mistakes) == 0 {
 		if err := kyaml.UnmarshalStrict(text, p); err != nil {
@@ -38,6 +41,28 @@ func parse(text []byte) (*profiles, error) {
 		return nil, c.mistakes
 	}
 	return p, nil
+}
+
+// document returns what the first document of a file holds, nil if that is nothing. The decoder reads no other one, so
+// another one that holds something is a mistake.
+func (c *checker) document(text []byte) (first *yaml.Node, err error) {
+	d := yaml.NewDecoder(bytes.NewReader(text))
+	for n := 0; ; n++ {
+		var doc yaml.Node
+		if err := d.Decode(&doc); err == io.EOF {
+			return first, nil
+		} else if err != nil {
+			return nil, err
+		}
+		switch content := doc.Content[0]; {
+		case content.Tag == "!!null":
+		case n > 0:
+			c.bad(doc.Line, "", "a second document begins here: put all into one")
+			return first, nil
+		default:
+			first = content
+		}
+	}
 }
 
 var yamlLine = regexp.MustCompile(`line (\d+): (did not find[^:]*|mapping values are not allowed[^:]*|found character that cannot start any token)?`)
