@@ -85,6 +85,7 @@ func (c *checker) at(field, format string, args ...any) {
 }
 
 func (c *checker) validate(p *profiles) {
+	c.placeholders()
 	if !slices.Contains([]string{"", "defaults", "refuse"}, p.UnknownUsers) {
 		c.at("unknownUsers", "want defaults or refuse")
 	}
@@ -122,40 +123,6 @@ func (c *checker) profile(where string, p *profile) {
 	c.keys(where+".annotations", p.Annotations)
 	if p.PriorityClassName != "" && strings.ContainsAny(p.PriorityClassName, "{}") {
 		c.at(where+".priorityClassName", "must not hold a placeholder: write the name of a PriorityClass")
-	}
-	c.placeholders(where)
-}
-
-var (
-	ofVolume    = regexp.MustCompile(`\.(volumes|volumeMounts)\[`)
-	placed      = regexp.MustCompile(`\{(username|servername|user_server)\}`)
-	placedApart = regexp.MustCompile(`/|--|[^a-z0-9-]`)
-)
-
-// placeholders checks where a user's files may lie. A user chooses the names of their servers: only together
-// with their own name, and well apart from it, they tell the files of users apart. A misspelt placeholder
-// would stay as it is and name one directory for all users.
-func (c *checker) placeholders(where string) {
-	for _, field := range sortedKeys(c.texts) {
-		if !strings.HasPrefix(field, where+".") || !ofVolume.MatchString(field) {
-			continue
-		}
-		text := c.texts[field]
-		if name := field[strings.LastIndex(field, ".")+1:]; (name == "subPath" || name == "claimName") && strings.ContainsAny(placed.ReplaceAllString(text, ""), "{}") {
-			c.at(field, "the only placeholders are {username}, {servername} and {user_server}")
-			continue
-		}
-		if !strings.Contains(text, "{servername}") {
-			continue
-		}
-		found := placed.FindAllStringIndex(text, -1)
-		apart := len(found) > 1 && strings.Contains(text, "{username}")
-		for i := 1; i < len(found); i++ {
-			apart = apart && placedApart.MatchString(text[found[i-1][1]:found[i][0]])
-		}
-		if !apart {
-			c.at(field, "{servername} is the user's choice, so users could share files: write {user_server}, or {username}/{servername}")
-		}
 	}
 }
 

@@ -25,7 +25,7 @@ var texts = []string{
 	"1,5", "1Gi", "500m", "-.in", "*@uni.example", "inf", "NaN", "é", "a b", "007@uni.example",
 }
 
-func mistakesOf(text string) Mistakes {
+func mistakesOf(text string) []Mistake {
 	_, err := parse([]byte(text))
 	var m Mistakes
 	errors.As(err, &m)
