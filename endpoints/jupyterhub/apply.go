@@ -66,7 +66,7 @@ func apply(pod *corev1.Pod, p profile, n names) (kept []string, err error) {
 	if p.Image != "" && c.Image != p.Image && (c.Image == "" || a.wins("image", "")) {
 		c.Image = p.Image
 	}
-	c.Resources = *object(a, "resources", &c.Resources, p.Resources)
+	c.Resources = a.resources(c.Resources, p.Resources)
 	c.SecurityContext = object(a, "containerSecurityContext", c.SecurityContext, p.ContainerSecurityContext)
 	return a.kept, a.add("", c, p.additions, spec.Volumes)
 }

@@ -117,6 +117,13 @@ func (c *checker) profile(where string, p *profile) {
 	unique(c, where+".volumes", "name", p.Volumes, volumeName)
 	unique(c, where+".extraContainers", "name", p.ExtraContainers, containerName)
 	unique(c, where+".extraInitContainers", "name", p.ExtraInitContainers, containerName)
+	c.resources(where+".resources", p.Resources)
+	for i := range p.ExtraContainers {
+		c.resources(fmt.Sprintf("%s.extraContainers[%d].resources", where, i), &p.ExtraContainers[i].Resources)
+	}
+	for i := range p.ExtraInitContainers {
+		c.resources(fmt.Sprintf("%s.extraInitContainers[%d].resources", where, i), &p.ExtraInitContainers[i].Resources)
+	}
 	c.additions(where, &p.additions)
 	c.additions(where+".initContainers", &p.InitContainers)
 	c.keys(where+".labels", p.Labels)

@@ -183,7 +183,7 @@ func (p *profiles) of(a asked) (m profile, known bool) {
 		m.ImagePullSecrets = overlay(m.ImagePullSecrets, l.ImagePullSecrets, wholly)
 		m.Image = cmp.Or(l.Image, m.Image)
 		m.PriorityClassName = cmp.Or(l.PriorityClassName, m.PriorityClassName)
-		m.Resources = merge(m.Resources, l.Resources)
+		m.Resources = stack(m.Resources, l.Resources)
 		m.ContainerSecurityContext = merge(m.ContainerSecurityContext, l.ContainerSecurityContext)
 		m.SecurityContext = merge(m.SecurityContext, l.SecurityContext)
 		m.Affinity = merge(m.Affinity, l.Affinity)
