@@ -180,7 +180,7 @@ func target(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// What YAML 1.1 reads as something else than a text, and this package's parser does not: booleans, and numbers of base
+// yaml11 is what YAML 1.1 reads as something else than a text, and yaml/v3 as a text: booleans, and numbers of base
 // 60, such as 12:30. The decoder (sigs.k8s.io/yaml) has the booleans of YAML 1.1, PyYAML has both.
 var yaml11 = regexp.MustCompile(`^([yY]|yes|Yes|YES|[nN]|no|No|NO|on|On|ON|off|Off|OFF|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`)
 
