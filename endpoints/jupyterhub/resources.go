@@ -113,11 +113,6 @@ func (a *applier) resources(have corev1.ResourceRequirements, more *corev1.Resou
 	merged := *have.DeepCopy()
 	for _, name := range resourceNames(more) {
 		had, want := amountsOf(&have, name), amountsOf(more, name)
-		if want.request == nil && had.request != nil && slices.Contains(a.override, "resources") {
-			// The API server does so for a Pod without a request. To remove the request would be the same to it, but
-			// the endpoint would do so each time it sees the Pod.
-			want.request = want.limit
-		}
 		got := had.and(want)
 		if got.wrong() != "" {
 			got = had

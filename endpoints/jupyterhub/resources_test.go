@@ -62,10 +62,10 @@ func TestRequestsAndLimitsGoTogether(t *testing.T) {
 		"claims of devices":     {pod: `{"requests":{"cpu":"1"}}`, profile: `{"claims":[{"name":"a"}]}`, want: `{"requests":{"cpu":"1"},"claims":[{"name":"a"}]}`},
 		"other claims":          {pod: `{"claims":[{"name":"b"}]}`, profile: `{"claims":[{"name":"a"}]}`, want: `{"claims":[{"name":"b"}]}`, warning: keeps + "claims: "},
 
-		"override: the request is that of the limit": {override: true, pod: `{"requests":{"memory":"1Gi","cpu":"1"}}`, profile: `{"limits":{"memory":"512Mi"}}`,
+		"override: a request above the new limit becomes the limit": {override: true, pod: `{"requests":{"memory":"1Gi","cpu":"1"}}`, profile: `{"limits":{"memory":"512Mi"}}`,
 			want: `{"requests":{"memory":"512Mi","cpu":"1"},"limits":{"memory":"512Mi"}}`},
-		"override: also if the limit is larger": {override: true, pod: `{"requests":{"memory":"1Gi"},"limits":{"memory":"2Gi"}}`, profile: `{"limits":{"memory":"4Gi"}}`,
-			want: `{"requests":{"memory":"4Gi"},"limits":{"memory":"4Gi"}}`},
+		"override: a request below the new limit stays: more would be reserved than anyone asked for": {override: true, pod: `{"requests":{"memory":"1Gi"},"limits":{"memory":"2Gi"}}`, profile: `{"limits":{"memory":"4Gi"}}`,
+			want: `{"requests":{"memory":"1Gi"},"limits":{"memory":"4Gi"}}`},
 		"override: a request that the profile gives": {override: true, pod: `{"requests":{"memory":"1Gi"}}`, profile: `{"requests":{"memory":"256Mi"},"limits":{"memory":"512Mi"}}`,
 			want: `{"requests":{"memory":"256Mi"},"limits":{"memory":"512Mi"}}`},
 		"override: a request below the Pod's limit leaves it": {override: true, pod: `{"requests":{"memory":"1Gi"},"limits":{"memory":"1Gi"}}`, profile: `{"requests":{"memory":"512Mi"}}`,
