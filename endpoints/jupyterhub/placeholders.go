@@ -11,15 +11,19 @@ var (
 
 	// inPlace are the fields that say where something of a user's lies.
 	inPlace = regexp.MustCompile(`\.(volumes|volumeMounts|envFrom)\[|\.env\[\d+\]\.valueFrom\.`)
+	// noPlace are those of them that do not.
+	noPlace = regexp.MustCompile(`\.prefix$|\.configMapKeyRef\.key$`)
 	// freeText are those of them whose text is for another program: a driver, or a controller.
 	freeText = regexp.MustCompile(`\.volumes\[\d+\]\.(.*\.)?(volumeAttributes|options|annotations)\.`)
 	// braced is one word in braces, as JSON and YAML have it nowhere. A dollar before it makes it a driver's own variable.
 	braced = regexp.MustCompile(`\$?\{+ *[A-Za-z][A-Za-z0-9_.-]* *\}+`)
+	// dollar is what looks like a variable of another program, and would become a dollar and a name.
+	dollar = regexp.MustCompile(`\$` + placed.String())
 )
 
 // misspelt reports whether a text has a placeholder that is none of ours. In the name of an object, a path or an address,
-// that is each brace which is left over: none of them can have one. (Kubernetes' own variables are $(NAME).) Other
-// texts may hold JSON, or ${NAME}. There, it is one word in braces, such as {user}, {Username}, { username } or {{username}}.
+// that is each brace which is left over: none of them can have one. Other texts may hold JSON, or ${NAME}. There, it is one
+// word in braces, such as {user}, {Username}, { username } or {{username}}.
 func misspelt(field, text string) bool {
 	if !freeText.MatchString(field) {
 		return strings.ContainsAny(placed.ReplaceAllString(text, ""), "{}")
@@ -37,10 +41,18 @@ func misspelt(field, text string) bool {
 // name one place for all users. Elsewhere, such as in the value of a variable, braces may be meant as they are.
 func (c *checker) placeholders() {
 	for _, field := range sortedKeys(c.texts) {
-		if !inPlace.MatchString(field) {
+		if !inPlace.MatchString(field) || noPlace.MatchString(field) {
 			continue
 		}
 		text := c.texts[field]
+		if dollar.MatchString(text) {
+			c.at(field, "write the placeholder without a dollar: it would stay, before the name")
+			continue
+		}
+		if strings.Contains(text, "$(") && !freeText.MatchString(field) && !strings.HasSuffix(field, ".subPathExpr") {
+			c.at(field, "Kubernetes does not replace $(NAME) here: write {username}, or use subPathExpr in the mount")
+			continue
+		}
 		if misspelt(field, text) {
 			c.at(field, "the only placeholders are {username}, {servername} and {user_server}")
 			continue

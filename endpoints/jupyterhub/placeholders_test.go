@@ -51,10 +51,28 @@ func TestAMisspeltPlaceholderIsAMistake(t *testing.T) {
 	}
 }
 
+func TestWhatOthersWouldReplaceIsAMistake(t *testing.T) {
+	const kubernetes = "Kubernetes does not replace $(NAME) here: write {username}, or use subPathExpr in the mount"
+	const dollar = "write the placeholder without a dollar: it would stay, before the name"
+	for name, tc := range map[string]struct{ text, field, want string }{
+		"a variable in a subPath":          {inMount(`mountPath: /v, subPath: "users/$(JUPYTERHUB_USER)"`), "volumeMounts[0].subPath", kubernetes},
+		"in a directory of the node":       {inVolume(`hostPath: {path: "/home/$(JUPYTERHUB_USER)"}`), "volumes[0].hostPath.path", kubernetes},
+		"a placeholder in a shell's words": {inVolume(`hostPath: {path: "/home/${username}"}`), "volumes[0].hostPath.path", dollar},
+		"for a driver, too":                {inVolume(`csi: {driver: d, volumeAttributes: {share: "//s/${username}"}}`), "volumes[0].csi.volumeAttributes.share", dollar},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if m, want := mistakesOf(tc.text), (Mistake{1, "defaults." + tc.field, tc.want}); len(m) != 1 || m[0] != want {
+				t.Errorf("%v, want %v", m, want)
+			}
+		})
+	}
+}
+
 func TestWhatIsNoPlaceholderStays(t *testing.T) {
 	for name, text := range map[string]string{
 		"placeholders":                   inVolume(`hostPath: {path: "/home/{username}/{servername}/{user_server}"}`),
 		"a variable in a subPathExpr":    inMount(`mountPath: /v, subPathExpr: "$(POD_NAME)/{username}"`),
+		"a key that all share":           `defaults: {env: [{name: A, valueFrom: {configMapKeyRef: {name: flavours, key: "{servername}"}}}], envFrom: [{prefix: "{servername}_", configMapRef: {name: a}}]}`,
 		"a driver's own variable":        inVolume(`csi: {driver: d, volumeAttributes: {share: "${pod.metadata.namespace}/${user}"}}`),
 		"JSON for a driver":              inVolume(`csi: {driver: d, volumeAttributes: {a: '{"a":1}', b: "{}", c: '{"u":"{username}","l":[{"b":{}}]}'}}`),
 		"YAML for a driver":              inVolume(`csi: {driver: d, volumeAttributes: {objects: "- {objectName: a, objectType: b}\n- {a,b}\n- {1}"}}`),

@@ -11,18 +11,21 @@ import (
 	kyaml "sigs.k8s.io/yaml"
 )
 
-// otherwise are scalars that YAML 1.1 or 1.2 does not read as a text if they have no quotes.
+// otherwise are scalars that the decoder does not read as a text if they have no quotes.
 var otherwise = []string{
 	"0", "0012345", "0089", "89", "-7", "+7", "1_000", "12e3", "1e3", "1.5", "1.", ".5", "0x1f", "0b11", "-0b11", "0o17", "-0o17", "1_0.5",
-	"18446744073709551615", "12:30", "12:30:45", "190:20:30.15", "y", "Y", "n", "N", "yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON",
+	"18446744073709551615", "y", "Y", "n", "N", "yes", "Yes", "YES", "no", "No", "NO", "on", "On", "ON",
 	"off", "Off", "OFF", "true", "True", "TRUE", "false", "False", "FALSE", "~", "null", "Null", "NULL", ".inf", "-.Inf", "+.INF", ".nan", ".NaN",
-	"2001-12-14", "2001-12-14 21:59:43.10", "2001-12-14T21:59:43Z",
 }
 
-// texts are scalars that every version of YAML reads as a text.
+// decimals are those of them that stay the same as a key.
+var decimals = []string{"0", "89", "-7"}
+
+// texts are scalars that the decoder reads as a text. Other readers of YAML take the last ones for numbers of base 60, or dates.
 var texts = []string{
 	"alice", "0012345x", "1.2.3", "1_000a", "yEs", "oN", "yess", "nulls", "12:61", ":80", "a:1", "2001-12", "2001-13-14", "0x", "0b2", "--", "+", "_1",
 	"1,5", "1Gi", "500m", "-.in", "*@uni.example", "inf", "NaN", "é", "a b", "007@uni.example",
+	"12:30", "12:30:45", "190:20:30.15", "2001-12-14", "2001-12-14 21:59:43.10", "2001-12-14T21:59:43Z",
 }
 
 func mistakesOf(text string) []Mistake {
@@ -37,8 +40,12 @@ func quoted(scalar string) string { return "'" + scalar + "'" }
 func TestAKeyThatYAMLReadsAsSomethingElseIsAMistake(t *testing.T) {
 	for _, key := range otherwise {
 		m := mistakesOf("defaults: {}\nusers:\n  " + key + ": {}\n")
-		want := Mistake{3, "users." + key, "some versions of YAML read this key as a number, a date, true, false or null: put the key in quotes"}
-		if len(m) != 1 || m[0] != want {
+		want := Mistake{3, "users." + key, "YAML reads this key as a number, true, false or null: put the key in quotes"}
+		if slices.Contains(decimals, key) {
+			if p, err := parse([]byte("users:\n  " + key + ": {}\n")); err != nil || !slices.Equal(sortedKeys(p.Users), []string{key}) {
+				t.Errorf("%s: %v", key, err)
+			}
+		} else if len(m) != 1 || m[0] != want {
 			t.Errorf("%s: %v, want %v", key, m, want)
 		}
 		p, err := parse([]byte("users:\n  " + quoted(key) + ": {}\n"))
@@ -68,6 +75,9 @@ func TestAPlainValueThatYAMLReadsAsSomethingElseIsAMistake(t *testing.T) {
 		} {
 			m := mistakesOf(text + value + "\n")
 			want := Mistake{strings.Count(text, "\n") + 1, field, "want a text: put the value in quotes"}
+			if value == "~" || strings.EqualFold(value, "null") {
+				want.Text = "is null: leave the key out, or put the word in quotes if it is meant"
+			}
 			if len(m) != 1 || m[0] != want {
 				t.Errorf("%s: %v, want %v", value, m, want)
 			}
@@ -90,15 +100,18 @@ func TestWhatYAMLHasBesidesPlainTexts(t *testing.T) {
 		"a text that the file says is one":                  {"users:\n  !!str 0012: {image: !!str yes}\n", nil},
 		"a text of several lines":                           {"defaults:\n  image:\n    a\n\n    b\n", nil},
 		"a key of an alias is what the anchor holds":        {"defaults: {image: &a alice}\nusers:\n  *a : {}\n  alice: {}\n", []string{"line 4: users.alice: is there twice, first in line 3"}},
-		"and a number as ever":                              {"defaults: {image: &a 0012}\nusers:\n  *a : {}\n", []string{"line 1: defaults.image: want a text", "line 3: users.0012: some versions of YAML"}},
-		"two keys that YAML 1.1 reads as one number":        {"users:\n  0089: {}\n  89: {}\n", []string{"line 2: users.0089: some versions", "line 3: users.89: some versions"}},
-		"an empty key":                                      {"users:\n  ?\n  : {}\n", []string{"line 2: users.: some versions"}},
+		"and a number as ever":                              {"defaults: {image: &a 0012}\nusers:\n  *a : {}\n", []string{"line 1: defaults.image: want a text", "line 3: users.0012: YAML reads this key"}},
+		"two keys that YAML 1.1 reads as one number":        {"users:\n  0089: {}\n  89: {}\n", []string{"line 2: users.0089: YAML reads"}},
+		"an empty key":                                      {"users:\n  ?\n  : {}\n", []string{"line 2: users.: YAML reads"}},
 		"keys as a key":                                     {"users:\n  ? {a: b}\n  : {}\n", []string{"line 2: users: a key must be a text, not a list and not keys"}},
 		"a tag makes another type":                          {"users:\n  !!int \"12\": {}\ndefaults: {image: !!binary YQ==}\n", []string{"line 2: users.12: tags, such as !!int, are not supported: leave it out", "line 3: defaults.image: tags, such as"}},
 		"a tag on keys, and on a truth":                     {"users: !!map {}\ndefaults: {volumeMounts: [{name: v, mountPath: /v, readOnly: !!bool yes}]}\n", []string{"line 1: users: tags, such as", "line 2: defaults.volumeMounts[0].readOnly: tags, such as"}},
 		"a port's name that YAML 1.1 reads as a truth":      {port + "on}}}]}\n", []string{"line 1: defaults.extraContainers[0].livenessProbe.tcpSocket.port: want a text: put the value in quotes"}},
 		"a port's name, and its number":                     {port + "http}}}, {name: b, livenessProbe: {tcpSocket: {port: 0x50}}}]}\n", nil},
-		"a time that is a date":                             {"defaults: {volumes: [{name: v, ephemeral: {volumeClaimTemplate: {metadata: {creationTimestamp: 2001-12-14}}}}]}\n", []string{"creationTimestamp: want a text: put the value in quotes"}},
+		"a time that is a date":                             {"defaults: {volumes: [{name: v, ephemeral: {volumeClaimTemplate: {metadata: {creationTimestamp: 2001-12-14}}}}]}\n", []string{"creationTimestamp: not a value that Kubernetes reads as Time"}},
+		"a time":                                            {"defaults: {volumes: [{name: v, ephemeral: {volumeClaimTemplate: {metadata: {creationTimestamp: 2001-12-14T21:59:43Z}}}}]}\n", nil},
+		"an amount that is null":                            {"defaults: {resources: {limits: {memory: }, requests: {cpu: null}}}\n", []string{"limits.memory: is null: write a quantity", "requests.cpu: is null: write a quantity"}},
+		"an amount that may be absent":                      {"defaults: {volumes: [{name: v, emptyDir: {sizeLimit: null}}]}\n", nil},
 		"numbers where numbers are wanted":                  {"defaults: {resources: {limits: {cpu: 2, memory: 1e9, a/b: 0x2}}, tolerations: [{tolerationSeconds: 1_000}]}\n", nil},
 		"a truth as YAML 1.1 has it, where it is wanted so": {"defaults: {volumeMounts: [{name: v, mountPath: /v, readOnly: yes}]}\n", []string{"readOnly: want true or false, without quotes"}},
 	} {
@@ -145,15 +158,14 @@ func FuzzPlain(f *testing.F) {
 	})
 }
 
-// TestTheDecoderReadsOtherwise: the list above is what the decoder reads, but for dates and for numbers of base 60. It
-// reads those as texts, and other readers of YAML 1.1 do not.
+// TestTheDecoderReadsOtherwise: the lists above are right.
 func TestTheDecoderReadsOtherwise(t *testing.T) {
 	for _, s := range slices.Concat(otherwise, texts) {
 		var v any
 		err := kyaml.Unmarshal([]byte("- "+s), &v)
 		list, _ := v.([]any)
 		same := err == nil && len(list) == 1 && list[0] == any(s)
-		if tolerant := strings.Contains(s, ":") || strings.HasPrefix(s, "2001"); !tolerant && !strings.HasPrefix(s, "*") && same != slices.Contains(texts, s) {
+		if !strings.HasPrefix(s, "*") && same != slices.Contains(texts, s) {
 			t.Errorf("%s: %v, %v", s, v, err)
 		}
 	}

@@ -183,13 +183,16 @@ func (p *profiles) of(a asked) (m profile, known bool) {
 		m.ImagePullSecrets = overlay(m.ImagePullSecrets, l.ImagePullSecrets, wholly)
 		m.Image = cmp.Or(l.Image, m.Image)
 		m.PriorityClassName = cmp.Or(l.PriorityClassName, m.PriorityClassName)
-		m.Resources = stack(m.Resources, l.Resources)
 		m.ContainerSecurityContext = merge(m.ContainerSecurityContext, l.ContainerSecurityContext)
 		m.SecurityContext = merge(m.SecurityContext, l.SecurityContext)
 		m.Affinity = merge(m.Affinity, l.Affinity)
 		m.NodeSelector = with(m.NodeSelector, l.NodeSelector)
 		m.Labels = with(m.Labels, l.Labels)
 		m.Annotations = with(m.Annotations, l.Annotations)
+	}
+	// From the strongest: an amount that a stronger one overrules must not change another one.
+	for _, l := range slices.Backward(layers) {
+		m.Resources = stack(l.Resources, m.Resources)
 	}
 	return m, known
 }

@@ -104,6 +104,14 @@ func TestRequestsAndLimitsGoTogether(t *testing.T) {
 }
 
 func TestTheStrongerProfileDecidesOnAResource(t *testing.T) {
+	t.Run("one that is overruled changes nothing", func(t *testing.T) {
+		h := New(write(t, `{"defaults":{"resources":{"requests":{"memory":"2Gi"}}},"groups":{"g":{"resources":{"limits":{"memory":"512Mi"}}}},
+			"users":{"u":{"groups":["g"],"resources":{"limits":{"memory":"8Gi"}}}}}`))
+		want := resourcesOf(t, `{"requests":{"memory":"2Gi"},"limits":{"memory":"8Gi"}}`)
+		if r := send(t, h, podOf("u", `"containers":[{"name":"notebook"}]`)).pod.Spec.Containers[0].Resources; !equality.Semantic.DeepEqual(r, want) {
+			t.Errorf("%+v, want %+v", r, want)
+		}
+	})
 	for name, tc := range map[string]struct{ weaker, stronger, want string }{
 		"a limit below the request of the defaults": {`{"requests":{"memory":"1Gi","cpu":"1"}}`, `{"limits":{"memory":"512Mi"}}`, `{"requests":{"memory":"512Mi","cpu":"1"},"limits":{"memory":"512Mi"}}`},
 		"a request above the limit of the defaults": {`{"limits":{"memory":"1Gi"}}`, `{"requests":{"memory":"2Gi"}}`, `{"requests":{"memory":"2Gi"},"limits":{"memory":"2Gi"}}`},

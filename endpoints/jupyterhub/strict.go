@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+	"k8s.io/apimachinery/pkg/api/resource"
 )
 
 // Mistake is one thing that is wrong in a profiles file. It holds keys and no values, because a value may be
@@ -61,12 +62,15 @@ var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
 func (c *checker) check(n *yaml.Node, t reflect.Type, field string) {
 	n = target(n)
 	c.lines[strings.TrimPrefix(field, ".")] = n.Line
+	optional := t.Kind() == reflect.Pointer
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch {
 	case foreign(n):
 		c.tag(n, field)
+	case n.Tag == "!!null" && !optional && t == reflect.TypeFor[resource.Quantity](): // it would become 0
+		c.bad(n.Line, field, "is null: write a quantity, or leave the key out")
 	case n.Tag == "!!null" && (n.Value == "" || t.Kind() != reflect.String): // absent, or empty
 	case reflect.PointerTo(t).Implements(unmarshaler): // a quantity, a port or a time
 		c.checkOwn(n, t, field)
@@ -109,8 +113,8 @@ func (c *checker) checkMap(n *yaml.Node, field string, typeOf func(string) (refl
 		case foreign(k):
 			c.tag(key, name)
 			continue
-		case !isText(k):
-			c.bad(key.Line, name, "some versions of YAML read this key as a number, a date, true, false or null: put the key in quotes")
+		case !isText(k) && !isDecimal(k):
+			c.bad(key.Line, name, "YAML reads this key as a number, true, false or null: put the key in quotes")
 			continue
 		}
 		if line, twice := seen[k.Value]; twice {
@@ -134,6 +138,8 @@ func (c *checker) checkScalar(n *yaml.Node, t reflect.Type, field string) {
 	}
 	c.texts[strings.TrimPrefix(field, ".")] = n.Value
 	switch k := t.Kind(); {
+	case k == reflect.String && n.Tag == "!!null":
+		c.bad(n.Line, field, "is null: leave the key out, or put the word in quotes if it is meant")
 	case k == reflect.String && !isText(n):
 		c.bad(n.Line, field, wantText)
 	case k == reflect.Bool && n.Tag != "!!bool":
@@ -147,12 +153,15 @@ func (c *checker) checkScalar(n *yaml.Node, t reflect.Type, field string) {
 
 // checkOwn lets a type that reads itself from JSON judge a value.
 func (c *checker) checkOwn(n *yaml.Node, t reflect.Type, field string) {
-	if (n.Tag == "!!str" || n.Tag == "!!timestamp") && !isText(n) {
+	if n.Tag == "!!str" && !isText(n) {
 		c.bad(n.Line, field, wantText)
 		return
 	}
-	var v any
-	err := n.Decode(&v)
+	var v any = n.Value // also for a date, which the decoder leaves as it is
+	var err error
+	if n.Tag != "!!timestamp" {
+		err = n.Decode(&v)
+	}
 	if err == nil {
 		var b []byte
 		if b, err = json.Marshal(v); err == nil {
@@ -180,14 +189,19 @@ func target(n *yaml.Node) *yaml.Node {
 	return n
 }
 
-// yaml11 is what YAML 1.1 reads as something else than a text, and yaml/v3 as a text: booleans, and numbers of base
-// 60, such as 12:30. The decoder (sigs.k8s.io/yaml) has the booleans of YAML 1.1, PyYAML has both.
-var yaml11 = regexp.MustCompile(`^([yY]|yes|Yes|YES|[nN]|no|No|NO|on|On|ON|off|Off|OFF|[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?)$`)
+// yaml11 are the booleans of YAML 1.1. The decoder (sigs.k8s.io/yaml) reads them as such, and yaml/v3 as texts.
+var yaml11 = regexp.MustCompile(`^([yY]|yes|Yes|YES|[nN]|no|No|NO|on|On|ON|off|Off|OFF)$`)
 
-// isText reports whether a scalar is a text in every version of YAML. A number, or a truth, is none: the decoder would
-// write it anew, so that the user 0012345 would become 5349.
+// isText reports whether a scalar is a text for the decoder, too. A number, or a truth, is none: the decoder would write it
+// anew, so that the user 0012345 would become 5349. It leaves dates as they are.
 func isText(n *yaml.Node) bool {
-	return n.Tag == "!!str" && (n.Style != 0 || !yaml11.MatchString(n.Value))
+	return n.Tag == "!!timestamp" || n.Tag == "!!str" && (n.Style != 0 || !yaml11.MatchString(n.Value))
+}
+
+// isDecimal reports whether a key is a whole number, written as the decoder would write it.
+func isDecimal(n *yaml.Node) bool {
+	i, err := strconv.ParseInt(n.Value, 10, 64)
+	return n.Tag == "!!int" && err == nil && strconv.FormatInt(i, 10) == n.Value
 }
 
 // fieldsOf adds the fields of a struct by their names in JSON, also those of embedded structs.
