@@ -22,9 +22,9 @@ const (
 
 // list answers GET api/events with a [store.Page], or as an export:
 //
-//	{"items": [Item, …], "next": "cursor", "after": "position in the stream"}
+//	{"items": [Item, …], "next": "cursor", "since": "how far back", "after": "position in the stream"}
 //
-// next is absent on the last page. A page may be short, even empty, while there is a next one.
+// next and since are absent on the last page. A page may be short, even empty, while there is a next one.
 func (s *Server) list(w http.ResponseWriter, r *http.Request) error {
 	q, err := parseQuery(r)
 	if err != nil {

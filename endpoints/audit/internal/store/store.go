@@ -113,6 +113,9 @@ const MaxItems, MaxRaw = 1 << 20, 4 << 20
 type Page struct {
 	Items []*Item `json:"items"`          // never nil
 	Next  Cursor  `json:"next,omitempty"` // empty on the last page
+	// Since is how far back the search went where there is a next page: what fits and is younger is on this page or on an
+	// earlier one.
+	Since time.Time `json:"since,omitzero"`
 	// After is where the list stands in the order of arrival: what arrives after it is not on the page.
 	After Position          `json:"after"`
 	Raw   []json.RawMessage `json:"-"` // instead of Items, where Query.Raw asks for them

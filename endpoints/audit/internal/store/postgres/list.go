@@ -56,7 +56,7 @@ func (s *Store) List(ctx context.Context, q store.Query) (page *store.Page, err 
 			}
 		}
 		if more {
-			page.Next = formatCursor(rest)
+			page.Next, page.Since = formatCursor(rest), rest.at.UTC()
 		}
 		return addSeen(ctx, tx, m, page.Items)
 	})

@@ -45,9 +45,6 @@ func (s *Store) List(ctx context.Context, q store.Query) (*store.Page, error) {
 		if err != nil {
 			return err
 		}
-		if next != 0 {
-			page.Next = formatCursor(next)
-		}
 		n := 0
 		if q.Raw {
 			page.Raw, err = rawOf(ctx, tx, keys)
@@ -57,7 +54,10 @@ func (s *Store) List(ctx context.Context, q store.Query) (*store.Page, error) {
 			n = len(page.Items)
 		}
 		if n < len(keys) && n > 0 {
-			page.Next = formatCursor(keys[n-1])
+			next = keys[n-1]
+		}
+		if next != 0 {
+			page.Next, page.Since = formatCursor(next), timeOf(next).UTC()
 		}
 		if err != nil || q.Raw {
 			return err

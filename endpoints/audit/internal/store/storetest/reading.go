@@ -57,6 +57,33 @@ func pages(t *testing.T, open func(testing.TB) store.Store) {
 	}
 }
 
+// reach reads pages that are short because their events are large. Each says how far back it goes.
+func reach(t *testing.T, open func(testing.TB) store.Store) {
+	s := open(t)
+	for i := range 5 {
+		Add(t, s, Event(fmt.Sprint(i), float64(i), func(item *store.Item) { item.Gist = strings.Repeat("x", 400_000) }))
+	}
+	n := 0
+	for q := (store.Query{Limit: 50}); ; n++ {
+		page, err := s.List(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q.Cursor = page.Next; q.Cursor == "" {
+			if !page.Since.IsZero() {
+				t.Errorf("the last page goes back to %s", page.Since)
+			}
+			break
+		}
+		if last := page.Items[len(page.Items)-1]; !page.Since.Equal(last.Time) {
+			t.Errorf("%q goes back to %s, want %s", ids(page.Items), page.Since, last.Time)
+		}
+	}
+	if n == 0 {
+		t.Error("all events are on one page")
+	}
+}
+
 // model compares what a store finds with what [store.Filter.Match] says of each event.
 func model(t *testing.T, open func(testing.TB) store.Store) {
 	s := open(t)

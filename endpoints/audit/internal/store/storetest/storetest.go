@@ -26,6 +26,7 @@ func Run(t *testing.T, open Opener) {
 		"an event that cannot be stored stops none":        unknownOutcome,
 		"texts of any kind are stored and found":           hostileTexts,
 		"lists go from page to page":                       pages,
+		"a short page says how far back it goes":           reach,
 		"filters find what matches":                        model,
 		"filters that fit too many values say so":          tooMany,
 		"one event and what belongs to it":                 details,
