@@ -16,8 +16,14 @@ import (
 // serve mounts a server below a prefix, as behind an ingress: the page must not need to know.
 func serve(t *testing.T, s *Server) string {
 	t.Helper()
+	return serveBy(t, s, s)
+}
+
+// serveBy mounts a handler in front of a server.
+func serveBy(t *testing.T, s *Server, h http.Handler) string {
+	t.Helper()
 	mux := http.NewServeMux()
-	mux.Handle("/tools/audit/", http.StripPrefix("/tools/audit", s))
+	mux.Handle("/tools/audit/", http.StripPrefix("/tools/audit", h))
 	host := httptest.NewServer(mux)
 	// Registered after the browser's own, this would wait for its streams; the server ends them first.
 	t.Cleanup(func() {

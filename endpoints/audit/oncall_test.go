@@ -130,12 +130,7 @@ func TestFromAndToFit(t *testing.T) {
 func TestWhatFailsAndWhatChanged(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, Config{})
-	failed := func(id string, at float64) ev {
-		e := worker(id, at)
-		e.typ, e.data.Endpoints[0].Error, e.data.Endpoints[0].DurationMS = "com.txn2.amp.pod.rejected.v1", "late", 900
-		return e
-	}
-	post(t, s, worker("w1", 0), notebook(t, "n1", 30), failed("f1", 600), failed("f2", 610), denied("d1", 620))
+	post(t, s, worker("w1", 0), notebook(t, "n1", 30), failing("f1", 600), failing("f2", 610), denied("d1", 620))
 	base := serve(t, s)
 	b := newBrowser(t, 1280, 900)
 	b.open(address(base, "from", "2026-03-01T11:00:00Z"))
@@ -145,7 +140,7 @@ func TestWhatFailsAndWhatChanged(t *testing.T) {
 	}
 	b.eval(`document.querySelector("#compare").open = true; document.querySelector("[name=at]").value = "2026-03-01T12:05:00"; document.querySelector("#compareform button").click()`)
 	b.wait(`document.querySelectorAll("#comparison tr").length > 3`)
-	rows := fmt.Sprint(b.eval(`[...document.querySelectorAll("#comparison tbody tr")].map((e) => [...e.cells].map((c) => c.textContent).join(" | ")).join("\n")`))
+	rows := comparison(b)
 	for _, want := range []string{
 		"mutated | 2 | 0", "rejected, worse | 0 | 2", "denied, worse | 0 | 1", "failures of sidecar.web.svc/mutate, worse | 0 | 2", "failures in namespace web, worse | 0 | 2",
 		"p99 of sidecar.web.svc/mutate, worse | 3.", "p99 of profiles.jhub.svc/mutate | 9.",

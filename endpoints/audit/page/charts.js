@@ -1,7 +1,7 @@
 // The two charts, as SVG. Each has a table beside it that says the same (stats.js), so to a screen reader the
 // picture is one image. Values reach the document as text nodes and numbers only.
 
-import { nameOf } from './words.js';
+import { minuteOf, nameOf } from './words.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -34,7 +34,6 @@ export function duration(ms) {
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
-const dayClock = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 
 // buckets returns the stats' buckets with the empty ones that the answer leaves out.
 export function buckets(stats) {
@@ -48,7 +47,7 @@ export function buckets(stats) {
 
 export function when(b) {
   const long = b.end - b.t >= 86400e3;
-  return long ? day.format(b.t) : dayClock.format(b.t) + '–' + clock.format(b.end);
+  return long ? day.format(b.t) : minuteOf(b.t) + '–' + clock.format(b.end);
 }
 
 // frame draws axes, for values between ticks that y places from 0 to 1, and returns the scales.
@@ -108,12 +107,15 @@ function nothing(plot, text) {
   plot.replaceChildren(p);
 }
 
-// outcomes draws stacked bars of some outcomes. none says that there are none.
-export function outcomes(plot, stats, order, none, onPick) {
+// none says what there was none of, if all was counted.
+export const none = (complete, text) => (complete ? text : 'None among the newest events. Older ones were not counted.');
+
+// outcomes draws stacked bars of some outcomes. empty says that there are none.
+export function outcomes(plot, stats, order, empty, onPick) {
   const all = buckets(stats);
   const sum = (b) => order.reduce((n, o) => n + (b.counts[o] || 0), 0);
   const most = Math.max(0, ...all.map(sum));
-  if (!most) return nothing(plot, none);
+  if (!most) return nothing(plot, empty);
   const totals = order.map((o) => [o, all.reduce((n, b) => n + (b.counts[o] || 0), 0)]).filter(([, n]) => n);
   const top = most < 4 ? 4 : nice(most);
   const f = frame(plot, all, [0, top / 2, top], (v) => v / top, compact, 'Stacked bars over time: ' + totals.map(([o, n]) => `${n} ${nameOf(o)}`).join(', ') + '. The table below has the numbers.');
@@ -132,11 +134,13 @@ export function outcomes(plot, stats, order, none, onPick) {
   plot.replaceChildren(f.svg);
 }
 
+export const NO_CALL = 'amp called no endpoint in this time.';
+
 // latency draws the p99 of each of the endpoints that are called most, and returns those. All in one line would hide which one
 // is slow. Its scale is logarithmic: with a linear one, one slow endpoint would make the others flat.
 export function latency(plot, stats) {
   const all = buckets(stats), lines = stats.endpoints.filter((e) => e.times && e.times.length);
-  if (!lines.length) { nothing(plot, 'amp called no endpoint in this time.'); return []; }
+  if (!lines.length) { nothing(plot, none(stats.complete, NO_CALL)); return []; }
   const values = lines.flatMap((e) => e.times.map((b) => b.p99));
   const low = Math.floor(Math.log10(Math.min(...values) * 0.999)), high = Math.max(Math.ceil(Math.log10(Math.max(...values) * 1.001)), low + 1);
   const ticks = [];

@@ -1,17 +1,17 @@
 // What changed at a time: the same counts before it and after it.
 import { $, h, num } from './dom.js';
-import { duration } from './charts.js';
+import { duration, none } from './charts.js';
 import { current, toLocal } from './filters.js';
 import { endpointsOf, failuresBetween, namespacesOf, tally } from './failures.js';
 import { ask } from './server.js';
 import { nameOf, shortURL } from './words.js';
 
 // side reads what happened in one of the two ranges.
-async function side(from, to) {
+async function side(from, to, signal) {
   const q = current();
   q.set('from', from.toISOString());
   q.set('to', to.toISOString());
-  const [stats, failures] = await Promise.all([ask('api/stats?' + q), failuresBetween(current(), from.toISOString(), to.toISOString())]);
+  const [stats, failures] = await Promise.all([ask('api/stats?' + q, signal), failuresBetween(current(), from.toISOString(), to.toISOString(), signal)]);
   const sum = (o) => stats.buckets.reduce((n, b) => n + (b.counts[o] || 0), 0);
   return {
     outcomes: new Map(stats.outcomes.map((o) => [o, sum(o)])), endpoints: new Map(stats.endpoints.map((e) => [e.url, e])),
@@ -36,24 +36,28 @@ function* lines(before, after) {
   }
 }
 
-async function compare(at, seconds) {
+async function compare(at, seconds, signal) {
   const middle = new Date(at), width = seconds * 1000;
-  const [before, after] = await Promise.all([side(new Date(middle - width), middle), side(middle, new Date(+middle + width))]);
+  const [before, after] = await Promise.all([side(new Date(middle - width), middle, signal), side(middle, new Date(+middle + width), signal)]);
   const all = [...lines(before, after)].map(([what, a, b, worse]) => h('tr', { class: worse ? 'worse' : null },
     h('td', { class: 'url' }, what, worse ? h('span', { class: 'sr', text: ', worse' }) : null), h('td', { text: a }), h('td', { text: b })));
-  if (!all.length) return [h('p', { class: 'sub', text: 'amp answered nothing in this time.' })];
+  const whole = before.whole && after.whole;
+  if (!all.length) return [h('p', { class: 'sub', text: none(whole, 'amp answered nothing in this time.') })];
   return [
-    before.whole && after.whole ? null : h('p', { class: 'sub', text: 'There are so many events that only the newest are counted.' }),
+    whole ? null : h('p', { class: 'sub', text: 'There are so many events that only the newest are counted.' }),
     h('table', { class: 'plain' }, h('caption', { class: 'sr', text: 'Before and after' }),
       h('thead', {}, h('tr', {}, ...['What', 'Before', 'After'].map((t) => h('th', { scope: 'col', text: t })))), h('tbody', {}, ...all)),
   ];
 }
 
+let comparing = null;
 $('compareform').addEventListener('submit', async (e) => {
   e.preventDefault();
   const { at, width } = e.target.elements;
+  if (comparing) comparing.abort();
+  const mine = (comparing = new AbortController());
   let content;
-  try { content = await compare(at.value, +width.value); } catch (err) { content = [h('p', { class: 'problem', text: err.message })]; }
-  $('comparison').replaceChildren(...content.filter(Boolean));
+  try { content = await compare(at.value, +width.value, mine.signal); } catch (err) { content = [h('p', { class: 'problem', text: err.message })]; }
+  if (mine === comparing) $('comparison').replaceChildren(...content.filter(Boolean));
 });
 $('compare').addEventListener('toggle', () => { const { at } = $('compareform').elements; if (!at.value) at.value = toLocal(Date.now() - 900e3); });

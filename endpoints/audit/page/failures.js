@@ -1,13 +1,13 @@
 // Where it fails: the endpoints and the namespaces of the newest failures.
 import { $, count, h, num } from './dom.js';
-import { ask } from './server.js';
-import { shortURL } from './words.js';
+import { newest } from './server.js';
+import { minuteOf, shortURL } from './words.js';
 
 const FAILED = ['rejected', 'failedopen'];
 const COUNTED = 200; // failures, the newest
 const SHOWN = 5;
 
-// failuresBetween returns the newest failures of a range of time that fit the filters, and whether those are all.
+// failuresBetween returns the newest failures of a range of time that fit the filters, as newest does.
 export async function failuresBetween(filters, from, to, signal) {
   const q = new URLSearchParams(filters);
   const wanted = q.getAll('outcome').flatMap((v) => v.split(',')).filter((o) => FAILED.includes(o));
@@ -15,9 +15,7 @@ export async function failuresBetween(filters, from, to, signal) {
   q.set('outcome', (wanted.length ? wanted : FAILED).join(','));
   q.set('from', from);
   q.set('to', to);
-  q.set('limit', COUNTED);
-  const page = await ask('api/events?' + q, signal);
-  return { items: page.items, all: !page.next };
+  return newest(q, COUNTED, signal);
 }
 
 // tally counts values, the most frequent first.
@@ -37,8 +35,8 @@ function top(title, name, all, spell) {
 
 // showFailures shows the top endpoints and namespaces by failures, in the range of time of the charts.
 export async function showFailures(filters, stats, signal) {
-  const { items, all } = await failuresBetween(filters, stats.from, stats.to, signal);
-  const text = !items.length ? 'Nothing failed in this time.' :
+  const { items, all, since } = await failuresBetween(filters, stats.from, stats.to, signal);
+  const text = !items.length ? (all ? 'Nothing failed in this time.' : `No failure since ${minuteOf(Date.parse(since))}. What is older was not searched.`) :
     (all ? '' : 'The newest ') + count(items.length, 'failure', 'failures') + '. Denials are decisions, and do not count.';
   const endpoints = tally(endpointsOf(items));
   $('failures').querySelector('div').replaceChildren(h('p', { class: 'sub', text }), ...(items.length ? [h('div', { class: 'columns' },

@@ -42,6 +42,21 @@ export async function ask(path, signal) {
   return body;
 }
 
+const MOST_PAGES = 20; // a page takes a large store about 50 ms
+
+// newest returns the newest events that fit, as many as wanted. A page may be short, even empty, while there is a next
+// one, so it goes on for some pages. all: there are no more. Else since is how far back it went.
+export async function newest(filters, wanted, signal) {
+  const q = new URLSearchParams(filters), items = [];
+  for (let n = 1; ; n++) {
+    q.set('limit', wanted - items.length);
+    const page = await ask('api/events?' + q, signal);
+    items.push(...page.items);
+    if (!page.next || items.length === wanted || n === MOST_PAGES) return { items, all: !page.next, since: page.since };
+    q.set('cursor', page.next);
+  }
+}
+
 // loginForm lets the form log in, then calls done.
 export function loginForm(done) {
   $('loginform').addEventListener('submit', async (e) => {

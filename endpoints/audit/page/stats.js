@@ -48,16 +48,17 @@ function draw() {
       shown.endpoints.map((e) => [e.url, num(e.calls), num(e.errors), charts.duration(e.p50), charts.duration(e.p99)])),
     ...lines.map((e) => table('Latency over time of ' + e.url, [shortURL(e.url), 'Calls', 'p50', 'p99'],
       e.times.map((b) => [charts.when({ t: Date.parse(b.start), end: Date.parse(b.start) + shown.bucketSeconds * 1000 }), num(b.calls), charts.duration(b.p50), charts.duration(b.p99)])))]
-    : [nothing('amp called no endpoint in this time.')]));
+    : [nothing(charts.none(shown.complete, charts.NO_CALL))]));
 }
 
 // bars shows some outcomes over time, as a chart and as a table.
 function bars(figure, order, caption, none) {
-  charts.outcomes($(figure).querySelector('.plot'), shown, order, none, (b) => { between(b.t, b.end); onPick(); });
+  const empty = charts.none(shown.complete, none);
+  charts.outcomes($(figure).querySelector('.plot'), shown, order, empty, (b) => { between(b.t, b.end); onPick(); });
   const used = order.filter((o) => shown.buckets.some((b) => b.counts[o]));
   const busy = charts.buckets(shown).filter((b) => used.some((o) => b.counts[o]));
   $(figure).querySelector('.data > div').replaceChildren(busy.length ? table(caption, ['Time', ...used.map(nameOf)],
-    busy.map((b) => [charts.when(b), ...used.map((o) => num(b.counts[o] || 0))])) : nothing(none));
+    busy.map((b) => [charts.when(b), ...used.map((o) => num(b.counts[o] || 0))])) : nothing(empty));
 }
 
 function table(caption, head, body) {

@@ -1,7 +1,7 @@
 // A Pod's whole story on one line: every event about it, in the order of time.
 import { h } from './dom.js';
 import { address, current } from './filters.js';
-import { ask } from './server.js';
+import { newest } from './server.js';
 import { badge, keyOf, shortTime } from './words.js';
 
 const AROUND = 30e3; // a Pod is answered and validated within seconds; its name may be used again later
@@ -12,10 +12,10 @@ async function related(d, signal) {
   const all = [d.item, ...d.verdicts, ...d.seen, d.beside, d.mutation && d.mutation.item].filter(Boolean);
   const name = d.item.name || (d.seen.length === 1 ? d.seen[0].name : '');
   if (name) {
-    const t = Date.parse(d.item.time), q = new URLSearchParams({ namespace: d.item.namespace, pod: name, limit: 50 });
+    const t = Date.parse(d.item.time), q = new URLSearchParams({ namespace: d.item.namespace, pod: name });
     q.set('from', new Date(t - AROUND).toISOString());
     q.set('to', new Date(t + AROUND).toISOString());
-    all.push(...(await ask('api/events?' + q, signal)).items.filter((i) => i.name === name && i.namespace === d.item.namespace));
+    all.push(...(await newest(q, 50, signal)).items.filter((i) => i.name === name && i.namespace === d.item.namespace));
   }
   return [...new Map(all.map((i) => [keyOf(i), i])).values()].sort((a, b) => Date.parse(a.time) - Date.parse(b.time));
 }

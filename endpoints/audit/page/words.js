@@ -25,6 +25,7 @@ export const nameOf = (outcome) => (OUTCOMES[outcome] && OUTCOMES[outcome][2]) |
 const today = new Intl.DateTimeFormat('en-CA', { dateStyle: 'short' });
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
 const date = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const dayClock = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const medium = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'medium', hourCycle: 'h23' });
 const offset = new Intl.DateTimeFormat('en', { timeZoneName: 'shortOffset' });
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'long', hourCycle: 'h23' });
@@ -40,6 +41,9 @@ export function shortTime(iso) {
   const sameDay = today.format(t) === today.format(new Date());
   return h('time', { datetime: iso, title: fullTitle(t, iso) }, sameDay ? clock.format(t) + millis(t) : date.format(t) + ' ' + clock.format(t));
 }
+
+// minuteOf is a time with its day, to the minute.
+export const minuteOf = (t) => dayClock.format(t);
 
 // zone names the time zone of all times on the page.
 export const zone = () => [...new Set([Intl.DateTimeFormat().resolvedOptions().timeZone, offsetAt(new Date())])].join(', ');

@@ -1,0 +1,141 @@
+package audit
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+)
+
+// shortPages answers lists as a large store does, which looks at a part of its events for each page: some pages without an
+// event first, then pages of one event.
+type shortPages struct {
+	*Server
+	empty int // how many pages have no event
+}
+
+// emptySince is how far back the pages without an event go.
+var emptySince = start.Add(30 * time.Minute)
+
+// endless is more empty pages than any reader follows.
+const endless = 1000
+
+func (p shortPages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasSuffix(r.URL.Path, "/api/events") {
+		p.Server.ServeHTTP(w, r)
+		return
+	}
+	q := r.URL.Query()
+	text, own := strings.CutPrefix(q.Get("cursor"), "empty-")
+	if own || text == "" {
+		n, _ := strconv.Atoi(text)
+		if n < p.empty {
+			now, err := p.store.Arrived(r.Context(), store.Filter{}, "", 1)
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
+			writeJSON(w, http.StatusOK, store.Page{Items: []*store.Item{}, Next: store.Cursor(fmt.Sprint("empty-", n+1)), Since: emptySince, After: now.Next})
+			return
+		}
+		q.Del("cursor")
+	}
+	q.Set("limit", "1")
+	r.URL.RawQuery = q.Encode()
+	p.Server.ServeHTTP(w, r)
+}
+
+// failing is the event of a Pod that was refused because its endpoint was late.
+func failing(id string, at float64) ev {
+	e := worker(id, at)
+	e.typ, e.data.Endpoints[0].Error, e.data.Endpoints[0].DurationMS = "com.txn2.amp.pod.rejected.v1", "late", 900
+	return e
+}
+
+func TestWhereItFailsIsFoundOnShortPages(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		empty int
+		want  string // in "Where it fails"
+		not   string
+		row   string // of the comparison
+	}{
+		"pages of one event":                        {0, "3 failures", "newest", "failures of sidecar.web.svc/mutate, worse | 1 | 2"},
+		"pages without an event before them":        {3, "3 failures", "newest", "failures in namespace web, worse | 1 | 2"},
+		"so many empty pages that the reader stops": {endless, "No failure since Mar 1, 12:30. What is older was not searched.", "Nothing failed", "rejected, worse | 1 | 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, Config{})
+			post(t, s, failing("f0", 30), failing("f1", 600), failing("f2", 610))
+			b := newBrowser(t, 1280, 900)
+			b.open(address(serveBy(t, s, shortPages{s, tc.empty}), "from", "2026-03-01T11:00:00Z"))
+			b.wait(fmt.Sprintf(`document.querySelector("#failures").innerText.includes(%q)`, tc.want))
+			if text := fmt.Sprint(b.eval(`document.querySelector("#failures").innerText`)); strings.Contains(text, tc.not) {
+				t.Errorf("it says %s", text)
+			}
+			b.eval(`document.querySelector("#compare").open = true; document.querySelector("[name=at]").value = "2026-03-01T12:05:00"; document.querySelector("#compareform button").click()`)
+			b.wait(`document.querySelectorAll("#comparison tr").length > 1`)
+			if rows := comparison(b); !strings.Contains(rows, tc.row) {
+				t.Errorf("the comparison lacks %q:\n%s", tc.row, rows)
+			}
+			// Where not all failures were read, the comparison says so.
+			if told := b.eval(`document.querySelector("#comparison").innerText.includes("only the newest are counted")`); told != (tc.empty == endless) {
+				t.Errorf("it says that it lacks some: %v", told)
+			}
+			b.clean()
+		})
+	}
+}
+
+// comparison returns the rows of "What changed at".
+func comparison(b *browser) string {
+	b.t.Helper()
+	return fmt.Sprint(b.eval(`[...document.querySelectorAll("#comparison tbody tr")].map((e) => [...e.cells].map((c) => c.textContent).join(" | ")).join("\n")`))
+}
+
+func TestAPodsStoryIsFoundOnShortPages(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	refused := denied("d1", 12)
+	refused.data.Namespace, refused.data.Pod.Name, refused.data.Pod.GenerateName = "jhub", "jupyter-alice", ""
+	post(t, s, notebook(t, "n1", 10), refused)
+	b := newBrowser(t, 1280, 900)
+	b.open(address(serveBy(t, s, shortPages{s, 2}), "event", "n1", "source", source))
+	b.wait(`document.querySelector("#detail").open`)
+	if got := fmt.Sprint(b.eval(`[...document.querySelectorAll(".story .badge")].map((e) => e.lastChild.textContent).join()`)); got != "mutated,denied" {
+		t.Errorf("the story is %q", got)
+	}
+	b.clean()
+}
+
+// unfinishedCharts answers stats as a large store does that found nothing among the events it had the time for.
+type unfinishedCharts struct{ *Server }
+
+func (u unfinishedCharts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !strings.HasSuffix(r.URL.Path, "/api/stats") {
+		u.Server.ServeHTTP(w, r)
+		return
+	}
+	writeJSON(w, http.StatusOK, store.NewTally(start, start.Add(time.Hour)).Charts(false))
+}
+
+func TestChartsThatAreNotFinishedDoNotSayThatThereWasNothing(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	b := newBrowser(t, 1280, 900)
+	b.open(address(serveBy(t, s, unfinishedCharts{s}), "pod", "rare"))
+	b.wait(`document.querySelectorAll(".plot .nothing").length === 2`)
+	b.eval(`document.querySelectorAll("details").forEach((d) => (d.open = true)); document.querySelector("[name=at]").value = "2026-03-01T12:05:00"; document.querySelector("#compareform button").click()`)
+	b.wait(`document.querySelector("#comparison p")`)
+	for _, q := range []string{"#outcomechart .plot", "#outcomechart .data div", "#latencychart .plot", "#latencychart .data div", "#comparison"} {
+		if text := fmt.Sprint(b.eval(fmt.Sprintf(`document.querySelector(%q).innerText`, q))); text != "None among the newest events. Older ones were not counted." {
+			t.Errorf("%s says %q", q, text)
+		}
+	}
+	b.clean()
+}
