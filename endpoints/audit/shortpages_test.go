@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,7 +17,8 @@ import (
 // event first, then pages of one event.
 type shortPages struct {
 	*Server
-	empty int // how many pages have no event
+	empty  int           // how many pages have no event
+	beyond time.Duration // how far the other pages go back behind their event
 }
 
 // emptySince is how far back the pages without an event go.
@@ -46,7 +49,17 @@ func (p shortPages) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q.Set("limit", "1")
 	r.URL.RawQuery = q.Encode()
-	p.Server.ServeHTTP(w, r)
+	var page store.Page
+	answer := httptest.NewRecorder()
+	p.Server.ServeHTTP(answer, r)
+	if err := json.Unmarshal(answer.Body.Bytes(), &page); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	if page.Next != "" {
+		page.Since = page.Since.Add(-p.beyond)
+	}
+	writeJSON(w, http.StatusOK, page)
 }
 
 // failing is the event of a Pod that was refused because its endpoint was late.
@@ -73,7 +86,7 @@ func TestWhereItFailsIsFoundOnShortPages(t *testing.T) {
 			s := newServer(t, Config{})
 			post(t, s, failing("f0", 30), failing("f1", 600), failing("f2", 610))
 			b := newBrowser(t, 1280, 900)
-			b.open(address(serveBy(t, s, shortPages{s, tc.empty}), "from", "2026-03-01T11:00:00Z"))
+			b.open(address(serveBy(t, s, shortPages{Server: s, empty: tc.empty}), "from", "2026-03-01T11:00:00Z"))
 			b.wait(fmt.Sprintf(`document.querySelector("#failures").innerText.includes(%q)`, tc.want))
 			if text := fmt.Sprint(b.eval(`document.querySelector("#failures").innerText`)); strings.Contains(text, tc.not) {
 				t.Errorf("it says %s", text)
@@ -105,7 +118,7 @@ func TestAPodsStoryIsFoundOnShortPages(t *testing.T) {
 	refused.data.Namespace, refused.data.Pod.Name, refused.data.Pod.GenerateName = "jhub", "jupyter-alice", ""
 	post(t, s, notebook(t, "n1", 10), refused)
 	b := newBrowser(t, 1280, 900)
-	b.open(address(serveBy(t, s, shortPages{s, 2}), "event", "n1", "source", source))
+	b.open(address(serveBy(t, s, shortPages{Server: s, empty: 2}), "event", "n1", "source", source))
 	b.wait(`document.querySelector("#detail").open`)
 	if got := fmt.Sprint(b.eval(`[...document.querySelectorAll(".story .badge")].map((e) => e.lastChild.textContent).join()`)); got != "mutated,denied" {
 		t.Errorf("the story is %q", got)
@@ -138,4 +151,50 @@ func TestChartsThatAreNotFinishedDoNotSayThatThereWasNothing(t *testing.T) {
 		}
 	}
 	b.clean()
+}
+
+// TestAnEventThatArrivesAfterAShortPage: what is younger than the list goes back is shown, and nothing else is announced.
+func TestAnEventThatArrivesAfterAShortPage(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		pages     shortPages
+		rows      int // before anything arrives
+		late, new float64
+		want      string // the seconds of the rows
+	}{
+		"no event was found so far":                 {shortPages{empty: endless}, 0, 1700, 3000, "3000"},
+		"the page ends with its event":              {shortPages{}, 1, 600, 3000, "3000 610"},
+		"the page goes back further than its event": {shortPages{beyond: 200 * time.Second}, 1, 400, 500, "610 500"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, Config{})
+			tc.pages.Server = s
+			post(t, s, failing("f0", 30), failing("f1", 610))
+			b := newBrowser(t, 1280, 900)
+			b.open(address(serveBy(t, s, tc.pages), "outcome", "rejected"))
+			b.wait(fmt.Sprintf(`document.querySelector("#state").textContent === "Live" && document.querySelectorAll("#rows tr").length === %d`, tc.rows))
+			if told := b.eval(`document.querySelector("#empty").innerText.includes("Nothing since Mar 1, 12:30 matches.")`); told != (tc.rows == 0) {
+				t.Errorf("it says how far back nothing was found: %v", told)
+			}
+			shown := func() string {
+				return fmt.Sprint(b.eval(fmt.Sprintf(`[...document.querySelectorAll("#rows tr")].map((tr) => (Date.parse(tr.item.time) - %d) / 1000).join(" ")`, start.UnixMilli())))
+			}
+			post(t, s, failing("late", tc.late), failing("new", tc.new))
+			b.wait(`document.querySelector("#say").textContent.includes("New: rejected, Pod web-6d4cf56db6-* in web")`)
+			if got := shown(); got != tc.want {
+				t.Errorf("it shows %s, want %s", got, tc.want)
+			}
+			// While the page is paused, the same is counted and shown later.
+			b.eval(`document.querySelector("#pause").click()`)
+			post(t, s, failing("late2", tc.late-1), failing("new2", 3001))
+			b.wait(`document.querySelector("#pill").textContent === "1 new"`)
+			b.eval(`document.querySelector("#pause").click()`)
+			b.wait(fmt.Sprintf(`document.querySelectorAll("#rows tr").length === %d`, tc.rows+2))
+			if got := shown(); got != "3001 "+tc.want {
+				t.Errorf("after the pause it shows %s, want 3001 %s", got, tc.want)
+			}
+			b.clean()
+		})
+	}
 }

@@ -4,7 +4,7 @@ import { address, current } from './filters.js';
 import { closeStream, openStream, retryLater } from './live.js';
 import { ask } from './server.js';
 import { stats } from './stats.js';
-import { badge, keyOf, podName, shortTime, shortURL, userOf } from './words.js';
+import { badge, keyOf, minuteOf, podName, shortTime, shortURL, userOf } from './words.js';
 import { duration } from './charts.js';
 
 export const PAGE = 50; // rows at once
@@ -18,6 +18,7 @@ export const view = {
   loaded: false, // the first page was read
   paused: false,
   next: '', // cursor of the next page
+  since: '', // how far back the list goes, if there is a next page
   after: '', // position in the order of arrival
   waiting: [], // items that arrived and are not shown yet
 };
@@ -63,6 +64,10 @@ function calls(item) {
   ];
 }
 
+// onLaterPage says whether an item that arrived is older than the list goes back. The last row does not say it: a short page goes
+// back further than its last event, and an empty one has none.
+export const onLaterPage = (item) => view.next !== '' && Date.parse(item.time) < Date.parse(view.since);
+
 // place puts an item where its time belongs. A final verdict marks the one that it supersedes.
 export function place(item, fresh) {
   const base = item.id.endsWith('/final') ? rows.get(item.source + '\n' + item.id.slice(0, -6)) : null;
@@ -72,7 +77,6 @@ export function place(item, fresh) {
   if (fresh) tr.classList.add('fresh');
   let at = fresh ? $('rows').firstElementChild : null;
   while (at && Date.parse(at.item.time) > Date.parse(item.time)) at = at.nextElementSibling;
-  if (fresh && !at && view.next) return; // it belongs to a later page
   $('rows').insertBefore(tr, at);
   rows.set(keyOf(item), tr);
   if (fresh && item.outcome === 'validated' && item.mutation) nameMutation(item);
@@ -121,7 +125,7 @@ export async function load() {
     problem(null);
     rows.clear();
     $('rows').replaceChildren();
-    Object.assign(view, { waiting: [], loaded: true, next: page.next || '', after: page.after });
+    Object.assign(view, { waiting: [], loaded: true, next: page.next || '', since: page.since, after: page.after });
     page.items.forEach((item) => place(item, false));
     show();
     openStream();
@@ -144,11 +148,11 @@ export async function older(more) {
   try {
     const page = await ask('api/events?' + q, loading.signal);
     const first = page.items[0];
-    view.next = page.next || '';
+    Object.assign(view, { next: page.next || '', since: page.since });
     page.items.forEach((item) => place(item, false));
     show();
     if (!page.items.length && view.next && more > 0) return older(more - 1);
-    $('say').textContent = page.items.length ? num(page.items.length) + ' older events' : 'No older events';
+    $('say').textContent = page.items.length ? num(page.items.length) + ' older events' : view.next ? 'No older match so far' : 'No older events';
     if (first && rows.has(keyOf(first)) && $('more').matches(':focus')) rows.get(keyOf(first)).querySelector('a').focus();
   } catch (e) {
     if (e.name !== 'AbortError') problem(e);
@@ -174,7 +178,7 @@ export function show() {
 function noMatch() {
   return [
     h('h3', { text: view.next ? 'No match so far' : 'No event matches these filters' }),
-    h('p', { text: view.next ? 'The newest events do not match. Older ones may.' : 'Events are deleted after the retention. A namespace with the level None has no events. New events that match appear here without a reload.' }),
+    h('p', { text: view.next ? `Nothing since ${minuteOf(Date.parse(view.since))} matches. Older events may.` : 'Events are deleted after the retention. A namespace with the level None has no events. New events that match appear here without a reload.' }),
     h('button', { type: 'button', text: 'Clear the filters', onclick: () => $('filters').reset() }),
   ];
 }

@@ -1,7 +1,7 @@
 // The live stream: what arrives while the page is open.
 import { $, num } from './dom.js';
 import { current } from './filters.js';
-import { load, PAGE, place, rows, show, trim, view } from './list.js';
+import { load, onLaterPage, PAGE, place, rows, show, trim, view } from './list.js';
 import { stats, statsSoon } from './stats.js';
 import { keyOf, nameOf, podName } from './words.js';
 
@@ -58,8 +58,10 @@ function arrived(item) {
 }
 
 function settle() {
-  const items = batch.filter((i) => !rows.has(keyOf(i)) && !view.waiting.some((w) => keyOf(w) === keyOf(i)));
+  const fresh = batch.filter((i) => !rows.has(keyOf(i)) && !view.waiting.some((w) => keyOf(w) === keyOf(i)));
   batch = [];
+  if (fresh.length) statsSoon(); // the charts count what is on a later page, too
+  const items = fresh.filter((i) => !onLaterPage(i));
   if (!items.length) return;
   if (reading()) {
     view.waiting.push(...items);
@@ -70,7 +72,6 @@ function settle() {
   }
   show();
   $('say').textContent = items.length === 1 ? `New: ${nameOf(items[0].outcome)}, Pod ${podName(items[0])} in ${items[0].namespace}` : `${num(items.length)} new events`;
-  statsSoon();
 }
 
 function placeWaiting() {
