@@ -70,6 +70,12 @@ func (b *browser) scheme(name string) {
 	}}, nil)
 }
 
+// zone puts the pages that are opened from now on into a time zone.
+func (b *browser) zone(name string) {
+	b.t.Helper()
+	b.must("Emulation.setTimezoneOverride", map[string]any{"timezoneId": name}, nil)
+}
+
 // note keeps what no page should cause.
 func (b *browser) note(method string, params json.RawMessage) {
 	var p struct {

@@ -33,7 +33,8 @@ export function duration(ms) {
 }
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-const day = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' });
+const withYear = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' });
+const DAY = 86400e3;
 
 // buckets returns the stats' buckets with the empty ones that the answer leaves out.
 export function buckets(stats) {
@@ -45,10 +46,11 @@ export function buckets(stats) {
   return all;
 }
 
-export function when(b) {
-  const long = b.end - b.t >= 86400e3;
-  return long ? day.format(b.t) : minuteOf(b.t) + '–' + clock.format(b.end);
-}
+// spell spells a time of a bucket in full. A day of UTC begins at another hour for most readers, so its date alone would name
+// another day.
+const spell = (b, t) => (b.end - b.t >= 30 * DAY ? withYear.format(t) : minuteOf(t));
+
+export const when = (b) => spell(b, b.t) + '–' + (b.end - b.t >= DAY ? spell(b, b.end) : clock.format(b.end));
 
 // frame draws axes, for values between ticks that y places from 0 to 1, and returns the scales.
 function frame(plot, all, ticks, scale, format, label) {
@@ -62,11 +64,12 @@ function frame(plot, all, ticks, scale, format, label) {
     svg.append(s('text', { x: left - 8, y: y(v) + 4, 'text-anchor': 'end' }, format(v)));
   });
   const span = all[all.length - 1].end - all[0].t;
-  const every = Math.max(1, Math.ceil(all.length / Math.max(2, Math.floor((W - left) / 84))));
+  const labels = all.map((b, i) => (span > 3 * DAY || (span > DAY && i === 0) ? spell(b, b.t) : clock.format(b.t)));
+  const wide = Math.max(84, Math.max(...labels.map((text) => text.length)) * 7 + 12);
+  const every = Math.max(1, Math.ceil(all.length / Math.max(1, Math.floor((W - left) / wide))));
   for (let i = 0; i < all.length; i += every) {
-    if (x(i) + 40 > W && i) break;
-    const text = span > 3 * 86400e3 ? day.format(all[i].t) : span > 86400e3 && i === 0 ? day.format(all[i].t) : clock.format(all[i].t);
-    svg.append(s('text', { x: x(i), y: H - 5 }, text));
+    if (x(i) + labels[i].length * 7 + 5 > W && i) break;
+    svg.append(s('text', { x: x(i), y: H - 5 }, labels[i]));
   }
   return { svg, x, y, W, H, above, bottom, step: x(1) - x(0) };
 }
