@@ -1,17 +1,22 @@
 // What changed at a time: the same counts before it and after it.
 import { $, h, num } from './dom.js';
-import { duration, none } from './charts.js';
+import { duration, none, when } from './charts.js';
 import { current, toLocal } from './filters.js';
 import { endpointsOf, failuresBetween, namespacesOf, tally } from './failures.js';
 import { ask } from './server.js';
 import { nameOf, shortURL } from './words.js';
 
+// Without a filter, stats go by whole minutes, and latencies of more than six hours by whole hours. A moment within one of those
+// would be in both ranges, so the moment is the beginning of one.
+const MINUTE = 60e3, HOUR = 3600e3;
+const floor = (t, width) => Math.floor(t / width) * width;
+
 // side reads what happened in one of the two ranges.
-async function side(from, to, signal) {
-  const q = current();
-  q.set('from', from.toISOString());
-  q.set('to', to.toISOString());
-  const [stats, failures] = await Promise.all([ask('api/stats?' + q, signal), failuresBetween(current(), from.toISOString(), to.toISOString(), signal)]);
+async function side({ t, end }, signal) {
+  const q = current(), from = new Date(t).toISOString(), to = new Date(end).toISOString();
+  q.set('from', from);
+  q.set('to', to);
+  const [stats, failures] = await Promise.all([ask('api/stats?' + q, signal), failuresBetween(current(), from, to, signal)]);
   const sum = (o) => stats.buckets.reduce((n, b) => n + (b.counts[o] || 0), 0);
   return {
     outcomes: new Map(stats.outcomes.map((o) => [o, sum(o)])), endpoints: new Map(stats.endpoints.map((e) => [e.url, e])),
@@ -37,8 +42,9 @@ function* lines(before, after) {
 }
 
 async function compare(at, seconds, signal) {
-  const middle = new Date(at), width = seconds * 1000;
-  const [before, after] = await Promise.all([side(new Date(middle - width), middle, signal), side(middle, new Date(+middle + width), signal)]);
+  const width = seconds * 1000, middle = floor(Date.parse(at), width > 6 * HOUR ? HOUR : MINUTE);
+  const ranges = [{ t: middle - width, end: middle }, { t: middle, end: middle + width }];
+  const [before, after] = await Promise.all(ranges.map((range) => side(range, signal)));
   const all = [...lines(before, after)].map(([what, a, b, worse]) => h('tr', { class: worse ? 'worse' : null },
     h('td', { class: 'url' }, what, worse ? h('span', { class: 'sr', text: ', worse' }) : null), h('td', { text: a }), h('td', { text: b })));
   const whole = before.whole && after.whole;
@@ -46,7 +52,7 @@ async function compare(at, seconds, signal) {
   return [
     whole ? null : h('p', { class: 'sub', text: 'There are so many events that only the newest are counted.' }),
     h('table', { class: 'plain' }, h('caption', { class: 'sr', text: 'Before and after' }),
-      h('thead', {}, h('tr', {}, ...['What', 'Before', 'After'].map((t) => h('th', { scope: 'col', text: t })))), h('tbody', {}, ...all)),
+      h('thead', {}, h('tr', {}, h('th', { scope: 'col', text: 'What' }), ...['Before', 'After'].map((text, i) => h('th', { scope: 'col' }, text, h('span', { class: 'sub', text: when(ranges[i]) }))))), h('tbody', {}, ...all)),
   ];
 }
 
@@ -60,4 +66,4 @@ $('compareform').addEventListener('submit', async (e) => {
   try { content = await compare(at.value, +width.value, mine.signal); } catch (err) { content = [h('p', { class: 'problem', text: err.message })]; }
   if (mine === comparing) $('comparison').replaceChildren(...content.filter(Boolean));
 });
-$('compare').addEventListener('toggle', () => { const { at } = $('compareform').elements; if (!at.value) at.value = toLocal(Date.now() - 900e3); });
+$('compare').addEventListener('toggle', () => { const { at } = $('compareform').elements; if (!at.value) at.value = toLocal(floor(Date.now() - 15 * MINUTE, MINUTE)); });
