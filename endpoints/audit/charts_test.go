@@ -50,3 +50,28 @@ func checkCharts(t *testing.T, newServer func(testing.TB, Config) *Server) {
 		})
 	}
 }
+
+func TestThePageSaysThatEndpointsAreMissing(t *testing.T) {
+	t.Parallel()
+	for name, endpoints := range map[string]int{"as many as there is room for": store.MaxEndpoints, "one more": store.MaxEndpoints + 1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newServer(t, Config{})
+			var all []ev
+			for i := range endpoints {
+				all = append(all, ev{id: fmt.Sprint(i), at: float64(i), data: events.Data{Endpoints: []events.Endpoint{{URL: fmt.Sprintf("http://%d.svc", i), DurationMS: 3}}}})
+			}
+			post(t, s, all...)
+			b := newBrowser(t, 1280, 900)
+			b.open(serve(t, s) + "/")
+			b.wait(`document.querySelectorAll("#latencychart .data table:first-of-type tbody tr").length === 50`)
+			more := endpoints > store.MaxEndpoints
+			for q, words := range map[string]string{"#latencychart .span": "not of all endpoints", "#latencychart .data": "There are more endpoints."} {
+				if said := b.eval(fmt.Sprintf(`document.querySelector(%q).textContent.includes(%q)`, q, words)); said != more {
+					t.Errorf("%s says %q: %v", q, words, said)
+				}
+			}
+			b.clean()
+		})
+	}
+}

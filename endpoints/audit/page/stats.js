@@ -40,10 +40,12 @@ function draw() {
   bars('outcomechart', answers, 'Answers by outcome', 'amp answered nothing in this time.');
   $('candidatechart').hidden = !candidates.some((o) => shown.buckets.some((b) => b.counts[o]));
   if (!$('candidatechart').hidden) bars('candidatechart', candidates, 'Candidates, by whether they agree', 'No candidate was called in this time.');
+  $('latencychart').querySelector('.span').textContent = 'p99, logarithmic' + (shown.moreEndpoints ? ', not of all endpoints' : '');
   const lines = charts.latency($('latencychart').querySelector('.plot'), shown);
   $('lines').replaceChildren(...lines.map((e, i) => h('li', {}, h('i', { class: 'series' + i }),
     h('button', { type: 'button', class: 'link', 'data-filter': 'endpoint', 'data-value': e.url, title: 'Filter by ' + e.url, text: shortURL(e.url) }), ' ' + charts.duration(e.p99))));
   $('latencychart').querySelector('.data > div').replaceChildren(...(shown.endpoints.length ? [
+    ...(shown.moreEndpoints ? [h('p', { text: 'There are more endpoints. Without a filter, these are the ones that were seen last, and one with more calls may be missing. With a filter, they are the ones with the most calls.' })] : []),
     table('Latency by endpoint', ['Endpoint', 'Calls', 'Failed', 'p50', 'p99'],
       shown.endpoints.map((e) => [e.url, num(e.calls), num(e.errors), charts.duration(e.p50), charts.duration(e.p99)])),
     ...lines.map((e) => table('Latency over time of ' + e.url, [shortURL(e.url), 'Calls', 'p50', 'p99'],

@@ -15,8 +15,12 @@ type Charts struct {
 	BucketSeconds int64     `json:"bucketSeconds"`
 	Outcomes      []string  `json:"outcomes"` // all of them, in the order in which they are stacked
 	// Buckets holds the ones in which amp answered something, oldest first.
-	Buckets   []*Bucket         `json:"buckets"`
-	Endpoints []*EndpointCharts `json:"endpoints"` // the ones with the most calls first, MaxEndpoints at most
+	Buckets []*Bucket `json:"buckets"`
+	// Endpoints holds MaxEndpoints at most, the ones with the most calls first. Without a filter they are the ones that were
+	// seen last in the whole storage, so that not every endpoint of every tenant is read: one with more calls may be missing.
+	Endpoints []*EndpointCharts `json:"endpoints"`
+	// MoreEndpoints says that others may have been called in that time.
+	MoreEndpoints bool `json:"moreEndpoints"`
 	// Complete is false where so many events fit that only the newest are counted. There are no Buckets before
 	// those.
 	Complete bool `json:"complete"`
@@ -90,6 +94,9 @@ func ChartsFrom(to, oldest time.Time) (from time.Time) {
 
 // A Tally gathers what Charts show. Stores feed it, in any order.
 type Tally struct {
+	// MoreEndpoints says that the calls of others, which may be in the range, were not read.
+	MoreEndpoints bool
+
 	from, to  time.Time
 	width     int64
 	buckets   map[int64]*bucketTally // by their first second
@@ -202,6 +209,7 @@ func (t *Tally) Charts(complete bool) *Charts {
 	slices.SortFunc(c.Endpoints, func(a, b *EndpointCharts) int {
 		return cmp.Or(cmp.Compare(b.Calls, a.Calls), cmp.Compare(a.URL, b.URL))
 	})
+	c.MoreEndpoints = t.MoreEndpoints || len(c.Endpoints) > MaxEndpoints
 	c.Endpoints = c.Endpoints[:min(len(c.Endpoints), MaxEndpoints)]
 	for _, e := range c.Endpoints[:min(len(c.Endpoints), MaxLines)] {
 		e.Times = t.endpoints[e.URL].over()

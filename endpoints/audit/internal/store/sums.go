@@ -8,6 +8,9 @@ const (
 	Hour   = hour
 )
 
+// TermLag is how far the time at which a value was last seen may lag behind: it need not be written with each event.
+const TermLag = time.Hour
+
 const (
 	// minuteRange is the range up to which charts go by sums of minutes. For longer ones they go by hours.
 	minuteRange = 30 * time.Hour
@@ -27,6 +30,12 @@ func (f *Filter) Widths() (chart, endpoints int64) {
 		endpoints = Hour
 	}
 	return chart, endpoints
+}
+
+// EndpointsSince returns since when the endpoints were seen, as a store notes it, that may have calls in the table of endpoints.
+func (f *Filter) EndpointsSince() time.Time {
+	_, width := f.Widths()
+	return time.Unix(BucketOf(f.From, width), 0).Add(-TermLag)
 }
 
 // Sums gather what a transaction adds to the charts' sums, so that charts need not read every event.

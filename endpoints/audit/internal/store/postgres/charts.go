@@ -75,11 +75,14 @@ func tallySums(ctx context.Context, tx pgx.Tx, f *store.Filter, tally *store.Tal
 	if err != nil {
 		return err
 	}
-	_, err = pgx.ForEachRow(rows, []any{&name, &second, &n, &hist}, func() error {
+	if _, err := pgx.ForEachRow(rows, []any{&name, &second, &n, &hist}, func() error {
 		tally.AddCalls(second, name, n, hist)
 		return nil
-	})
-	return err
+	}); err != nil {
+		return err
+	}
+	return tx.QueryRow(ctx, "SELECT count(*) > $1 FROM (SELECT FROM audit_terms WHERE kind = $2 AND last >= $3 LIMIT $1 + 1) t",
+		store.MaxEndpoints, kindEndpoint, f.EndpointsSince()).Scan(&tally.MoreEndpoints)
 }
 
 // tallyEvents reports whether it counted all events that fit.

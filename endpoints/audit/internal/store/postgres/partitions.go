@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
 
 // A partition holds one day, in UTC. An hour would make 720 partitions of the default retention, each of which every
@@ -142,6 +144,6 @@ func (s *Store) DeleteBefore(ctx context.Context, t time.Time) error {
 	batch.Queue("DELETE FROM audit_events_default WHERE at < $1", t)
 	batch.Queue("DELETE FROM audit_counts WHERE bucket < $1 - res", t.Unix())
 	batch.Queue("DELETE FROM audit_latencies WHERE bucket < $1 - res AND bucket < $1", t.Unix()) // the second is for the index
-	batch.Queue("DELETE FROM audit_terms WHERE last < $1", t.Add(-termLag))
+	batch.Queue("DELETE FROM audit_terms WHERE last < $1", t.Add(-store.TermLag))
 	return trouble(s.write.SendBatch(ctx, batch).Close())
 }

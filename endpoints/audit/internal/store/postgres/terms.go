@@ -14,12 +14,8 @@ type termKey struct {
 	hash int64
 }
 
-const (
-	// maxTerms bounds the terms that the writer remembers.
-	maxTerms = 50_000
-	// termLag is how far the time at which a term was last seen lags behind, at most: it need not be written with each event.
-	termLag = time.Hour
-)
+// maxTerms bounds the terms that the writer remembers.
+const maxTerms = 50_000
 
 // queueTerms notes which values there are to choose from. It leaves out what it noted less than an hour ago, by the time of
 // events. A replica may have deleted such a term since, but then all those events have passed the retention, too.
@@ -32,7 +28,7 @@ func (s *Store) queueTerms(batch *pgx.Batch, rows []*row) {
 	note := func(kind, text string, at time.Time) {
 		text = clean(text)
 		k := termKey{kind, hash(kind, text)}
-		if last, ok := s.terms[k]; ok && at.Before(last.Add(termLag)) {
+		if last, ok := s.terms[k]; ok && at.Before(last.Add(store.TermLag)) {
 			return
 		}
 		if v := fresh[k]; at.After(v.last) {

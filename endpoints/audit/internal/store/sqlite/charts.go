@@ -83,7 +83,7 @@ func tallySums(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.Ta
 	if err != nil {
 		return err
 	}
-	return each(rows, func(scan func(...any) error) error {
+	err = each(rows, func(scan func(...any) error) error {
 		var url string
 		var second, failed int64
 		var hist []byte
@@ -93,6 +93,14 @@ func tallySums(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.Ta
 		}
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	var looked, inRange int // looked: there may be any number beyond the 1000
+	err = tx.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE last >= ?) FROM (SELECT last FROM terms WHERE kind = ? AND ns = 0 LIMIT 1000)",
+		keyOf(f.EndpointsSince()), kindEndpoint).Scan(&looked, &inRange)
+	tally.MoreEndpoints = looked == 1000 || inRange > store.MaxEndpoints
+	return err
 }
 
 // tallyEvents reports whether it counted all events that fit.

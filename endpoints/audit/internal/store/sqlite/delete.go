@@ -3,6 +3,8 @@ package sqlite
 import (
 	"fmt"
 	"time"
+
+	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
 
 const (
@@ -36,7 +38,7 @@ func (s *Store) deleteBefore(t time.Time) error {
 				return err
 			}
 		}
-		lapsed := keyOf(t.Add(-time.Hour)) // terms.last may lag behind by an hour
+		lapsed := keyOf(t.Add(-store.TermLag))
 		if err := tx.exec("DELETE FROM words WHERE term IN (SELECT id FROM terms WHERE last < ?)", lapsed); err != nil {
 			return err
 		}

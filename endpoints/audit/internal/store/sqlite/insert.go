@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
@@ -152,9 +153,9 @@ const maxTerms = 50_000
 
 // term returns the number of a value, a new one if need be, and notes when the value was last seen.
 func (s *Store) term(tx *transaction, kind string, ns int64, value string, key int64) (int64, error) {
-	const hour = 3600 * 1e6 * keyStep
+	const lag = int64(store.TermLag/time.Microsecond) * keyStep
 	k := termKey{kind, ns, value}
-	if e, ok := s.terms[k]; ok && key < e.last+hour {
+	if e, ok := s.terms[k]; ok && key < e.last+lag {
 		return e.id, nil
 	}
 	var e termEntry
@@ -174,7 +175,7 @@ func (s *Store) term(tx *transaction, kind string, ns int64, value string, key i
 		}
 	case err != nil:
 		return 0, err
-	case key >= e.last+hour:
+	case key >= e.last+lag:
 		if err := tx.exec("UPDATE terms SET last = ? WHERE id = ?", key, e.id); err != nil {
 			return 0, err
 		}

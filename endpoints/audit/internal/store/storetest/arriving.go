@@ -96,6 +96,43 @@ func charts(t *testing.T, open func(testing.TB) store.Store) {
 	}
 }
 
+// manyEndpoints has an endpoint with many calls, and some hours later as many others as charts have room for.
+func manyEndpoints(t *testing.T, open func(testing.TB) store.Store) {
+	s := open(t)
+	called := func(id, url string, seconds float64) *store.Event {
+		return Event(id, seconds, func(i *store.Item) { i.Endpoints = []store.Call{{URL: url, DurationMS: 3}} })
+	}
+	var all []*store.Event
+	for i := range 5 {
+		all = append(all, called(fmt.Sprint("busy", i), "http://busy.svc", float64(i)))
+	}
+	for i := range store.MaxEndpoints {
+		all = append(all, called(fmt.Sprint(i), fmt.Sprintf("http://%d.svc", i), 4*3600+float64(i)))
+	}
+	Add(t, s, all...)
+	for name, tc := range map[string]struct {
+		filter store.Filter
+		busy   bool // the endpoint with many calls is the first one
+		more   bool
+	}{
+		"the ones seen last":                   {store.Filter{From: Start.Add(-time.Hour)}, false, true},
+		"by hours, the ones seen last":         {store.Filter{From: Start.Add(-24 * time.Hour)}, false, true},
+		"no other one was called in that time": {store.Filter{From: Start.Add(3 * time.Hour)}, false, false},
+		"with a filter, those with most calls": {store.Filter{From: Start.Add(-time.Hour), Outcomes: []string{outcome.Mutated}}, true, true},
+		"a filter that only 50 fit":            {store.Filter{From: Start.Add(3 * time.Hour), Outcomes: []string{outcome.Mutated}}, false, false},
+	} {
+		tc.filter.To = Start.Add(5 * time.Hour)
+		c, err := s.Charts(t.Context(), tc.filter)
+		if err != nil || len(c.Endpoints) != store.MaxEndpoints || c.MoreEndpoints != tc.more {
+			t.Errorf("%s: %+v, %v", name, c, err)
+			continue
+		}
+		if e := c.Endpoints[0]; (e.URL == "http://busy.svc") != tc.busy {
+			t.Errorf("%s: the first one is %s", name, e.URL)
+		}
+	}
+}
+
 func values(t *testing.T, open func(testing.TB) store.Store) {
 	s := open(t)
 	if v, err := s.Values(t.Context()); err != nil || v.Namespaces == nil || v.Endpoints == nil || v.Users == nil {

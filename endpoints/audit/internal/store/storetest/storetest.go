@@ -35,6 +35,7 @@ func Run(t *testing.T, open Opener) {
 		"exports go along the arrivals":                    exported,
 		"exports are bounded":                              exportedLarge,
 		"charts count what there is":                       charts,
+		"charts say that they leave endpoints out":         manyEndpoints,
 		"values are the ones seen last first":              values,
 		"what is old is deleted":                           deleted,
 		"many writers at once":                             manyWriters,
