@@ -8,9 +8,9 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -42,19 +42,62 @@ func (c *cluster) connect(t *testing.T) {
 	eventually(t, func() error { _, err := c.get("/readyz"); return err })
 }
 
-// get asks the API server. What a test asks again and again goes this way: one kubectl runs for all. To start a kubectl takes a
-// processor for a quarter of a second.
+// get asks the API server. What a test asks again and again, and what only the test itself needs, goes this way: one kubectl runs
+// for all. To start a kubectl takes a processor for a quarter of a second.
 func (c *cluster) get(path string) ([]byte, error) {
-	resp, err := c.api.Get("http://localhost" + path) // the only name that kubectl proxy takes
+	return c.send(http.MethodGet, path, "", "")
+}
+
+// send sends a request to the API server and returns the answer.
+func (c *cluster) send(method, path, contentType, body string) ([]byte, error) {
+	req, err := http.NewRequest(method, "http://localhost"+path, strings.NewReader(body)) // the only name that kubectl proxy takes
+	if err != nil {
+		return nil, err
+	}
+	if contentType != "" {
+		req.Header.Set("Content-Type", contentType)
+	}
+	resp, err := c.api.Do(req)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET %s: %s: %s", path, resp.Status, body)
+	answer, err := io.ReadAll(resp.Body)
+	if err == nil && resp.StatusCode/100 != 2 {
+		err = fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, answer)
 	}
-	return body, err
+	return answer, err
+}
+
+// What a PATCH holds.
+const (
+	merge     = "application/merge-patch+json"
+	strategic = "application/strategic-merge-patch+json"
+	operation = "application/json-patch+json"
+)
+
+// patch changes an object.
+func (c *cluster) patch(t *testing.T, path, kind, patch string) {
+	t.Helper()
+	if _, err := c.send(http.MethodPatch, path, kind, patch); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// post creates an object.
+func (c *cluster) post(t *testing.T, path, object string) {
+	t.Helper()
+	if _, err := c.send(http.MethodPost, path, "application/json", object); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// remove deletes an object, or all of a collection, and does not wait until it is gone.
+func (c *cluster) remove(t *testing.T, path string) {
+	t.Helper()
+	if _, err := c.send(http.MethodDelete, path, "", ""); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // read is get into a variable.
@@ -69,17 +112,24 @@ func (c *cluster) read(path string, into any) error {
 	return nil
 }
 
-// pods are the names of the Pods, with those that are ending.
-func (c *cluster) pods(t *testing.T, namespace, selector string) (names []string) {
+// eventually asks until there is no error, for a minute: kube-proxy and the ingress learn only a moment after the Pods are ready.
+func eventually(t *testing.T, ask func() error) {
 	t.Helper()
-	var list struct {
-		Items []struct{ Metadata struct{ Name string } }
+	end := time.Now().Add(patience)
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatal(err)
+		}
+		time.Sleep(pause)
 	}
-	if err := c.read("/api/v1/namespaces/"+namespace+"/pods?labelSelector="+url.QueryEscape(selector), &list); err != nil {
-		t.Fatal(err)
-	}
-	for _, pod := range list.Items {
-		names = append(names, pod.Metadata.Name)
-	}
-	return names
 }
+
+// patience is how long a test waits where it does not say otherwise.
+const patience = 60 * time.Second
+
+// pause is the time between two questions. Some take a kubectl of their own.
+const pause = 250 * time.Millisecond

@@ -67,7 +67,7 @@ func (c *cluster) onThePage(t *testing.T, pod string) {
 func (c *cluster) volume(t *testing.T) {
 	t.Helper()
 	const path = "/var/lib/kubelet/amp-audit"
-	node := c.kubectl(t, "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+	node := c.node(t)
 	c.apply(t, `apiVersion: v1
 kind: PersistentVolume
 metadata: {name: audit}
@@ -86,5 +86,5 @@ spec:
   containers: [{name: probe, image: "dev.local/probe:e2e", args: [show], volumeMounts: [{name: v, mountPath: /v}]}]
   volumes: [{name: v, hostPath: {path: `+path+`, type: DirectoryOrCreate}}]
 `)
-	c.kubectl(t, "wait", "pod/folder", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+	c.untilSucceeded(t, "default", "folder")
 }

@@ -32,10 +32,10 @@ func TestInARealCluster(t *testing.T) {
 		readme.do(t, "kubectl apply -k deploy/samples", "kubectl apply -k deploy/audit",
 			"kubectl -n amp-audit rollout status deployment/audit",
 			"kubectl -n amp-system set env deployment/amp K_SINK=http://audit.amp-audit.svc")
-		c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
+		c.rolledOut(t, "amp-samples", "endpoints")
 		// A user who installs a newer version does not repeat this step.
 		readme.do(t, "kubectl apply -k deploy", "kubectl -n amp-system rollout status deployment/amp")
-		if sink := c.kubectl(t, "get", "--namespace", "amp-system", "deployment/amp", "-o", "jsonpath={.spec.template.spec.containers[0].env[?(@.name=='K_SINK')].value}"); sink != "http://audit.amp-audit.svc" {
+		if sink := c.variable(t, "K_SINK"); sink != "http://audit.amp-audit.svc" {
 			t.Errorf("K_SINK is %q once deploy is applied again", sink)
 		}
 		c.untilReached(t)
@@ -56,7 +56,7 @@ func TestInARealCluster(t *testing.T) {
 	t.Run("the page for JupyterHub leads to a user's Pod, whose process sees what the profiles hold", func(t *testing.T) { c.jupyterHub(t, readme) })
 
 	t.Run("the auditor finds that, and still does when the audit function's Pod is another", func(t *testing.T) {
-		stamp := c.kubectl(t, "get", "--namespace", "jhub", "pod/jupyter-alice", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
+		stamp := c.stamp(t, "jhub", "jupyter-alice")
 		eventually(t, func() error { return c.audited("jhub", "jupyter-alice", stamp) })
 		c.onThePage(t, "jupyter-alice")
 		c.kubectl(t, "delete", "pod", "--namespace", "amp-audit", "--selector", "app.kubernetes.io/name=audit", "--timeout=60s")
@@ -76,7 +76,7 @@ func TestInARealCluster(t *testing.T) {
 			}
 			return nil
 		})
-		address := c.kubectl(t, "get", "--namespace", "amp-audit", "service/audit", "-o", "jsonpath={.spec.clusterIP}")
+		address := c.address(t, "amp-audit", "audit")
 		eventually(t, func() error {
 			list, err := c.run("in", "curl", "-sS", "-H", "Authorization: Bearer "+readme.do(t, token), "http://"+address+"/api/events?pod=jupyter-alice")
 			if err == nil && !strings.Contains(list, `"mutated"`) {
@@ -98,7 +98,7 @@ func TestInARealCluster(t *testing.T) {
 		readme.do(t, "kubectl -n amp-audit create secret generic audit-write --from-file=token=writers.txt --dry-run=client -o yaml | kubectl apply -f -",
 			"kubectl -n amp-audit patch deployment audit --patch-file deploy/audit/write-token.yaml",
 			"kubectl -n amp-audit rollout status deployment/audit")
-		address := c.kubectl(t, "get", "--namespace", "amp-audit", "service/audit", "-o", "jsonpath={.spec.clusterIP}")
+		address := c.address(t, "amp-audit", "audit")
 		eventually(t, func() error {
 			answer, err := c.run("in", "curl", "-sS", "-o", "/dev/null", "-w", "%{http_code}", "-X", "POST", "-H", "Content-Type: application/json", "-d", "{}", "http://"+address+"/")
 			if err == nil && answer != "401" {
@@ -123,9 +123,8 @@ func TestInARealCluster(t *testing.T) {
 	})
 
 	t.Run("a Deployment's Pods do too", func(t *testing.T) {
-		c.kubectl(t, "create", "namespace", "jhub-deployment")
+		c.optIn(t, "jhub-deployment", namespace("jhub-deployment"))
 		c.workspaces(t, "jhub-deployment")
-		c.apply(t, namespace("jhub-deployment"))
 		c.untilMutated(t, "jhub-deployment")
 		c.apply(t, `apiVersion: apps/v1
 kind: Deployment
@@ -142,7 +141,7 @@ spec:
       securityContext: {fsGroup: 100}
       containers: [{name: notebook, image: "dev.local/probe:e2e", args: [serve]}]
 `)
-		c.kubectl(t, "rollout", "status", "--namespace", "jhub-deployment", "deployment/notebooks", "--timeout=60s")
+		c.rolledOut(t, "jhub-deployment", "notebooks")
 		pods := c.pods(t, "jhub-deployment", "component=singleuser-server")
 		if len(pods) != 2 {
 			t.Fatalf("the Deployment of 2 has the Pods %q: does its ReplicaSet know its own?", pods)
@@ -162,9 +161,9 @@ spec:
 	})
 
 	t.Run("an endpoint's refusal is what the user reads, and every alert asks for metrics that there are", func(t *testing.T) {
-		c.apply(t, strings.ReplaceAll(namespace("strict"), "/jupyterhub", "/require"))
+		c.optIn(t, "strict", strings.ReplaceAll(namespace("strict"), "/jupyterhub", "/require"))
 		eventually(t, func() error {
-			_, err := c.run("kubectl", "run", "web", "--namespace", "strict", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server")
+			_, err := c.createPod("strict", "", `{"name": "web", "labels": {"component": "singleuser-server"}}`)
 			if err == nil || !strings.Contains(err.Error(), "dev.local") {
 				return fmt.Errorf("the sample that requires registries says %v", err)
 			}
@@ -174,7 +173,7 @@ spec:
 	})
 
 	t.Run("a namespace opts in as written, and under Ignore does not wait for amp", func(t *testing.T) {
-		c.kubectl(t, "create", "namespace", "team-a")
+		c.post(t, "/api/v1/namespaces", `{"metadata": {"name": "team-a"}}`)
 		readme.do(t, "kubectl annotate namespace team-a amp.txn2.com/ep=http://hook.team-hooks.svc.cluster.local/mutate",
 			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore",
 			"kubectl label namespace team-a amp.txn2.com/enabled=true",
@@ -187,7 +186,7 @@ spec:
 		if said := readme.do(t, `kubectl -n amp-system logs -l app.kubernetes.io/name=amp --prefix --tail=-1 | grep '"outcome":"failedopen"'`); !strings.Contains(said, `"namespace":"team-a"`) {
 			t.Errorf("the log of what failed open is %q", said)
 		}
-		c.kubectl(t, "annotate", "namespace", "team-a", "--overwrite", "amp.txn2.com/ep=http://endpoints.amp-samples.svc/example")
+		c.patch(t, "/api/v1/namespaces/team-a", merge, `{"metadata": {"annotations": {"amp.txn2.com/ep": "http://endpoints.amp-samples.svc/example"}}}`)
 		eventually(t, func() error {
 			if said := readme.do(t, explain); !strings.Contains(said, "Warning: amp: dry run, mutate: unchanged") {
 				return fmt.Errorf("of a dry run amp says %q", said)
@@ -203,7 +202,7 @@ spec:
 			"kubectl apply -k deploy/network-policy/samples", "kubectl apply -k deploy/network-policy/audit", "kubectl apply -k deploy/dashboards",
 			"kubectl apply -k deploy/no-way-out")
 		eventually(t, func() error {
-			_, err := c.run("kubectl", "run", "round", "--namespace", "first", "--image", "dev.local/probe:e2e", "--labels", "amp.txn2.com/enabled=false", "--dry-run=server")
+			_, err := c.createPod("first", "?dryRun=All", `{"name": "round", "labels": {"amp.txn2.com/enabled": "false"}}`)
 			if err == nil || !strings.Contains(err.Error(), "is not allowed on Pods of this namespace") {
 				return fmt.Errorf("a Pod that goes round amp: %v", err)
 			}
@@ -229,8 +228,7 @@ spec:
 
 	t.Run("nor while certificates are renewed every few seconds, and the Secret is deleted", func(t *testing.T) {
 		// Another name makes amp renew at once, and not in 60 days.
-		c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TLS_LIFETIME=12s",
-			"AMP_TLS_DNS_NAMES=amp.amp-system.svc amp.amp-system.svc.cluster.local")
+		c.setEnv(t, "AMP_TLS_LIFETIME=12s", "AMP_TLS_DNS_NAMES=amp.amp-system.svc amp.amp-system.svc.cluster.local")
 		c.ampIsUp(t)
 		s.untilDrained(t)
 		seen := map[string]bool{}
@@ -249,9 +247,9 @@ spec:
 			}
 		}
 		renewed(2)
-		c.kubectl(t, "delete", "secret", "--namespace", "amp-system", "amp-tls")
+		c.remove(t, "/api/v1/namespaces/amp-system/secrets/amp-tls")
 		renewed(5)
-		c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TLS_LIFETIME-", "AMP_TLS_DNS_NAMES-")
+		c.setEnv(t, "AMP_TLS_LIFETIME-", "AMP_TLS_DNS_NAMES-")
 		c.ampIsUp(t)
 		s.untilDrained(t)
 		// While a short one is served, API servers have no more than 0.6 s to learn of the next CA (docs/adr/20261123-own-certificates.md).
@@ -272,7 +270,7 @@ spec:
 			"kubectl -n amp-system delete -f deploy/self/rbac.yaml")
 		s.untilDrained(t)
 		s.unharmed(t)
-		if from := c.kubectl(t, "get", "--namespace", "amp-system", "deployment/amp", "-o", "jsonpath={.spec.template.spec.containers[0].env[?(@.name=='AMP_TLS')].value}"); from != "files" {
+		if from := c.variable(t, "AMP_TLS"); from != "files" {
 			t.Errorf("AMP_TLS is %s", from)
 		}
 		report, _ := c.doctor(t)

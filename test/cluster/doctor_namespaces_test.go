@@ -9,7 +9,7 @@ import (
 
 // badNamespaces makes namespaces that are wrong each in a way of its own.
 func (c *cluster) badNamespaces(t *testing.T) {
-	const good = "http://endpoints.amp-samples.svc/example"
+	const good, namespaces = "http://endpoints.amp-samples.svc/example", "/api/v1/namespaces/"
 	type ways struct {
 		labels, annotations map[string]string
 		want                []finding
@@ -83,8 +83,7 @@ func (c *cluster) badNamespaces(t *testing.T) {
 	c.apply(t, manifests.String())
 	// Two that exist already: the one whose Pods are the endpoint, and the one that the webhooks exclude.
 	for _, name := range []string{"amp-samples", "kube-system"} {
-		c.kubectl(t, "annotate", "namespace", name, "amp.txn2.com/ep="+good)
-		c.kubectl(t, "label", "namespace", name, "amp.txn2.com/enabled=true")
+		c.patch(t, namespaces+name, merge, `{"metadata": {"labels": {"amp.txn2.com/enabled": "true"}, "annotations": {"amp.txn2.com/ep": "`+good+`"}}}`)
 	}
 	want = append(want, finding{"failed", "deadlock", "amp-samples", "is served by Pods of this namespace, which under Fail cannot start"},
 		finding{"failed", "selected", "kube-system", "the webhooks exclude this namespace"})
@@ -111,13 +110,13 @@ func (c *cluster) badNamespaces(t *testing.T) {
 		case "amp-samples": // the first line is prose
 			c.kubectl(t, strings.Fields(strings.Split(check.Remedy, "\n")[1])[1:]...)
 		default:
-			c.kubectl(t, "delete", "namespace", check.Namespace, "--wait=false")
+			c.remove(t, namespaces+check.Namespace)
 		}
 	}
-	c.kubectl(t, "annotate", "namespace", "by-annotation", "amp.txn2.com/enabled-")
-	c.kubectl(t, "annotate", "namespace", "kube-system", "amp.txn2.com/ep-")
+	c.patch(t, namespaces+"by-annotation", merge, `{"metadata": {"annotations": {"amp.txn2.com/enabled": null}}}`)
+	c.patch(t, namespaces+"kube-system", merge, `{"metadata": {"annotations": {"amp.txn2.com/ep": null}}}`)
 	// Now it is called, and denies the image.
 	c.expect(t, []finding{{"warning", "dry-run", "never-validated", "the endpoint answers, and denies a plain Pod: "}})
-	c.kubectl(t, "delete", "namespace", "never-validated", "--wait=false")
+	c.remove(t, namespaces+"never-validated")
 	c.expect(t, nil)
 }

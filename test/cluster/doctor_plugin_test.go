@@ -139,14 +139,22 @@ func pair(t *testing.T, ago, until time.Duration) (ca, secret string) {
 
 func (c *cluster) secret(t *testing.T, patch string) {
 	t.Helper()
-	c.kubectl(t, "patch", "secret", "--namespace", "amp-system", "amp-tls", "--patch", patch)
+	c.patch(t, "/api/v1/namespaces/amp-system/secrets/amp-tls", merge, patch)
+}
+
+const admission = "/apis/admissionregistration.k8s.io/v1/"
+
+// hooks changes the mutating or the validating webhooks by a JSON patch.
+func (c *cluster) hooks(t *testing.T, kind, patch string) {
+	t.Helper()
+	c.patch(t, admission+kind+"webhookconfigurations/amp", operation, patch)
 }
 
 // bundle overwrites the CA in all webhooks.
 func (c *cluster) bundle(t *testing.T, ca string) {
 	t.Helper()
 	for _, kind := range []string{"mutating", "validating"} {
-		c.kubectl(t, "patch", kind+"webhookconfiguration", "amp", "--type", "json", "--patch", fmt.Sprintf(
+		c.hooks(t, kind, fmt.Sprintf(
 			`[{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": %[1]q}, {"op": "add", "path": "/webhooks/1/clientConfig/caBundle", "value": %[1]q}]`, ca))
 	}
 }

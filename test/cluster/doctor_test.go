@@ -21,7 +21,7 @@ func TestDoctor(t *testing.T) {
 	w.do(t, "kubectl apply -k deploy", "kubectl apply -k deploy/samples")
 	c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_EVENTS_SOURCE=https://test.example.com/amp")
 	c.ampIsUp(t)
-	c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
+	c.rolledOut(t, "amp-samples", "endpoints")
 	c.healthy(t)
 	text, _ := c.run("kubectl", "amp", "doctor")
 	t.Logf("of an installation without faults:\n%s", text)
@@ -43,18 +43,19 @@ func TestDoctor(t *testing.T) {
 		c.ampIsUp(t)
 	}
 	noPods := func(t *testing.T) {
-		c.kubectl(t, "delete", "pods", "--namespace", "amp-system", "--all", "--grace-period=0", "--force")
+		c.remove(t, "/api/v1/namespaces/amp-system/pods?gracePeriodSeconds=0")
 	}
 	env := func(variables ...string) func(*testing.T) {
 		return func(t *testing.T) {
-			c.kubectl(t, append([]string{"set", "env", "--namespace", "amp-system", "deployment/amp"}, variables...)...)
+			c.setEnv(t, variables...)
 			c.ampIsUp(t)
 		}
 	}
-	hooks := func(t *testing.T, kind, patch string) {
-		c.kubectl(t, "patch", kind+"webhookconfiguration", "amp", "--type", "json", "--patch", patch)
+	scale := func(t *testing.T, replicas string) {
+		c.patch(t, ampDeployment, merge, `{"spec": {"replicas": `+replicas+`}}`)
 	}
 	started := time.Now()
+	const quotas, bindings = "/api/v1/namespaces/amp-system/resourcequotas", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/"
 	for _, test := range []struct {
 		name   string
 		harm   func(t *testing.T)
@@ -63,31 +64,31 @@ func TestDoctor(t *testing.T) {
 		mend   func(t *testing.T) // nil: the next case goes on with what is broken
 	}{
 		{"the mutating webhooks are gone",
-			func(t *testing.T) { c.kubectl(t, "delete", "mutatingwebhookconfiguration", "amp") },
+			func(t *testing.T) { c.remove(t, admission+"mutatingwebhookconfigurations/amp") },
 			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is missing"}}, again + "kubectl apply -k deploy", byRemedy},
 		{"a webhook's failure policy is another, and its selector lacks the opting in",
 			func(t *testing.T) {
-				hooks(t, "mutating", `[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"},
+				c.hooks(t, "mutating", `[{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"},
 					{"op": "remove", "path": "/webhooks/1/namespaceSelector/matchLabels"}]`)
 			},
 			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is not as deployed: fail.amp.txn2.com: failurePolicy is Ignore instead of Fail. " +
 				`ignore.amp.txn2.com: namespaceSelector lacks "amp.txn2.com/enabled=true"`}}, again + "kubectl apply -k deploy", byRemedy},
 		{"a webhook's timeout is another",
 			func(t *testing.T) {
-				hooks(t, "validating", `[{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 10}]`)
+				c.hooks(t, "validating", `[{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 10}]`)
 			},
 			[]finding{{"warning", "webhooks", "", "ValidatingWebhookConfiguration amp is not as deployed: validate.fail.amp.txn2.com: timeoutSeconds is 10 instead of 1"}},
 			"nothing, if this is intended. Otherwise take it out of your overlay", redeploy},
 		{"a foreign webhook is among amp's",
 			func(t *testing.T) {
-				hooks(t, "mutating", `[{"op": "add", "path": "/webhooks/-", "value": {"name": "x.example.com", "admissionReviewVersions": ["v1"],
+				c.hooks(t, "mutating", `[{"op": "add", "path": "/webhooks/-", "value": {"name": "x.example.com", "admissionReviewVersions": ["v1"],
 					"sideEffects": "None", "failurePolicy": "Ignore", "clientConfig": {"url": "https://x.example.com"}}}]`)
 			},
 			[]finding{{"warning", "webhooks", "", "x.example.com is not one of amp's webhooks"}}, "nothing, if this is intended. Otherwise take it out of your overlay",
-			func(t *testing.T) { hooks(t, "mutating", `[{"op": "remove", "path": "/webhooks/2"}]`) }},
+			func(t *testing.T) { c.hooks(t, "mutating", `[{"op": "remove", "path": "/webhooks/2"}]`) }},
 		{"the Service selects no Pod",
 			func(t *testing.T) {
-				c.kubectl(t, "patch", "service", "--namespace", "amp-system", "amp", "--patch", `{"spec": {"selector": {"app.kubernetes.io/component": "none"}}}`)
+				c.patch(t, "/api/v1/namespaces/amp-system/services/amp", merge, `{"spec": {"selector": {"app.kubernetes.io/component": "none"}}}`)
 			},
 			[]finding{{"failed", "service", "", "replicas are ready, but Service amp selects none of them"}}, again + "kubectl apply -k deploy", byRemedy},
 		{"webhooks of an earlier installation are left over",
@@ -108,7 +109,17 @@ func TestDoctor(t *testing.T) {
 			[]finding{{"failed", "webhooks", "", "amp-old (calls amp.amp-old.svc, which is gone)"}}, "delete what is left over:\nkubectl delete mutatingwebhookconfiguration amp-old", byRemedy},
 		{"a quota lets no Pod in",
 			func(t *testing.T) {
-				c.kubectl(t, "create", "quota", "none", "--namespace", "amp-system", "--hard", "pods=0")
+				c.post(t, quotas, `{"metadata": {"name": "none"}, "spec": {"hard": {"pods": "0"}}}`)
+				eventually(t, func() error {
+					var quota struct {
+						Status struct{ Hard map[string]string }
+					}
+					err := c.read(quotas+"/none", &quota)
+					if err == nil && quota.Status.Hard["pods"] != "0" {
+						err = errors.New("the quota is not in force")
+					}
+					return err
+				})
 				noPods(t)
 			},
 			[]finding{{"failed", "replicas", "", "0 of 2 ready: "}}, "let the quota of the namespace have room",
@@ -116,39 +127,37 @@ func TestDoctor(t *testing.T) {
 				if !strings.Contains(c.kubectl(t, "describe", "resourcequotas", "--namespace", "amp-system"), "none") {
 					t.Error("the remedy does not show the quota")
 				}
-				c.kubectl(t, "delete", "quota", "none", "--namespace", "amp-system")
+				c.remove(t, quotas+"/none")
 				allByRemedy(t)
 			}},
 		{"the ServiceAccount is gone",
 			func(t *testing.T) {
-				c.kubectl(t, "delete", "serviceaccount", "amp", "--namespace", "amp-system")
+				c.remove(t, "/api/v1/namespaces/amp-system/serviceaccounts/amp")
+				time.Sleep(2 * pause) // admission still knows it for a moment, and would let a Pod in
 				noPods(t)
 			},
 			[]finding{{"failed", "rbac", "", "there is no ServiceAccount amp in namespace amp-system"}, {"failed", "replicas", "", `0 of 2 ready: pods "amp-`}}, again, allByRemedy},
 		{"the Deployment is paused, and has changed",
 			func(t *testing.T) {
-				c.kubectl(t, "rollout", "pause", "--namespace", "amp-system", "deployment/amp")
-				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TIMEOUT=1s")
+				c.patch(t, ampDeployment, merge, `{"spec": {"paused": true}}`)
+				c.setEnv(t, "AMP_TIMEOUT=1s")
 			},
 			[]finding{{"warning", "replicas", "", "Deployment amp is paused: the Deployment's last change is not rolled out"}}, "kubectl -n amp-system rollout resume deployment/amp", allByRemedy},
 		{"a new Pod is not ready",
-			func(t *testing.T) {
-				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TIMEOUT-", "AMP_TLS_SECRET=other")
-			},
+			func(t *testing.T) { c.setEnv(t, "AMP_TIMEOUT-", "AMP_TLS_SECRET=other") },
 			[]finding{{"failed", "rbac", "", "secrets other"}, {"warning", "replicas", "", "is not finished: Pod amp-"}}, "in your overlay of deploy, which installed amp, let the roles of amp name", env("AMP_TLS_SECRET-")},
 		{"the sink is gone", env("K_SINK=http://audit.amp-audit.svc"),
 			[]finding{{"warning", "events-sink", "", "there is no such Service"}}, "deploy the sink, or name another:\nkubectl -n amp-system set env deployment/amp K_SINK=", env("K_SINK-")},
 		{"there is a single replica",
-			func(t *testing.T) {
-				c.kubectl(t, "scale", "--namespace", "amp-system", "deployment/amp", "--replicas", "1")
-			},
+			func(t *testing.T) { scale(t, "1") },
 			[]finding{{"warning", "replicas", "", "1 of 1 ready: with a single replica"}}, "kubectl -n amp-system scale deployment/amp --replicas 2", allByRemedy},
 		{"amp may not read Namespaces",
-			func(t *testing.T) { c.kubectl(t, "delete", "clusterrolebinding", "amp") },
+			func(t *testing.T) { c.remove(t, bindings+"amp") },
 			[]finding{{"failed", "rbac", "", "ServiceAccount amp may not get, list, watch namespaces"}}, again + "kubectl apply -k deploy", byRemedy},
 		{"the webhooks trust another CA, and amp may not put that right",
 			func(t *testing.T) {
-				c.kubectl(t, "delete", "clusterrolebinding", "amp-tls")
+				c.remove(t, bindings+"amp-tls")
+				time.Sleep(2 * pause) // the API server still knows the right for a moment, and amp would use it
 				ca, _ := pair(t, time.Hour, time.Hour)
 				c.bundle(t, ca)
 			},
@@ -157,31 +166,24 @@ func TestDoctor(t *testing.T) {
 				{"failed", "rbac", "", "mutatingwebhookconfigurations amp"},
 			}, "amp writes the right CA within seconds", redeploy},
 		{"the API server cannot call amp, in a cluster with Ignore in every namespace",
-			func(t *testing.T) {
-				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TLS_CLIENT_CA=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt")
-				c.ampIsUp(t)
-			},
+			env("AMP_TLS_CLIENT_CA=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
 			[]finding{{"failed", "calls", "", "Pods are admitted without it, because the failure policy is Ignore"}}, "AMP_TLS_CLIENT_CA demands a client certificate", byRemedy},
 		{"events do not say which cluster they are from",
 			func(t *testing.T) {
-				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_EVENTS_SOURCE-")
+				c.setEnv(t, "AMP_EVENTS_SOURCE-")
 			},
 			[]finding{{"warning", "events-source", "", "AMP_EVENTS_SOURCE is still the default"}},
 			"kubectl -n amp-system set env deployment/amp AMP_EVENTS_SOURCE=https://", nil},
 		{"and a variable is bad, so that no new Pod starts",
 			func(t *testing.T) {
-				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TIMEOUT=soon", "AMP_EVENTS_SOURCE=https://test.example.com/amp")
+				c.setEnv(t, "AMP_TIMEOUT=soon", "AMP_EVENTS_SOURCE=https://test.example.com/amp")
 			},
 			[]finding{{"failed", "settings", "", `AMP_TIMEOUT="soon": allowed: a Go duration`}}, "kubectl -n amp-system set env deployment/amp AMP_TIMEOUT=VALUE",
-			func(t *testing.T) {
-				c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_TIMEOUT-")
-				c.ampIsUp(t)
-			}},
+			env("AMP_TIMEOUT-")},
 		{"amp is scaled to 0",
 			func(t *testing.T) {
-				c.kubectl(t, "scale", "--namespace", "amp-system", "deployment/amp", "--replicas", "0")
-				// While it drains it still keeps its Secret.
-				c.kubectl(t, "wait", "--namespace", "amp-system", "--for=delete", "pods", "--selector", "app.kubernetes.io/name=amp", "--timeout=60s")
+				scale(t, "0")
+				c.untilAtMost(t, 0, "amp-system", "app.kubernetes.io/name=amp") // while it drains it still keeps its Secret
 			},
 			[]finding{{"failed", "replicas", "", "Deployment amp is scaled to 0"}}, "kubectl -n amp-system scale deployment/amp --replicas 2", nil},
 		{"and its certificate is near its end",
@@ -199,7 +201,7 @@ func TestDoctor(t *testing.T) {
 			},
 			[]finding{{"failed", "certificate", "", "the certificate is not valid now"}, {"failed", "replicas", "", ""}}, "amp renews it after two thirds of its lifetime",
 			func(t *testing.T) {
-				c.kubectl(t, "scale", "--namespace", "amp-system", "deployment/amp", "--replicas", "2")
+				scale(t, "2")
 				c.ampIsUp(t)
 			}},
 	} {

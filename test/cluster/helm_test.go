@@ -22,24 +22,21 @@ func (c *cluster) byHelm(t *testing.T, readme *written) {
 	s.beyond(t, 20)
 
 	readme.helm = helm(t, "v4")
-	of := func(variable string) string {
-		return c.kubectl(t, "get", "--namespace", "amp-system", "deployment/amp", "-o", "jsonpath={.spec.template.spec.containers[0].env[?(@.name=='"+variable+"')].value}")
-	}
 	readme.do(t, "kubectl -n amp-system apply -f deploy/cert-manager/certificate.yaml",
 		"kubectl -n amp-system wait --for=condition=Ready certificate/amp --timeout=60s",
 		"helm upgrade amp deploy/chart --namespace amp-system --reset-then-reuse-values --set certificates=cert-manager --take-ownership")
 	c.ampIsUp(t)
-	if is := of("AMP_TLS"); is != "files" {
+	if is := c.variable(t, "AMP_TLS"); is != "files" {
 		t.Errorf("with cert-manager's certificate, AMP_TLS is %q", is)
 	}
 	readme.do(t, "helm upgrade amp deploy/chart --namespace amp-system --reset-then-reuse-values --set events.source=https://blue.example.com/amp")
 	c.ampIsUp(t)
-	if is := of("AMP_EVENTS_SOURCE"); is != "https://blue.example.com/amp" {
+	if is := c.variable(t, "AMP_EVENTS_SOURCE"); is != "https://blue.example.com/amp" {
 		t.Errorf("after the upgrade, AMP_EVENTS_SOURCE is %q", is)
 	}
 	readme.do(t, "helm rollback amp --namespace amp-system")
 	c.ampIsUp(t)
-	if is := of("AMP_EVENTS_SOURCE"); is != "" {
+	if is := c.variable(t, "AMP_EVENTS_SOURCE"); is != "" {
 		t.Errorf("after the rollback, AMP_EVENTS_SOURCE is %q", is)
 	}
 	s.untilDrained(t)

@@ -16,7 +16,7 @@ import (
 // are ready, and until then it refuses connections to their Service.
 func (c *cluster) untilReached(t *testing.T) {
 	t.Helper()
-	c.apply(t, namespace("first"))
+	c.optIn(t, "first", namespace("first"))
 	c.untilMutated(t, "first")
 }
 
@@ -24,14 +24,16 @@ func (c *cluster) untilReached(t *testing.T) {
 func (c *cluster) untilMutated(t *testing.T, namespace string) {
 	t.Helper()
 	eventually(t, func() error {
-		out, err := c.run("kubectl", "run", "jupyter-alice", "--namespace", namespace, "--image", "dev.local/probe:e2e", "--dry-run=server",
-			"--labels", "component=singleuser-server", "--annotations", "hub.jupyter.org/username=alice", "-o", "yaml")
+		out, err := c.createPod(namespace, "?dryRun=All", alices)
 		if err == nil && !strings.Contains(out, "S3_PREFIX") {
 			err = errors.New("a Pod was not mutated")
 		}
 		return err
 	})
 }
+
+// alices are the metadata of a user's Pod.
+const alices = `{"name": "jupyter-alice", "labels": {"component": "singleuser-server"}, "annotations": {"hub.jupyter.org/username": "alice"}}`
 
 // prometheusOperator defines the kinds of prometheus-operator that deploy/alerts uses.
 func (c *cluster) prometheusOperator(t *testing.T) {
@@ -69,12 +71,7 @@ spec:
       serviceAccountName: cert-manager
       containers: [{name: cert-manager, image: "dev.local/cert-manager:e2e"}]
 `)
-	c.kubectl(t, "rollout", "status", "--namespace", "cert-manager", "deployment/cert-manager", "--timeout=90s")
-}
-
-func (c *cluster) ampIsUp(t *testing.T) {
-	t.Helper()
-	c.kubectl(t, "rollout", "status", "--namespace", "amp-system", "deployment/amp", "--timeout=90s")
+	c.rolledOut(t, "cert-manager", "cert-manager")
 }
 
 // certificate is the one that amp keeps in its Secret, PEM.
@@ -109,12 +106,15 @@ func (c *cluster) withCertManager(t *testing.T, readme *written) {
 	readme.do(t, "kubectl apply -k deploy/cert-manager", "kubectl -n amp-system rollout status deployment/amp")
 	c.untilReached(t)
 	c.kubectl(t, "delete", "namespace", "amp-system", "--timeout=90s")
-	run := []string{"kubectl", "run", "web", "--namespace", "first", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server"}
-	if _, err := c.run(run...); err == nil || !strings.Contains(err.Error(), "fail.amp.txn2.com") {
+	create := func() error {
+		_, err := c.createPod("first", "", `{"name": "web", "labels": {"component": "singleuser-server"}}`)
+		return err
+	}
+	if err := create(); err == nil || !strings.Contains(err.Error(), "fail.amp.txn2.com") {
 		t.Errorf("without amp: %v", err)
 	}
 	readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp")
-	eventually(t, func() error { _, err := c.run(run...); return err })
+	eventually(t, create)
 	readme.do(t, "kubectl delete --ignore-not-found -k deploy")
 	for _, folder := range []string{"samples", "audit", "no-way-out"} {
 		c.kubectl(t, "delete", "-k", filepath.Join(root(t), "deploy", folder), "--timeout=90s")

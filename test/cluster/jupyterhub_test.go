@@ -71,7 +71,7 @@ subjects: [{kind: ServiceAccount, name: hub, namespace: jhub}]
 	c.asHub(t, "jupyter-alice", "alice")
 	c.asHub(t, "hub", "")
 	for _, pod := range []string{"jupyter-alice", "hub"} {
-		c.kubectl(t, "wait", "--namespace", "jhub", "pod/"+pod, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+		c.untilSucceeded(t, "jhub", pod)
 	}
 	isAlices(t, c.seen(t, "jhub", "jupyter-alice"))
 	if hub := c.seen(t, "jhub", "hub"); hub.Env["WORKSPACE"] != "" || len(hub.Mounts) > 0 {
@@ -112,7 +112,7 @@ spec:
 func (c *cluster) workspaces(t *testing.T, namespace string) {
 	t.Helper()
 	path := "/var/lib/kubelet/workspaces-" + namespace
-	node := c.kubectl(t, "get", "nodes", "-o", "jsonpath={.items[0].metadata.name}")
+	node := c.node(t)
 	c.apply(t, `apiVersion: v1
 kind: Pod
 metadata: {name: folder-`+namespace+`, namespace: default}
@@ -140,5 +140,5 @@ spec:
   storageClassName: ""
   volumeName: workspaces-`+namespace+`
 `)
-	c.kubectl(t, "wait", "pod/folder-"+namespace, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+	c.untilSucceeded(t, "default", "folder-"+namespace)
 }

@@ -18,8 +18,7 @@ func TestOnKnative(t *testing.T) {
 	c := up(t, "knative")
 	defer c.diagnose(t)
 	// An idle function ends after seconds, and not after a minute and a half.
-	c.kubectl(t, "patch", "configmap", "config-autoscaler", "--namespace", "knative-serving", "--type", "merge",
-		"--patch", `{"data":{"stable-window":"6s","scale-to-zero-grace-period":"6s"}}`)
+	c.patch(t, "/api/v1/namespaces/knative-serving/configmaps/config-autoscaler", merge, `{"data":{"stable-window":"6s","scale-to-zero-grace-period":"6s"}}`)
 	c.image(t, "amp", root(t), "./cmd/amp")
 	c.image(t, "endpoints", root(t), "./cmd/endpoints")
 	c.image(t, "probe", ".", "./testdata/probe")
@@ -71,7 +70,7 @@ func TestOnKnative(t *testing.T) {
 	})
 
 	t.Run("the API server calls amp's Pods over TLS, and a user's Pod starts with what the endpoint added", func(t *testing.T) {
-		c.kubectl(t, "create", "namespace", "team-a")
+		c.post(t, "/api/v1/namespaces", `{"metadata": {"name": "team-a"}}`)
 		readme.do(t, "kubectl annotate namespace team-a amp.txn2.com/ep=http://jupyterhub.amp-functions.svc.cluster.local",
 			"kubectl label namespace team-a amp.txn2.com/failure-policy=Ignore", "kubectl label namespace team-a amp.txn2.com/enabled=true")
 		// Under Fail, so that no Pod passes for another reason.
@@ -132,11 +131,11 @@ func TestOnKnative(t *testing.T) {
 
 	t.Run("a new revision, such as a SinkBinding makes, fails no create", func(t *testing.T) {
 		c.applyOverlay(t, "resources: [REPO/deploy/samples]\nimages:\n- {name: ghcr.io/txn2/amp-endpoints, newName: dev.local/endpoints, newTag: e2e}\n")
-		c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
+		c.rolledOut(t, "amp-samples", "endpoints")
 		s := c.startStream(t) // with an endpoint outside of Knative: this tests only amp
 		s.beyond(t, 40)
 		start, old := time.Now(), c.pods(t, "amp-system", "serving.knative.dev/service=amp")
-		c.kubectl(t, "patch", "ksvc", "amp", "--namespace", "amp-system", "--type", "json", "--patch",
+		c.patch(t, "/apis/serving.knative.dev/v1/namespaces/amp-system/services/amp", operation,
 			`[{"op":"add","path":"/spec/template/spec/containers/0/env/-","value":{"name":"K_SINK","value":"http://audit.amp-functions.svc.cluster.local"}},
 			  {"op":"add","path":"/spec/template/spec/containers/0/env/-","value":{"name":"K_CE_OVERRIDES","value":"{\"extensions\":{\"cluster\":\"blue\"}}"}}]`)
 		c.kubectl(t, "wait", "ksvc", "amp", "--namespace", "amp-system", "--for=jsonpath={.status.latestReadyRevisionName}=amp-00002", "--timeout=90s")
@@ -161,7 +160,7 @@ func TestOnKnative(t *testing.T) {
 	t.Run("the audit function receives the events", func(t *testing.T) {
 		c.apply(t, onKnative("audited", "jupyterhub", "Fail", ""))
 		eventually(t, func() error { _, _, err := c.create("audited", "jupyter-alice"); return err })
-		id := c.kubectl(t, "get", "pod", "jupyter-alice", "--namespace", "audited", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
+		id := c.stamp(t, "audited", "jupyter-alice")
 		eventually(t, func() error {
 			event, err := c.ask(t, c.ingress(t), "audit.amp-functions.svc.cluster.local", "/api/events/"+id, "")
 			if err == nil && !(strings.Contains(event, `"com.txn2.amp.pod.mutated.v1"`) && strings.Contains(event, `"cluster":"blue"`)) {
@@ -177,8 +176,8 @@ func TestOnKnative(t *testing.T) {
 		if n := len(c.pods(t, "amp-system", "serving.knative.dev/service=amp")); n != 2 {
 			t.Errorf("there are %d", n)
 		}
-		if allowed := c.kubectl(t, "get", "pdb", "amp", "--namespace", "amp-system", "-o", "jsonpath={.status.expectedPods} {.status.disruptionsAllowed}"); allowed != "2 1" {
-			t.Errorf("expected and dispensable Pods by the PodDisruptionBudget: %s", allowed)
+		if expected, allowed := c.budget(t, "amp-system", "amp"); expected != 2 || allowed != 1 {
+			t.Errorf("the PodDisruptionBudget expects %d Pods, and allows %d disruptions", expected, allowed)
 		}
 	})
 
@@ -285,7 +284,7 @@ func (c *cluster) create(namespace, name string, more ...string) (pod, warnings 
 // isMutated waits until alice's Pod has run and checks what its process saw.
 func (c *cluster) isMutated(t *testing.T, namespace, pod string) {
 	t.Helper()
-	c.kubectl(t, "wait", "--namespace", namespace, "pod/"+pod, "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+	c.untilSucceeded(t, namespace, pod)
 	isAlices(t, c.seen(t, namespace, pod))
 }
 
@@ -293,10 +292,13 @@ func (c *cluster) isMutated(t *testing.T, namespace, pod string) {
 // Knative names it in the Service of type ExternalName that it creates for each.
 func (c *cluster) ingress(t *testing.T) string {
 	t.Helper()
-	name := c.kubectl(t, "get", "service", "amp", "--namespace", "amp-system", "-o", "jsonpath={.spec.externalName}")
-	service, _, found := strings.Cut(name, ".svc.")
+	var is struct{ Spec struct{ ExternalName string } }
+	if err := c.read("/api/v1/namespaces/amp-system/services/amp", &is); err != nil {
+		t.Fatal(err)
+	}
+	service, _, found := strings.Cut(is.Spec.ExternalName, ".svc.")
 	if !found {
-		t.Fatalf("Knative leads amp to %q", name)
+		t.Fatalf("Knative leads amp to %q", is.Spec.ExternalName)
 	}
 	return service
 }
@@ -305,8 +307,7 @@ func (c *cluster) ingress(t *testing.T) string {
 func (c *cluster) ask(t *testing.T, ingress, host, path, body string) (string, error) {
 	t.Helper()
 	name, namespace, _ := strings.Cut(ingress, ".")
-	ip := c.kubectl(t, "get", "service", name, "--namespace", namespace, "-o", "jsonpath={.spec.clusterIP}")
-	args := []string{"in", "curl", "--silent", "--show-error", "--fail", "--max-time", "10", "--header", "Host: " + host, "http://" + ip + path}
+	args := []string{"in", "curl", "--silent", "--show-error", "--fail", "--max-time", "10", "--header", "Host: " + host, "http://" + c.address(t, namespace, name) + path}
 	if body != "" {
 		args = append(args, "--header", "Content-Type: application/json", "--data-binary", "@-")
 	}
@@ -338,25 +339,3 @@ func (c *cluster) mutatesAlices(t *testing.T, ingress, host string) error {
 	}
 	return nil
 }
-
-// eventually asks until there is no error, for a minute: kube-proxy and the ingress learn only a moment after the Pods are ready.
-func eventually(t *testing.T, ask func() error) {
-	t.Helper()
-	end := time.Now().Add(patience)
-	for {
-		err := ask()
-		if err == nil {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatal(err)
-		}
-		time.Sleep(pause)
-	}
-}
-
-// patience is how long a test waits where it does not say otherwise.
-const patience = 60 * time.Second
-
-// pause is the time between two questions. Some take a kubectl of their own.
-const pause = 250 * time.Millisecond

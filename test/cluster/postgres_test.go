@@ -82,13 +82,15 @@ func (c *cluster) onPostgres(t *testing.T, readme *written) {
 	readme.do(t, `kubectl -n amp-audit create secret generic audit-postgres --from-literal=url=postgres://audit@postgres.database.svc:5432/audit --from-literal=password="$password" --from-literal=read-url=postgres://auditreader@postgres.database.svc:5432/audit --from-literal=read-password="$read_password"`,
 		"kubectl -n amp-audit patch deployment audit --patch-file deploy/audit-postgres/reader.yaml",
 		"kubectl -n amp-audit rollout status deployment/audit")
-	if allowed := c.kubectl(t, "get", "pdb", "audit", "--namespace", "amp-audit", "-o", "jsonpath={.status.expectedPods}"); allowed != "2" {
-		t.Errorf("the PodDisruptionBudget is for %s Pods", allowed)
+	if expected, _ := c.budget(t, "amp-audit", "audit"); expected != 2 {
+		t.Errorf("the PodDisruptionBudget is for %d Pods", expected)
 	}
-	c.apply(t, namespace("recorded"))
-	c.kubectl(t, "run", "jupyter-alice", "--namespace", "recorded", "--image", "dev.local/probe:e2e", "--labels", "component=singleuser-server",
-		"--annotations", "hub.jupyter.org/username=alice")
-	stamp := c.kubectl(t, "get", "--namespace", "recorded", "pod/jupyter-alice", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
+	c.optIn(t, "recorded", namespace("recorded"))
+	c.untilMutated(t, "recorded")
+	if _, err := c.createPod("recorded", "", alices); err != nil {
+		t.Fatal(err)
+	}
+	stamp := c.stamp(t, "recorded", "jupyter-alice")
 	eventually(t, func() error { // a Pod of before the rollout may still be ending: the list is read each time
 		pods := c.pods(t, "amp-audit", "app.kubernetes.io/name=audit")
 		if len(pods) != 2 {
@@ -111,7 +113,7 @@ func (c *cluster) wakesForEvents(t *testing.T, readme *written) {
 	readme.do(t, `kubectl -n amp-functions create secret generic audit-postgres --from-literal=url=postgres://audit@postgres.database.svc:5432/audit --from-literal=password="$password"`,
 		"kubectl apply -k knative/audit-postgres", "kubectl -n amp-functions wait ksvc --all --for=condition=Ready --timeout=120s")
 	recorded := func(pod string) func() error {
-		id := c.kubectl(t, "get", "pod", pod, "--namespace", "audited", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
+		id := c.stamp(t, "audited", pod)
 		return func() error {
 			event, err := c.ask(t, c.ingress(t), "audit.amp-functions.svc.cluster.local", "/api/events/"+id, "")
 			if err == nil && !strings.Contains(event, `"com.txn2.amp.pod.mutated.v1"`) {

@@ -19,7 +19,7 @@ func (c *cluster) quickstart(t *testing.T, readme *written) {
 		}
 	}
 	readme.do(t, "kubectl -n amp-example run again --image=docker.io/library/busybox:1.37 --annotations=amp.txn2.com/example=mutate --command -- sleep 3600")
-	stamp := c.kubectl(t, "get", "--namespace", "amp-example", "pod/again", "-o", `jsonpath={.metadata.annotations.amp\.txn2\.com/event}`)
+	stamp := c.stamp(t, "amp-example", "again")
 	eventually(t, func() error { return c.audited("amp-example", "again", stamp) })
 
 	readme.do(t, "kubectl -n amp-samples scale deployment endpoints --replicas=0",
@@ -28,7 +28,7 @@ func (c *cluster) quickstart(t *testing.T, readme *written) {
 	if says := readme.do(t, third); !strings.Contains(says, "Warning: amp: not mutated: ") {
 		t.Errorf("without the endpoint kubectl says %q", says)
 	}
-	c.kubectl(t, "scale", "--namespace", "amp-samples", "deployment/endpoints", "--replicas=2")
-	c.kubectl(t, "rollout", "status", "--namespace", "amp-samples", "deployment/endpoints", "--timeout=90s")
-	c.kubectl(t, "delete", "pod", "--namespace", "amp-example", "hello", "again", "third", "--wait=false")
+	c.patch(t, "/apis/apps/v1/namespaces/amp-samples/deployments/endpoints", merge, `{"spec": {"replicas": 2}}`)
+	c.rolledOut(t, "amp-samples", "endpoints")
+	c.remove(t, "/api/v1/namespaces/amp-example/pods")
 }

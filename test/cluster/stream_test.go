@@ -46,7 +46,7 @@ spec:
     env: [{name: STREAM, value: stream}]
     readinessProbe: {httpGet: {path: /report, port: 8080}, periodSeconds: 1}
 `)
-	c.kubectl(t, "wait", "--namespace", "creators", "pod/creator", "--for=condition=Ready", "--timeout=60s")
+	c.untilReady(t, "creators", "creator")
 	return &stream{c: c}
 }
 

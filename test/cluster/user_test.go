@@ -20,6 +20,12 @@ metadata:
 `
 }
 
+// optIn applies the manifest of one namespace. It takes a moment until its Pods reach amp: see untilMutated.
+func (c *cluster) optIn(t *testing.T, name, manifest string) {
+	t.Helper()
+	c.patch(t, "/api/v1/namespaces/"+name+"?fieldManager=test", "application/apply-patch+yaml", manifest)
+}
+
 // untilAtMost waits until no more than so many of the Pods are left.
 func (c *cluster) untilAtMost(t *testing.T, most int, namespace, selector string) {
 	t.Helper()
@@ -40,8 +46,11 @@ type seen struct {
 func (c *cluster) seen(t *testing.T, namespace, pod string) (s seen) {
 	t.Helper()
 	eventually(t, func() error { // a Pod without a readiness probe is ready before its process has said anything
-		log := c.kubectl(t, "logs", "--namespace", namespace, pod)
-		if err := json.Unmarshal([]byte(log), &s); err != nil {
+		log, err := c.get("/api/v1/namespaces/" + namespace + "/pods/" + pod + "/log")
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(log, &s); err != nil {
 			return fmt.Errorf("%s logged %q: %w", pod, log, err)
 		}
 		return nil
