@@ -105,7 +105,10 @@ const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,mutat
 func (c *cluster) withCertManager(t *testing.T, readme *written) {
 	readme.do(t, "kubectl apply -k deploy/cert-manager", "kubectl -n amp-system rollout status deployment/amp")
 	c.untilReached(t)
-	c.kubectl(t, "delete", "namespace", "amp-system", "--timeout=90s")
+	for _, namespace := range []string{"amp-samples", "amp-example", "amp-audit"} { // nothing needs them from here on
+		c.remove(t, "/api/v1/namespaces/"+namespace)
+	}
+	c.kubectl(t, "delete", "namespace", "amp-system", "--timeout=90s") // half a minute, and they end meanwhile
 	create := func() error {
 		_, err := c.createPod("first", "", `{"name": "web", "labels": {"component": "singleuser-server"}}`)
 		return err
@@ -116,11 +119,12 @@ func (c *cluster) withCertManager(t *testing.T, readme *written) {
 	readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp")
 	eventually(t, create)
 	readme.do(t, "kubectl delete --ignore-not-found -k deploy")
-	for _, folder := range []string{"samples", "audit", "no-way-out"} {
-		c.kubectl(t, "delete", "-k", filepath.Join(root(t), "deploy", folder), "--timeout=90s")
-	}
-	left := c.kubectl(t, "get", kinds+",validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")
-	if left := regexp.MustCompile(`.*/amp\b.*`).FindAllString(left, -1); len(left) > 0 {
-		t.Errorf("left behind: %q", left)
-	}
+	c.kubectl(t, "delete", "-k", filepath.Join(root(t), "deploy/no-way-out"), "--timeout=90s")
+	eventually(t, func() error {
+		left := c.kubectl(t, "get", kinds+",validatingadmissionpolicies,validatingadmissionpolicybindings", "-o", "name")
+		if left := regexp.MustCompile(`.*/amp\b.*`).FindAllString(left, -1); len(left) > 0 {
+			return fmt.Errorf("left behind: %q", left)
+		}
+		return nil
+	})
 }

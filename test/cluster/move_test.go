@@ -27,5 +27,5 @@ func (c *cluster) moves(t *testing.T, readme *written) {
 	s.unharmed(t)
 	s.ask(t, "stop")
 	c.kubectl(t, "delete", "mutatingwebhookconfigurations,validatingwebhookconfigurations", "amp")
-	c.kubectl(t, "delete", "--ignore-not-found", "-k", filepath.Join(readme.dir, "elsewhere"), "--timeout=90s")
+	c.kubectl(t, "delete", "--ignore-not-found", "-k", filepath.Join(readme.dir, "elsewhere"), "--wait=false") // nothing uses the namespace again
 }
