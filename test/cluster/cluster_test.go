@@ -211,6 +211,7 @@ spec:
 		c.untilReached(t)
 	})
 
+	c.certManager(t) // before the stream: it takes what the machine has
 	s := c.startStream(t)
 
 	t.Run("no create fails while amp's Pods are deleted one by one, nor in a rollout", func(t *testing.T) {
@@ -262,7 +263,6 @@ spec:
 	})
 
 	t.Run("nor from amp's own certificate to cert-manager's and back", func(t *testing.T) {
-		c.certManager(t)
 		readme.do(t, "kubectl -n amp-system apply -f deploy/cert-manager/certificate.yaml",
 			"kubectl -n amp-system wait --for=condition=Ready certificate/amp --timeout=60s",
 			"kubectl apply -k deploy/cert-manager",

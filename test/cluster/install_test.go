@@ -45,7 +45,7 @@ func (c *cluster) prometheusOperator(t *testing.T) {
 // certManager installs the parts of cert-manager that testdata/cert-manager has.
 func (c *cluster) certManager(t *testing.T) {
 	t.Helper()
-	c.fromModule(t, "cert-manager", "github.com/cert-manager/cert-manager", "deploy/crds/*.yaml")
+	c.fromModule(t, "cert-manager", "github.com/cert-manager/cert-manager", "deploy/crds/cert-manager.io_*.yaml")
 	c.apply(t, `apiVersion: v1
 kind: Namespace
 metadata: {name: cert-manager}

@@ -93,12 +93,14 @@ type pod struct {
 	}
 	Status struct {
 		Phase      string
-		Conditions []struct{ Type, Status string }
+		Conditions []condition
 	}
 }
 
+type condition struct{ Type, Status string }
+
 func (p pod) isReady() bool {
-	return p.Metadata.DeletionTimestamp == "" && slices.Contains(p.Status.Conditions, struct{ Type, Status string }{"Ready", "True"})
+	return p.Metadata.DeletionTimestamp == "" && slices.Contains(p.Status.Conditions, condition{"Ready", "True"})
 }
 
 func (c *cluster) pod(t *testing.T, namespace, name string) (p pod) {

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -182,22 +184,27 @@ func (w *written) left(but ...string) (commands []string) {
 	return commands
 }
 
-// fromModule creates objects from files of a Go module that testdata/NAME requires, for example CRDs. It creates and
-// does not apply them: they are too large for apply.
+// modules are the folders of the Go modules that were asked for.
+var modules = map[string]string{}
+
+// fromModule creates kinds from files of a Go module that testdata/NAME requires.
 func (c *cluster) fromModule(t *testing.T, name, module string, patterns ...string) {
 	t.Helper()
-	cmd := exec.Command("go", "mod", "download", "-json", module)
-	cmd.Dir = filepath.Join("testdata", name)
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("downloading %s: %v\n%s", module, err, out)
-	}
-	var is struct{ Dir string }
-	if err := json.Unmarshal(out, &is); err != nil {
-		t.Fatal(err)
+	if modules[module] == "" {
+		cmd := exec.Command("go", "mod", "download", "-json", module)
+		cmd.Dir = filepath.Join("testdata", name)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("downloading %s: %v\n%s", module, err, out)
+		}
+		var is struct{ Dir string }
+		if err := json.Unmarshal(out, &is); err != nil {
+			t.Fatal(err)
+		}
+		modules[module] = is.Dir
 	}
 	for _, pattern := range patterns {
-		files, err := filepath.Glob(filepath.Join(is.Dir, pattern))
+		files, err := filepath.Glob(filepath.Join(modules[module], pattern))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("there is no %s in %s: %v", pattern, module, err)
 		}
@@ -206,10 +213,31 @@ func (c *cluster) fromModule(t *testing.T, name, module string, patterns ...stri
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.runWith(string(text), "kubectl", "create", "-f", "-"); err != nil {
-				t.Fatal(err)
-			}
+			c.define(t, string(text))
 		}
 	}
-	c.kubectl(t, "wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+}
+
+// define creates a kind, and waits until the API server serves it.
+func (c *cluster) define(t *testing.T, crd string) {
+	t.Helper()
+	const crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+	created, err := c.send(http.MethodPost, crds, "application/yaml", crd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var is struct {
+		Metadata struct{ Name string }
+		Status   struct{ Conditions []condition }
+	}
+	if err := json.Unmarshal(created, &is); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		err := c.read(crds+"/"+is.Metadata.Name, &is)
+		if err == nil && !slices.Contains(is.Status.Conditions, condition{"Established", "True"}) {
+			err = fmt.Errorf("%s is not established", is.Metadata.Name)
+		}
+		return err
+	})
 }
