@@ -78,7 +78,7 @@ func (c *cluster) expect(t *testing.T, want []finding) []check {
 func (c *cluster) finds(t *testing.T, want []finding) doctorReport {
 	t.Helper()
 	slices.SortFunc(want, func(a, b finding) int { return strings.Compare(a.namespace+" "+a.id, b.namespace+" "+b.id) })
-	for end := time.Now().Add(patience); ; {
+	for end, wait := time.Now().Add(patience), pause; ; wait = min(2*wait, time.Second) { // each try takes a plugin of its own
 		report, code := c.doctor(t)
 		faults := report.faults()
 		if code != 2 && slices.EqualFunc(faults, want, func(c check, f finding) bool {
@@ -89,7 +89,7 @@ func (c *cluster) finds(t *testing.T, want []finding) doctorReport {
 		if time.Now().After(end) {
 			t.Fatalf("the doctor ends with %d and finds\n%+v\nand not\n%+v", code, faults, want)
 		}
-		time.Sleep(pause)
+		time.Sleep(wait)
 	}
 }
 

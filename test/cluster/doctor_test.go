@@ -19,12 +19,8 @@ func TestDoctor(t *testing.T) {
 	plugin(t)
 	w := c.asWritten(t, "deploy/README.md")
 	w.do(t, "kubectl apply -k deploy", "kubectl apply -k deploy/samples")
-	c.kubectl(t, "set", "env", "--namespace", "amp-system", "deployment/amp", "AMP_EVENTS_SOURCE=https://test.example.com/amp")
 	c.ampIsUp(t)
 	c.rolledOut(t, "amp-samples", "endpoints")
-	c.healthy(t)
-	text, _ := c.run("kubectl", "amp", "doctor")
-	t.Logf("of an installation without faults:\n%s", text)
 
 	redeploy := func(t *testing.T) { w.sh(t, "kubectl apply -k deploy") }
 	const again = "apply again what installed amp: your overlay of deploy or, if there is none,\n"
@@ -63,6 +59,10 @@ func TestDoctor(t *testing.T) {
 		remedy string             // of the first of them: its beginning
 		mend   func(t *testing.T) // nil: the next case goes on with what is broken
 	}{
+		{"events do not say which cluster they are from, as after every installation",
+			func(*testing.T) {},
+			[]finding{{"warning", "events-source", "", "AMP_EVENTS_SOURCE is still the default"}},
+			"kubectl -n amp-system set env deployment/amp AMP_EVENTS_SOURCE=https://", env("AMP_EVENTS_SOURCE=https://test.example.com/amp")},
 		{"the mutating webhooks are gone",
 			func(t *testing.T) { c.remove(t, admission+"mutatingwebhookconfigurations/amp") },
 			[]finding{{"failed", "webhooks", "", "MutatingWebhookConfiguration amp is missing"}}, again + "kubectl apply -k deploy", byRemedy},
@@ -167,17 +167,13 @@ func TestDoctor(t *testing.T) {
 			}, "amp writes the right CA within seconds", redeploy},
 		{"the API server cannot call amp, in a cluster with Ignore in every namespace",
 			env("AMP_TLS_CLIENT_CA=/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
-			[]finding{{"failed", "calls", "", "Pods are admitted without it, because the failure policy is Ignore"}}, "AMP_TLS_CLIENT_CA demands a client certificate", byRemedy},
-		{"events do not say which cluster they are from",
+			[]finding{{"failed", "calls", "", "Pods are admitted without it, because the failure policy is Ignore"}}, "AMP_TLS_CLIENT_CA demands a client certificate",
 			func(t *testing.T) {
-				c.setEnv(t, "AMP_EVENTS_SOURCE-")
-			},
-			[]finding{{"warning", "events-source", "", "AMP_EVENTS_SOURCE is still the default"}},
-			"kubectl -n amp-system set env deployment/amp AMP_EVENTS_SOURCE=https://", nil},
-		{"and a variable is bad, so that no new Pod starts",
-			func(t *testing.T) {
-				c.setEnv(t, "AMP_TIMEOUT=soon", "AMP_EVENTS_SOURCE=https://test.example.com/amp")
-			},
+				byRemedy(t)
+				c.ampIsUp(t)
+			}},
+		{"a variable is bad, so that no new Pod starts",
+			func(t *testing.T) { c.setEnv(t, "AMP_TIMEOUT=soon") },
 			[]finding{{"failed", "settings", "", `AMP_TIMEOUT="soon": allowed: a Go duration`}}, "kubectl -n amp-system set env deployment/amp AMP_TIMEOUT=VALUE",
 			env("AMP_TIMEOUT-")},
 		{"amp is scaled to 0",
@@ -221,6 +217,8 @@ func TestDoctor(t *testing.T) {
 		}
 	}
 	t.Logf("amp broken and mended in %v", time.Since(started).Round(time.Second))
+	text, _ := c.run("kubectl", "amp", "doctor")
+	t.Logf("of an installation without faults:\n%s", text)
 
 	t.Run("namespaces go wrong in every way at once", func(t *testing.T) { c.badNamespaces(t) })
 
