@@ -238,7 +238,6 @@ spec:
 		// Another name makes amp renew at once, and not in 60 days.
 		c.setEnv(t, "AMP_TLS_LIFETIME=12s", "AMP_TLS_DNS_NAMES=amp.amp-system.svc amp.amp-system.svc.cluster.local")
 		c.ampIsUp(t)
-		s.untilDrained(t)
 		seen := map[string]bool{}
 		renewed := func(n int) {
 			for end := time.Now().Add(time.Minute); len(seen) < n; {
@@ -255,6 +254,7 @@ spec:
 			}
 		}
 		renewed(2)
+		s.untilDrained(t)
 		c.remove(t, "/api/v1/namespaces/amp-system/secrets/amp-tls")
 		renewed(5)
 		c.setEnv(t, "AMP_TLS_LIFETIME-", "AMP_TLS_DNS_NAMES-")
