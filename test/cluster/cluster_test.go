@@ -47,14 +47,14 @@ func TestInARealCluster(t *testing.T) {
 
 	t.Run("the quick start ends in a Pod that is changed, on the audit page too", func(t *testing.T) { c.quickstart(t, readme) })
 
+	t.Run("the page for JupyterHub leads to a user's Pod, whose process sees what the profiles hold", func(t *testing.T) { c.jupyterHub(t, readme) })
+
 	plugin(t)
 	t.Run("the doctor finds nothing wrong with it", func(t *testing.T) {
 		if said := readme.do(t, "kubectl amp doctor"); !strings.Contains(said, " 0 failed") {
 			t.Error(said)
 		}
 	})
-
-	t.Run("the page for JupyterHub leads to a user's Pod, whose process sees what the profiles hold", func(t *testing.T) { c.jupyterHub(t, readme) })
 
 	t.Run("the auditor finds that, and still does when the audit function's Pod is another", func(t *testing.T) {
 		stamp := c.stamp(t, "jhub", "jupyter-alice")
@@ -94,7 +94,6 @@ func TestInARealCluster(t *testing.T) {
 			`kubectl -n amp-audit create secret generic audit-write --from-literal=token="$token"`,
 			"kubectl -n amp-system patch deployment amp --patch-file deploy/audit/send-token.yaml",
 			"kubectl -n amp-system rollout status deployment/amp")
-		c.untilAtMost(t, 2, "amp-system", "app.kubernetes.io/name=amp") // a replica that ends has no token
 		readme.write(t, "writers.txt", writeToken+" https://amp.txn2.com/proxy\n")
 		readme.do(t, "kubectl -n amp-audit create secret generic audit-write --from-file=token=writers.txt --dry-run=client -o yaml | kubectl apply -f -",
 			"kubectl -n amp-audit patch deployment audit --patch-file deploy/audit/write-token.yaml",
@@ -112,6 +111,7 @@ func TestInARealCluster(t *testing.T) {
 			"-d", forged, "http://"+address+"/"); err != nil || !strings.Contains(answer, "https://west.example/amp") {
 			t.Errorf("an event of another cluster is answered: %s, %v", answer, err)
 		}
+		c.untilAtMost(t, 2, "amp-system", "app.kubernetes.io/name=amp") // a replica that ends has no token
 		c.asHub(t, "jupyter-alice--again", "alice")
 		read := readme.do(t, `kubectl -n amp-audit get secret audit-read -o go-template='{{.data.token | base64decode}}'`)
 		eventually(t, func() error {

@@ -103,6 +103,7 @@ const kinds = "namespaces,clusterroles,clusterrolebindings,priorityclasses,mutat
 
 // withCertManager installs amp with cert-manager's certificate, deletes its namespace alone, and removes the rest.
 func (c *cluster) withCertManager(t *testing.T, readme *written) {
+	c.database(t) // for byHelmWithAll: it takes a while to start
 	readme.do(t, "kubectl apply -k deploy/cert-manager", "kubectl -n amp-system rollout status deployment/amp")
 	c.untilReached(t)
 	for _, namespace := range []string{"amp-samples", "amp-example", "amp-audit"} { // nothing needs them from here on

@@ -64,17 +64,21 @@ spec:
   - {name: etc, hostPath: {path: /etc}}
   - {name: usr, hostPath: {path: /usr}}
 `)
+}
+
+func (c *cluster) untilDatabase(t *testing.T) {
+	t.Helper()
 	if _, err := c.run("kubectl", "wait", "--namespace", "database", "pod/postgres", "--for=condition=Ready", "--timeout=180s"); err != nil {
 		said, _ := c.run("kubectl", "logs", "--namespace", "database", "postgres")
 		t.Fatalf("%v\n%s", err, said)
 	}
 }
 
-// onPostgres checks that two replicas of the audit function have the same events, in a database in the cluster.
+// onPostgres checks that two replicas of the audit function have the same events, in the database that withCertManager starts.
 func (c *cluster) onPostgres(t *testing.T, readme *written) {
 	t.Setenv("password", "secret") // the commands use them
 	t.Setenv("read_password", "secret")
-	c.database(t)
+	c.untilDatabase(t)
 	if differs, err := readme.run("kubectl diff -k deploy/audit-postgres"); err != nil {
 		t.Errorf("the chart has installed something else than deploy/audit-postgres: %v\n%s", err, differs)
 	}
@@ -110,6 +114,7 @@ func (c *cluster) onPostgres(t *testing.T, readme *written) {
 func (c *cluster) wakesForEvents(t *testing.T, readme *written) {
 	t.Setenv("password", "secret") // the command uses it
 	c.database(t)
+	c.untilDatabase(t)
 	readme.do(t, `kubectl -n amp-functions create secret generic audit-postgres --from-literal=url=postgres://audit@postgres.database.svc:5432/audit --from-literal=password="$password"`,
 		"kubectl apply -k knative/audit-postgres", "kubectl -n amp-functions wait ksvc --all --for=condition=Ready --timeout=120s")
 	recorded := func(pod string) func() error {
