@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -117,27 +119,27 @@ func (c *cluster) image(t *testing.T, name, dir, pkg string) {
 	}
 }
 
-// programs are those that were built, by folder and package. Go does not keep what it has linked.
-var programs = map[string][]byte{}
-
-// program builds a program of the repository, unless another test has, and returns its path.
+// program builds a program of the repository and returns the path of a copy, which no other run replaces. Go does not keep what it
+// has linked, but it does not link again what lies where it is to be, if that is up to date. So each clone keeps its programs.
 func program(t *testing.T, name, dir, pkg string) (path string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), name)
-	key := dir + " " + pkg
-	if built := programs[key]; built != nil {
-		if err := os.WriteFile(path, built, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		return path
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		t.Fatal(err)
 	}
-	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, pkg)
+	clone := sha256.Sum256([]byte(root(t)))
+	kept := filepath.Join(cache, "amp-e2e-programs", hex.EncodeToString(clone[:8]), name)
+	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", kept, pkg)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building %s: %v\n%s", pkg, err, said)
 	}
-	var err error
-	if programs[key], err = os.ReadFile(path); err != nil {
+	built, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, built, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return path

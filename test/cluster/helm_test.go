@@ -83,14 +83,20 @@ func (c *cluster) noneIsLeft(t *testing.T, more string) {
 	}
 }
 
+// helms are the paths of the majors that were built.
+var helms = map[string]string{}
+
 // helm builds a major of Helm, of the version that test/chart pins, and returns its path.
 func helm(t *testing.T, major string) string {
 	t.Helper()
-	cmd := exec.Command("go", "tool", "-n", "helm.sh/helm/"+major+"/cmd/helm")
-	cmd.Dir, cmd.Stderr = filepath.Join(root(t), "test/chart"), os.Stderr
-	path, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("building Helm %s: %v", major, err)
+	if helms[major] == "" {
+		cmd := exec.Command("go", "tool", "-n", "helm.sh/helm/"+major+"/cmd/helm")
+		cmd.Dir, cmd.Stderr = filepath.Join(root(t), "test/chart"), os.Stderr
+		path, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("building Helm %s: %v", major, err)
+		}
+		helms[major] = strings.TrimSpace(string(path))
 	}
-	return strings.TrimSpace(string(path))
+	return helms[major]
 }
