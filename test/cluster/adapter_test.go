@@ -2,8 +2,6 @@ package cluster
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -119,30 +117,39 @@ func (c *cluster) image(t *testing.T, name, dir, pkg string) {
 	}
 }
 
-// program builds a program of the repository and returns the path of a copy, which no other run replaces. Go does not keep what it
-// has linked, but it does not link again what lies where it is to be, if that is up to date. So each clone keeps its programs.
+// program builds a program of the repository and returns its path. Go does not keep what it has linked, but it does not link again
+// what lies where it is to be, if that is up to date. So the last one is kept, and copied there first.
 func program(t *testing.T, name, dir, pkg string) (path string) {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		t.Fatal(err)
 	}
-	clone := sha256.Sum256([]byte(root(t)))
-	kept := filepath.Join(cache, "amp-e2e-programs", hex.EncodeToString(clone[:8]), name)
-	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", kept, pkg)
+	kept := filepath.Join(cache, "amp-e2e", "programs")
+	path, last := filepath.Join(t.TempDir(), name), filepath.Join(kept, name)
+	_ = copyFile(last, path) // there may be none: then Go links
+	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, pkg)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building %s: %v\n%s", pkg, err, said)
 	}
-	built, err := os.ReadFile(kept)
-	if err != nil {
+	// First under another name: another run may do the same at the same time.
+	half := fmt.Sprintf("%s.%d", last, os.Getpid())
+	if err := errors.Join(os.MkdirAll(kept, 0o755), copyFile(path, half)); err != nil {
 		t.Fatal(err)
 	}
-	path = filepath.Join(t.TempDir(), name)
-	if err := os.WriteFile(path, built, 0o755); err != nil {
+	if err := os.Rename(half, last); err != nil {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func copyFile(from, to string) error {
+	content, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o755)
 }
 
 // applyOverlay applies a kustomization as a user would write it. In its text, REPO is the path of the repository. It

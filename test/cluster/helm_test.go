@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// byHelm installs amp by its chart, gives it cert-manager's certificate, upgrades it, goes back and removes it, as deploy/README.md says. While Pods are created,
-// no create fails. Helm 3 installs, and Helm 4 goes on from there, as it does for a user who changes to it.
+// byHelm installs amp by its chart, upgrades it, goes back, gives it cert-manager's certificate and removes it, as
+// deploy/README.md says. While Pods are created, no create fails. Helm 3 installs, and Helm 4 goes on from there, as it does for a
+// user who changes to it.
 func (c *cluster) byHelm(t *testing.T, readme *written) {
 	readme.helm = helm(t, "v3")
 	readme.do(t, "helm install amp deploy/chart --namespace amp-system --create-namespace",
@@ -22,13 +23,6 @@ func (c *cluster) byHelm(t *testing.T, readme *written) {
 	s.beyond(t, 20)
 
 	readme.helm = helm(t, "v4")
-	readme.do(t, "kubectl -n amp-system apply -f deploy/cert-manager/certificate.yaml",
-		"kubectl -n amp-system wait --for=condition=Ready certificate/amp --timeout=60s",
-		"helm upgrade amp deploy/chart --namespace amp-system --reset-then-reuse-values --set certificates=cert-manager --take-ownership")
-	c.ampIsUp(t)
-	if is := c.variable(t, "AMP_TLS"); is != "files" {
-		t.Errorf("with cert-manager's certificate, AMP_TLS is %q", is)
-	}
 	readme.do(t, "helm upgrade amp deploy/chart --namespace amp-system --reset-then-reuse-values --set events.source=https://blue.example.com/amp")
 	c.ampIsUp(t)
 	if is := c.variable(t, "AMP_EVENTS_SOURCE"); is != "https://blue.example.com/amp" {
@@ -40,9 +34,17 @@ func (c *cluster) byHelm(t *testing.T, readme *written) {
 		t.Errorf("after the rollback, AMP_EVENTS_SOURCE is %q", is)
 	}
 	s.untilDrained(t)
+	readme.do(t, "kubectl -n amp-system apply -f deploy/cert-manager/certificate.yaml",
+		"kubectl -n amp-system wait --for=condition=Ready certificate/amp --timeout=60s",
+		"helm upgrade amp deploy/chart --namespace amp-system --reset-then-reuse-values --set certificates=cert-manager --take-ownership",
+		"kubectl -n amp-system rollout status deployment/amp")
+	if is := c.variable(t, "AMP_TLS"); is != "files" {
+		t.Errorf("with cert-manager's certificate, AMP_TLS is %q", is)
+	}
+	s.untilDrained(t)
 	s.unharmed(t)
 	if said := readme.do(t, "kubectl amp doctor"); !strings.Contains(said, " 0 failed") {
-		t.Errorf("after the rollback, the doctor says %s", said)
+		t.Errorf("in the end, the doctor says %s", said)
 	}
 
 	readme.do(t, "kubectl delete --ignore-not-found mutatingwebhookconfigurations,validatingwebhookconfigurations amp",
@@ -68,10 +70,17 @@ func (c *cluster) byHelmWithAll(t *testing.T, readme *written) {
 	c.untilReached(t)
 	readme.sh(t, "helm test amp")
 	c.onPostgres(t, readme)
+	// Such a release is applied on the side of the server, where another owner of a field would be a conflict.
+	readme.sh(t, "kubectl -n amp-system apply -f deploy/cert-manager/certificate.yaml && kubectl -n amp-system wait --for=condition=Ready certificate/amp --timeout=60s && "+
+		"helm upgrade amp deploy/chart --reset-then-reuse-values --set certificates=cert-manager --take-ownership")
+	c.ampIsUp(t)
 	readme.sh(t, "helm uninstall amp")
 	c.noneIsLeft(t, ",validatingadmissionpolicies,validatingadmissionpolicybindings")
 	// Helm is told to keep it, and what an operator created in it.
-	c.kubectl(t, "get", "--namespace", "amp-audit", "secret/audit-postgres")
+	var audit struct{ Status struct{ Phase string } }
+	if err := c.read("/api/v1/namespaces/amp-audit", &audit); err != nil || audit.Status.Phase != "Active" {
+		t.Errorf("after the uninstallation, the namespace with the events is %q: %v", audit.Status.Phase, err)
+	}
 }
 
 // noneIsLeft checks that no object of amp's is left outside of its namespaces, also of more kinds.
