@@ -79,7 +79,7 @@ func TestWhereItFailsIsFoundOnShortPages(t *testing.T) {
 	}{
 		"pages of one event":                        {0, "3 failures", "newest", "failures of sidecar.web.svc/mutate, worse | 1 | 2"},
 		"pages without an event before them":        {3, "3 failures", "newest", "failures in namespace web, worse | 1 | 2"},
-		"so many empty pages that the reader stops": {endless, "No failure since Mar 1, 12:30. What is older was not searched.", "Nothing failed", "rejected, worse | 1 | 2"},
+		"so many empty pages that the reader stops": {endless, "No failure back to Mar 1, 12:30. What is older was not searched.", "Nothing failed", "rejected, worse | 1 | 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

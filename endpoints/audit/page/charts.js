@@ -48,7 +48,7 @@ export function buckets(stats) {
 
 // spell spells a time of a bucket in full. A day of UTC begins at another hour for most readers, so its date alone would name
 // another day.
-const spell = (b, t) => (b.end - b.t >= 30 * DAY ? withYear.format(t) : minuteOf(t));
+const spell = (b, t) => (b.end - b.t >= 7 * DAY ? withYear.format(t) : minuteOf(t));
 
 export const when = (b) => spell(b, b.t) + '–' + (b.end - b.t >= DAY ? spell(b, b.end) : clock.format(b.end));
 
@@ -137,13 +137,15 @@ export function outcomes(plot, stats, order, empty, onPick) {
   plot.replaceChildren(f.svg);
 }
 
-export const NO_CALL = 'amp called no endpoint in this time.';
+// noCall is what to say where no endpoint has a call.
+export const noCall = (stats) => none(stats.complete, stats.moreEndpoints ?
+  'None of the endpoints that were seen last was called in this time. To see another one, filter by it.' : 'amp called no endpoint in this time.');
 
 // latency draws the p99 of each of the endpoints that are called most, and returns those. All in one line would hide which one
 // is slow. Its scale is logarithmic: with a linear one, one slow endpoint would make the others flat.
 export function latency(plot, stats) {
   const all = buckets(stats), lines = stats.endpoints.filter((e) => e.times && e.times.length);
-  if (!lines.length) { nothing(plot, none(stats.complete, NO_CALL)); return []; }
+  if (!lines.length) { nothing(plot, noCall(stats)); return []; }
   const values = lines.flatMap((e) => e.times.map((b) => b.p99));
   const low = Math.floor(Math.log10(Math.min(...values) * 0.999)), high = Math.max(Math.ceil(Math.log10(Math.max(...values) * 1.001)), low + 1);
   const ticks = [];

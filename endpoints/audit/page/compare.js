@@ -21,7 +21,7 @@ async function side({ t, end }, signal) {
   return {
     outcomes: new Map(stats.outcomes.map((o) => [o, sum(o)])), endpoints: new Map(stats.endpoints.map((e) => [e.url, e])),
     failed: new Map(tally(endpointsOf(failures.items))), namespaces: new Map(tally(namespacesOf(failures.items))),
-    whole: stats.complete && failures.all,
+    whole: stats.complete && failures.all, more: stats.moreEndpoints,
   };
 }
 
@@ -34,7 +34,8 @@ function* lines(before, after) {
   }
   for (const url of both(before.endpoints, after.endpoints)) {
     const [a, b] = [before.endpoints.get(url), after.endpoints.get(url)];
-    yield ['p99 of ' + shortURL(url), a ? duration(a.p99) : 'no call', b ? duration(b.p99) : 'no call', a && b && b.p99 > 1.5 * a.p99];
+    const missing = before.more || after.more ? '–' : 'no call';
+    yield ['p99 of ' + shortURL(url), a ? duration(a.p99) : missing, b ? duration(b.p99) : missing, a && b && b.p99 > 1.5 * a.p99];
   }
   for (const [name, a, b] of [['failures of ', before.failed, after.failed], ['failures in namespace ', before.namespaces, after.namespaces]]) {
     for (const v of both(a, b)) yield [name + shortURL(v), num(a.get(v) || 0), num(b.get(v) || 0), (b.get(v) || 0) > 1.5 * (a.get(v) || 0)];
@@ -51,8 +52,9 @@ async function compare(at, seconds, signal) {
   if (!all.length) return [h('p', { class: 'sub', text: none(whole, 'amp answered nothing in this time.') })];
   return [
     whole ? null : h('p', { class: 'sub', text: 'There are so many events that only the newest are counted.' }),
+    before.more || after.more ? h('p', { class: 'sub', text: 'There may be more endpoints than these.' }) : null,
     h('table', { class: 'plain' }, h('caption', { class: 'sr', text: 'Before and after' }),
-      h('thead', {}, h('tr', {}, h('th', { scope: 'col', text: 'What' }), ...['Before', 'After'].map((text, i) => h('th', { scope: 'col' }, text, h('span', { class: 'sub', text: when(ranges[i]) }))))), h('tbody', {}, ...all)),
+      h('thead', {}, h('tr', {}, h('th', { scope: 'col', text: 'What' }), ...['Before', 'After'].map((text, i) => h('th', { scope: 'col' }, text, h('span', { class: 'sub', text: when(ranges[i]) + (ranges[i].end > Date.now() ? ', so far' : '') }))))), h('tbody', {}, ...all)),
   ];
 }
 

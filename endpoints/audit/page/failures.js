@@ -1,7 +1,7 @@
 // Where it fails: the endpoints and the namespaces of the newest failures.
 import { $, count, h, num } from './dom.js';
 import { newest } from './server.js';
-import { minuteOf, shortURL } from './words.js';
+import { backTo, shortURL } from './words.js';
 
 const FAILED = ['rejected', 'failedopen'];
 const COUNTED = 200; // failures, the newest
@@ -36,8 +36,9 @@ function top(title, name, all, spell) {
 // showFailures shows the top endpoints and namespaces by failures, in the range of time of the charts.
 export async function showFailures(filters, stats, signal) {
   const { items, all, since } = await failuresBetween(filters, stats.from, stats.to, signal);
-  const text = !items.length ? (all ? 'Nothing failed in this time.' : `No failure since ${minuteOf(Date.parse(since))}. What is older was not searched.`) :
-    (all ? '' : 'The newest ') + count(items.length, 'failure', 'failures') + '. Denials are decisions, and do not count.';
+  const number = count(items.length, 'failure', 'failures'), short = !all && items.length < COUNTED;
+  const found = !items.length ? (all ? 'Nothing failed in this time' : 'No failure') : all || short ? number : 'The newest ' + number;
+  const text = found + (short ? ` back to ${backTo(since)}. What is older was not searched.` : '.') + (items.length ? ' Denials are decisions, and do not count.' : '');
   const endpoints = tally(endpointsOf(items));
   $('failures').querySelector('div').replaceChildren(h('p', { class: 'sub', text }), ...(items.length ? [h('div', { class: 'columns' },
     endpoints.length ? top('Endpoints', 'endpoint', endpoints, shortURL) : null, top('Namespaces', 'namespace', tally(namespacesOf(items)), (v) => v))] : []));

@@ -1,10 +1,10 @@
 // The list of events.
 import { $, h, num } from './dom.js';
 import { address, current } from './filters.js';
-import { closeStream, openStream, retryLater } from './live.js';
+import { closeStream, forget, openStream, retryLater } from './live.js';
 import { ask } from './server.js';
 import { stats } from './stats.js';
-import { badge, keyOf, minuteOf, podName, shortTime, shortURL, userOf } from './words.js';
+import { badge, backTo, keyOf, podName, shortTime, shortURL, userOf } from './words.js';
 import { duration } from './charts.js';
 
 export const PAGE = 50; // rows at once
@@ -17,7 +17,7 @@ export const rows = new Map();
 export const view = {
   loaded: false, // the first page was read
   paused: false,
-  next: '', // cursor of the next page
+  next: null, // what to ask for the next page with: [parameter, value]
   since: '', // how far back the list goes, if there is a next page
   after: '', // position in the order of arrival
   waiting: [], // items that arrived and are not shown yet
@@ -66,7 +66,7 @@ function calls(item) {
 
 // onLaterPage says whether an item that arrived is older than the list goes back. The last row does not say it: a short page goes
 // back further than its last event, and an empty one has none.
-export const onLaterPage = (item) => view.next !== '' && Date.parse(item.time) < Date.parse(view.since);
+export const onLaterPage = (item) => view.next && Date.parse(item.time) < Date.parse(view.since);
 
 // place puts an item where its time belongs. A final verdict marks the one that it supersedes.
 export function place(item, fresh) {
@@ -100,13 +100,16 @@ function replace(tr, item) {
 }
 
 export function trim() {
+  if (rows.size <= MOST) return;
   while (rows.size > MOST) {
     const last = $('rows').lastElementChild;
     rows.delete(keyOf(last.item));
     last.remove();
-    // Older events are read again from the last row that is left, so the server's cursor is of no use.
-    view.next = '';
   }
+  // Older events are read again from the last row that is left: the server's cursor is further back. Others may be of the same
+  // millisecond, which `to` leaves out.
+  view.since = $('rows').lastElementChild.item.time;
+  view.next = ['to', new Date(Date.parse(view.since) + 1).toISOString()];
 }
 
 function problem(e) {
@@ -125,7 +128,8 @@ export async function load() {
     problem(null);
     rows.clear();
     $('rows').replaceChildren();
-    Object.assign(view, { waiting: [], loaded: true, next: page.next || '', since: page.since, after: page.after });
+    forget();
+    Object.assign(view, { waiting: [], loaded: true, next: page.next ? ['cursor', page.next] : null, since: page.since, after: page.after });
     page.items.forEach((item) => place(item, false));
     show();
     openStream();
@@ -140,19 +144,19 @@ export async function load() {
 
 const withLimit = (q) => { q.set('limit', PAGE); return q; };
 
-// older reads the next page, and some more while pages are empty.
+// older reads the next page, and some more while pages bring nothing new.
 export async function older(more) {
   const q = withLimit(current());
-  q.set('cursor', view.next);
+  q.set(...view.next);
   $('more').disabled = true;
   try {
     const page = await ask('api/events?' + q, loading.signal);
-    const first = page.items[0];
-    Object.assign(view, { next: page.next || '', since: page.since });
-    page.items.forEach((item) => place(item, false));
+    const found = page.items.filter((item) => !rows.has(keyOf(item))), first = found[0];
+    Object.assign(view, { next: page.next ? ['cursor', page.next] : null, since: page.since });
+    found.forEach((item) => place(item, false));
     show();
-    if (!page.items.length && view.next && more > 0) return older(more - 1);
-    $('say').textContent = page.items.length ? num(page.items.length) + ' older events' : view.next ? 'No older match so far' : 'No older events';
+    if (!found.length && view.next && more > 0) return await older(more - 1);
+    $('say').textContent = found.length ? num(found.length) + ' older events' : view.next ? 'No older match so far' : 'No older events';
     if (first && rows.has(keyOf(first)) && $('more').matches(':focus')) rows.get(keyOf(first)).querySelector('a').focus();
   } catch (e) {
     if (e.name !== 'AbortError') problem(e);
@@ -178,7 +182,7 @@ export function show() {
 function noMatch() {
   return [
     h('h3', { text: view.next ? 'No match so far' : 'No event matches these filters' }),
-    h('p', { text: view.next ? `Nothing since ${minuteOf(Date.parse(view.since))} matches. Older events may.` : 'Events are deleted after the retention. A namespace with the level None has no events. New events that match appear here without a reload.' }),
+    h('p', { text: view.next ? `Nothing since ${backTo(view.since)} matches. Older events may.` : 'Events are deleted after the retention. A namespace with the level None has no events. New events that match appear here without a reload.' }),
     h('button', { type: 'button', text: 'Clear the filters', onclick: () => $('filters').reset() }),
   ];
 }

@@ -16,6 +16,12 @@ export function state(name, text) {
 
 const live = () => state(view.paused ? 'paused' : 'live', view.paused ? 'Paused' : 'Live');
 
+// forget drops what arrived for a list that is read anew.
+export function forget() {
+  clearTimeout(batching);
+  batch = [];
+}
+
 export function closeStream() {
   clearTimeout(retry);
   if (source) source.close();

@@ -31,7 +31,7 @@ export async function ask(path, signal) {
     throw new Problem(0, 'The server cannot be reached.');
   }
   let body = {};
-  try { body = await response.json(); } catch { /* the status says it */ }
+  try { body = await response.json(); } catch (e) { if (e.name === 'AbortError') throw e; /* else the status says it */ }
   if (response.status === 401 && !body.error && reloadOnce()) return new Promise(() => {}); // the page is about to go
   if (response.ok) sessionStorage.removeItem(reloaded);
   if (response.status === 401) {

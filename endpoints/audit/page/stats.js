@@ -15,18 +15,21 @@ export const whenPicked = (f) => { onPick = f; };
 export async function stats() {
   asked = Date.now();
   if (charting) charting.abort();
-  charting = new AbortController();
+  const mine = (charting = new AbortController());
   try {
-    shown = await ask('api/stats?' + current(), charting.signal);
+    shown = await ask('api/stats?' + current(), mine.signal);
     draw();
-    await showFailures(current(), shown, charting.signal);
-  } catch { /* the list says what is wrong */ }
+    await showFailures(current(), shown, mine.signal);
+  } catch { /* the list says what is wrong */ } finally {
+    if (mine === charting) charting = null;
+  }
 }
 
-// statsSoon asks at most every two seconds.
+// statsSoon asks at most every two seconds, and not before the last answer is there: else steady arrivals would end each search
+// that takes longer.
 export function statsSoon() {
   clearTimeout(soon);
-  soon = setTimeout(stats, Math.max(0, 2000 - (Date.now() - asked)));
+  soon = setTimeout(() => (charting ? statsSoon() : stats()), Math.max(200, 2000 - (Date.now() - asked)));
 }
 
 const nothing = (text) => h('p', { text });
@@ -40,17 +43,17 @@ function draw() {
   bars('outcomechart', answers, 'Answers by outcome', 'amp answered nothing in this time.');
   $('candidatechart').hidden = !candidates.some((o) => shown.buckets.some((b) => b.counts[o]));
   if (!$('candidatechart').hidden) bars('candidatechart', candidates, 'Candidates, by whether they agree', 'No candidate was called in this time.');
-  $('latencychart').querySelector('.span').textContent = 'p99, logarithmic' + (shown.moreEndpoints ? ', not of all endpoints' : '');
+  $('latencychart').querySelector('.span').textContent = 'p99, logarithmic' + (shown.moreEndpoints ? ', perhaps not of all endpoints' : '');
   const lines = charts.latency($('latencychart').querySelector('.plot'), shown);
   $('lines').replaceChildren(...lines.map((e, i) => h('li', {}, h('i', { class: 'series' + i }),
     h('button', { type: 'button', class: 'link', 'data-filter': 'endpoint', 'data-value': e.url, title: 'Filter by ' + e.url, text: shortURL(e.url) }), ' ' + charts.duration(e.p99))));
   $('latencychart').querySelector('.data > div').replaceChildren(...(shown.endpoints.length ? [
-    ...(shown.moreEndpoints ? [h('p', { text: 'There are more endpoints. Without a filter, these are the ones that were seen last, and one with more calls may be missing. With a filter, they are the ones with the most calls.' })] : []),
+    ...(shown.moreEndpoints ? [h('p', { text: 'There may be more endpoints. Without a filter, these are the ones that were seen last, and one with more calls may be missing. With a filter, they are the ones with the most calls.' })] : []),
     table('Latency by endpoint', ['Endpoint', 'Calls', 'Failed', 'p50', 'p99'],
       shown.endpoints.map((e) => [e.url, num(e.calls), num(e.errors), charts.duration(e.p50), charts.duration(e.p99)])),
     ...lines.map((e) => table('Latency over time of ' + e.url, [shortURL(e.url), 'Calls', 'p50', 'p99'],
       e.times.map((b) => [charts.when({ t: Date.parse(b.start), end: Date.parse(b.start) + shown.bucketSeconds * 1000 }), num(b.calls), charts.duration(b.p50), charts.duration(b.p99)])))]
-    : [nothing(charts.none(shown.complete, charts.NO_CALL))]));
+    : [nothing(charts.noCall(shown))]));
 }
 
 // bars shows some outcomes over time, as a chart and as a table.
