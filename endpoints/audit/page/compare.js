@@ -34,8 +34,8 @@ function* lines(before, after) {
   }
   for (const url of both(before.endpoints, after.endpoints)) {
     const [a, b] = [before.endpoints.get(url), after.endpoints.get(url)];
-    const missing = before.more || after.more ? '–' : 'no call';
-    yield ['p99 of ' + shortURL(url), a ? duration(a.p99) : missing, b ? duration(b.p99) : missing, a && b && b.p99 > 1.5 * a.p99];
+    const missing = (side) => (side.more ? '–' : 'no call');
+    yield ['p99 of ' + shortURL(url), a ? duration(a.p99) : missing(before), b ? duration(b.p99) : missing(after), a && b && b.p99 > 1.5 * a.p99];
   }
   for (const [name, a, b] of [['failures of ', before.failed, after.failed], ['failures in namespace ', before.namespaces, after.namespaces]]) {
     for (const v of both(a, b)) yield [name + shortURL(v), num(a.get(v) || 0), num(b.get(v) || 0), (b.get(v) || 0) > 1.5 * (a.get(v) || 0)];

@@ -27,6 +27,12 @@ const ago = (v) => {
   return ms;
 };
 
+// begins is when the filters' range of time begins, in milliseconds. 0: nothing says so.
+export const begins = (q) => {
+  const from = q.get('from');
+  return !from ? 0 : isAgo(from) ? Date.now() - ago(from) : Date.parse(from);
+};
+
 // toLocal spells a time as a field of the form holds it.
 export const toLocal = (v) => {
   const t = new Date(v);

@@ -1,6 +1,6 @@
 // The list of events.
 import { $, h, num } from './dom.js';
-import { address, current } from './filters.js';
+import { address, begins, current } from './filters.js';
 import { closeStream, forget, openStream, retryLater } from './live.js';
 import { ask } from './server.js';
 import { stats } from './stats.js';
@@ -106,8 +106,8 @@ export function trim() {
     rows.delete(keyOf(last.item));
     last.remove();
   }
-  // Older events are read again from the last row that is left: the server's cursor is further back. Others may be of the same
-  // millisecond, which `to` leaves out.
+  // Older events are read again from the last row that is left: the server's cursor is further back. `to` is exclusive, and
+  // other events may have the same millisecond: hence one more.
   view.since = $('rows').lastElementChild.item.time;
   view.next = ['to', new Date(Date.parse(view.since) + 1).toISOString()];
 }
@@ -147,6 +147,12 @@ const withLimit = (q) => { q.set('limit', PAGE); return q; };
 // older reads the next page, and some more while pages bring nothing new.
 export async function older(more) {
   const q = withLimit(current());
+  if (Date.parse(view.since) < begins(q)) { // of the last 15 minutes, say, which go on while the page is open
+    view.next = null;
+    show();
+    $('say').textContent = 'No older events';
+    return;
+  }
   q.set(...view.next);
   $('more').disabled = true;
   try {

@@ -26,10 +26,10 @@ export async function stats() {
 }
 
 // statsSoon asks at most every two seconds, and not before the last answer is there: else steady arrivals would end each search
-// that takes longer.
-export function statsSoon() {
+// that takes longer. wait is the least wait, in milliseconds.
+export function statsSoon(wait = 0) {
   clearTimeout(soon);
-  soon = setTimeout(() => (charting ? statsSoon() : stats()), Math.max(200, 2000 - (Date.now() - asked)));
+  soon = setTimeout(() => (charting ? statsSoon(200) : stats()), Math.max(wait, 2000 - (Date.now() - asked)));
 }
 
 const nothing = (text) => h('p', { text });

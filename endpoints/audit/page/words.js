@@ -45,8 +45,12 @@ export function shortTime(iso) {
 // minuteOf is a time with its day, to the minute.
 export const minuteOf = (t) => dayClock.format(t);
 
-// backTo is how far back the server says that it searched. It is rounded up: of the whole minute it need not have seen all.
-export const backTo = (since) => (since ? minuteOf(Math.ceil(Date.parse(since) / 60e3) * 60e3) : 'a moment ago');
+// backTo is how far back the server says that it searched. It is rounded up, because the search may have ended within the
+// minute. A server that is older than this page does not say it.
+export const backTo = (since) => {
+  const t = Math.ceil(Date.parse(since) / 60e3) * 60e3;
+  return t <= Date.now() ? minuteOf(t) : 'a moment ago';
+};
 
 // zone names the time zone of all times on the page.
 export const zone = () => [...new Set([Intl.DateTimeFormat().resolvedOptions().timeZone, offsetAt(new Date())])].join(', ');
