@@ -135,6 +135,7 @@ func program(t *testing.T, name, dir, pkg string) (path string) {
 	}
 	// First under another name: another run may do the same at the same time.
 	half := fmt.Sprintf("%s.%d", last, os.Getpid())
+	defer os.Remove(half)
 	if err := errors.Join(os.MkdirAll(kept, 0o755), copyFile(path, half)); err != nil {
 		t.Fatal(err)
 	}

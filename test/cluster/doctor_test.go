@@ -3,6 +3,8 @@ package cluster
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -133,7 +135,14 @@ func TestDoctor(t *testing.T) {
 		{"the ServiceAccount is gone",
 			func(t *testing.T) {
 				c.remove(t, "/api/v1/namespaces/amp-system/serviceaccounts/amp")
-				time.Sleep(2 * pause) // admission still knows it for a moment, and would let a Pod in
+				eventually(t, func() error { // admission still knows it for a moment, and would let a Pod in
+					_, err := c.send(http.MethodPost, "/api/v1/namespaces/amp-system/pods?dryRun=All", "application/json",
+						`{"metadata": {"name": "a"}, "spec": {"serviceAccountName": "amp", "containers": [{"name": "a", "image": "a"}]}}`)
+					if err == nil || !strings.Contains(err.Error(), "service account") {
+						return fmt.Errorf("the ServiceAccount is still known: %v", err)
+					}
+					return nil
+				})
 				noPods(t)
 			},
 			[]finding{{"failed", "rbac", "", "there is no ServiceAccount amp in namespace amp-system"}, {"failed", "replicas", "", `0 of 2 ready: pods "amp-`}}, again, allByRemedy},
@@ -157,7 +166,14 @@ func TestDoctor(t *testing.T) {
 		{"the webhooks trust another CA, and amp may not put that right",
 			func(t *testing.T) {
 				c.remove(t, bindings+"amp-tls")
-				time.Sleep(2 * pause) // the API server still knows the right for a moment, and amp would use it
+				eventually(t, func() error { // the API server still knows the right for a moment, and amp would use it
+					may, err := c.send(http.MethodPost, "/apis/authorization.k8s.io/v1/subjectaccessreviews", "application/json", `{"spec": {"user": "system:serviceaccount:amp-system:amp",
+						"resourceAttributes": {"verb": "update", "group": "admissionregistration.k8s.io", "resource": "mutatingwebhookconfigurations", "name": "amp"}}}`)
+					if err == nil && strings.Contains(string(may), `"allowed":true`) {
+						err = errors.New("amp may still write into the webhooks")
+					}
+					return err
+				})
 				ca, _ := pair(t, time.Hour, time.Hour)
 				c.bundle(t, ca)
 			},

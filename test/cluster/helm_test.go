@@ -74,12 +74,18 @@ func (c *cluster) byHelmWithAll(t *testing.T, readme *written) {
 	readme.sh(t, "kubectl -n amp-system apply -f deploy/cert-manager/certificate.yaml && kubectl -n amp-system wait --for=condition=Ready certificate/amp --timeout=60s && "+
 		"helm upgrade amp deploy/chart --reset-then-reuse-values --set certificates=cert-manager --take-ownership")
 	c.ampIsUp(t)
+	if is := c.variable(t, "AMP_TLS"); is != "files" {
+		t.Errorf("with cert-manager's certificate, AMP_TLS is %q", is)
+	}
 	readme.sh(t, "helm uninstall amp")
 	c.noneIsLeft(t, ",validatingadmissionpolicies,validatingadmissionpolicybindings")
 	// Helm is told to keep it, and what an operator created in it.
 	var audit struct{ Status struct{ Phase string } }
 	if err := c.read("/api/v1/namespaces/amp-audit", &audit); err != nil || audit.Status.Phase != "Active" {
 		t.Errorf("after the uninstallation, the namespace with the events is %q: %v", audit.Status.Phase, err)
+	}
+	if _, err := c.get("/api/v1/namespaces/amp-audit/secrets/audit-postgres"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -227,16 +227,21 @@ func (c *cluster) define(t *testing.T, crd string) {
 		t.Fatal(err)
 	}
 	var is struct {
-		Metadata struct{ Name string }
-		Status   struct{ Conditions []condition }
+		Spec struct {
+			Group    string
+			Names    struct{ Plural string }
+			Versions []struct{ Name string }
+		}
 	}
 	if err := json.Unmarshal(created, &is); err != nil {
 		t.Fatal(err)
 	}
+	// That it is established is not enough: kubectl looks kinds up, where they come a moment later.
 	eventually(t, func() error {
-		err := c.read(crds+"/"+is.Metadata.Name, &is)
-		if err == nil && !slices.Contains(is.Status.Conditions, condition{"Established", "True"}) {
-			err = fmt.Errorf("%s is not established", is.Metadata.Name)
+		var served struct{ Resources []struct{ Name string } }
+		err := c.read("/apis/"+is.Spec.Group+"/"+is.Spec.Versions[0].Name, &served)
+		if err == nil && !slices.Contains(served.Resources, struct{ Name string }{is.Spec.Names.Plural}) {
+			err = fmt.Errorf("%s.%s is not served", is.Spec.Names.Plural, is.Spec.Group)
 		}
 		return err
 	})
