@@ -16,11 +16,16 @@ spec, image the values for its image, root the chart's context.
 {{- end -}}
 
 {{/*
-amp.text is a value of the chart as the text of a variable. Helm reads a whole number from a file as a float64, and would
-write a large one as 1e+06.
+amp.variables are the variables of a map of values, as a YAML list of entries of a container. null: none. Helm reads a whole
+number from a file as a float64, and would write a large one as 1e+06.
 */}}
-{{- define "amp.text" -}}
-{{- if kindIs "float64" . }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
+{{- define "amp.variables" -}}
+{{- $env := list }}
+{{- range $name, $value := . }}
+{{- if kindIs "float64" $value }}{{ $value = int64 $value }}{{ end }}
+{{- if not (kindIs "invalid" $value) }}{{ $env = append $env (dict "name" $name "value" (toString $value)) }}{{ end }}
+{{- end }}
+{{- toYaml $env }}
 {{- end -}}
 
 {{/* amp.env sets one variable of a container: env is its entry, as in a container. One of the same name goes. */}}
@@ -100,11 +105,7 @@ are as released, nothing changes.
 {{- $env = append $env (dict "name" "AMP_EVENTS_TOKEN_FILE" "value" "/etc/amp/events/token") }}
 {{- if $own }}{{ $env = append $env (dict "name" "AMP_EVENTS_TOKEN_INSECURE" "value" "true") }}{{ end }}
 {{- end }}
-{{- $env = concat $env $values.extraEnv }}
-{{- range $name, $value := $values.settings }}
-{{- if not (kindIs "invalid" $value) }}{{ $env = append $env (dict "name" $name "value" (include "amp.text" $value)) }}{{ end }}
-{{- end }}
-{{- toYaml $env }}
+{{- toYaml (concat $env $values.extraEnv (include "amp.variables" $values.settings | fromYamlArray)) }}
 {{- end -}}
 
 {{/* amp.audit changes the Deployment of the audit function. */}}
@@ -145,9 +146,7 @@ are as released, nothing changes.
 {{- $_ := set $pod "volumes" (append $pod.volumes (dict "name" (printf "%s-token" $way) "secret" (dict "secretName" (printf "audit-%s" $way) "defaultMode" 288))) }}
 {{- end }}
 {{- end }}
-{{- range $name, $value := $values.settings }}
-{{- if not (kindIs "invalid" $value) }}
-{{- include "amp.env" (dict "container" $container "env" (dict "name" $name "value" (include "amp.text" $value))) }}
-{{- end }}
+{{- range $env := include "amp.variables" $values.settings | fromYamlArray }}
+{{- include "amp.env" (dict "container" $container "env" $env) }}
 {{- end }}
 {{- end -}}
