@@ -28,8 +28,9 @@ var helms = map[string]func() (string, error){
 	"Helm 4": sync.OnceValues(func() (string, error) { return tool("helm.sh/helm/v4/cmd/helm") }),
 }
 
-func tool(name string) (string, error) {
-	cmd := exec.Command("go", "tool", "-n", name)
+// tool returns the path of a program that go.mod pins.
+func tool(pkg string) (string, error) {
+	cmd := exec.Command(filepath.Join(root, ".ci/tool"), "test/chart", pkg)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	return strings.TrimSpace(string(out)), err

@@ -62,11 +62,11 @@ func up(t *testing.T, with ...string) *cluster {
 	return c
 }
 
-// start starts the cluster. An adapter that compiles Kubernetes does it with the compiler's flags that AMP_E2E_GCFLAGS holds, as
+// start starts the cluster. An adapter that compiles Kubernetes does it with the compiler's flags that AMP_TEST_GCFLAGS holds, as
 // test/e2e does: where nothing was ever compiled, it then takes two thirds of the time.
 func (c *cluster) start(with ...string) error {
 	cmd := exec.Command(c.adapter, append([]string{"up"}, with...)...)
-	if flags := os.Getenv("AMP_E2E_GCFLAGS"); flags != "" {
+	if flags := os.Getenv("AMP_TEST_GCFLAGS"); flags != "" {
 		cmd.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" '-gcflags="+flags+"'")
 	}
 	if said, err := cmd.CombinedOutput(); err != nil {
@@ -110,16 +110,16 @@ func (c *cluster) apply(t *testing.T, manifests string) {
 
 // image builds a program of the repository and loads it as dev.local/NAME:e2e. The program is static, because the
 // image holds nothing else.
-func (c *cluster) image(t *testing.T, name, dir, pkg string) {
+func (c *cluster) image(t *testing.T, name, dir, pkg string, flags ...string) {
 	t.Helper()
-	if _, err := c.run("image", "dev.local/"+name+":e2e", program(t, name, dir, pkg)); err != nil {
+	if _, err := c.run("image", "dev.local/"+name+":e2e", program(t, name, dir, pkg, flags...)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // program builds a program of the repository and returns its path. Go does not keep what it has linked, but it does not link again
 // what lies where it is to be, if that is up to date. So the last one is kept, and copied there first.
-func program(t *testing.T, name, dir, pkg string) (path string) {
+func program(t *testing.T, name, dir, pkg string, flags ...string) (path string) {
 	t.Helper()
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -128,7 +128,7 @@ func program(t *testing.T, name, dir, pkg string) (path string) {
 	kept := filepath.Join(cache, "amp-e2e", "programs")
 	path, last := filepath.Join(t.TempDir(), name), filepath.Join(kept, name)
 	_ = copyFile(last, path) // there may be none: then Go links
-	cmd := exec.Command("go", "build", "-ldflags", "-s -w", "-o", path, pkg)
+	cmd := exec.Command("go", append(append([]string{"build", "-ldflags", "-s -w"}, flags...), "-o", path, pkg)...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building %s: %v\n%s", pkg, err, said)

@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ func TestInARealCluster(t *testing.T) {
 	c.image(t, "amp", root(t), "./cmd/amp")
 	c.image(t, "endpoints", root(t), "./cmd/endpoints")
 	c.image(t, "probe", ".", "./testdata/probe")
-	c.image(t, "cert-manager", "testdata/cert-manager", ".")
+	c.image(t, "cert-manager", "testdata/cert-manager", ".", "-gcflags="+os.Getenv("AMP_TEST_GCFLAGS"))
 	readme := c.asWritten(t, "README.md", "deploy/README.md", "docs/quickstart.md", "docs/jupyterhub.md")
 
 	t.Run("one command installs amp, and nothing else is needed", func(t *testing.T) {

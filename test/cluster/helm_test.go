@@ -105,8 +105,8 @@ var helms = map[string]string{}
 func helm(t *testing.T, major string) string {
 	t.Helper()
 	if helms[major] == "" {
-		cmd := exec.Command("go", "tool", "-n", "helm.sh/helm/"+major+"/cmd/helm")
-		cmd.Dir, cmd.Stderr = filepath.Join(root(t), "test/chart"), os.Stderr
+		cmd := exec.Command(filepath.Join(root(t), ".ci/tool"), "test/chart", "helm.sh/helm/"+major+"/cmd/helm")
+		cmd.Stderr = os.Stderr
 		path, err := cmd.Output()
 		if err != nil {
 			t.Fatalf("building Helm %s: %v", major, err)

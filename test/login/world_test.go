@@ -42,7 +42,6 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	m, dir, w := readManifests(t), t.TempDir(), &world{}
-	build(t, dir)
 	w.function = startFunction(t, dir)
 
 	socket := filepath.Join(dir, "proxy")
@@ -81,21 +80,21 @@ func newWorld(t *testing.T) *world {
 			env = append(env, v.Name+"="+known.Replace(v.Value))
 		}
 	}
-	start(t, exec.Command(filepath.Join(dir, "oauth2-proxy"), args...), env)
+	start(t, exec.Command(said(t, ".ci/tool", "test/login", "github.com/oauth2-proxy/oauth2-proxy/v7"), args...), env)
 	w.untilReady(t)
 	return w
 }
 
-// build builds the programs into a folder.
-func build(t *testing.T, dir string) {
+// said runs a command in the root of the repository, and returns what it said.
+func said(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	for module, program := range map[string]string{root: "./cmd/endpoints", ".": "github.com/oauth2-proxy/oauth2-proxy/v7"} {
-		cmd := exec.Command("go", "build", "-o", dir+"/", program)
-		cmd.Dir = module
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("building %s: %v\n%s", program, err, out)
-		}
+	cmd := exec.Command(name, args...)
+	cmd.Dir, cmd.Stderr = root, os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%s: %v", cmd, err)
 	}
+	return strings.TrimSpace(string(out))
 }
 
 // start starts a program, which ends with the test. If the test failed, it shows what the program said.
@@ -152,7 +151,9 @@ func startFunction(t *testing.T, dir string) string {
 		}
 		env = append(env, variable+"="+file)
 	}
-	out := start(t, exec.Command(filepath.Join(dir, "endpoints")), env)
+	endpoints := filepath.Join(dir, "endpoints")
+	said(t, "go", "build", "-o", endpoints, "./cmd/endpoints")
+	out := start(t, exec.Command(endpoints), env)
 	for {
 		for lines := bufio.NewScanner(strings.NewReader(out.String())); lines.Scan(); {
 			var line struct{ Msg, Address string }

@@ -84,9 +84,9 @@ func TestChart(t *testing.T) {
 	if compared < 12 || files["amp/values.schema.json"] == nil || files["amp/README.md"] == nil {
 		t.Errorf("it has %d files with objects", compared)
 	}
-	if helm, err := command("../chart", "go", "tool", "-n", "helm.sh/helm/v4/cmd/helm"); err != nil {
+	if helm, err := tool("test/chart", "helm.sh/helm/v4/cmd/helm"); err != nil {
 		t.Error(err)
-	} else if out, err := command(t.TempDir(), strings.TrimSpace(helm), "template", "amp", "oci://"+strings.TrimSuffix(chartName(), ":"+release), "--version", release, "--plain-http"); err != nil {
+	} else if out, err := command(t.TempDir(), helm, "template", "amp", "oci://"+strings.TrimSuffix(chartName(), ":"+release), "--version", release, "--plain-http"); err != nil {
 		t.Error(err)
 	} else if digest, _ := pull(t, "amp"); !strings.Contains(out, "image: "+it.registry+"/txn2/amp:"+it.version+"@"+digest.DigestStr()+"\n") {
 		t.Errorf("from the registry, Helm renders no image by its digest:\n%s", out)

@@ -112,7 +112,7 @@ func readAll(r io.ReadCloser, err error) ([]byte, error) {
 }
 
 func TestManifestsNameImagesByDigest(t *testing.T) {
-	kustomize, err := command(".", "go", "tool", "-n", "kustomize")
+	kustomize, err := tool("test/release", "sigs.k8s.io/kustomize/kustomize/v5")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestManifestsNameImagesByDigest(t *testing.T) {
 		}
 		name := "amp-" + strings.ReplaceAll(folder, "/", "-") + ".yaml"
 		name = strings.Replace(name, "amp-deploy", "amp", 1)
-		want, err := command(it.dir, strings.TrimSpace(kustomize), "build", folder)
+		want, err := command(it.dir, kustomize, "build", folder)
 		if err != nil {
 			t.Fatal(err)
 		}

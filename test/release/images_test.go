@@ -300,14 +300,14 @@ func TestKoAlone(t *testing.T) {
 	if _, err := command(".", "git", "clone", "--quiet", "--depth=1", "--no-tags", "file://"+it.dir, clone); err != nil {
 		t.Fatal(err)
 	}
-	ko, err := command(".", "go", "tool", "-n", "ko")
+	ko, err := tool("test/release", "github.com/google/ko")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("KO_DOCKER_REPO", it.registry+"/alone")
 	for version, want := range map[string]string{"v1.2.3-mine": "amp v1.2.3-mine\n", "": "amp v0.0.0-"} {
 		t.Setenv("VERSION", version)
-		out, err := command(clone, strings.TrimSpace(ko), "build", "--bare", "--platform=linux/amd64", "--sbom=none", "./cmd/amp")
+		out, err := command(clone, ko, "build", "--bare", "--platform=linux/amd64", "--sbom=none", "./cmd/amp")
 		if err != nil {
 			t.Fatal(err)
 		}

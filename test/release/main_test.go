@@ -105,11 +105,17 @@ func run(m *testing.M) (code int, err error) {
 
 // goreleaser runs the version of goreleaser that go.mod pins, and returns its output.
 func goreleaser(dir string, args ...string) (string, error) {
-	program, err := command(".", "go", "tool", "-n", "goreleaser")
+	program, err := tool("test/release", "github.com/goreleaser/goreleaser/v2")
 	if err != nil {
 		return "", err
 	}
-	return command(dir, strings.TrimSpace(program), args...)
+	return command(dir, program, args...)
+}
+
+// tool returns the path of a program that a module of this repository pins.
+func tool(module, pkg string) (string, error) {
+	path, err := command("../..", ".ci/tool", module, pkg)
+	return strings.TrimSpace(path), err
 }
 
 // command returns the standard output of a program that must succeed. If it fails, the error holds its stderr.

@@ -55,7 +55,8 @@ func compileAgain(dir, out, pkg string) error {
 	}
 	last := filepath.Join(cache, filepath.Base(out))
 	_ = copyFile(last, out) // there may be none, or half of one: then Go links
-	if err := compile(dir, out, pkg); err != nil {
+	// As go build makes it, whatever flags GOFLAGS has for the tests' own programs.
+	if err := compile(dir, out, pkg, "-gcflags="); err != nil {
 		return err
 	}
 	// First under another name: other packages' tests do the same at the same time.
@@ -131,9 +132,10 @@ func folders() (root, module string, err error) {
 	return filepath.Dir(filepath.Dir(module)), module, nil
 }
 
-// compiler is the variable with the flags for Kubernetes' compiler, as AMP_E2E_GCFLAGS="all=-l -dwarf=false". With these, where
-// nothing was ever compiled, it takes two thirds of the time. The API server then is somewhat slower: not for measurements.
-const compiler = "AMP_E2E_GCFLAGS"
+// compiler is the variable with flags for the compiler of what only serves the tests, as AMP_TEST_GCFLAGS="all=-l -dwarf=false".
+// With these, where nothing was ever compiled, it takes two thirds of the time. The API server then is somewhat slower: not for
+// measurements.
+const compiler = "AMP_TEST_GCFLAGS"
 
 // kept is the folder for the programs that this go.mod and this compiler make. amp's own programs have no go.mod here.
 func kept(mod []byte) (string, error) {
