@@ -51,14 +51,6 @@ type Result struct {
 	answer *answer
 }
 
-// answer is what the endpoints said, of both phases together.
-type answer struct {
-	*tryout.Result // of the last phase
-	mutation       *tryout.Result
-	again          *tryout.Result // nil if it was not asked
-	warnings       []string
-}
-
 // Run asks all cases. The results are in the order of the cases.
 func Run(ctx context.Context, s *Suite, o Options) []Result {
 	results := make([]Result, len(s.Cases))
@@ -78,29 +70,27 @@ func Run(ctx context.Context, s *Suite, o Options) []Result {
 // run asks one case and compares.
 func (c *Case) run(ctx context.Context, file string, o Options) Result {
 	r := Result{Name: c.Name, File: file, Line: c.Line}
-	var e expectation
-	if c.expect != nil {
-		if err := c.expect.Decode(&e); err != nil {
-			r.Error = err.Error()
-			return r
-		}
-	}
 	begin := time.Now()
-	a, err := c.ask(ctx, o, e.Idempotent != nil)
+	a, err := c.ask(ctx, o, c.want.idempotent != nil)
 	r.TookMS = float64(time.Since(begin).Microseconds()) / 1000
 	if err != nil {
 		r.Error = err.Error()
 		return r
 	}
-	r.answer, r.Seen = a, a.Seen
-	if c.expect == nil || len(c.expect.Content) == 0 {
+	r.answer, r.Seen = a, a.seen
+	switch {
+	case c.want.empty() && a.broken():
+		r.Error = "nothing is expected, and the endpoint fails: let it run, or write expect: " + a.message
+		return r
+	case c.want.empty():
 		r.Error = "nothing is expected: write expect, or let --update write it"
 		return r
 	}
-	r.Differences = compare(&e, a)
+	r.Differences = compare(&c.want, a)
 	r.Passed = len(r.Differences) == 0
-	if !r.Passed && a.NotThere {
-		r.Error = a.Message
+	// No server answers a denial, and none wants no change. Such a case must not pass because the endpoint did not start.
+	if a.notThere && !(r.Passed && c.want.meansFailure()) {
+		r.Passed, r.Error = false, a.message
 	}
 	return r
 }
@@ -134,10 +124,14 @@ func (c *Case) ask(ctx context.Context, o Options, again bool) (*answer, error) 
 		if err != nil {
 			return nil, err
 		}
-		a.Result, a.mutation, a.warnings = result, result, result.Warnings
+		a.add(result)
+		a.mutation = result
 		if again && !result.Failed() {
 			if a.again, err = tryout.Again(ctx, q, result); err != nil {
 				return nil, err
+			}
+			if a.again.NotThere {
+				a.notThere, a.message = true, a.again.Message
 			}
 		}
 		if !result.Allowed || len(validate) == 0 {
@@ -150,7 +144,7 @@ func (c *Case) ask(ctx context.Context, o Options, again bool) (*answer, error) 
 	if err != nil {
 		return nil, err
 	}
-	a.Result, a.warnings = result, slices.Concat(a.warnings, result.Warnings)
+	a.add(result)
 	return a, nil
 }
 
@@ -160,44 +154,39 @@ func compare(e *expectation, a *answer) []Difference {
 	differs := func(what string, want, got any) { all = append(all, Difference{what, want, got}) }
 	got := got(a)
 	// Any expectation but these is about a Pod that is admitted: a failure must not look like "no change".
-	saysFailure := e.Denied != nil || e.Message != nil || e.Outcome != nil
-	if !saysFailure && a.Failed() {
-		differs("outcome", "the Pod is admitted, and nothing fails", string(a.Outcome)+": "+a.Message)
+	saysFailure := e.denied != nil || e.message != nil || e.outcome != nil
+	if !saysFailure && a.failed {
+		differs("outcome", "the Pod is admitted, and nothing fails", got.outcome+suffix(a.message))
 	}
-	if e.Outcome != nil && *e.Outcome != got.outcome {
-		differs("outcome", *e.Outcome, got.outcome+suffix(a.Message))
+	if e.outcome != nil && *e.outcome != got.outcome {
+		differs("outcome", *e.outcome, got.outcome+suffix(a.message))
 	}
-	if e.Denied != nil && *e.Denied != got.denied {
-		differs("denied", *e.Denied, fmt.Sprint(got.denied)+suffix(a.Message))
+	if e.denied != nil && *e.denied != got.denied {
+		differs("denied", *e.denied, fmt.Sprint(got.denied)+suffix(a.message))
 	}
-	if e.Message != nil && (!strings.Contains(a.Message, *e.Message) || *e.Message == "" && a.Message != "") {
-		differs("message", *e.Message, a.Message)
+	if e.message != nil && (!strings.Contains(a.message, *e.message) || *e.message == "" && a.message != "") {
+		differs("message", *e.message, a.message)
 	}
-	if e.Unchanged != nil && *e.Unchanged != got.unchanged {
-		differs("unchanged", *e.Unchanged, got.patch)
+	if e.unchanged != nil && *e.unchanged != got.unchanged {
+		differs("unchanged", *e.unchanged, got.patch)
 	}
-	if e.Warning != nil && !slices.ContainsFunc(a.warnings, func(w string) bool { return strings.Contains(w, *e.Warning) }) {
-		differs("warning", *e.Warning, a.warnings)
+	if e.warning != nil && !slices.ContainsFunc(a.warnings, func(w string) bool { return strings.Contains(w, *e.warning) }) {
+		differs("warning", *e.warning, a.warnings)
 	}
-	if e.Patch != nil && !same(*e.Patch, got.patch) {
-		differs("patch", *e.Patch, got.patch)
+	if e.patch != nil && !same(*e.patch, got.patch) {
+		differs("patch", *e.patch, got.patch)
 	}
-	if e.Idempotent != nil && *e.Idempotent != got.idempotent {
-		var second any = a.Message
-		if a.again != nil {
-			second = opsOf(a.again)
-		}
-		differs("idempotent", *e.Idempotent, second)
+	switch {
+	case e.idempotent == nil:
+	case a.again == nil:
+		differs("idempotent", *e.idempotent, "it was not asked again"+suffix(a.message))
+	case a.again.Failed(): // that is no change, and not none
+		differs("idempotent", *e.idempotent, "asked again: "+string(a.again.Outcome)+suffix(a.again.Message))
+	case *e.idempotent != got.idempotent:
+		differs("idempotent", *e.idempotent, opsOf(a.again))
 	}
-	pod := target(&e.Pod)
-	for i := 0; i+1 < len(pod.Content); i += 2 {
-		place := pointerOf(pod.Content[i].Value)
-		want, err := valueOf(pod.Content[i+1])
-		if err != nil { // Load has checked it
-			differs("pod "+place, err.Error(), nil)
-			continue
-		}
-		subset(place, want, at(got.pod, place), differs)
+	for _, p := range e.pod {
+		subset(p.place, p.value, at(got.pod, p.place), differs)
 	}
 	return all
 }
@@ -215,36 +204,6 @@ func suffix(message string) string {
 		return ""
 	}
 	return ": " + message
-}
-
-// facts is an answer in the terms of an expectation.
-type facts struct {
-	outcome                       string
-	denied, unchanged, idempotent bool
-	patch                         []op
-	pod                           any
-}
-
-func got(a *answer) facts {
-	f := facts{outcome: string(a.Outcome), denied: !a.Allowed, patch: []op{}}
-	var pod json.RawMessage = a.Pod
-	if a.mutation != nil {
-		f.patch, pod = opsOf(a.mutation), a.mutation.Unstamped()
-	}
-	f.unchanged = a.Allowed && len(f.patch) == 0
-	f.idempotent = a.again != nil && !a.again.Failed() && len(a.again.Ops) == 0
-	_ = json.Unmarshal(pod, &f.pod)
-	return f
-}
-
-func opsOf(r *tryout.Result) []op {
-	all := []op{}
-	for _, o := range r.Ops {
-		one := op{Op: o.Op, Path: o.Path, From: o.From}
-		_ = json.Unmarshal(o.Value, &one.Value)
-		all = append(all, one)
-	}
-	return all
 }
 
 // normal is a value as encoding/json decodes it.

@@ -3,8 +3,10 @@
 //
 //	folder.go  the suites of a folder
 //	suite.go   the fields of a suite, and reading them
+//	expect.go  what a case expects, and reading that
 //	values.go  what a value is, with its aliases
 //	run.go     a case, asked and compared
+//	answer.go  what came of both phases
 //	update.go  what is expected, written anew
 //	report.go  the results, for people, JSON and JUnit
 package suite
@@ -22,7 +24,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/txn2/amp/endpoints/jsonpointer"
 	"github.com/txn2/amp/internal/manifest"
 	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/spelling"
@@ -52,9 +53,9 @@ type Case struct {
 	Line int
 
 	given
-	pod    manifest.Pod
-	expect *yaml.Node // nil if nothing is expected yet
-	node   *yaml.Node // of the case
+	pod  manifest.Pod
+	want expectation // empty if nothing is expected yet
+	node *yaml.Node  // of the case
 }
 
 // Load reads the suite in a file. Its error names each thing that is wrong, one a line, as file:line: text.
@@ -116,6 +117,10 @@ func (r *reader) bad(n *yaml.Node, text string) {
 	r.errs = append(r.errs, fmt.Errorf("%s:%d: %s", r.file, n.Line, text))
 }
 
+// nullable is the one field of which null is a value: that of an operation. Any other field without a value is an error, as
+// it would look like a default or an expectation, and be none.
+const nullable = "value"
+
 // fields calls the function of each field. An unknown field is an error that names the nearest known one.
 func (r *reader) fields(n *yaml.Node, within string, known map[string]func(*yaml.Node)) {
 	if n = target(n); n.Kind != yaml.MappingNode {
@@ -129,6 +134,8 @@ func (r *reader) fields(n *yaml.Node, within string, known map[string]func(*yaml
 		switch {
 		case seen[key.Value]:
 			r.bad(key, fmt.Sprintf("%s is there twice", key.Value))
+		case read != nil && key.Value != nullable && isNull(target(value)):
+			r.bad(key, key.Value+": the field is empty: give it a value, or take it out")
 		case read != nil:
 			read(target(value))
 		default:
@@ -147,7 +154,7 @@ func (r *reader) fields(n *yaml.Node, within string, known map[string]func(*yaml
 // into returns what reads a value of v's type.
 func (r *reader) into(name string, v any, what string) func(*yaml.Node) {
 	return func(n *yaml.Node) {
-		if err := n.Decode(v); err != nil {
+		if err := n.Decode(v); err != nil || slices.ContainsFunc(n.Content, func(n *yaml.Node) bool { return isNull(target(n)) }) {
 			r.bad(n, name+": expected "+what)
 		}
 	}
@@ -158,7 +165,7 @@ func (r *reader) given(g *given) map[string]func(*yaml.Node) {
 	urls := func(name string, to *[]string) func(*yaml.Node) {
 		return func(n *yaml.Node) {
 			*to = nil
-			if n.Kind == yaml.ScalarNode && n.Tag != "!!null" {
+			if n.Kind == yaml.ScalarNode {
 				*to = []string{n.Value}
 			} else {
 				r.into(name, to, "a URL or a list of URLs")(n)
@@ -191,13 +198,13 @@ func (r *reader) given(g *given) map[string]func(*yaml.Node) {
 // oneCase reads a case.
 func (r *reader) oneCase(node *yaml.Node, defaults given) *Case {
 	c := &Case{Line: node.Line, given: defaults, node: node}
-	var pod *yaml.Node
+	var pod, expect *yaml.Node
 	file := ""
 	fields := r.given(&c.given)
 	fields["name"] = r.into("name", &c.Name, "a text")
 	fields["pod"] = func(n *yaml.Node) { pod = n }
 	fields["file"] = r.into("file", &file, "a path")
-	fields["expect"] = func(n *yaml.Node) { c.expect = n }
+	fields["expect"] = func(n *yaml.Node) { expect = n }
 	errs := len(r.errs)
 	r.fields(node, "a case", fields)
 	if len(r.errs) > errs {
@@ -219,8 +226,8 @@ func (r *reader) oneCase(node *yaml.Node, defaults given) *Case {
 		content, err := manifest.Load(file, nil)
 		r.readPod(c, node, file, content, err)
 	}
-	if c.expect != nil {
-		r.checkExpect(c.expect)
+	if expect != nil {
+		c.want = r.expectation(expect)
 	}
 	return c
 }
@@ -238,60 +245,4 @@ func (r *reader) readPod(c *Case, at *yaml.Node, source string, content []byte, 
 		return
 	}
 	c.pod = m.Pods[0]
-}
-
-// expectation is what the answer must be. A nil field says nothing.
-type expectation struct {
-	Patch      *[]op     `yaml:"patch"`
-	Pod        yaml.Node `yaml:"pod"` // of no kind: nothing is expected. The library does not fill in a pointer to a node
-	Denied     *bool     `yaml:"denied"`
-	Message    *string   `yaml:"message"`
-	Unchanged  *bool     `yaml:"unchanged"`
-	Idempotent *bool     `yaml:"idempotent"`
-	Warning    *string   `yaml:"warning"`
-	Outcome    *string   `yaml:"outcome"`
-}
-
-// op is an operation of a patch.
-type op struct {
-	Op    string `yaml:"op" json:"op"`
-	Path  string `yaml:"path" json:"path"`
-	From  string `yaml:"from,omitempty" json:"from,omitempty"`
-	Value any    `yaml:"value,omitempty" json:"value,omitempty"`
-}
-
-// Expected are the fields of expect.
-var Expected = []string{"denied", "idempotent", "message", "outcome", "patch", "pod", "unchanged", "warning"}
-
-// checkExpect checks the names and types of what is expected.
-func (r *reader) checkExpect(n *yaml.Node) {
-	var e expectation
-	r.fields(n, "expect", map[string]func(*yaml.Node){
-		"patch":      r.into("patch", &e.Patch, "a list of operations {op, path, value}"),
-		"denied":     r.into("denied", &e.Denied, "true or false"),
-		"message":    r.into("message", &e.Message, "a text: a part of the message"),
-		"unchanged":  r.into("unchanged", &e.Unchanged, "true or false"),
-		"idempotent": r.into("idempotent", &e.Idempotent, "true or false"),
-		"warning":    r.into("warning", &e.Warning, "a text: a part of a warning"),
-		"pod": func(n *yaml.Node) {
-			if n.Kind != yaml.MappingNode {
-				r.bad(n, "pod: expected fields of the Pod, or JSON pointers, each with its value")
-				return
-			}
-			for i := 0; i+1 < len(n.Content); i += 2 {
-				key, value := n.Content[i], n.Content[i+1]
-				if _, err := jsonpointer.Parse(pointerOf(key.Value)); err != nil {
-					r.bad(key, "pod: "+err.Error())
-				}
-				if _, err := valueOf(value); err != nil {
-					r.bad(value, fmt.Sprintf("pod: %s: %v", key.Value, err))
-				}
-			}
-		},
-		"outcome": func(n *yaml.Node) {
-			if !slices.Contains(review.Outcomes, review.Outcome(n.Value)) {
-				r.bad(n, fmt.Sprintf("outcome %q: allowed are mutated, unchanged, denied, rejected, failedopen, validated", n.Value))
-			}
-		},
-	})
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -66,6 +67,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		"an unknown field":  {"cases:\n- name: a\n  x: 1\n" + pod, false},
 		"an unknown wish":   {"cases:\n- name: a\n" + pod + "  expect: {result: 1}\n", false},
 		"no cases":          {"cases: []\n", false},
+		"cases of null":     {"cases:\n", false},
 		"no Pod":            {"cases:\n- name: a\n", false},
 		"no name":           {"cases:\n- file: x\n", false},
 		"another policy":    {"failurePolicy: Warn\ncases:\n- name: a\n" + pod, false},
@@ -74,13 +76,39 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		"a time in words":   {"cases:\n- name: a\n  timeout: soon\n" + pod, false},
 		"a patch of text":   {"cases:\n- name: a\n" + pod + "  expect: {patch: x}\n", false},
 		"a Pod of a number": {"cases:\n- name: a\n" + pod + "  expect: {pod: 1}\n", false},
+		"a Pod of nothing":  {"cases:\n- name: a\n" + pod + "  expect: {pod: {}}\n", false},
+		"a field of an op":  {"cases:\n- name: a\n" + pod + "  expect: {patch: [{op: remove, path: /a, vaule: x}]}\n", false},
+		"an op of no path":  {"cases:\n- name: a\n" + pod + "  expect: {patch: [{op: remove}]}\n", false},
+		"an unknown op":     {"cases:\n- name: a\n" + pod + "  expect: {patch: [{op: delete, path: /a}]}\n", false},
+		"no op":             {"cases:\n- name: a\n" + pod + "  expect: {patch: [null]}\n", false},
+		"a null in an op":   {"cases:\n- name: a\n" + pod + "  expect: {patch: [{op: add, path: /a, value: null}], pod: {/a: null}}\n", true},
+		"a group of null":   {"groups: [null]\ncases:\n- name: a\n" + pod, false},
+		"a URL of null":     {"endpoint: [null]\ncases:\n- name: a\n" + pod, false},
+		"no URL":            {"endpoint: []\ncases:\n- name: a\n" + pod, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "suite.yaml")
-			if err := os.WriteFile(file, []byte(test.content), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			judge(t, file, test.good)
+			judge(t, write(t, test.content), test.good)
+		})
+	}
+	// A field without a value is refused. It would be a default or an expectation that is silently not there.
+	for _, field := range []string{"endpoint", "validation", "user", "groups", "namespace", "failurePolicy", "timeout", "dryRun"} {
+		t.Run(field+" of a suite without a value", func(t *testing.T) {
+			judge(t, write(t, field+":\ncases:\n- name: a\n"+pod), false)
+		})
+	}
+	for _, field := range []string{"endpoint", "validation", "user", "groups", "namespace", "failurePolicy", "timeout", "dryRun", "file", "expect"} {
+		t.Run(field+" of a case without a value", func(t *testing.T) {
+			judge(t, write(t, "cases:\n- name: a\n  "+field+": # nothing\n"+pod), false)
+		})
+	}
+	for _, field := range suite.Expected {
+		t.Run(field+" without a value", func(t *testing.T) {
+			judge(t, write(t, "cases:\n- name: a\n"+pod+"  expect:\n    "+field+": ~\n"), false)
+		})
+	}
+	for field, value := range map[string]string{"op": "add", "path": "/a", "from": "/b"} {
+		t.Run(field+" of an op without a value", func(t *testing.T) {
+			judge(t, write(t, "cases:\n- name: a\n"+pod+"  expect: {patch: [{"+strings.Replace("op: add, path: /a, from: /b", value, "null", 1)+"}]}\n"), false)
 		})
 	}
 	var fields struct {
@@ -90,5 +118,53 @@ func TestSchemaAndParserAgree(t *testing.T) {
 	}
 	if err := json.Unmarshal(suite.Schema, &fields); err != nil || !slices.Equal(slices.Sorted(maps.Keys(fields.Defs.Expect.Properties)), suite.Expected) {
 		t.Errorf("%v: the schema's expect has %v", err, slices.Sorted(maps.Keys(fields.Defs.Expect.Properties)))
+	}
+}
+
+func write(t *testing.T, content string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "suite.yaml")
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestLoadNamesWhatIsWrong: file, line, and what to do.
+func TestLoadNamesWhatIsWrong(t *testing.T) {
+	const one = "cases:\n- name: a\n  pod: {apiVersion: v1, kind: Pod, metadata: {name: x}}\n"
+	for content, want := range map[string]string{
+		one + "  expect:\n    patch:\n    # - {op: remove, path: /spec/hostname}\n\n\n": "5: patch: the field is empty: give it a value, or take it out",
+		one + "  expect: {outcome: mutated,\n    message: null}\n":                      "5: message: the field is empty: give it a value, or take it out",
+		"user:\n" + one: "1: user: the field is empty: give it a value, or take it out",
+		one + "  expect:\n    patch:\n    - {op: remove, path: /spec/hostname, vaule: x}\n": "6: vaule: the field is unknown; did you mean value?",
+		one + "  expect:\n    patch:\n    - {op: remove}\n":                                 "6: an operation of patch needs op and path",
+		one + "  expect:\n    patch:\n    - {op: delete, path: /a}\n":                       "6: op \"delete\": allowed are add, remove, replace, move, copy, test",
+		one + "  expect: {pod: {}}\n":                                                       "4: pod: expected fields of the Pod, or JSON pointers, each with its value",
+	} {
+		t.Run(want, func(t *testing.T) {
+			file := write(t, content)
+			if _, err := suite.Load(file); err == nil || err.Error() != file+":"+want {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
+
+// TestAPatchIsComparedAsThePodIs: a date and a number are what they are in YAML of the API server.
+func TestAPatchIsComparedAsThePodIs(t *testing.T) {
+	url := endpoint(t)
+	for expect, pass := range map[string]bool{
+		"patch: [{op: add, path: /metadata/labels/team, value: red}, {op: replace, path: /metadata/labels/day, value: 2026-01-01}]": false,
+		"patch: [{op: add, path: /metadata/labels/team, value: red}, {op: add, path: /metadata/labels/day, value: 2026-01-01}]":     true,
+		"patch: [{op: add, path: /metadata/labels/team, value: red}, {op: add, path: /metadata/labels/day, value: 2026-01-02}]":     false,
+	} {
+		s, err := suite.Load(write(t, "cases:\n- name: one\n"+strings.TrimSuffix(pod("red"), "\n")+"\n  expect: {"+expect+"}\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := suite.Run(t.Context(), s, suite.Options{Endpoints: []string{url}})[0]; r.Passed != pass {
+			t.Errorf("%s: %+v", expect, r)
+		}
 	}
 }

@@ -16,6 +16,9 @@ func target(n *yaml.Node) *yaml.Node {
 	return n
 }
 
+// isNull reports whether a value is null, as one that is not there is.
+func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
+
 // textOf is a value with what its aliases stand for, as YAML.
 func textOf(n *yaml.Node) ([]byte, error) {
 	whole, err := expand(n)
@@ -44,6 +47,7 @@ func own(n *yaml.Node) error {
 	}
 	whole, err := expand(n)
 	if err == nil {
+		whole.HeadComment, whole.LineComment, whole.FootComment = n.HeadComment, n.LineComment, n.FootComment
 		*n = *whole
 	}
 	return err
