@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,30 +88,10 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 			suites = append(suites, s)
 		}
 	}
-	report := suite.Report{Results: []suite.Result{}}
-	for _, s := range suites {
-		results := suite.Run(ctx, s, o)
-		if ctx.Err() != nil {
-			return f.fail(errors.New("interrupted"))
-		}
-		if *update {
-			changed, err := suite.Update(s, results)
-			if err != nil {
-				return f.fail(err)
-			}
-			if len(changed) > 0 {
-				fmt.Fprintf(errs, "%s: rewrote what is expected of: %s\n", s.File, strings.Join(changed, "; "))
-				if s, err = suite.Load(s.File); err != nil {
-					return f.fail(err)
-				}
-				results = suite.Run(ctx, s, o)
-			}
-		}
-		report.Add(results)
-	}
+	report, failure := runSuites(ctx, suites, o, *update, errs)
 	var err error
 	if *format == "json" {
-		err = review.WriteJSON(out, &report)
+		err = review.WriteJSON(out, report)
 	} else {
 		err = report.WriteText(out)
 	}
@@ -120,7 +101,7 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 			err = os.WriteFile(*junit, b.Bytes(), 0o644)
 		}
 	}
-	switch {
+	switch err = cmp.Or(err, failure); {
 	case err != nil:
 		return f.fail(err)
 	case report.NotAsked > 0:
@@ -129,4 +110,38 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 		return exitFailed
 	}
 	return exitOK
+}
+
+// runSuites runs the suites in order, and updates those that differ. The error says why it did not come to the end; then the
+// report has what is known until then.
+func runSuites(ctx context.Context, suites []*suite.Suite, o suite.Options, update bool, errs io.Writer) (*suite.Report, error) {
+	report := &suite.Report{Results: []suite.Result{}}
+	for _, s := range suites {
+		results := suite.Run(ctx, s, o)
+		var err error
+		if update && ctx.Err() == nil {
+			results, err = updateSuite(ctx, s, results, o, errs)
+		}
+		report.Add(results)
+		if ctx.Err() != nil {
+			err = errors.New("interrupted")
+		}
+		if err != nil {
+			return report, err
+		}
+	}
+	return report, nil
+}
+
+// updateSuite rewrites what is expected where it differs, and returns the results of the suite as it is then.
+func updateSuite(ctx context.Context, s *suite.Suite, results []suite.Result, o suite.Options, errs io.Writer) ([]suite.Result, error) {
+	changed, err := suite.Update(s, results)
+	if err != nil || len(changed) == 0 {
+		return results, err
+	}
+	fmt.Fprintf(errs, "%s: rewrote what is expected of: %s\n", s.File, strings.Join(changed, "; "))
+	if s, err = suite.Load(s.File); err != nil {
+		return results, err
+	}
+	return suite.Run(ctx, s, o), nil
 }
