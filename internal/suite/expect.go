@@ -36,6 +36,9 @@ type op struct {
 // Expected are the fields of expect.
 var Expected = []string{"denied", "idempotent", "message", "outcome", "patch", "pod", "unchanged", "warning"}
 
+// podFields are the fields of a Pod.
+var podFields = []string{"apiVersion", "kind", "metadata", "spec", "status"}
+
 // operations are those of a patch.
 var operations = []string{"add", "remove", "replace", "move", "copy", "test"}
 
@@ -76,10 +79,13 @@ func (r *reader) expectation(n *yaml.Node) (e expectation) {
 			for i := 0; i+1 < len(n.Content); i += 2 {
 				key, value := n.Content[i], n.Content[i+1]
 				one := part{place: pointerOf(key.Value)}
-				if _, err := jsonpointer.Parse(one.place); err != nil {
+				place, err := jsonpointer.Parse(one.place)
+				switch {
+				case err != nil:
 					r.bad(key, "pod: "+err.Error())
+				case !slices.Contains(podFields, place[0]): // null would hold there for any Pod
+					r.bad(key, "pod: "+key.Value+": a Pod has no such field; expected apiVersion, kind, metadata, spec or status, or a JSON pointer that begins so: /metadata/name")
 				}
-				var err error
 				if one.value, err = valueOf(value); err != nil {
 					r.bad(value, fmt.Sprintf("pod: %s: %v", key.Value, err))
 				}

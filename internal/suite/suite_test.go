@@ -63,7 +63,7 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		content string
 		good    bool
 	}{
-		"every field":       {"endpoint: [a, b]\nvalidation: c\nuser: u\ngroups: [g]\nnamespace: ns\nfailurePolicy: Ignore\ntimeout: 1s\ndryRun: true\ncases:\n- name: a\n  endpoint: e\n  validation: [v]\n  user: u\n  groups: []\n  namespace: ns\n  failurePolicy: Fail\n  timeout: 1s\n  dryRun: false\n" + pod + "  expect: {outcome: mutated, denied: false, message: m, warning: w, unchanged: false, idempotent: true, pod: {/a: 1}, patch: [{op: add, path: /a, value: 1}]}\n", true},
+		"every field":       {"endpoint: [a, b]\nvalidation: c\nuser: u\ngroups: [g]\nnamespace: ns\nfailurePolicy: Ignore\ntimeout: 1s\ndryRun: true\ncases:\n- name: a\n  endpoint: e\n  validation: [v]\n  user: u\n  groups: []\n  namespace: ns\n  failurePolicy: Fail\n  timeout: 1s\n  dryRun: false\n" + pod + "  expect: {outcome: mutated, denied: false, message: m, warning: w, unchanged: false, idempotent: true, pod: {spec: {}, /spec/a: 1, /metadata: {}}, patch: [{op: add, path: /a, value: 1}]}\n", true},
 		"an unknown field":  {"cases:\n- name: a\n  x: 1\n" + pod, false},
 		"an unknown wish":   {"cases:\n- name: a\n" + pod + "  expect: {result: 1}\n", false},
 		"no cases":          {"cases: []\n", false},
@@ -77,11 +77,15 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		"a patch of text":   {"cases:\n- name: a\n" + pod + "  expect: {patch: x}\n", false},
 		"a Pod of a number": {"cases:\n- name: a\n" + pod + "  expect: {pod: 1}\n", false},
 		"a Pod of nothing":  {"cases:\n- name: a\n" + pod + "  expect: {pod: {}}\n", false},
+		"no field of a Pod": {"cases:\n- name: a\n" + pod + "  expect: {pod: {spec.hostNetwork: null}}\n", false},
+		"no part of a Pod":  {"cases:\n- name: a\n" + pod + "  expect: {pod: {/spce/hostNetwork: null}}\n", false},
+		"no slash":          {"cases:\n- name: a\n" + pod + "  expect: {pod: {spec/hostNetwork: null}}\n", false},
+		"an empty key":      {"cases:\n- name: a\n" + pod + "  expect: {pod: {'': null}}\n", false},
 		"a field of an op":  {"cases:\n- name: a\n" + pod + "  expect: {patch: [{op: remove, path: /a, vaule: x}]}\n", false},
 		"an op of no path":  {"cases:\n- name: a\n" + pod + "  expect: {patch: [{op: remove}]}\n", false},
 		"an unknown op":     {"cases:\n- name: a\n" + pod + "  expect: {patch: [{op: delete, path: /a}]}\n", false},
 		"no op":             {"cases:\n- name: a\n" + pod + "  expect: {patch: [null]}\n", false},
-		"a null in an op":   {"cases:\n- name: a\n" + pod + "  expect: {patch: [{op: add, path: /a, value: null}], pod: {/a: null}}\n", true},
+		"a null in an op":   {"cases:\n- name: a\n" + pod + "  expect: {patch: [{op: add, path: /a, value: null}], pod: {/spec/a: null}}\n", true},
 		"a group of null":   {"groups: [null]\ncases:\n- name: a\n" + pod, false},
 		"a URL of null":     {"endpoint: [null]\ncases:\n- name: a\n" + pod, false},
 		"no URL":            {"endpoint: []\ncases:\n- name: a\n" + pod, false},
@@ -140,6 +144,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 		one + "  expect:\n    patch:\n    - {op: remove, path: /spec/hostname, vaule: x}\n": "6: vaule: the field is unknown; did you mean value?",
 		one + "  expect:\n    patch:\n    - {op: remove}\n":                                 "6: an operation of patch needs op and path",
 		one + "  expect:\n    patch:\n    - {op: delete, path: /a}\n":                       "6: op \"delete\": allowed are add, remove, replace, move, copy, test",
+		one + "  expect:\n    pod:\n      /spec/a: null\n      spec.hostNetwork: null\n":    "7: pod: spec.hostNetwork: a Pod has no such field; expected apiVersion, kind, metadata, spec or status, or a JSON pointer that begins so: /metadata/name",
 		one + "  expect: {pod: {}}\n":                                                       "4: pod: expected fields of the Pod, or JSON pointers, each with its value",
 	} {
 		t.Run(want, func(t *testing.T) {

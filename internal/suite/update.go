@@ -40,6 +40,11 @@ func Update(s *Suite, results []Result) (changed []string, err error) {
 	if len(changed) == 0 {
 		return nil, nil
 	}
+	each(s.document, func(n *yaml.Node) {
+		if n.Tag == "!!merge" { // the encoder would write it out
+			n.Tag = ""
+		}
+	})
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
 	e.SetIndent(2)

@@ -68,6 +68,10 @@ func TestUpdateRewritesOnlyWhatDiffers(t *testing.T) {
 			"cases:\n- name: one\n" + pod("") + "  expect: {pod: {/metadata/labels: &l {day: x}}}\n- name: two\n" + pod("red") + "  expect: {pod: {/metadata/labels: {<<: *l, team: red}}}\n",
 			"cases:\n- name: one\n" + pod("") + "  expect: {pod: {/metadata/labels: &l {day: x}}}\n- name: two\n" + pod("red") + "  expect: {pod: {/metadata/labels: {day: \"2026-01-01\", team: red}}}\n",
 		},
+		"a merged part of a Pod that is sent": {
+			"cases:\n- name: one\n  pod: {apiVersion: v1, kind: Pod, metadata: &m {name: web}, spec: {containers: [{name: a, image: b}]}}\n  expect: {unchanged: true}\n- name: two\n  pod: {apiVersion: v1, kind: Pod, metadata: {<<: *m, labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}\n  expect: {unchanged: false}\n",
+			"cases:\n- name: one\n  pod: {apiVersion: v1, kind: Pod, metadata: &m {name: web}, spec: {containers: [{name: a, image: b}]}}\n  expect: {unchanged: true}\n- name: two\n  pod: {apiVersion: v1, kind: Pod, metadata: {<<: *m, labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}\n  expect: {unchanged: true}\n",
+		},
 		"the endpoint fails": {
 			"cases:\n- name: one\n" + pod("500") + "  expect: {pod: {/metadata/name: web}, patch: [], unchanged: true}\n",
 			"",
