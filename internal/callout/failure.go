@@ -113,11 +113,11 @@ func describeConnect(ctx context.Context, err error, left time.Duration) (*revie
 			return late("within " + short(outbound.ConnectTimeout)), never
 		}
 		return unreachable(name + " cannot be looked up: DNS failed; " + outbound.AskDNS), later
-	case errno == syscall.ETIMEDOUT:
+	case outbound.TimedOut(err):
 		return unreachable("connection timed out"), never
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return late("within " + short(outbound.ConnectTimeout)), never
-	case dialing && errno == syscall.ECONNREFUSED:
+	case dialing && outbound.Refused(err):
 		return unreachable("connection refused: is the endpoint running, on that port?"), later
 	case dialing && errno != 0:
 		return unreachable("connecting: " + errno.Error()), later

@@ -12,13 +12,13 @@ import (
 	"net"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 
+	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -102,7 +102,6 @@ func whyNotAsked(err error, within time.Duration) (cause, remedy string) {
 		status    apierrors.APIStatus
 		lookup    *net.DNSError
 		timeout   net.Error
-		errno     syscall.Errno
 		unknown   x509.UnknownAuthorityError
 		name      x509.HostnameError
 		untrusted *tls.CertificateVerificationError
@@ -139,7 +138,7 @@ func whyNotAsked(err error, within time.Duration) (cause, remedy string) {
 		return "it does not speak TLS", "if that is the API server, write http:// into server of the kubeconfig. This shows it:\nkubectl config view --minify\n" + anotherCluster
 	case errors.As(err, &lookup):
 		return fmt.Sprintf("the name %s cannot be looked up", lookup.Name), "check the network (a VPN?) and server in the kubeconfig, " + anotherCluster
-	case errors.As(err, &errno) && errno == syscall.ECONNREFUSED:
+	case outbound.Refused(err):
 		return "connection refused", "start the cluster, " + anotherCluster
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer within " + within.String(), "check the network (a VPN, a proxy, a firewall?), or give it more time: --timeout 60s"

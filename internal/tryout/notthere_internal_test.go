@@ -19,6 +19,7 @@ func TestNotThere(t *testing.T) {
 	}{
 		"no error":                       {nil, false},
 		"the port is closed":             {dial(syscall.ECONNREFUSED), true},
+		"the port is closed, Windows":    {dial(syscall.Errno(10061)), true},
 		"no way leads to the host":       {dial(syscall.EHOSTUNREACH), true},
 		"no way leads to its network":    {dial(syscall.ENETUNREACH), true},
 		"the name has no address":        {&net.DNSError{IsNotFound: true}, true},
