@@ -52,8 +52,7 @@ type Answer struct {
 	Message string          // why it was denied or failed
 	Pod     json.RawMessage // as the chain wants it; as it came if it was denied or failed
 	Ops     []events.Op     // those of the endpoints, as amp completed them
-	// Silent says that an endpoint did not answer at all. Then NotThere may say that no server listens at its address.
-	Silent, NotThere bool
+	Silent  bool            // an endpoint did not answer at all
 }
 
 // Ask asks about a Pod of a namespace that user creates. Its error says why the question cannot be asked.
@@ -76,7 +75,6 @@ func (c *Chain) Ask(ctx context.Context, pod json.RawMessage, namespace, user st
 	for i := range record.Run.Steps {
 		step := &record.Run.Steps[i]
 		a.Silent = a.Silent || step.Result == review.ResultUnreachable || step.Result == review.ResultLate
-		a.NotThere = a.NotThere || notThere(step.Err)
 		ops = append(ops, step.Ops...)
 	}
 	if a.Outcome == review.OutcomeMutated {

@@ -3,17 +3,14 @@
 package tryout
 
 import (
-	"cmp"
 	"context"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,22 +19,14 @@ import (
 	"github.com/txn2/amp/endpoints/events/describe"
 	"github.com/txn2/amp/internal/callout"
 	"github.com/txn2/amp/internal/emit"
-	"github.com/txn2/amp/internal/engine"
 	"github.com/txn2/amp/internal/namespaces"
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/patch"
-	"github.com/txn2/amp/internal/proxy"
 	"github.com/txn2/amp/internal/review"
-	"github.com/txn2/amp/internal/serve"
 )
 
 // DefaultTimeout is the time of a review, AMP_TIMEOUT's default.
 const DefaultTimeout = 1500 * time.Millisecond
-
-// defaults are the settings of a proxy whose operator has set nothing.
-var defaults = sync.OnceValues(func() (*serve.Config, error) {
-	return serve.Load(func(string) string { return "" })
-})
 
 // Question is one review: a Pod, who creates it and where, and whom to ask.
 type Question struct {
@@ -55,6 +44,7 @@ type Question struct {
 	Timeout time.Duration
 	// Labels and Annotations are those of a real Namespace, nil if there is none. Endpoints go before its own.
 	Labels, Annotations map[string]string
+	CAFile              string // PEM file with the CAs of https endpoints; empty: the system's
 	Version             string // of this program, for the User-Agent
 }
 
@@ -78,6 +68,8 @@ type Result struct {
 	NotThere bool `json:"notThere,omitempty"`
 	// Loopback says that an endpoint was not called because it is on loopback.
 	Loopback bool `json:"loopback,omitempty"`
+	// UnknownCA says that an endpoint's certificate is signed by an authority that this program does not know.
+	UnknownCA bool `json:"unknownCA,omitempty"`
 
 	unstamped json.RawMessage // Pod without the stamp
 }
@@ -85,30 +77,13 @@ type Result struct {
 // Failed reports whether something failed or an endpoint denied the Pod, also if the Pod is admitted nevertheless.
 func (r *Result) Failed() bool { return r.Message != "" || !r.Allowed }
 
-// policies is the one namespace of a question.
-type policies struct{ policy *review.Policy }
-
-func (p policies) Policy(context.Context, string) (*review.Policy, error) { return p.policy, nil }
-
-// recorder takes records and keeps none: the proxy returns them.
-type recorder struct{}
-
-func (recorder) Deliver(context.Context, *review.Record) (sent bool, err error) { return true, nil }
-func (recorder) Record(context.Context, *review.Record)                         {}
-func (recorder) Panicked()                                                      {}
-func (recorder) BadRequest(int)                                                 {}
-func (recorder) Shed(review.ShedReason)                                         {}
-
 // Ask asks the question. Its error says why the question cannot be asked; an endpoint that fails is a result.
 func Ask(ctx context.Context, q *Question) (*Result, error) {
 	policy, err := q.policy()
 	if err != nil {
 		return nil, err
 	}
-	// Each question has a proxy of its own: a circuit that one question opened would answer the next.
-	proxy, err := newProxy(engine.Config{
-		Policies: policies{policy}, Timeout: q.Timeout, Endpoints: callout.Config{Source: "https://amp.txn2.com/try", UserAgent: outbound.UserAgent(q.Version)},
-	}, q.allow()...)
+	proxy, err := q.proxy(policy)
 	if err != nil {
 		return nil, err
 	}
@@ -132,36 +107,6 @@ func Ask(ctx context.Context, q *Question) (*Result, error) {
 		return nil, errors.New("interrupted")
 	}
 	return q.result(record, answer)
-}
-
-// anywhere is what may be called of the URLs that the user named, as AMP_ENDPOINT_ALLOW has it: an author's endpoint is on
-// loopback, or anywhere. amp's own rules are for clusters.
-var anywhere = []string{"*", "127.0.0.0/8", "::1/128"}
-
-// allow is what may be called. Others than the user may write the Namespace and choose its URLs. On loopback such a URL could
-// lead to a program that only the user may reach, for example to a kubectl proxy with the user's rights.
-func (q *Question) allow() []string {
-	if len(q.Endpoints) > 0 {
-		return anywhere
-	}
-	return []string{"*"}
-}
-
-// newProxy puts a proxy together like that of an operator who has set nothing but AMP_ENDPOINT_ALLOW, to allow. config has
-// what differs; its Timeout may be 0.
-func newProxy(config engine.Config, allow ...string) (*proxy.Proxy, error) {
-	settings, err := defaults()
-	if err != nil {
-		return nil, err
-	}
-	if config.Endpoints.Allow, err = callout.ParseRules(allow...); err != nil {
-		return nil, err
-	}
-	config.Endpoints.MaxBytes = settings.EndpointMaxBytes
-	config.Recorder, config.Log, config.Patches = recorder{}, slog.New(slog.DiscardHandler), settings.Patches
-	config.FailurePolicy, config.EventsLevel = settings.FailurePolicy, review.LevelFull
-	config.Timeout = cmp.Or(config.Timeout, DefaultTimeout)
-	return engine.New(config)
 }
 
 // policy is what the Namespace says.
@@ -247,6 +192,7 @@ func (q *Question) result(rec *review.Record, answer []byte) (*Result, error) {
 		step := &rec.Run.Steps[i]
 		r.NotThere = r.NotThere || notThere(step.Err)
 		r.Loopback = r.Loopback || callout.OnLoopback(step.Err)
+		r.UnknownCA = r.UnknownCA || errors.As(step.Err, new(x509.UnknownAuthorityError))
 	}
 	switch eventType, ok := events.TypeOf(string(r.Outcome)); {
 	case rec.Review.DryRun:
@@ -262,8 +208,7 @@ func (q *Question) result(rec *review.Record, answer []byte) (*Result, error) {
 // notThere reports whether no server listens at the address, no way leads there, or the name has none.
 func notThere(err error) bool {
 	var lookup *net.DNSError
-	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) ||
-		errors.As(err, &lookup) && lookup.IsNotFound
+	return outbound.Refused(err) || outbound.NoWay(err) || errors.As(err, &lookup) && lookup.IsNotFound
 }
 
 // seen is what the Pod's creator gets: kubectl's text for a user, that of the controller's Event otherwise.
