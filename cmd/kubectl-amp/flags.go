@@ -38,6 +38,11 @@ func (f *flagSet) output(formats ...string) *string {
 	return f.format
 }
 
+// caFlag adds --ca, the file with the CAs of https endpoints.
+func (f *flagSet) caFlag(to *string) {
+	f.StringVar(to, "ca", "", "PEM file with the CAs of https endpoints; by default the system's")
+}
+
 // parse reads args. If done, the subcommand ends with code: the help was asked for, or something is wrong. At most
 // arguments values without a flag may follow; -1 is any number.
 func (f *flagSet) parse(args []string, arguments int) (code int, done bool) {

@@ -60,10 +60,12 @@ type tryFlags struct {
 	files, endpoints, groups             []string
 	folder, user, namespace, policy      string
 	colour, kubeconfigFile, contextName  string
+	ca                                   string
 	format                               *string
 	validate, twice, dry, watch, cluster bool
 	timeout                              time.Duration
 	stdin                                io.Reader
+	built                                map[string]time.Time // files of the kustomization, see [manifest.Manifests]
 }
 
 func runTry(ctx context.Context, args []string, out, errs io.Writer) int {
@@ -71,11 +73,11 @@ func runTry(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.StringArrayVarP(&f.files, "filename", "f", nil, "file with manifests, - for stdin; may be repeated")
 	f.StringVarP(&f.folder, "kustomize", "k", "", "folder with a kustomization")
 	f.StringArrayVar(&f.endpoints, "endpoint", nil, "URL of the endpoint; repeated, a chain")
+	f.caFlag(&f.ca)
 	f.BoolVar(&f.validate, "validate", false, "ask the endpoint as a validation endpoint")
 	f.BoolVar(&f.twice, "twice", false, "send the result again: an endpoint must want no change then")
 	f.StringVar(&f.user, "as", "", "who creates the Pod; by default its controller, or kubernetes-admin")
 	f.StringSliceVar(&f.groups, "as-group", nil, "group of that user; may be repeated")
-	f.StringSliceVar(&f.groups, "groups", nil, "the same as --as-group")
 	f.StringVarP(&f.namespace, "namespace", "n", "", "namespace of Pods that name none")
 	f.BoolVar(&f.dry, "dry-run", false, "send a dry run")
 	f.DurationVar(&f.timeout, "timeout", tryout.DefaultTimeout, "time for the review, as AMP_TIMEOUT; half of it with --validate")
@@ -98,7 +100,7 @@ func runTry(ctx context.Context, args []string, out, errs io.Writer) int {
 		if !f.watch {
 			return code
 		}
-		for slices.Equal(before, f.stamps()) {
+		for f.same(before) {
 			select {
 			case <-ctx.Done():
 				return code
@@ -160,6 +162,17 @@ func (f *tryFlags) stamps() (all []string) {
 	return all
 }
 
+// same reports whether no file changed: the named ones, those in the folder, and what its kustomization was built of, which may
+// be elsewhere.
+func (f *tryFlags) same(before []string) bool {
+	for name, changed := range f.built {
+		if !manifest.Changed(name).Equal(changed) {
+			return false
+		}
+	}
+	return slices.Equal(before, f.stamps())
+}
+
 // tried is the result of one Pod, for scripts.
 type tried struct {
 	Source string `json:"source"`
@@ -174,6 +187,7 @@ func (f *tryFlags) once(ctx context.Context) int {
 	var err error
 	if f.folder != "" {
 		m, err = manifest.Kustomize(f.folder, f.namespace, f.namespace != "")
+		f.built = m.Files
 	} else {
 		m, err = manifest.Read(f.files, f.stdin, f.namespace, f.namespace != "")
 	}
@@ -212,6 +226,9 @@ func (f *tryFlags) once(ctx context.Context) int {
 	if slices.ContainsFunc(all, func(t tried) bool { return t.Loopback }) {
 		fmt.Fprintln(f.errs, "hint: the Namespace's URL is on loopback, and others may write the Namespace. If you trust the URL, name it: --endpoint URL")
 	}
+	if slices.ContainsFunc(all, func(t tried) bool { return t.UnknownCA }) {
+		fmt.Fprintln(f.errs, "hint: this command knows the CAs of --ca FILE, as amp in a cluster knows those of AMP_ENDPOINT_CA; without it, the system's")
+	}
 	return code
 }
 
@@ -230,7 +247,7 @@ func (t *tried) code() int {
 func (f *tryFlags) one(ctx context.Context, pod *manifest.Pod) (tried, error) {
 	q := &tryout.Question{
 		Pod: pod.JSON, Namespace: pod.NamespaceOf(), Phase: review.Mutate, Endpoints: f.endpoints, User: pod.User, Groups: pod.Groups, Creator: pod.Creator,
-		DryRun: f.dry, FailurePolicy: review.FailurePolicy(f.policy), Timeout: f.timeout, Version: serve.Version(),
+		DryRun: f.dry, FailurePolicy: review.FailurePolicy(f.policy), Timeout: f.timeout, CAFile: f.ca, Version: serve.Version(),
 	}
 	if f.validate {
 		q.Phase = review.Validate
@@ -261,57 +278,6 @@ func (f *tryFlags) one(ctx context.Context, pod *manifest.Pod) (tried, error) {
 		}
 	}
 	return t, nil
-}
-
-// show writes a result for people.
-func (f *tryFlags) show(t *tried, several bool) (err error) {
-	colours := f.colours()
-	switch *f.format {
-	case "yaml":
-		if t.Failed() {
-			fmt.Fprintln(f.errs, t.reason())
-		}
-		return t.WriteYAML(f.out)
-	case "patch":
-		if t.Failed() {
-			fmt.Fprintln(f.errs, t.reason())
-		}
-		return t.WritePatch(f.out)
-	}
-	if several {
-		fmt.Fprintf(f.out, "%s\n", strings.Map(printable, t.Source))
-	}
-	if *f.format == "words" {
-		err = t.WriteWords(f.out)
-	} else {
-		err = t.WriteDiff(f.out, colours)
-	}
-	switch {
-	case err != nil || t.Again == nil:
-	case t.Again.Failed():
-		fmt.Fprintf(f.out, "  asked again: %s\n", t.Again.Message)
-	case len(t.Again.Ops) == 0:
-		fmt.Fprintln(f.out, "  asked again: no change, as it should be")
-	default:
-		fmt.Fprintln(f.out, "  asked again: the endpoint changes its own result, so it is not idempotent. Let it look first whether its change is there. These ops came again:")
-		err = t.Again.WriteWords(f.out)
-	}
-	return err
-}
-
-// reason is why the Pod is not what was wanted.
-func (t *tried) reason() string {
-	if t.Seen != "" {
-		return t.Seen
-	}
-	return t.Message
-}
-
-func (f *tryFlags) colours() tryout.Colours {
-	if f.colour == "always" || f.colour == "auto" && isTerminal(f.out) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" {
-		return tryout.Coloured
-	}
-	return tryout.Colours{}
 }
 
 // namespaceOf reads the labels and annotations of a Namespace from the cluster.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/pem"
 	"io"
 	"net"
 	"net/http"
@@ -25,6 +26,10 @@ func TestTry(t *testing.T) {
 	t.Cleanup(forever.Close)
 	denies := httptest.NewServer(answers(200, "application/json", `{"allowed":false,"status":{"message":"no GPUs left"}}`))
 	t.Cleanup(denies.Close)
+	broken := httptest.NewServer(answers(500, "text/plain", "no database"))
+	t.Cleanup(broken.Close)
+	private := httptest.NewTLSServer(answers(200, "application/json", `[]`))
+	t.Cleanup(private.Close)
 	down, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -35,38 +40,51 @@ func TestTry(t *testing.T) {
 	replace := strings.NewReplacer("OUT", write(t, dir, "out.yaml", "{apiVersion: v1, kind: Pod, metadata: {name: web, labels: {amp.txn2.com/enabled: 'false'}}, spec: {containers: [{name: a, image: b}]}}"),
 		"POD", write(t, dir, "pod.yaml", aPod), "SERVICE", write(t, dir, "service.yaml", "{apiVersion: v1, kind: Service, metadata: {name: web}}"),
 		"DEPLOYMENT", write(t, dir, "deployment.yaml", "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: b}]}}}}"),
+		"BROKEN", broken.URL, "PRIVATE", private.URL, "CA", write(t, dir, "ca.crt", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: private.Certificate().Raw}))),
 		"GOOD", good.URL, "FOREVER", forever.URL, "DENIES", denies.URL, "DOWN", "http://"+down.Addr().String())
 	for args, test := range map[string]struct {
 		code      int
 		out, errs string // parts
 	}{
-		"--help":                                         {0, "exit codes:", ""},
-		"-f POD --endpoint GOOD":                         {0, "+    team: red", "127.0.0.1 is loopback: amp in a cluster does not call it"},
-		"-f POD --endpoint GOOD -o words":                {0, "label team", ""},
-		"-f POD --endpoint GOOD --as jane":               {0, "Warning: a new team, by jane", ""},
-		"-f DEPLOYMENT --endpoint GOOD":                  {0, "by system:serviceaccount:kube-system:replicaset-controller", ""},
-		"-f POD --endpoint GOOD -o yaml":                 {0, "    team: red", ""},
-		"-f POD --endpoint GOOD -o patch":                {0, `"path": "/metadata/labels/team"`, ""},
-		"-f POD --endpoint GOOD --twice":                 {0, "asked again: no change", ""},
-		"-f POD --endpoint GOOD --dry-run":               {0, "event: none: a dry run has none", ""},
-		"-f POD --endpoint GOOD --color always":          {0, "\x1b[32m+", ""},
-		"-f POD --endpoint FOREVER --twice":              {1, "it is not idempotent", ""},
-		"-f POD --endpoint GOOD --endpoint DENIES":       {1, `Error from server (Forbidden): admission webhook "fail.amp.txn2.com" denied the request: no GPUs left`, ""},
-		"-f DEPLOYMENT --endpoint DENIES":                {1, `FailedCreate: Error creating: admission webhook "fail.amp.txn2.com" denied the request: no GPUs left`, ""},
-		"-f POD --endpoint DENIES --validate":            {1, `admission webhook "validate.fail.amp.txn2.com" denied`, ""},
-		"-f POD --endpoint DOWN":                         {2, "connection refused: is the endpoint running, on that port?", ""},
-		"-f POD --endpoint DOWN --failure-policy Ignore": {2, "Warning: amp: not mutated: connection refused", ""},
-		"-f OUT --endpoint GOOD":                         {0, "+    team: red", "Pod web: the Pod has the label amp.txn2.com/enabled: \"false\""},
-		"-f POD":                                         {2, "", "name the endpoint"},
-		"--endpoint GOOD":                                {2, "", "name a manifest"},
-		"-f POD --endpoint ftp://x":                      {2, "", "http"},
-		"-f /none --endpoint GOOD":                       {2, "", "no such file"},
-		"-f SERVICE --endpoint GOOD":                     {2, "", "Service web: skipped"},
-		"-f POD --endpoint GOOD -n other":                {2, "", "its namespace is team-a, and --namespace says other"},
-		"-f POD --endpoint GOOD -o xml":                  {2, "", "allowed are diff, yaml, json, patch and words"},
-		"-f POD --endpoint GOOD --color red":             {2, "", "allowed are auto, always and never"},
-		"-f DEPLOYMENT --cluster -n ../../apis/x":        {2, "", "cannot be the name of a namespace"},
-		"-f POD --cluster --kubeconfig /none":            {2, "", "--cluster: --kubeconfig names a file that does not exist: /none"},
+		"--help":                                                    {0, "exit codes:", ""},
+		"-f POD --endpoint GOOD":                                    {0, "+    team: red", "127.0.0.1 is loopback: amp in a cluster does not call it"},
+		"-f POD --endpoint GOOD -o words":                           {0, "label team", ""},
+		"-f POD --endpoint GOOD --as jane":                          {0, "Warning: a new team, by jane", ""},
+		"-f DEPLOYMENT --endpoint GOOD":                             {0, "by system:serviceaccount:kube-system:replicaset-controller", ""},
+		"-f POD --endpoint GOOD -o yaml":                            {0, "    team: red", ""},
+		"-f POD --endpoint GOOD -o patch":                           {0, `"path": "/metadata/labels/team"`, ""},
+		"-f POD --endpoint GOOD --twice":                            {0, "asked again: no change", ""},
+		"-f POD --endpoint GOOD --dry-run":                          {0, "event: none: a dry run has none", ""},
+		"-f POD --endpoint GOOD --color always":                     {0, "\x1b[32m+", ""},
+		"-f POD --endpoint FOREVER --twice":                         {1, "it is not idempotent", ""},
+		"-f POD --endpoint GOOD --endpoint DENIES":                  {1, `Error from server (Forbidden): admission webhook "fail.amp.txn2.com" denied the request: no GPUs left`, ""},
+		"-f DEPLOYMENT --endpoint DENIES":                           {1, `FailedCreate: Error creating: admission webhook "fail.amp.txn2.com" denied the request: no GPUs left`, ""},
+		"-f POD --endpoint DENIES --validate":                       {1, `admission webhook "validate.fail.amp.txn2.com" denied`, ""},
+		"-f POD --endpoint DOWN":                                    {2, "connection refused: is the endpoint running, on that port?", ""},
+		"-f POD --endpoint DOWN --failure-policy Ignore":            {2, "Warning: amp: not mutated: connection refused", ""},
+		"-f POD --endpoint BROKEN --failure-policy Ignore -o words": {1, "failedopen", "answered 500"},
+		"-f POD --endpoint BROKEN -o words":                         {1, "answered 500", ""},
+		"-f POD --endpoint BROKEN --failure-policy Ignore -o yaml":  {1, "kind: Pod", "answered 500"},
+		"-f POD --endpoint GOOD -o words --as joe":                  {0, "label team", "Warning: a new team, by joe"},
+		"-f POD --endpoint GOOD -o patch --as joe":                  {0, "team", "Warning: a new team, by joe"},
+		"-f POD --endpoint FOREVER --twice -o patch":                {1, `"op": "add"`, "it is not idempotent"},
+		"-f POD --endpoint FOREVER --twice -o yaml":                 {1, "kind: Pod", "it is not idempotent"},
+		"-f POD --endpoint FOREVER --twice -o words":                {1, "it is not idempotent", ""},
+		"-f POD --endpoint PRIVATE":                                 {1, "authority that amp does not know", "hint: this command knows the CAs of --ca FILE"},
+		"-f POD --endpoint PRIVATE --ca CA":                         {0, "no change", ""},
+		"-f POD --endpoint PRIVATE --ca /none":                      {2, "", "kubectl amp try: --ca: "},
+		"-f POD --endpoint GOOD --groups a":                         {2, "", "unknown flag: --groups"},
+		"-f OUT --endpoint GOOD":                                    {0, "+    team: red", "Pod web: the Pod has the label amp.txn2.com/enabled: \"false\""},
+		"-f POD":                                                    {2, "", "name the endpoint"},
+		"--endpoint GOOD":                                           {2, "", "name a manifest"},
+		"-f POD --endpoint ftp://x":                                 {2, "", "http"},
+		"-f /none --endpoint GOOD":                                  {2, "", "no such file"},
+		"-f SERVICE --endpoint GOOD":                                {2, "", "Service web: skipped"},
+		"-f POD --endpoint GOOD -n other":                           {2, "", "its namespace is team-a, and --namespace says other"},
+		"-f POD --endpoint GOOD -o xml":                             {2, "", "allowed are diff, yaml, json, patch and words"},
+		"-f POD --endpoint GOOD --color red":                        {2, "", "allowed are auto, always and never"},
+		"-f DEPLOYMENT --cluster -n ../../apis/x":                   {2, "", "cannot be the name of a namespace"},
+		"-f POD --cluster --kubeconfig /none":                       {2, "", "--cluster: --kubeconfig names a file that does not exist: /none"},
 	} {
 		t.Run(args, func(t *testing.T) {
 			var out, errs bytes.Buffer

@@ -68,6 +68,37 @@ func TestTryWatches(t *testing.T) {
 	}
 }
 
+// TestTryWatchesBases: a kustomization is made of files elsewhere, too.
+func TestTryWatchesBases(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	dir := t.TempDir()
+	for _, folder := range []string{"base", "overlays/prod"} {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, dir, "base/kustomization.yaml", "resources: [pod.yaml]")
+	base := write(t, dir, "base/pod.yaml", aPod)
+	write(t, dir, "overlays/prod/kustomization.yaml", "resources: [../../base]")
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if asked.Add(1) == 1 {
+			at := time.Now().Add(time.Hour)
+			if err := os.Chtimes(base, at, at); err != nil {
+				t.Error(err)
+			}
+		}
+		_, _ = io.WriteString(w, "[]")
+	}))
+	t.Cleanup(server.Close)
+	errs := &trigger{want: "a file changed", f: stop}
+	run(ctx, []string{"try", "-k", filepath.Join(dir, "overlays/prod"), "--endpoint", server.URL, "--watch"}, io.Discard, errs)
+	if asked.Load() == 0 || !errs.done {
+		t.Errorf("asked %d times: %s", asked.Load(), errs.text.String())
+	}
+}
+
 // TestTryReadsTheCluster: the Namespace's own endpoint and mode hold. But if that endpoint is on loopback, it is not called: it
 // could be a program that only the user may reach. An endpoint that the user names is called.
 func TestTryReadsTheCluster(t *testing.T) {

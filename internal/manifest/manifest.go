@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	yamlv3 "go.yaml.in/yaml/v3"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -42,6 +43,9 @@ type Manifests struct {
 	Pods []Pod
 	// Skipped names the objects that create no Pod: "web.yaml, Service web".
 	Skipped []string
+	// Files are what a kustomization was built of, or looked for, each with the time of its last change before that; zero if it
+	// is missing.
+	Files map[string]time.Time
 }
 
 // Read reads the files, - for stdin, and returns their Pods in order. Objects without a namespace get the one that is

@@ -13,6 +13,7 @@ import (
 	"github.com/txn2/amp/internal/callout"
 	"github.com/txn2/amp/internal/namespaces"
 	"github.com/txn2/amp/internal/outbound"
+	"github.com/txn2/amp/internal/review"
 )
 
 // NotAsked returns why an API server would not ask amp about the Pod, as deploy/base has the webhooks; empty: it would.
@@ -29,6 +30,8 @@ func (q *Question) NotAsked() string {
 		return "the Pod has the label " + namespaces.LabelEnabled + ": \"false\""
 	case q.Labels != nil && q.Labels[namespaces.LabelEnabled] != "true":
 		return "the namespace " + q.Namespace + " has not opted in by the label " + namespaces.LabelEnabled + ": \"true\""
+	case q.Labels != nil && q.Phase == review.Validate && q.Labels[namespaces.LabelValidate] != "true":
+		return "validation is only for a namespace with the label " + namespaces.LabelValidate + ": \"true\", which " + q.Namespace + " has not"
 	}
 	return ""
 }

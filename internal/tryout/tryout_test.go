@@ -37,12 +37,15 @@ func TestNotAsked(t *testing.T) {
 		q    tryout.Question
 		want string
 	}{
-		"any Pod":                               {tryout.Question{Pod: []byte(plain), Namespace: "a"}, ""},
-		"a Pod that opts out":                   {tryout.Question{Pod: []byte(out), Namespace: "a"}, "the Pod has the label"},
-		"a Pod of the cluster itself":           {tryout.Question{Pod: []byte(plain), Namespace: "kube-system"}, "leave out the namespace kube-system"},
-		"a real Namespace that has opted in":    {tryout.Question{Pod: []byte(plain), Namespace: "a", Labels: map[string]string{"amp.txn2.com/enabled": "true"}}, ""},
-		"a real Namespace that has not":         {tryout.Question{Pod: []byte(plain), Namespace: "a", Labels: map[string]string{}}, "namespace a has not opted in"},
-		"a Pod of that label with another text": {tryout.Question{Pod: []byte(strings.Replace(out, `"false"`, `"no"`, 1)), Namespace: "a"}, ""},
+		"any Pod":                                      {tryout.Question{Pod: []byte(plain), Namespace: "a"}, ""},
+		"a Pod that opts out":                          {tryout.Question{Pod: []byte(out), Namespace: "a"}, "the Pod has the label"},
+		"a Pod of the cluster itself":                  {tryout.Question{Pod: []byte(plain), Namespace: "kube-system"}, "leave out the namespace kube-system"},
+		"a real Namespace that has opted in":           {tryout.Question{Pod: []byte(plain), Namespace: "a", Labels: map[string]string{"amp.txn2.com/enabled": "true"}}, ""},
+		"a real Namespace that has not":                {tryout.Question{Pod: []byte(plain), Namespace: "a", Labels: map[string]string{}}, "namespace a has not opted in"},
+		"validation for a Namespace without its label": {tryout.Question{Pod: []byte(plain), Namespace: "a", Phase: review.Validate, Labels: map[string]string{"amp.txn2.com/enabled": "true"}}, "label amp.txn2.com/validate"},
+		"validation for a Namespace with it":           {tryout.Question{Pod: []byte(plain), Namespace: "a", Phase: review.Validate, Labels: map[string]string{"amp.txn2.com/enabled": "true", "amp.txn2.com/validate": "true"}}, ""},
+		"validation without a real Namespace":          {tryout.Question{Pod: []byte(plain), Namespace: "a", Phase: review.Validate}, ""},
+		"a Pod of that label with another text":        {tryout.Question{Pod: []byte(strings.Replace(out, `"false"`, `"no"`, 1)), Namespace: "a"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.q.NotAsked(); !strings.Contains(got, test.want) || (got == "") != (test.want == "") {
