@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -64,6 +66,29 @@ func TestAFailureIsNoPass(t *testing.T) {
 				t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
 			}
 		})
+	}
+}
+
+// TestTestKnowsAPrivateCA: --ca says by which CAs an endpoint's certificate is verified.
+func TestTestKnowsAPrivateCA(t *testing.T) {
+	server := httptest.NewTLSServer(answers(200, "application/json", `[]`))
+	t.Cleanup(server.Close)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	ca := write(t, t.TempDir(), "ca.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})))
+	file := write(t, t.TempDir(), "suite.yaml", "cases: [{name: one, pod: "+strings.TrimSpace(aPod)+", expect: {unchanged: true}}]\n")
+	for _, test := range []struct {
+		args []string
+		code int
+		says string
+	}{
+		{[]string{"--ca", ca}, 0, "1 passed"},
+		{nil, 1, "an authority that amp does not know"},
+		{[]string{"--ca", file + ".none"}, 2, "--ca: open "},
+	} {
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), append([]string{"test", file, "--endpoint", server.URL}, test.args...), &out, &errs); code != test.code || !strings.Contains(out.String(), test.says) {
+			t.Errorf("%q: exit code %d\n%s%s", test.args, code, out.String(), errs.String())
+		}
 	}
 }
 

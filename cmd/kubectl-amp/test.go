@@ -51,6 +51,7 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 	f := newFlags("test", testUsage, out, errs)
 	var o suite.Options
 	f.StringArrayVar(&o.Endpoints, "endpoint", nil, "URL of the endpoint, instead of those in the files; repeated, a chain")
+	f.caFlag(&o.CAFile)
 	f.DurationVar(&o.Timeout, "timeout", tryout.DefaultTimeout, "time for a case that names none, as AMP_TIMEOUT")
 	f.IntVar(&o.Parallel, "parallel", 8, "cases at a time, 1 to 64")
 	update := f.Bool("update", false, "rewrite what is expected where it differs; keeps comments and order")

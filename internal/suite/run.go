@@ -25,6 +25,7 @@ type Options struct {
 	Parallel  int      // cases at a time, at least 1
 	// Timeout is for cases that name none, as AMP_TIMEOUT; 0 is its default.
 	Timeout time.Duration
+	CAFile  string // PEM, of https endpoints; by default the system's
 	Version string // of this program
 }
 
@@ -110,7 +111,7 @@ func (c *Case) ask(ctx context.Context, o Options, again bool) (*answer, error) 
 	}
 	q := &tryout.Question{
 		Pod: c.pod.JSON, Namespace: c.pod.NamespaceOf(), Phase: review.Mutate, Endpoints: mutate, User: c.pod.User, Groups: c.pod.Groups, Creator: c.pod.Creator,
-		DryRun: c.dryRun, FailurePolicy: c.policy, Timeout: cmp.Or(c.timeout, o.Timeout), Version: o.Version,
+		DryRun: c.dryRun, FailurePolicy: c.policy, Timeout: cmp.Or(c.timeout, o.Timeout), CAFile: o.CAFile, Version: o.Version,
 	}
 	if c.user != "" {
 		q.User, q.Groups, q.Creator = c.user, []string{"system:authenticated"}, ""

@@ -3,7 +3,9 @@ package tryout
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 
 	"github.com/txn2/amp/internal/callout"
@@ -71,7 +73,8 @@ func (q *Question) proxy(policy *review.Policy) (*proxy.Proxy, error) {
 			CAFile: q.CAFile, Source: "https://amp.txn2.com/try", UserAgent: outbound.UserAgent(q.Version),
 		}}, q.allow()...)
 		if err != nil {
-			return nil, err
+			// The client of endpoints names its files by the variables of the proxy. Here a flag says which.
+			return nil, errors.New(strings.ReplaceAll(err.Error(), "AMP_ENDPOINT_CA: ", "--ca: "))
 		}
 		kept.proxies[is] = shared
 	}
