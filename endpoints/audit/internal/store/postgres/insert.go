@@ -66,7 +66,7 @@ func (s *Store) commit(events []*store.Event) (err error) {
 	if rows = withoutStored(rows, stored); len(rows) == 0 {
 		return nil
 	}
-	s.ensureDays(ctx, rows, cutoff)
+	s.ensureDays(ctx, conn, rows, cutoff)
 	added := false
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) (err error) {
 		added, err = s.insert(ctx, tx, rows, stored, seq)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
@@ -59,38 +60,45 @@ func partitions(ctx context.Context, tx pgx.Tx) ([]partition, error) {
 func (s *Store) ahead(ctx context.Context) {
 	today := dayOf(time.Now())
 	for n := range daysAhead + 1 {
-		if err := s.makePartition(ctx, today.AddDate(0, 0, n)); err != nil {
+		if err := makePartition(ctx, s.write, today.AddDate(0, 0, n)); err != nil {
 			s.log.Warn("audit cannot make a partition ahead", "day", today.AddDate(0, 0, n).Format(time.DateOnly), "err", trouble(err))
 			return
 		}
 	}
 }
 
-// ensureDays makes the partitions that are missing for some events. What has passed the retention needs none.
-func (s *Store) ensureDays(ctx context.Context, rows []*row, cutoff time.Time) {
+// ensureDays makes the partitions that are missing for some events. What has passed the retention needs none. It uses the
+// connection of its caller: who holds one and waits for another waits for ever where the pool has no more.
+func (s *Store) ensureDays(ctx context.Context, conn *pgxpool.Conn, rows []*row, cutoff time.Time) {
 	today := dayOf(time.Now())
 	for _, r := range rows {
 		d := dayOf(r.at)
 		if s.days[d] || d.Before(today.AddDate(0, 0, -daysBack)) || d.After(today.AddDate(0, 0, daysAhead)) || !d.Add(day).After(cutoff) {
 			continue
 		}
-		if err := s.makePartition(ctx, d); err != nil {
+		if err := makePartition(ctx, conn, d); err != nil {
 			s.log.Warn("audit cannot make a partition, so the default one takes the events", "day", d.Format(time.DateOnly), "err", trouble(err))
 		}
 		s.days[d] = true // one attempt a day and process
 	}
 }
 
+// database is a connection, or a pool that takes one for each call.
+type database interface {
+	QueryRow(ctx context.Context, query string, args ...any) pgx.Row
+	Begin(ctx context.Context) (pgx.Tx, error)
+}
+
 // makePartition makes the partition of a day, unless it exists, and moves into it what the default one has of that day. It
 // locks no more of the table of events than the default partition, and a transaction that holds that one does not wait for the one that makes the partition.
-func (s *Store) makePartition(ctx context.Context, d time.Time) error {
+func makePartition(ctx context.Context, db database, d time.Time) error {
 	name := partPrefix + d.Format(partLayout)
 	from, to := d.Format(time.RFC3339), d.AddDate(0, 0, 1).Format(time.RFC3339)
 	var exists bool
-	if err := s.write.QueryRow(ctx, tableExists, name).Scan(&exists); err != nil || exists {
+	if err := db.QueryRow(ctx, tableExists, name).Scan(&exists); err != nil || exists {
 		return err
 	}
-	return pgx.BeginFunc(ctx, s.write, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
 		if err := lockSchema(ctx, tx); err != nil {
 			return err
 		}

@@ -96,6 +96,22 @@ func TestPartitionsAreMadeAndDropped(t *testing.T) {
 	}
 }
 
+// TestOneConnectionIsEnough: no call holds a connection of the pool while it waits for another one. An event of a day without a
+// partition makes one on the way.
+func TestOneConnectionIsEnough(t *testing.T) {
+	t.Parallel()
+	url := postgrestest.URL(t)
+	s := open(t, postgres.Config{URL: url + "&pool_max_conns=1"})
+	storetest.Add(t, s, ago("two", 2))
+	if made := column(t, url, partitionNames); !slices.Contains(made, name(2)) {
+		t.Errorf("there is no partition for two days ago, only %q", made)
+	}
+	storetest.Add(t, s, ago("three", 3)) // with other events stored, too
+	if got := storetest.IDs(t, s, store.Filter{}); got != "two three" {
+		t.Errorf("there is %q", got)
+	}
+}
+
 // TestTheDefaultPartitionIsEmptied: what it took while a day had no partition moves when that is made.
 func TestTheDefaultPartitionIsEmptied(t *testing.T) {
 	t.Parallel()

@@ -33,3 +33,11 @@ func TestTheContract(t *testing.T) {
 		return open(t, postgres.Config{URL: postgrestest.URL(t), Log: log})
 	})
 }
+
+// TestTheContractOnOneConnection: the smallest pool there is serves everything.
+func TestTheContractOnOneConnection(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t testing.TB, log *slog.Logger) store.Store {
+		return open(t, postgres.Config{URL: postgrestest.URL(t) + "&pool_max_conns=1", Log: log})
+	})
+}
