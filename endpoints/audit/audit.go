@@ -21,9 +21,6 @@ const DefaultRetention = 720 * time.Hour
 // Forever as a retention keeps all events.
 const Forever time.Duration = math.MaxInt64
 
-// deleteEvery is how often old events are deleted.
-const deleteEvery = time.Minute
-
 // Config says how a [Server] stores events and who may use it. Its zero value keeps events in memory for
 // [DefaultRetention] and asks no caller for a token. That is meant for trying things out.
 type Config struct {
@@ -123,7 +120,9 @@ func newWithStore(config Config, events store.Store, now func() time.Time) *Serv
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = cancel
 	if config.Retention != Forever {
-		s.background.Go(func() { s.deleteOld(ctx) })
+		oldest := func() time.Time { return now().Add(-config.Retention) }
+		s.store = &retained{events, oldest}
+		s.background.Go(func() { s.deleteOld(ctx, oldest) })
 	}
 	return s
 }
@@ -137,22 +136,5 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) endStreams() { s.closeOnce.Do(func() { close(s.closing) }) }
-
-// deleteOld deletes events as they pass the retention, until ctx ends.
-func (s *Server) deleteOld(ctx context.Context) {
-	tick := time.NewTicker(deleteEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-tick.C:
-			err := s.store.DeleteBefore(ctx, s.now().Add(-s.config.Retention))
-			if err != nil && ctx.Err() == nil {
-				s.log.Error("audit cannot delete old events", "err", err)
-			}
-		case <-ctx.Done():
-			return
-		}
-	}
-}
 
 var _ http.Handler = (*Server)(nil)

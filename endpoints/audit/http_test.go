@@ -85,7 +85,7 @@ func (fullDisk) Close() error { return nil }
 func TestStorageTroubleIs503(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
-	s := newWithStore(Config{Log: slog.New(slog.NewTextHandler(&log, nil))}, fullDisk{}, time.Now)
+	s := newWithStore(Config{Retention: Forever, Log: slog.New(slog.NewTextHandler(&log, nil))}, fullDisk{}, time.Now)
 	defer s.Close()
 	w := do(t, s, "POST", "/", map[string]string{"Content-Type": structured}, ev{id: "big"}.json(t))
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {

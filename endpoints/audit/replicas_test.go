@@ -27,7 +27,7 @@ const replicaVariable = "AMP_AUDIT_TEST_REPLICA"
 
 // runReplica serves until it is killed, or until its input ends: then the test has ended.
 func runReplica(url string) {
-	s, err := New(Config{Postgres: Postgres{URL: url}, Log: slog.New(slog.DiscardHandler)})
+	s, err := New(Config{Postgres: Postgres{URL: url}, Retention: Forever, Log: slog.New(slog.DiscardHandler)})
 	if err == nil {
 		var listener net.Listener
 		if listener, err = net.Listen("tcp", "127.0.0.1:0"); err == nil {

@@ -11,7 +11,7 @@ import (
 // and where a bucket is a day or longer, both ends have their dates.
 func TestChartsNameTheirTimes(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, Config{})
+	s := newServer(t, Config{Retention: Forever})
 	post(t, s, worker("w1", 0))
 	base := serve(t, s)
 	b := newBrowser(t, 1280, 900)
