@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -63,6 +64,8 @@ const (
 	MaxEndpoints = 50
 	// MaxLines is how many endpoints Charts shows over time: more lines than that cannot be told apart.
 	MaxLines = 4
+	// maxTallied bounds the endpoints that are counted at one time: each takes some KiB, and an event may name 32 new ones.
+	maxTallied = 10 * MaxEndpoints
 )
 
 const hour = 3600 // seconds
@@ -168,10 +171,30 @@ func (t *Tally) AddCalls(second int64, url string, failed int64, encoded []byte)
 func (t *Tally) endpoint(url string) *endpointTally {
 	e := t.endpoints[url]
 	if e == nil {
+		t.forgetRare()
 		e = &endpointTally{times: map[int64]map[int]int64{}}
 		t.endpoints[url] = e
 	}
 	return e
+}
+
+// forgetRare makes room for other endpoints. Those with the most calls stay, so that who sends events with many endpoints hides
+// none that is called often.
+func (t *Tally) forgetRare() {
+	if len(t.endpoints) < maxTallied {
+		return
+	}
+	t.MoreEndpoints = true
+	calls := map[string]int64{}
+	for url, e := range t.endpoints {
+		calls[url] = e.calls.Count()
+	}
+	urls := slices.SortedFunc(maps.Keys(calls), func(a, b string) int {
+		return cmp.Or(cmp.Compare(calls[b], calls[a]), cmp.Compare(a, b))
+	})
+	for _, url := range urls[maxTallied/2:] {
+		delete(t.endpoints, url)
+	}
 }
 
 func (t *Tally) at(e *endpointTally, second int64) map[int]int64 {

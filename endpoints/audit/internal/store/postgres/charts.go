@@ -97,19 +97,16 @@ func tallyEvents(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, tally 
 	}
 	n := 0
 	for before, began := latest, time.Now(); ; {
-		found, rest, more, err := find.hits(ctx, tx, before, scanned, "0, e.item")
-		if err != nil {
-			return false, err
-		}
-		for _, h := range found {
+		rest, more, err := find.each(ctx, tx, before, scanned, "0, e.item", func(h hit) error {
 			text, err := packed.Item(h.item)
 			if err != nil {
-				return false, err
+				return err
 			}
 			var item struct{ Endpoints []store.Call }
 			if err := json.Unmarshal(text, &item); err != nil {
-				return false, err
+				return err
 			}
+			n++
 			second := h.at.Unix()
 			tally.Count(second, h.outcome, 1)
 			for _, c := range store.Indexed(item.Endpoints) {
@@ -117,11 +114,15 @@ func tallyEvents(ctx context.Context, tx pgx.Tx, m meta, f *store.Filter, tally 
 					tally.Call(second, c.URL, c.DurationMS, c.Failed)
 				}
 			}
+			return nil
+		})
+		if err != nil {
+			return false, err
 		}
 		if !more {
 			return true, nil
 		}
-		if n += len(found); n >= store.MaxCounted || time.Since(began) > patience {
+		if n >= store.MaxCounted || time.Since(began) > patience {
 			return false, nil
 		}
 		before = rest

@@ -94,7 +94,21 @@ func (s *search) addPod(ctx context.Context, tx pgx.Tx, pod string) error {
 	var words []int64
 	// The mutations of the Pods that /validate has seen under such a name.
 	validated := &search{groups: [][]int64{{hash(kindOutcome, outcome.Validated)}}, pieces: s.pieces, pod: pod, from: s.from, to: latest}
-	found, _, _, err := validated.hits(ctx, tx, latest, maxJoined, "0, e.item")
+	var ids, sources []int64
+	stamps := map[key][]*store.Item{}
+	_, _, err := validated.each(ctx, tx, latest, maxJoined, "0, e.item", func(h hit) error {
+		item, err := packed.DecodeItem(h.item)
+		if err != nil || item.Mutation == "" {
+			return err
+		}
+		item.Endpoints = nil // they may be large
+		k := keyOf(item.Source, item.Mutation)
+		if stamps[k] == nil {
+			ids, sources = append(ids, k.id), append(sources, k.source)
+		}
+		stamps[k] = append(stamps[k], item)
+		return nil
+	})
 	if err != nil {
 		return err
 	}
@@ -103,36 +117,27 @@ func (s *search) addPod(ctx context.Context, tx pgx.Tx, pod string) error {
 		words = append(words, hash(kindGenerate, prefix))
 	}
 	s.pod, s.joined = pod, map[place]bool{}
-	var ids []int64
-	stamps := map[int64][]*store.Item{}
-	for _, h := range found {
-		item, err := packed.DecodeItem(h.item)
-		if err != nil {
-			return err
-		}
-		if item.Mutation != "" {
-			id := hash(kindID, item.Mutation)
-			ids, stamps[id] = append(ids, id), append(stamps[id], item)
-		}
-	}
 	if len(ids) > 0 {
-		all, err := collect(ctx, tx, "SELECT at, seq, id, item FROM audit_events WHERE id = ANY($1) AND outcome = $2", []any{ids, outcome.Mutated},
-			func(row pgx.CollectableRow) (h hit, err error) {
-				err = row.Scan(&h.at, &h.seq, &h.id, &h.item)
-				return h, err
-			})
+		rows, err := tx.Query(ctx, `SELECT e.at, e.seq, e.id, e.source, e.item FROM unnest($1::bigint[], $2::bigint[]) k(id, source)
+			JOIN audit_events e ON e.id = k.id AND e.source = k.source WHERE e.outcome = $3 LIMIT $4`, ids, sources, outcome.Mutated, scanned)
 		if err != nil {
 			return err
 		}
-		for _, h := range all {
-			mutated, err := packed.DecodeItem(h.item)
+		var p place
+		var k key
+		var text []byte
+		if _, err := pgx.ForEachRow(rows, []any{&p.at, &p.seq, &k.id, &k.source, &text}, func() error {
+			mutated, err := packed.DecodeItem(text)
 			if err != nil {
 				return err
 			}
-			if slices.ContainsFunc(stamps[h.id], func(v *store.Item) bool { return store.Joins(v, mutated) }) {
+			if slices.ContainsFunc(stamps[k], func(v *store.Item) bool { return store.Joins(v, mutated) }) {
 				words = append(words, hash(kindMutated, mutated.Source, mutated.ID))
-				s.joined[h.place.utc()] = true
+				s.joined[p.utc()] = true
 			}
+			return nil
+		}); err != nil {
+			return err
 		}
 	}
 	s.others = words
@@ -145,72 +150,96 @@ func (p place) utc() place { return place{p.at.UTC(), p.seq} }
 // A hit is an event that a search found.
 type hit struct {
 	place
-	id      int64
 	outcome string
 	pod     string
 	size    int64  // in bytes, of what was asked for
 	item    []byte // if it was asked for
 }
 
-func scanHit(row pgx.CollectableRow) (h hit, err error) {
-	err = row.Scan(&h.at, &h.seq, &h.outcome, &h.pod, &h.size, &h.item)
-	return h, err
-}
-
 // hits returns the newest events below before that fit, newest first. If there may be more, they are below rest. columns
 // are the size and the item of a hit, as SQL.
 func (s *search) hits(ctx context.Context, tx pgx.Tx, before place, limit int, columns string) (found []hit, rest place, more bool, err error) {
+	rest, more, err = s.each(ctx, tx, before, limit, columns, func(h hit) error {
+		found = append(found, h)
+		return nil
+	})
+	return found, rest, more, err
+}
+
+// each calls do for every event that hits would return. Items may be large, so no more than one of them is here at a time. do
+// must not use tx.
+func (s *search) each(ctx context.Context, tx pgx.Tx, before place, limit int, columns string, do func(hit) error) (rest place, more bool, err error) {
 	if s.to.less(before) {
 		before = s.to
 	}
 	if s.nothing || !s.from.less(before) {
-		return nil, place{}, false, nil
+		return place{}, false, nil
+	}
+	n := 0
+	var last place
+	take := func(h hit) (bool, error) {
+		if s.pod != "" && !store.MatchPod(h.pod, s.pod) && !s.joined[h.place.utc()] {
+			return true, nil
+		}
+		if n == limit {
+			more = true
+			return false, nil
+		}
+		n, last = n+1, h.place
+		return true, do(h)
 	}
 	if len(s.groups) == 0 && s.pieces == nil {
-		found, err = collect(ctx, tx, "SELECT e.at, e.seq, e.outcome, e.pod, "+columns+` FROM audit_events e
+		_, _, err = walk(ctx, tx, "SELECT e.at, e.seq, e.outcome, e.pod, "+columns+` FROM audit_events e
 			WHERE e.at >= $1 AND e.at <= $2 AND (e.at, e.seq) < ($2, $3) ORDER BY e.at DESC, e.seq DESC LIMIT $4`,
-			[]any{s.from.at, before.at, before.seq, limit + 1}, scanHit)
-		if more = len(found) > limit; more {
-			found = found[:limit]
-			rest = found[limit-1].place
-		}
-		return found, rest, more, err
+			[]any{s.from.at, before.at, before.seq, limit + 1}, take)
+		return last, more, err
 	}
 	began := time.Now()
 	spans, err := s.spans(ctx, tx, before)
 	if err != nil {
-		return nil, place{}, false, err
+		return place{}, false, err
 	}
 	for i, sp := range spans {
 		for done := false; !done; {
-			n := limit - len(found) + 1 // one more, to know whether there is more
+			most := limit - n + 1 // one more, to know whether there is more
 			if s.pod != "" {
-				n = scanned
+				most = scanned
 			}
-			some, err := s.within(ctx, tx, sp, n, columns)
-			if err != nil {
-				return nil, place{}, false, err
+			looked, end, err := s.within(ctx, tx, sp, most, columns, take)
+			if err != nil || more {
+				return last, more, err
 			}
-			for _, h := range some {
-				if s.pod != "" && !store.MatchPod(h.pod, s.pod) && !s.joined[h.place.utc()] {
-					continue
-				}
-				if len(found) == limit {
-					return found, found[limit-1].place, true, nil
-				}
-				found = append(found, h)
-			}
-			if done = len(some) < n; !done {
-				sp.hi = some[n-1].place
-			} else {
+			sp.hi = end
+			if done = looked < most; done {
 				sp.hi = sp.lo
 			}
-			if last := done && i == len(spans)-1; !last && time.Since(began) > patience {
-				return found, sp.hi, true, nil
+			if atEnd := done && i == len(spans)-1; !atEnd && time.Since(began) > patience {
+				return sp.hi, true, nil
 			}
 		}
 	}
-	return found, place{}, false, nil
+	return place{}, false, nil
+}
+
+// walk calls take for the hits of a query, one by one, as long as it wants more. It returns how many it looked at, and the
+// place of the last one.
+func walk(ctx context.Context, tx pgx.Tx, query string, args []any, take func(hit) (more bool, err error)) (looked int, end place, err error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return 0, place{}, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var h hit
+		if err := rows.Scan(&h.at, &h.seq, &h.outcome, &h.pod, &h.size, &h.item); err != nil {
+			return 0, place{}, err
+		}
+		looked, end = looked+1, h.place
+		if more, err := take(h); err != nil || !more {
+			return looked, end, err
+		}
+	}
+	return looked, end, rows.Err()
 }
 
 // A span is a range of places. lo is part of it.
@@ -251,9 +280,9 @@ func (s *search) spans(ctx context.Context, tx pgx.Tx, before place) ([]span, er
 	return append(all, span{s.from, hi}), nil
 }
 
-// within returns the newest events of a span that have the words. The planner must not walk along the span in the hope of
+// within walks along the newest events of a span that have the words. The planner must not walk along the span in the hope of
 // finding enough soon: where values never meet, it would read all of it. So it finds all first (MATERIALIZED).
-func (s *search) within(ctx context.Context, tx pgx.Tx, sp span, limit int, columns string) ([]hit, error) {
+func (s *search) within(ctx context.Context, tx pgx.Tx, sp span, limit int, columns string, take func(hit) (more bool, err error)) (looked int, end place, err error) {
 	args := []any{sp.lo.at, sp.lo.seq, sp.hi.at, sp.hi.seq, limit}
 	var where strings.Builder
 	for _, words := range s.groups {
@@ -268,9 +297,9 @@ func (s *search) within(ctx context.Context, tx pgx.Tx, sp span, limit int, colu
 		args = append(args, s.pieces, s.others)
 		fmt.Fprintf(&where, " AND (words @> $%d OR words && $%d)", len(args)-1, len(args))
 	}
-	return collect(ctx, tx, `WITH fitting AS MATERIALIZED (SELECT at, seq FROM audit_events
+	return walk(ctx, tx, `WITH fitting AS MATERIALIZED (SELECT at, seq FROM audit_events
 			WHERE at >= $1 AND at <= $3 AND (at, seq) >= ($1, $2) AND (at, seq) < ($3, $4)`+where.String()+`),
 		newest AS MATERIALIZED (SELECT at, seq FROM fitting ORDER BY at DESC, seq DESC LIMIT $5)
 		SELECT e.at, e.seq, e.outcome, e.pod, `+columns+` FROM newest n JOIN audit_events e ON e.at = n.at AND e.seq = n.seq
-		WHERE e.at >= $1 AND e.at <= $3 ORDER BY e.at DESC, e.seq DESC`, args, scanHit)
+		WHERE e.at >= $1 AND e.at <= $3 ORDER BY e.at DESC, e.seq DESC`, args, take)
 }

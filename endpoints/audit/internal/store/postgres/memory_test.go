@@ -1,0 +1,84 @@
+package postgres_test
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"runtime"
+	"slices"
+	"testing"
+
+	"github.com/txn2/amp/endpoints/audit/internal/outcome"
+	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/audit/internal/store/postgres"
+	"github.com/txn2/amp/endpoints/audit/internal/store/postgres/postgrestest"
+	"github.com/txn2/amp/endpoints/audit/internal/store/storetest"
+)
+
+// held returns how many bytes are in use at most while do runs. No other test may run meanwhile.
+func held(do func()) (most uint64) {
+	measure := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before, done := measure(), make(chan struct{})
+	most = before
+	go func() {
+		defer close(done)
+		do()
+	}()
+	for {
+		select {
+		case <-done:
+			return most - before
+		default:
+			most = max(most, measure())
+		}
+	}
+}
+
+// TestAQuestionHoldsFewItems: the items of large events are many bytes together, so they are looked at one by one. The test is
+// not parallel to others, because it measures.
+func TestAQuestionHoldsFewItems(t *testing.T) {
+	const events, size, most = 200, 2 << 10, 20 << 20 // 13 MiB of URLs. It took 47 MiB to hold them all
+	s := open(t, postgres.Config{URL: postgrestest.URL(t)})
+	var all []*store.Event
+	for i := range events {
+		all = append(all, storetest.Event(fmt.Sprint(i), float64(i), func(item *store.Item) {
+			item.Outcome, item.Mutation, item.Endpoints = outcome.Validated, fmt.Sprint("m", i), nil
+			for range 32 {
+				random := make([]byte, size/2)
+				_, _ = rand.Read(random) // it does not fail
+				item.Endpoints = append(item.Endpoints, store.Call{URL: "http://" + hex.EncodeToString(random), DurationMS: 3})
+			}
+		}))
+	}
+	for some := range slices.Chunk(append(all, storetest.Event("m0", 0, func(item *store.Item) { item.Name, item.GenerateName = "", "pod-" })), 20) {
+		storetest.Add(t, s, some...)
+	}
+	to := storetest.Start.AddDate(0, 0, 1)
+	for name, ask := range map[string]func() (int, error){
+		"charts by an outcome": func() (int, error) {
+			c, err := s.Charts(t.Context(), store.Filter{Outcomes: []string{outcome.Validated}, To: to})
+			return int(c.Buckets[0].Counts[outcome.Validated]), err
+		},
+		"charts by a Pod": func() (int, error) {
+			c, err := s.Charts(t.Context(), store.Filter{Pod: "pod-", To: to})
+			return len(c.Buckets), err
+		},
+		"a list by a Pod": func() (int, error) {
+			p, err := s.List(t.Context(), store.Query{Filter: store.Filter{Pod: "pod-"}, Limit: 200})
+			return len(p.Items), err
+		},
+	} {
+		var n int
+		var err error
+		if bytes := held(func() { n, err = ask() }); err != nil || n == 0 || bytes > most {
+			t.Errorf("%s: %d found, %d KiB held, want %d at most, %v", name, n, bytes>>10, most>>10, err)
+		} else {
+			t.Logf("%s: %d KiB", name, bytes>>10)
+		}
+	}
+}
