@@ -77,7 +77,7 @@ func tallySums(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.Ta
 
 	// The endpoints that were seen last come first, so that not every endpoint of every tenant is read.
 	rows, err = tx.QueryContext(ctx, `SELECT t.value, l.bucket, l.errors, l.hist
-		FROM (SELECT id, value FROM (SELECT id, value, last FROM terms WHERE kind = ? AND ns = 0 LIMIT 1000) ORDER BY last DESC LIMIT ?) t
+		FROM (SELECT id, value FROM terms WHERE kind = ? AND ns = 0 ORDER BY last DESC LIMIT ?) t
 		JOIN latencies l ON l.res = ? AND l.endpoint = t.id AND l.bucket >= ? AND l.bucket < ?`,
 		kindEndpoint, store.MaxEndpoints, endpointWidth, store.BucketOf(f.From, endpointWidth), to)
 	if err != nil {
@@ -96,10 +96,10 @@ func tallySums(ctx context.Context, tx *sql.Tx, f *store.Filter, tally *store.Ta
 	if err != nil {
 		return err
 	}
-	var looked, inRange int // looked: there may be any number beyond the 1000
-	err = tx.QueryRowContext(ctx, "SELECT count(*), count(*) FILTER (WHERE last >= ?) FROM (SELECT last FROM terms WHERE kind = ? AND ns = 0 LIMIT 1000)",
-		keyOf(f.EndpointsSince()), kindEndpoint).Scan(&looked, &inRange)
-	tally.MoreEndpoints = looked == 1000 || inRange > store.MaxEndpoints
+	var n int
+	err = tx.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM terms WHERE kind = ? AND ns = 0 AND last >= ? LIMIT ?)",
+		kindEndpoint, keyOf(f.EndpointsSince()), store.MaxEndpoints+1).Scan(&n)
+	tally.MoreEndpoints = n > store.MaxEndpoints
 	return err
 }
 
@@ -169,7 +169,7 @@ func (s *Store) Values(ctx context.Context) (*store.Values, error) {
 	values := new(store.Values)
 	err := s.read(ctx, func(tx *sql.Tx) error {
 		for kind, into := range map[string]*[]string{kindNamespace: &values.Namespaces, kindEndpoint: &values.Endpoints, kindUser: &values.Users} {
-			rows, err := tx.QueryContext(ctx, "SELECT value FROM (SELECT value, last FROM terms WHERE kind = ? AND ns = 0 LIMIT 1000) ORDER BY last DESC LIMIT 200", kind)
+			rows, err := tx.QueryContext(ctx, "SELECT value FROM terms WHERE kind = ? AND ns = 0 ORDER BY last DESC LIMIT 200", kind)
 			if err != nil {
 				return err
 			}

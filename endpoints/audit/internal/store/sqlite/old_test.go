@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store/storetest"
@@ -32,6 +33,9 @@ func TestADatabaseOfTheSchemaBeforeIsRead(t *testing.T) {
 	}
 	s := open(t, Config{Path: path})
 	storetest.CheckOld(t, s)
+	if plan := explain(t, s, "SELECT value FROM terms WHERE kind = ? AND ns = 0 ORDER BY last DESC LIMIT 200"); !strings.Contains(plan[0], "terms_seen") {
+		t.Errorf("a later index is not made: %q", plan)
+	}
 	var version int
 	if err := pragma(s, "user_version", &version); err != nil || version != schemaVersion {
 		t.Errorf("its version is %d, %v: a program that knows no packed texts must refuse it", version, err)

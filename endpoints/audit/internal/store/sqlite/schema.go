@@ -59,6 +59,11 @@ CREATE TABLE counts (res INTEGER, bucket INTEGER, outcome INTEGER, n INTEGER NOT
 CREATE TABLE latencies (res INTEGER, endpoint INTEGER, bucket INTEGER, errors INTEGER NOT NULL, hist BLOB NOT NULL,
 	PRIMARY KEY (res, endpoint, bucket)) WITHOUT ROWID;
 `
+	// indexes are later than the tables. A program that does not know them uses and keeps them all the same, so they need no
+	// version of their own.
+	indexes = `
+CREATE INDEX IF NOT EXISTS terms_seen ON terms (kind, ns, last) WHERE ns = 0; -- the values seen last
+`
 )
 
 // outcomeNumbers are what databases hold in the place of outcomes. A number keeps its meaning for ever; a new

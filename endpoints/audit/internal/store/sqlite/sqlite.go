@@ -152,6 +152,9 @@ func (s *Store) prepare(tx *transaction) error {
 	default:
 		return fmt.Errorf("its schema is version %d, this amp knows %d: use the amp that made it, or another file", version, schemaVersion)
 	}
+	if _, err := tx.conn.ExecContext(context.Background(), indexes); err != nil {
+		return err
+	}
 	return tx.scan("SELECT (SELECT v FROM meta WHERE k = 'seq'), (SELECT v FROM meta WHERE k = 'epoch')", nil, &s.seq, &s.epoch)
 }
 
