@@ -7,12 +7,8 @@ import (
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
 
-const (
-	// deleteChunk is how many old events go in one transaction. Between two of them the writer stores what waits.
-	deleteChunk = 500
-	// shrinkChunk is how many events make room at once: each may be of megabytes.
-	shrinkChunk = 16
-)
+// deleteChunk is how many old events go in one transaction. Between two of them the writer stores what waits.
+const deleteChunk = 500
 
 // deleteBefore deletes what is older than a time, in chunks.
 func (s *Store) deleteBefore(t time.Time) error {
@@ -77,17 +73,4 @@ func (s *Store) deleteOldest(cutoff int64, most int) (deleted int, err error) {
 		return nil
 	})
 	return deleted, err
-}
-
-// shrink makes room in a database in memory.
-func (s *Store) shrink() error {
-	for {
-		used, _, err := s.tx.number("SELECT (page_count - freelist_count) * page_size FROM pragma_page_count, pragma_freelist_count, pragma_page_size")
-		if err != nil || used <= s.maxMemory {
-			return err
-		}
-		if n, err := s.deleteOldest(1<<62, shrinkChunk); err != nil || n == 0 {
-			return err
-		}
-	}
 }

@@ -64,6 +64,11 @@ CREATE TABLE latencies (res INTEGER, endpoint INTEGER, bucket INTEGER, errors IN
 	indexes = `
 CREATE INDEX IF NOT EXISTS terms_seen ON terms (kind, ns, last) WHERE ns = 0; -- the values seen last
 `
+	// memoryIndexes are what shrink goes by. Databases in files have none of them: they need no shrink.
+	memoryIndexes = `
+CREATE INDEX events_source ON events (source);
+CREATE INDEX latencies_bucket ON latencies (res, bucket);
+`
 )
 
 // outcomeNumbers are what databases hold in the place of outcomes. A number keeps its meaning for ever; a new

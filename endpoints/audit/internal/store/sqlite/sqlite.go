@@ -134,7 +134,11 @@ func (s *Store) prepare(tx *transaction) error {
 	}
 	switch version {
 	case 0:
-		if _, err := tx.conn.ExecContext(context.Background(), schema+"PRAGMA user_version = "+strconv.Itoa(schemaVersion)); err != nil {
+		tables := schema
+		if s.memory != nil {
+			tables += memoryIndexes
+		}
+		if _, err := tx.conn.ExecContext(context.Background(), tables+"PRAGMA user_version = "+strconv.Itoa(schemaVersion)); err != nil {
 			return err
 		}
 		if err := tx.exec("INSERT INTO meta VALUES ('seq', 0), ('epoch', ?)", rand.Text()[:8]); err != nil {
