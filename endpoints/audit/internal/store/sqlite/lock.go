@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 )
 
 // errInUse refuses a second process. The order of arrival, what the writer remembers and the news of what was stored are
@@ -31,17 +30,12 @@ func lock(path string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
-	if err == nil {
+	free, err := tryLock(file)
+	if err == nil && free {
 		return file, nil
 	}
 	_ = file.Close()
-	if errors.Is(err, syscall.EWOULDBLOCK) {
+	if err == nil {
 		return nil, errInUse
 	}
 	return nil, &fs.PathError{Op: "lock", Path: path + "-lock", Err: err}

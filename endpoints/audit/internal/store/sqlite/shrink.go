@@ -102,14 +102,14 @@ func (s *Store) sweepTerms(tx *transaction, oldest int64) (n int, err error) {
 			}
 			continue
 		}
-		for _, statement := range []string{
-			"DELETE FROM words WHERE term = ?",
-			"DELETE FROM latencies WHERE res IN (60, 3600) AND endpoint = ?",
-			"DELETE FROM terms WHERE id = ?",
-		} {
-			if err := tx.exec(statement, t.id); err != nil {
-				return 0, err
-			}
+		if err := tx.exec("DELETE FROM latencies WHERE res IN (?,?) AND endpoint = ?", store.Minute, store.Hour, t.id); err != nil {
+			return 0, err
+		}
+		if err := tx.exec("DELETE FROM words WHERE term = ?", t.id); err != nil {
+			return 0, err
+		}
+		if err := tx.exec("DELETE FROM terms WHERE id = ?", t.id); err != nil {
+			return 0, err
 		}
 	}
 	return len(terms), nil
