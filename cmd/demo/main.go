@@ -57,7 +57,7 @@ const (
 )
 
 func main() {
-	addr := flag.String("addr", defaultAddr(os.Getenv("PORT")), "where amp serves; $PORT is its port; if another program has the port, any free one")
+	addr := flag.String("addr", "", "where amp serves, 127.0.0.1:8080 by default; $PORT is the port; if another program has it, any free one")
 	endpoint := flag.String("endpoint", "", "URL of your own endpoint, instead of the sample")
 	pod := flag.String("pod", "", "file with your own Pod, or with an object that has a template, instead of the recorded one")
 	flag.Usage = func() {
@@ -73,7 +73,14 @@ func main() {
 	slog.SetDefault(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Stdout, *addr, *endpoint, *pod); err != nil {
+	var err error
+	if *addr == "" {
+		*addr, err = defaultAddr(os.Getenv("PORT"))
+	}
+	if err == nil {
+		err = run(ctx, os.Stdout, *addr, *endpoint, *pod)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
@@ -90,7 +97,7 @@ func run(ctx context.Context, out io.Writer, addr, endpoint, pod string) error {
 		return err
 	}
 	defer func() { _ = auditor.Close() }()
-	listener, err := listen(addr)
+	listener, taken, err := listen(addr)
 	if err != nil {
 		return err
 	}
@@ -108,7 +115,7 @@ func run(ctx context.Context, out io.Writer, addr, endpoint, pod string) error {
 	if err != nil {
 		return err
 	}
-	d := &demo{shown: shown, url: "http://" + listener.Addr().String(), recorder: recorder{out: out}, port: portTaken(addr, listener)}
+	d := &demo{shown: shown, url: "http://" + listener.Addr().String(), recorder: recorder{out: out}, port: taken}
 	d.policies = map[string]*review.Policy{
 		works:   policy(works, namespaces.AnnotationEndpoint, endpoint),
 		broken:  policy(broken, namespaces.AnnotationEndpoint, "http://"+down+"/mutate"),
