@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -177,9 +178,16 @@ func (c *endpointCheck) allowed(may rule, to []netip.Addr) error {
 	return first
 }
 
-// allowedByDefault is the beginning of a list that allows a host in addition to what amp may call by default. It names
-// the private ranges without a cloud's metadata service, which naming its range would allow, and all Services.
-const allowedByDefault = "10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 *.svc *.svc.cluster.local"
+// allowedByDefault is what amp may call without AMP_ENDPOINT_ALLOW, as a list: the variable replaces the default, so that a
+// list with one host alone would refuse every other endpoint. No range opens a cloud's metadata service. No glob is in the
+// list: it would open public addresses, and credentials go to hosts that a glob names.
+func allowedByDefault() string {
+	var ranges []string
+	for _, p := range outbound.Private {
+		ranges = append(ranges, p.String())
+	}
+	return strings.Join(ranges, " ")
+}
 
 // allow says how to let amp call the endpoint. To call itself, its node or the cloud's metadata no setting allows: then
 // the remedy is another endpoint.
@@ -192,6 +200,6 @@ func (c *endpointCheck) allow(to []netip.Addr) string {
 	case c.pending != "":
 		return c.pending + " changes AMP_ENDPOINT_ALLOW: see why it is not rolled out, under replicas"
 	}
-	list := cmp.Or(c.fix.allow, allowedByDefault) + " " + c.host
+	list := cmp.Or(c.fix.allow, allowedByDefault()) + " " + c.host
 	return c.another() + "\nor, if amp is to call it:\n" + c.fix.set("AMP_ENDPOINT_ALLOW="+Quoted(list))
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"errors"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -12,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/txn2/amp/internal/callout"
+	"github.com/txn2/amp/internal/outbound"
+	"github.com/txn2/amp/internal/review"
 )
 
 // newDestinations has two Services with Pods, one without, an alias as Knative makes it, and one out of the cluster.
@@ -61,7 +64,7 @@ func TestHostsAreQuoted(t *testing.T) {
 	n.policy.Mutate[0].URL.Host = "a'$(id)" // which amp does not take from an annotation
 	s.destinations.hosts["a'$(id)"] = s.destinations.hosts["hook.example.com"]
 	c := checkEndpoint(s, n, "amp.txn2.com/ep", n.policy.Mutate[0])
-	if want := ` *.svc.cluster.local a'\''$(id)'`; !strings.HasSuffix(c.Remedy, want) {
+	if want := ` fc00::/7 a'\''$(id)'`; !strings.HasSuffix(c.Remedy, want) {
 		t.Errorf("remedy %q does not end with %s", c.Remedy, want)
 	}
 }
@@ -148,23 +151,39 @@ func TestAnotherURL(t *testing.T) {
 	}
 }
 
-// The list that the doctor suggests does not let amp call a metadata service.
-func TestSuggestedListIsNoWiderThanTheDefault(t *testing.T) {
-	may, err := callout.Allowed(strings.Fields(allowedByDefault+" hook.example.com"), nil)
+// AMP_ENDPOINT_ALLOW replaces the default. The list that the doctor suggests lets amp call the host, and otherwise what it
+// calls without a list: who follows the remedy loses no other endpoint, and opens no metadata service.
+func TestSuggestedListIsTheDefaultAndTheHost(t *testing.T) {
+	c := checkEndpoint(&observed{destinations: newDestinations(t), fix: remedies{namespace: "amp-system", deployment: "amp"}},
+		team(t, keys{"amp.txn2.com/enabled": "true"}, keys{"amp.txn2.com/ep": "https://hook.example.com/"}), "amp.txn2.com/ep", review.NewEndpoint(&url.URL{Scheme: "https", Host: "hook.example.com"}))
+	_, list, found := strings.Cut(c.Remedy, "AMP_ENDPOINT_ALLOW='")
+	list, _, ended := strings.Cut(list, "'")
+	if !found || !ended {
+		t.Fatalf("remedy %q names no list", c.Remedy)
+	}
+	suggested, err := callout.Allowed(strings.Fields(list), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, ip := range []string{"100.100.100.200", "100.80.80.80", "fd00:ec2::254", "fd20:ce::254", "169.254.169.254", "127.0.0.1", "8.8.8.8"} {
-		for _, host := range []string{ip, "evil.example.com", "x.svc"} {
-			if err := may(host, netip.AddrPortFrom(netip.MustParseAddr(ip), 80)); err == nil && !(host == "x.svc" && ip == "8.8.8.8") {
-				t.Errorf("%s at %s is allowed", host, ip)
+	byDefault, err := callout.Allowed(nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addresses := []string{"100.100.100.200", "100.80.80.80", "fd00:ec2::254", "fd20:ce::254", "169.254.169.254", "127.0.0.1", "8.8.8.8", "2001:db8::1",
+		"10.1.2.3", "100.64.0.1", "fd00::1", "64:ff9b::a01:203", "::ffff:192.168.1.1"}
+	for _, p := range outbound.Private {
+		addresses = append(addresses, p.Addr().String(), p.Addr().Prev().String(), p.Addr().Next().String())
+	}
+	for _, address := range addresses {
+		to := netip.AddrPortFrom(netip.MustParseAddr(address), 80)
+		for _, host := range []string{address, "other.example.com", "hook.hooks.svc", "hook.hooks.svc.cluster.local"} {
+			if before, after := byDefault(host, to), suggested(host, to); (before == nil) != (after == nil) {
+				t.Errorf("%s at %s: %v by default, %v with the list %s", host, address, before, after, list)
 			}
 		}
 	}
-	for host, ip := range map[string]string{"10.1.2.3": "10.1.2.3", "hook.hooks.svc": "100.64.0.1", "hook.hooks.svc.cluster.local": "fd00::1", "hook.example.com": "8.8.8.8"} {
-		if err := may(host, netip.AddrPortFrom(netip.MustParseAddr(ip), 80)); err != nil {
-			t.Errorf("%s at %s: %v", host, ip, err)
-		}
+	if err := suggested("hook.example.com", netip.MustParseAddrPort("8.8.8.8:443")); err != nil {
+		t.Error(err)
 	}
 }
 
