@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,6 +82,7 @@ func NewAudit(config AuditConfig) (Source, error) {
 	for _, other := range []string{"cursor", "event", "source", "format"} {
 		a.query.Del(other)
 	}
+	fixTimes(a.query, time.Now())
 	a.api = *u
 	a.api.User, a.api.RawQuery, a.api.Fragment, a.api.RawFragment = nil, "", "", ""
 	a.api.Path, a.api.RawPath = apiPath(u.Path), ""
@@ -90,6 +92,29 @@ func NewAudit(config AuditConfig) (Source, error) {
 		return nil, err
 	}
 	return a, nil
+}
+
+// fixTimes replaces how long ago, in the filters, by the time that it is now. The function would count from each question: the
+// oldest events would leave the answer before they are read. What else there is, the function takes or refuses.
+func fixTimes(query url.Values, now time.Time) {
+	for _, name := range []string{"from", "to"} {
+		for i, v := range query[name] {
+			if ago, is := parseAgo(strings.TrimSpace(v)); is {
+				query[name][i] = now.Add(-ago).UTC().Format(time.RFC3339Nano)
+			}
+		}
+	}
+}
+
+// parseAgo reads how long ago, as endpoints/audit does.
+func parseAgo(v string) (time.Duration, bool) {
+	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
+		if n, err := strconv.Atoi(strings.TrimSuffix(v, unit)); err == nil && strings.HasSuffix(v, unit) {
+			return time.Duration(n) * length, n >= 0 && n < 5000
+		}
+	}
+	d, err := time.ParseDuration(v)
+	return d, err == nil && d >= 0
 }
 
 // apiPath is where the API's list is, if the page or the list is at a path.
