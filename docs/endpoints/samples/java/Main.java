@@ -2,10 +2,12 @@
 import com.sun.net.httpserver.HttpServer;
 import java.net.*;
 import java.util.concurrent.Executors;
+import java.util.regex.Pattern;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 public class Main {
     public static void main(String[] args) throws Exception {
+        var unsafe = Pattern.compile("[\\x00-\\x1f\"\\\\]"); // in a string of JSON
         var server = HttpServer.create(new InetSocketAddress(Integer.parseInt(System.getenv("PORT"))), 0);
         server.setExecutor(Executors.newCachedThreadPool()); // without it, one request at a time
         server.createContext("/", exchange -> {
@@ -16,7 +18,7 @@ public class Main {
             var answer = !pod ? "{\"error\":\"want a POST of a Pod\"}"
                 : body.contains("\"example.com/created-by\":") ? "[]"
                 : "[{\"op\":\"add\",\"path\":\"/metadata/annotations/example.com~1created-by\",\"value\":\""
-                    + name.replace("\\", "\\\\").replace("\"", "\\\"") + "\"}]";
+                    + unsafe.matcher(name).replaceAll(c -> String.format("\\\\u%04x", (int) c.group().charAt(0))) + "\"}]";
             exchange.getResponseHeaders().set("Content-Type", "application/json");
             var bytes = answer.getBytes(UTF_8);
             exchange.sendResponseHeaders(pod ? 200 : 400, bytes.length);
