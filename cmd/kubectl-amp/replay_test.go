@@ -29,7 +29,7 @@ func TestReplay(t *testing.T) {
 		t.Cleanup(server.Close)
 		return server.URL + "/?token=geheim"
 	}
-	s, err := audit.New(audit.Config{Log: slog.New(slog.DiscardHandler)})
+	s, err := audit.New(audit.Config{Retention: audit.Forever, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
