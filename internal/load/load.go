@@ -79,9 +79,9 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	begin := time.Now()
 	ctx, cancel := context.WithDeadline(ctx, begin.Add(c.Duration))
 	defer cancel()
-	next := func() (time.Time, bool) {
-		n := started.Add(1)
-		return time.Now(), (c.Requests == 0 || n <= int64(c.Requests)) && n <= MaxRequests && ctx.Err() == nil
+	next := func() (n int, at time.Time, more bool) {
+		n = int(started.Add(1))
+		return n, time.Now(), (c.Requests == 0 || n <= c.Requests) && n <= MaxRequests && ctx.Err() == nil
 	}
 	if c.Rate > 0 {
 		next = paced(ctx, next, c.Rate)
@@ -89,8 +89,8 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	var wait sync.WaitGroup
 	for _, w := range workers {
 		wait.Go(func() {
-			for n := 0; ; n++ {
-				at, more := next()
+			for {
+				n, at, more := next()
 				if !more {
 					return
 				}
@@ -104,20 +104,22 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 }
 
 // paced gives each request the time at which it is due, whether or not a worker is free then.
-func paced(ctx context.Context, next func() (time.Time, bool), perSecond float64) func() (time.Time, bool) {
+func paced(ctx context.Context, next func() (int, time.Time, bool), perSecond float64) func() (int, time.Time, bool) {
 	begin, step := time.Now(), time.Duration(float64(time.Second)/perSecond)
-	var started atomic.Int64
-	return func() (time.Time, bool) {
-		due := begin.Add(time.Duration(started.Add(1)-1) * step)
+	return func() (int, time.Time, bool) {
+		n, _, more := next()
+		if !more {
+			return n, begin, false
+		}
+		due := begin.Add(time.Duration(n-1) * step)
 		timer := time.NewTimer(time.Until(due)) // at once if it is past
 		defer timer.Stop()
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			return due, false
+			return n, due, false
 		}
-		_, more := next()
-		return due, more
+		return n, due, true
 	}
 }
 
@@ -130,11 +132,13 @@ type worker struct {
 	errors  map[review.Result]Failures
 }
 
+// call makes call number n. It is a review of its own, as each is that amp gets: an endpoint may know one again by its ce-id.
 func (w *worker) call(ctx context.Context, n int, due time.Time) {
-	r := w.reviews[n%len(w.reviews)]
+	r := *w.reviews[n%len(w.reviews)]
+	r.UID = shapes.UID(n)
 	ctx, cancel := context.WithTimeout(ctx, w.config.Timeout)
 	defer cancel()
-	answer, err := w.config.Client.Call(ctx, w.config.Endpoint, r, 1, time.Now(), json.RawMessage(r.Pod))
+	answer, err := w.config.Client.Call(ctx, w.config.Endpoint, &r, 1, time.Now(), json.RawMessage(r.Pod))
 	took := time.Since(due)
 	if err == nil {
 		w.times = append(w.times, took)

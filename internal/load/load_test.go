@@ -2,10 +2,12 @@ package load_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,6 +75,42 @@ func TestCounts(t *testing.T) {
 	}
 	if total != 100 || r.P50MS > r.P99MS || r.P99MS > r.MaxMS || r.MaxMS == 0 || strings.Contains(text, "secret") {
 		t.Errorf("%+v\n%s", r, text)
+	}
+}
+
+// TestInTurn promises that each Pod is sent as often as the others, however many workers send them, and each time as a review of
+// its own: an endpoint may know one again by its ce-id.
+func TestInTurn(t *testing.T) {
+	for name, rate := range map[string]float64{"as fast as it goes": 0, "at a rate": 5000} {
+		t.Run(name, func(t *testing.T) {
+			var mu sync.Mutex
+			pods, ids := map[string]int{}, map[string]bool{}
+			c := config(t, func(w http.ResponseWriter, r *http.Request) {
+				_, _ = io.Copy(io.Discard, r.Body)
+				mu.Lock()
+				defer mu.Unlock()
+				pods[r.Header.Get("Ce-Subject")]++
+				ids[r.Header.Get("Ce-Id")] = true
+				w.WriteHeader(http.StatusNoContent)
+			})
+			c.Shapes, c.Concurrency, c.Requests, c.Rate = nil, 8, 16, rate
+			for i := range 8 {
+				shape, err := shapes.Read(fmt.Sprint(i), fmt.Appendf(nil, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"pod-%d"}}`, i), review.Mutate)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.Shapes = append(c.Shapes, shape)
+			}
+			report(t, c)
+			for i := range 8 {
+				if name, want := fmt.Sprintf("default/pod-%d", i), 2; pods[name] != want && (i > 0 || pods[name] != want+1) { // one to begin with
+					t.Errorf("%s was sent %d times", name, pods[name])
+				}
+			}
+			if len(ids) != 17 {
+				t.Errorf("%d requests have %d ids", 17, len(ids))
+			}
+		})
 	}
 }
 

@@ -12,7 +12,7 @@ type shape struct {
 
 func (s shape) review(number int) ([]byte, error) {
 	namespace, _ := s.pod["metadata"].(object)["namespace"].(string)
-	return envelope(s.pod, request{uid: uid(number), namespace: namespace, user: s.creator, dryRun: s.dryRun})
+	return envelope(s.pod, request{uid: UID(number), namespace: namespace, user: s.creator, dryRun: s.dryRun})
 }
 
 // made returns the shapes that were not recorded.
@@ -51,7 +51,7 @@ func made() []shape {
 			"example.com/owner": "Zoë Müller 🙂", "example.com/path~x": `C:\a "b" <c> & d`, "example.com/multi": "one\ntwo\n",
 		}}, object{"containers": list{container("app", object{"env": list{object{"name": "GREETING", "value": "こんにちは"}, object{"name": "EMPTY"}}})}}), user, false},
 		{"a creator with a long name: a distinguished name", pod(object{"name": "dn"}, object{}), creator{"CN=Zoë \"Z\" Müller,OU=data science,O=100% example", nil}, false},
-		{"a copy of a Pod that amp mutated", pod(object{"name": "copy", "annotations": object{"amp.txn2.com/event": uid(4711)}}, object{}), user, false},
+		{"a copy of a Pod that amp mutated", pod(object{"name": "copy", "annotations": object{"amp.txn2.com/event": UID(4711)}}, object{}), user, false},
 	}
 }
 

@@ -62,7 +62,7 @@ func All(phase review.Phase) ([]Shape, error) {
 }
 
 // Read makes a shape of a Pod or of an AdmissionReview, as JSON. A Pod without a namespace is created in "default". The
-// error says what is wrong with the text.
+// error says what is wrong with the text. All reviews of Pods have one uid.
 func Read(name string, text []byte, phase review.Phase) (Shape, error) {
 	var what struct {
 		Kind     string `json:"kind"`
@@ -76,7 +76,7 @@ func Read(name string, text []byte, phase review.Phase) (Shape, error) {
 	switch what.Kind {
 	case "AdmissionReview":
 	case "Pod":
-		body, err := envelope(json.RawMessage(text), request{uid: uid(0), namespace: what.Metadata.Namespace, user: user})
+		body, err := envelope(json.RawMessage(text), request{uid: UID(0), namespace: what.Metadata.Namespace, user: user})
 		if err != nil {
 			return Shape{}, err
 		}
@@ -87,9 +87,9 @@ func Read(name string, text []byte, phase review.Phase) (Shape, error) {
 	return read(name, text, phase)
 }
 
-// OfPod makes a shape of a Pod, as JSON, that a user with these groups creates.
+// OfPod makes a shape of a Pod, as JSON, that a user with these groups creates. All have one uid.
 func OfPod(name string, pod json.RawMessage, namespace, user string, groups []string, phase review.Phase) (Shape, error) {
-	body, err := envelope(pod, request{uid: uid(0), namespace: namespace, user: creator{user, groups}})
+	body, err := envelope(pod, request{uid: UID(0), namespace: namespace, user: creator{user, groups}})
 	if err != nil {
 		return Shape{}, err
 	}
@@ -146,8 +146,8 @@ func envelope(pod any, r request) ([]byte, error) {
 	})
 }
 
-// uid is a review's uid.
-func uid(number int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", number) }
+// UID returns a review's uid. Each number has one of its own.
+func UID(number int) string { return fmt.Sprintf("00000000-0000-4000-8000-%012d", number) }
 
 // controller is the user of one of Kubernetes' own controllers.
 func controller(name string) creator {
