@@ -6,9 +6,13 @@
 package conform
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"sync/atomic"
@@ -66,32 +70,44 @@ func (e *NotAsked) Error() string { return e.Cause }
 const maxLate = 3
 
 // Run asks the endpoint and returns the report. It asks about one Pod after the other, then about all at once, and at the
-// end it sends requests that are no reviews. Its error is a *NotAsked, or that of ctx.
+// end it sends requests that are no reviews. Its error is a *NotAsked, without a report, or that of ctx: then the report says
+// what was known when ctx ended.
 func Run(ctx context.Context, config Config) (*Report, error) {
 	r, err := newRun(config)
 	if err != nil {
 		return nil, err
 	}
+	if err := r.all(ctx); err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		r.stop = fmt.Sprintf("interrupted after %d of %d Pods", len(r.firsts), len(r.shapes))
+	}
+	return r.report(), ctx.Err()
+}
+
+// all asks everything, until ctx ends. Its error is a *NotAsked.
+func (r *run) all(ctx context.Context) error {
 	late := 0
 	for i := range r.shapes {
 		first := r.shape(ctx, &r.shapes[i])
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		if ctx.Err() != nil {
+			return nil
 		}
-		if i == 0 && first.result() == review.ResultUnreachable && !r.listens(ctx) {
-			return nil, &NotAsked{"endpoint " + r.endpoint.Name + ": " + first.err.Error()}
+		if i == 0 && first.result() == review.ResultUnreachable && !r.reached(ctx, first) {
+			return &NotAsked{"endpoint " + r.endpoint.Name + ": " + first.err.Error()}
 		}
 		if late++; first.result() != review.ResultLate {
 			late = 0
 		}
 		if late == maxLate {
-			r.stopped(i + 1)
-			return r.report(), nil
+			r.stop = fmt.Sprintf("%d Pods in a row got no answer in time, so the other %d were not sent", maxLate, len(r.shapes)-i-1)
+			return nil
 		}
 	}
 	r.parallel(ctx)
 	r.wrongRequests(ctx)
-	return r.report(), ctx.Err()
+	return nil
 }
 
 // run is one run.
@@ -99,6 +115,7 @@ type run struct {
 	config   Config
 	endpoint review.Endpoint
 	client   *callout.Client
+	direct   *http.Transport // for requests that amp does not send
 	checker  *patch.Checker
 	shapes   []shapes.Shape
 	at       time.Time // of all reviews: two equal requests are equal in all bytes
@@ -129,6 +146,9 @@ func newRun(config Config) (*run, error) {
 	if r.client, err = Client(config.CAFile, config.UserAgent, config.MaxBytes, keep); err != nil {
 		return nil, &NotAsked{err.Error()}
 	}
+	if r.direct, err = direct(config.CAFile); err != nil {
+		return nil, &NotAsked{err.Error()}
+	}
 	if r.checker, err = patch.New(config.Deny); err != nil {
 		return nil, &NotAsked{err.Error()}
 	}
@@ -139,8 +159,14 @@ func newRun(config Config) (*run, error) {
 		}
 	}
 	r.shapes = slices.Concat(all, config.More)
+	uids := map[string]bool{}
 	for i := range r.shapes {
 		own := *r.shapes[i].Review
+		// An endpoint may take what has the ce-id of another review for that review.
+		for n := i; uids[own.UID]; n++ {
+			own.UID = shapes.UID(n)
+		}
+		uids[own.UID] = true
 		own.Phase, own.DryRun = config.Phase, own.DryRun || config.OnlyDryRuns
 		r.shapes[i].Review = &own
 	}
@@ -159,19 +185,26 @@ func Client(caFile, userAgent string, maxBytes int64, answered Answered) (*callo
 	})
 }
 
-// listens reports whether a server accepts connections at the endpoint's address.
-func (r *run) listens(ctx context.Context) bool {
-	u := r.endpoint.URL
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+// reached reports whether a call that got no answer came as far as the endpoint: over a connection, and with TLS if its URL says
+// https.
+func (r *run) reached(ctx context.Context, e *exchange) bool {
+	var op *net.OpError
+	if errors.As(e.err, &op) && op.Op == "remote error" {
+		return false // a server that misses a client certificate says so after the handshake (TLS 1.3)
 	}
-	dialer := net.Dialer{Timeout: r.config.Budget}
-	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
+	ctx, cancel := context.WithTimeout(ctx, r.config.Budget)
+	defer cancel()
+	u := r.endpoint.URL
+	dial := new(net.Dialer).DialContext
+	if u.Scheme == "https" {
+		dial = (&tls.Dialer{Config: r.direct.TLSClientConfig}).DialContext
+	}
+	conn, err := dial(ctx, "tcp", net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), u.Scheme)))
 	if err != nil {
 		return false
 	}
-	return conn.Close() == nil
+	_ = conn.Close()
+	return true
 }
 
 // result is how the call ended.

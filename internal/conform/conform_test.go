@@ -2,6 +2,7 @@ package conform_test
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -133,23 +134,26 @@ func TestFaults(t *testing.T) {
 			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n[")
 		}), conform.Error, "answer", "in the middle of the answer", "the endpoint's own log"},
 
-		"a field that does not exist":     {json(`[{"op":"add","path":"/spec/contianers","value":[]}]`), conform.Error, "fields", "contianers", "the Kubernetes API has it"},
-		"a denied place":                  {json(`[{"op":"add","path":"/spec/nodeName","value":"n"}]`), conform.Error, "patch", "AMP_PATCH_DENY", "change the operation"},
-		"another name of the Pod":         {json(`[{"op":"replace","path":"/metadata/namespace","value":"n"}]`), conform.Error, "patch", "namespace", "change the operation"},
-		"a label of the controller's":     {json(`[{"op":"add","path":"/metadata/labels","value":{"a":"b"}}]`), conform.Error, "patch", "ReplicaSet", "change the operation"},
-		"what the API server rejects":     {json(`[{"op":"add","path":"/spec/volumes/-","value":{"name":"x","emptyDir":{}}},{"op":"add","path":"/spec/volumes/-","value":{"name":"x","emptyDir":{}}}]`), conform.Error, "patch", `"x"`, "change the operation"},
-		"a lost list":                     {json(`[{"op":"add","path":"/spec/tolerations","value":[{"key":"a","operator":"Exists"}]}]`), conform.Advice, "warnings", "node.kubernetes.io/not-ready", "elements at the end of a list"},
-		"a member of an op, misspelt":     {json(`[{"op":"add","path":"/metadata/annotations/a","value":"a","form":"/b"}]`), conform.Error, "members", `"form" in an operation`, "take it out"},
-		"a member beside allowed":         {json(`{"allowed":true,"traceId":"7"}`), conform.Error, "members", `"traceId" in the answer`, "take it out"},
-		"another content type":            {answer(200, "text/html", add), conform.Advice, "content-type", "text/html", "application/json"},
-		"a denial without a reason":       {json(`{"allowed":false}`), conform.Advice, "texts", "without a reason", "status.message"},
-		"a long warning":                  {json(`{"warnings":["` + strings.Repeat("a", 300) + `"]}`), conform.Advice, "texts", "256 characters", "shorter warnings"},
-		"many warnings":                   {json(`{"warnings":["a"` + strings.Repeat(`,"a"`, 40) + `]}`), conform.Advice, "texts", "41 warnings", "few warnings"},
-		"a counter":                       {alternately(json(add), json(`[]`)), conform.Error, "repeatable", "first a patch: add /metadata/annotations/example.com~1team; then no change", "no counters"},
-		"a patch of a dry run only":       {when(dry, json(add), json(`[]`)), conform.Error, "dry-run", "as a dry run a patch: add /metadata/annotations/example.com~1team; as a real review no change", "leave out only the side effects"},
-		"a failure of a dry run":          {when(dry, answer(500, "text/plain", "dry"), json(add)), conform.Error, "dry-run", "as a dry run failed", "leave out only the side effects"},
-		"a second volume the second time": {json(`[{"op":"add","path":"/spec/containers/-","value":{"name":"agent","image":"a"}}]`), conform.Error, "idempotent", `"agent"`, "add an element only if none has its name"},
-		"a list that grows":               {json(`[{"op":"add","path":"/spec/containers/0/args/-","value":"-v"}]`), conform.Error, "idempotent", "a patch: add /spec/containers/0/args/-", "add an element only if none has its name"},
+		"a field that does not exist":                    {json(`[{"op":"add","path":"/spec/contianers","value":[]}]`), conform.Error, "fields", "contianers", "the Kubernetes API has it"},
+		"a denied place":                                 {json(`[{"op":"add","path":"/spec/nodeName","value":"n"}]`), conform.Error, "patch", "AMP_PATCH_DENY", "change the operation"},
+		"another name of the Pod":                        {json(`[{"op":"replace","path":"/metadata/namespace","value":"n"}]`), conform.Error, "patch", "namespace", "change the operation"},
+		"a label of the controller's":                    {json(`[{"op":"add","path":"/metadata/labels","value":{"a":"b"}}]`), conform.Error, "patch", "ReplicaSet", "change the operation"},
+		"what the API server rejects":                    {json(`[{"op":"add","path":"/spec/volumes/-","value":{"name":"x","emptyDir":{}}},{"op":"add","path":"/spec/volumes/-","value":{"name":"x","emptyDir":{}}}]`), conform.Error, "patch", `"x"`, "change the operation"},
+		"a lost list":                                    {json(`[{"op":"add","path":"/spec/tolerations","value":[{"key":"a","operator":"Exists"}]}]`), conform.Advice, "warnings", "node.kubernetes.io/not-ready", "elements at the end of a list"},
+		"a member of an op, misspelt":                    {json(`[{"op":"add","path":"/metadata/annotations/a","value":"a","form":"/b"}]`), conform.Error, "members", `"form" in an operation`, "take it out"},
+		"a member beside allowed":                        {json(`{"allowed":true,"traceId":"7"}`), conform.Error, "members", `"traceId" in the answer`, "take it out"},
+		"a member of an op, in base64":                   {json(`{"allowed":true,"patch":"` + base64.StdEncoding.EncodeToString([]byte("\ufeff"+`[{"op":"add","path":"/metadata/annotations/a","value":"a","form":"/b"}]`)) + `"}`), conform.Error, "members", `"form" in an operation`, "take it out"},
+		"a message beside allowed that looks like amp's": {json(`{"allowed":false,"message":"no (amp: x)"}`), conform.Error, "answer", "put it in status.message", `answer {"allowed":false`},
+		"a fault beside a reason of amp's form":          {json(`{"allowed":false,"status":{"message":"no (amp: x)"},"warnings":7}`), conform.Error, "answer", "(amp: it answered", `answer {"allowed":false`},
+		"another content type":                           {answer(200, "text/html", add), conform.Advice, "content-type", "text/html", "application/json"},
+		"a denial without a reason":                      {json(`{"allowed":false}`), conform.Advice, "texts", "without a reason", "status.message"},
+		"a long warning":                                 {json(`{"warnings":["` + strings.Repeat("a", 300) + `"]}`), conform.Advice, "texts", "256 characters", "shorter warnings"},
+		"many warnings":                                  {json(`{"warnings":["a"` + strings.Repeat(`,"a"`, 40) + `]}`), conform.Advice, "texts", "41 warnings", "few warnings"},
+		"a counter":                                      {alternately(json(add), json(`[]`)), conform.Error, "repeatable", "first a patch: add /metadata/annotations/example.com~1team; then no change", "no counters"},
+		"a patch of a dry run only":                      {when(dry, json(add), json(`[]`)), conform.Error, "dry-run", "as a dry run a patch: add /metadata/annotations/example.com~1team; as a real review no change", "leave out only the side effects"},
+		"a failure of a dry run":                         {when(dry, answer(500, "text/plain", "dry"), json(add)), conform.Error, "dry-run", "as a dry run failed", "leave out only the side effects"},
+		"a second volume the second time":                {json(`[{"op":"add","path":"/spec/containers/-","value":{"name":"agent","image":"a"}}]`), conform.Error, "idempotent", `"agent"`, "add an element only if none has its name"},
+		"a list that grows":                              {json(`[{"op":"add","path":"/spec/containers/0/args/-","value":"-v"}]`), conform.Error, "idempotent", "a patch: add /spec/containers/0/args/-", "add an element only if none has its name"},
 		"a failure under load": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			defer inFlight.Add(-1)
 			if inFlight.Add(1) > 1 {

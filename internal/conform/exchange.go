@@ -65,6 +65,18 @@ func (r *run) ask(ctx context.Context, shape string, of *review.Review, pod json
 	return e
 }
 
+// askFor asks for a rule about a Pod that was asked about before. It returns nil if ctx has ended: what came then says nothing
+// about the endpoint.
+func (r *run) askFor(ctx context.Context, rule, shape string, of *review.Review, pod json.RawMessage) *exchange {
+	e := r.ask(ctx, shape, of, pod)
+	if ctx.Err() != nil {
+		return nil
+	}
+	r.tried[rule] = true
+	r.took = append(r.took, e.took)
+	return e
+}
+
 // failed reports whether amp could not answer with what came.
 func (e *exchange) failed() bool { return e.err != nil || e.patchErr != nil }
 

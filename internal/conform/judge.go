@@ -1,10 +1,13 @@
 package conform
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"mime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,9 +18,12 @@ import (
 )
 
 // shape asks about one shape: twice, as a dry run, and with the Pod that the first answer made. It returns the first
-// exchange.
+// exchange, nil if ctx ended before.
 func (r *run) shape(ctx context.Context, s *shapes.Shape) *exchange {
 	first := r.ask(ctx, s.Name, s.Review, s.Review.Pod)
+	if ctx.Err() != nil {
+		return nil
+	}
 	r.firsts = append(r.firsts, first)
 	r.judge(first)
 	if first.err != nil {
@@ -58,8 +64,7 @@ func (r *run) judge(e *exchange) {
 		r.find(rulePatch, Error, e, sent, e.patchErr.Error(), fixPatch)
 		return
 	}
-	strict := e.review
-	if _, err := r.checker.Strict().Check(context.Background(), strict.Namespace, strict.Pod, e.answer.Ops); err != nil {
+	if _, err := r.checker.Strict().Check(context.Background(), e.review.Namespace, e.review.Pod, e.answer.Ops); err != nil {
 		r.find(ruleFields, Error, e, sent, err.Error(), fixFields)
 		return
 	}
@@ -74,8 +79,7 @@ func (r *run) judgeText(e *exchange) {
 	message := e.answer.Message
 	switch {
 	case !e.answer.Refused:
-	case strings.HasPrefix(message, "amp: the endpoint denied"), strings.Contains(message, " (amp: "):
-		// amp keeps a denial in which something is wrong, and says in its message what is.
+	case fromAmp(message, e.raw.body):
 		r.find(ruleAnswer, Error, e, "the Pod", "a denial whose message became: "+message, fixDenial)
 	case message == "":
 		r.find(ruleTexts, Advice, e, "the Pod", "a denial without a reason", `write the reason, and what to do, in status.message: {"allowed":false,"status":{"message":"…"}}`)
@@ -89,6 +93,21 @@ func (r *run) judgeText(e *exchange) {
 		}
 	}
 }
+
+// fromAmp reports whether amp has added to the message of a denial: it keeps a denial in which something is wrong, and says in
+// its message what is. The endpoint's own text may look like that too.
+func fromAmp(message string, body []byte) bool {
+	var answer struct {
+		Status struct{ Message, Reason string }
+	}
+	_ = json.Unmarshal(withoutBOM(body), &answer) // as much as can be read
+	own := review.Line(answer.Status.Message + " " + answer.Status.Reason)
+	added := func(words string) bool { return strings.Count(message, words) > strings.Count(own, words) }
+	return added("amp: the endpoint denied") || added(" (amp: ")
+}
+
+// withoutBOM takes off the mark of UTF-8 that some encoders write.
+func withoutBOM(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\ufeff")) }
 
 // judgeMembers judges what amp passes over without a word.
 func (r *run) judgeMembers(e *exchange) {
@@ -112,26 +131,22 @@ func (r *run) judgeMembers(e *exchange) {
 
 // repeat asks the same again.
 func (r *run) repeat(ctx context.Context, s *shapes.Shape, first *exchange) {
-	r.tried[ruleRepeat] = true
-	again := r.ask(ctx, s.Name, s.Review, s.Review.Pod)
-	r.took = append(r.took, again.took)
-	if !again.same(first) {
+	again := r.askFor(ctx, ruleRepeat, s.Name, s.Review, s.Review.Pod)
+	if again != nil && !again.same(first) {
 		r.find(ruleRepeat, Error, first, "the same request twice", "first "+first.says()+"; then "+again.says()+differs(first, again), fixRepeat)
 	}
 }
 
 // dryRun asks the same as a dry run, or as none if it was one.
 func (r *run) dryRun(ctx context.Context, s *shapes.Shape, first *exchange) {
-	r.tried[ruleDryRun] = true
 	other := *s.Review
 	other.DryRun = !other.DryRun
-	e := r.ask(ctx, s.Name, &other, s.Review.Pod)
-	r.took = append(r.took, e.took)
-	if e.same(first) {
+	e := r.askFor(ctx, ruleDryRun, s.Name, &other, s.Review.Pod)
+	if e == nil || e.same(first) {
 		return
 	}
 	// An endpoint that answers the same request differently each time breaks another rule.
-	if once := r.ask(ctx, s.Name, s.Review, s.Review.Pod); !once.same(first) {
+	if once := r.ask(ctx, s.Name, s.Review, s.Review.Pod); ctx.Err() != nil || !once.same(first) {
 		return
 	}
 	dry, real := first, e
@@ -144,13 +159,12 @@ func (r *run) dryRun(ctx context.Context, s *shapes.Shape, first *exchange) {
 // twice asks about the Pod that the first answer made: the API server may ask again when another webhook changed the Pod,
 // and a patched Pod may be copied.
 func (r *run) twice(ctx context.Context, s *shapes.Shape, first *exchange) {
-	r.tried[ruleTwice] = true
 	again := *s.Review
 	again.UID += "-again"
-	e := r.ask(ctx, s.Name, &again, first.checked.Pod)
-	r.took = append(r.took, e.took)
+	e := r.askFor(ctx, ruleTwice, s.Name, &again, first.checked.Pod)
 	const sent = "the Pod that its own patch made"
 	switch {
+	case e == nil:
 	case e.err != nil:
 		r.find(ruleTwice, Error, first, sent, e.says(), fixTwice)
 	case e.answer.Refused:
@@ -167,7 +181,6 @@ const parallelism = 16
 
 // parallel asks about all shapes at once, and expects the answers that each had alone.
 func (r *run) parallel(ctx context.Context) {
-	r.tried[ruleParallel] = true
 	exchanges := make([]*exchange, len(r.firsts))
 	places := make(chan struct{}, parallelism)
 	var wait sync.WaitGroup
@@ -184,6 +197,10 @@ func (r *run) parallel(ctx context.Context) {
 		}()
 	}
 	wait.Wait()
+	if ctx.Err() != nil {
+		return
+	}
+	r.tried[ruleParallel] = true
 	for i, e := range exchanges {
 		if e == nil || e.same(r.firsts[i]) || r.found(ruleRepeat, e.shape) {
 			continue
@@ -225,8 +242,8 @@ func unknownMembers(body []byte) []string {
 		if json.Unmarshal(value, &members) != nil {
 			return nil // amp has said what is wrong with it
 		}
-		for _, name := range sortedKeys(members) {
-			if what := fmt.Sprintf("%q in %s", review.Clip(name, 40), where); !contains(known, name) && !seen[what] {
+		for _, name := range slices.Sorted(maps.Keys(members)) {
+			if what := fmt.Sprintf("%q in %s", review.Clip(name, 40), where); !slices.Contains(known, name) && !seen[what] {
 				seen[what] = true
 				unknown = append(unknown, what)
 			}
@@ -235,7 +252,7 @@ func unknownMembers(body []byte) []string {
 	}
 	ops := func(value json.RawMessage) bool {
 		var all []json.RawMessage
-		if json.Unmarshal(value, &all) != nil {
+		if json.Unmarshal(withoutBOM(value), &all) != nil {
 			return false
 		}
 		for _, op := range all {
@@ -243,10 +260,13 @@ func unknownMembers(body []byte) []string {
 		}
 		return true
 	}
-	body = []byte(strings.TrimPrefix(string(body), "\ufeff"))
 	if !ops(body) {
-		answer := look(body, "the answer", answerMembers)
-		ops(answer["patch"])
+		answer := look(withoutBOM(body), "the answer", answerMembers)
+		var decoded []byte // of base64, as a patch may be
+		if json.Unmarshal(answer["patch"], &decoded) != nil {
+			decoded = answer["patch"]
+		}
+		ops(decoded)
 		look(answer["status"], "the status", statusMembers)
 	}
 	return unknown

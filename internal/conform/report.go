@@ -1,12 +1,8 @@
 package conform
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"io"
-	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -91,11 +87,6 @@ func (r *run) find(rule string, severity Severity, e *exchange, sent, came, fix 
 	r.findings = append(r.findings, &Finding{Rule: rule, Severity: severity, Shapes: []string{e.shape}, Sent: sent, Came: came, Fix: fix})
 }
 
-// stopped notes that the run ended after so many shapes.
-func (r *run) stopped(after int) {
-	r.stop = fmt.Sprintf("%d Pods in a row got no answer in time, so the other %d were not sent", maxLate, len(r.shapes)-after)
-}
-
 // report sums up.
 func (r *run) report() *Report {
 	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -171,19 +162,4 @@ func (f *Finding) Text() string {
 		about += fmt.Sprintf(", and %d more", more)
 	}
 	return fmt.Sprintf("%s (%s)\n  sent: %s\n  came: %s\n  fix:  %s", review.Visible(f.Rule), review.Visible(about), review.Visible(f.Sent), review.Visible(f.Came), review.Visible(f.Fix))
-}
-
-// transport is for requests that amp does not send.
-func (r *run) transport() (*http.Transport, error) {
-	t := &http.Transport{DisableKeepAlives: true}
-	if r.config.CAFile != "" {
-		pem, err := os.ReadFile(r.config.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		roots := x509.NewCertPool()
-		roots.AppendCertsFromPEM(pem)
-		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	}
-	return t, nil
 }

@@ -1,12 +1,6 @@
 package conform
 
-import (
-	"encoding/json"
-	"maps"
-	"slices"
-
-	"github.com/txn2/amp/internal/review"
-)
+import "github.com/txn2/amp/internal/review"
 
 // The rules, by their names in the report.
 const (
@@ -80,7 +74,3 @@ func fixOf(e *exchange) string {
 	}
 	return fixInvalid
 }
-
-func sortedKeys(m map[string]json.RawMessage) []string { return slices.Sorted(maps.Keys(m)) }
-
-func contains(list []string, s string) bool { return slices.Contains(list, s) }

@@ -3,12 +3,15 @@ package conform
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -35,7 +38,6 @@ func (r *run) wrongRequests(ctx context.Context) {
 	if sound == nil {
 		return
 	}
-	r.tried[ruleWrong] = true
 	pod := string(sound.review.Pod)
 	extra := map[string]string{"X-Forwarded-For": "10.0.0.1", "Traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "Ce-Unknown": "1", "X-Long": strings.Repeat("x", 4000)}
 	for _, w := range []wrong{
@@ -49,9 +51,6 @@ func (r *run) wrongRequests(ctx context.Context) {
 		{sent: "a Pod without ce- headers, as curl sends it", method: http.MethodPost, body: pod, right: true},
 		{sent: "a Pod with more headers than amp sends", method: http.MethodPost, body: pod, header: extra, right: true},
 	} {
-		if ctx.Err() != nil {
-			return
-		}
 		if r.config.OnlyDryRuns {
 			if w.right && w.header == nil {
 				continue // without ce- headers it cannot be a dry run
@@ -62,17 +61,21 @@ func (r *run) wrongRequests(ctx context.Context) {
 			}
 			w.header["Ce-Dryrun"] = "true"
 		}
-		r.judgeWrong(ctx, w, sound)
+		status, err := r.send(ctx, w)
+		if ctx.Err() != nil {
+			return
+		}
+		r.tried[ruleWrong] = true
+		r.judgeWrong(w, sound, status, err)
 	}
 	after := r.ask(ctx, sound.shape, sound.review, sound.review.Pod)
-	if !after.same(sound) && !r.found(ruleRepeat, sound.shape) {
+	if ctx.Err() == nil && !after.same(sound) && !r.found(ruleRepeat, sound.shape) {
 		r.find(ruleWrong, Error, sound, "the Pod after requests that are no reviews", "before "+sound.says()+"; after "+after.says(), "end only the request that is wrong: a handler must not stop the server or change what it keeps")
 	}
 }
 
-// judgeWrong sends one of them.
-func (r *run) judgeWrong(ctx context.Context, w wrong, sound *exchange) {
-	status, err := r.send(ctx, w)
+// judgeWrong judges what came of one of them.
+func (r *run) judgeWrong(w wrong, sound *exchange, status int, err error) {
 	problem := func(severity Severity, came, fix string) { r.find(ruleWrong, severity, sound, w.sent, came, fix) }
 	method := w.method != http.MethodPost
 	switch {
@@ -106,13 +109,12 @@ func (r *run) send(ctx context.Context, w wrong) (status int, err error) {
 	for name, value := range w.header {
 		req.Header.Set(name, value)
 	}
-	transport, err := r.transport()
-	if err != nil {
-		return 0, err
+	if user := req.URL.User; user != nil {
+		password, _ := user.Password()
+		req.SetBasicAuth(user.Username(), password)
 	}
-	defer transport.CloseIdleConnections()
 	r.requests.Add(1)
-	resp, err := transport.RoundTrip(req) // not a Client, which follows redirects
+	resp, err := r.direct.RoundTrip(req) // not a Client, which follows redirects
 	if err != nil {
 		return 0, err
 	}
@@ -123,10 +125,27 @@ func (r *run) send(ctx context.Context, w wrong) (status int, err error) {
 	return resp.StatusCode, nil
 }
 
+// direct returns a transport that makes a connection for each request.
+func direct(caFile string) (*http.Transport, error) {
+	t := &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
+	if caFile == "" {
+		return t, nil
+	}
+	text, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, err
+	}
+	t.TLSClientConfig.RootCAs = x509.NewCertPool()
+	if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("%s does not hold a certificate in PEM form", caFile)
+	}
+	return t, nil
+}
+
 // found reports whether a rule has a finding about a shape.
 func (r *run) found(rule, shape string) bool {
 	for _, f := range r.findings {
-		if f.Rule == rule && contains(f.Shapes, shape) {
+		if f.Rule == rule && slices.Contains(f.Shapes, shape) {
 			return true
 		}
 	}
