@@ -32,8 +32,8 @@ request that has to wait for others counts from when it was due.
 exit codes:
   0  all calls succeeded
   1  calls failed; the report says why
-  2  nothing could be measured: a wrong flag, a file that cannot be read, or no
-     server at that address
+  2  nothing could be measured, or not to the end: a wrong flag, a file that cannot
+     be read, no server at that address, a certificate that cannot be verified
 
 flags:
 `
@@ -41,7 +41,7 @@ flags:
 func runBench(ctx context.Context, args []string, out, errs io.Writer) int {
 	flags := newFlags("bench", benchUsage, out, errs)
 	flags.output("text", "json")
-	endpoint := endpointFlags(flags)
+	endpoint := endpointFlags(flags, "send these Pods and no others")
 	config := load.Config{}
 	flags.IntVar(&config.Concurrency, "concurrency", 8, fmt.Sprintf("the most requests at once; at most %d", load.MaxConcurrency))
 	flags.DurationVar(&config.Duration, "duration", 10*time.Second, fmt.Sprintf("how long to measure; at most %s", load.MaxDuration))
@@ -75,7 +75,14 @@ func runBench(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	result, err := load.Run(ctx, config)
 	if err != nil {
-		return flags.fail(fmt.Errorf("endpoint %s: %w", at.Name, err))
+		return flags.fail(atCA(fmt.Errorf("endpoint %s: %w", at.Name, err)))
 	}
-	return flags.report(load.NewReport(at, result, config.Timeout), result.Failed() > 0)
+	code := exitOK
+	if report := load.NewReport(at, result, config.Timeout); report.Requests > 0 {
+		code = flags.report(report, result.Failed() > 0)
+	}
+	if ctx.Err() != nil && code != exitUsage {
+		return flags.fail(errInterrupted)
+	}
+	return code
 }
