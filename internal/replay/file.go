@@ -28,7 +28,7 @@ type Source interface {
 }
 
 // NewReader reads events from a file: one a line, as amp prints them and the audit function exports them, or JSON values
-// over several lines, or one array of them. It looks at the first line to learn which.
+// over several lines, or arrays of them. It looks at the first line to learn whether each line is an event.
 func NewReader(r io.Reader) Source {
 	return &file{r: bufio.NewReaderSize(r, 256<<10)}
 }
@@ -106,42 +106,57 @@ func (f *file) open() error {
 		}
 		start, _ := f.r.Peek(64)
 		first, _, whole := bytes.Cut(start, []byte("\n"))
-		switch {
-		case c == '[':
-			f.decode()
-			f.inArray = true
-			_, err = f.values.Token()
-		case whole && string(bytes.TrimSpace(first)) == "{":
-			f.decode()
+		if c == '[' || whole && string(bytes.TrimSpace(first)) == "{" {
+			f.bound = &limited{f.r, maxEvent}
+			f.values = json.NewDecoder(f.bound)
 		}
-		return err
+		return nil
 	}
 }
 
-func (f *file) decode() {
-	f.bound = &limited{f.r, maxEvent}
-	f.values = json.NewDecoder(f.bound)
-}
-
-// nextValue returns the next JSON value of an array, or of a file whose values have several lines. After a syntax error it
-// cannot go on.
+// nextValue returns the next JSON value: the next one of an array, or of a file whose values have several lines. Arrays and
+// values may follow each other, as where files were put together. After a syntax error it cannot go on.
 func (f *file) nextValue() (Recorded, error) {
-	if f.inArray && !f.values.More() {
-		if _, err := f.values.Token(); err != nil {
-			return Recorded{}, fmt.Errorf("the array of events does not end: %v", err)
+	for {
+		f.bound.left = maxEvent
+		more := f.values.More()
+		switch {
+		case f.inArray && !more:
+			if _, err := f.values.Token(); err != nil {
+				return Recorded{}, fmt.Errorf("the array of events does not end: %v", err)
+			}
+			f.inArray = false
+			continue
+		case !f.inArray && more && f.atArray():
+			if _, err := f.values.Token(); err != nil {
+				return Recorded{}, err
+			}
+			f.inArray = true
+			continue
 		}
-		return Recorded{}, io.EOF
+		var value json.RawMessage
+		switch err := f.values.Decode(&value); {
+		case errors.Is(err, io.EOF) && !f.inArray:
+			return Recorded{}, io.EOF
+		case err != nil:
+			return Recorded{}, fmt.Errorf("event %d of the file is not JSON, at byte %d: %w", f.count+1, f.values.InputOffset(), err)
+		}
+		f.count++
+		return Recorded{JSON: value, Where: fmt.Sprintf("event %d", f.count)}, nil
 	}
-	f.bound.left = maxEvent
-	var value json.RawMessage
-	switch err := f.values.Decode(&value); {
-	case errors.Is(err, io.EOF) && !f.inArray:
-		return Recorded{}, io.EOF
-	case err != nil:
-		return Recorded{}, fmt.Errorf("event %d of the file is not JSON, at byte %d: %w", f.count+1, f.values.InputOffset(), err)
+}
+
+// atArray reports whether an array comes next. What comes next is in the buffer: the decoder has just looked at it.
+func (f *file) atArray() bool {
+	next := bufio.NewReader(f.values.Buffered())
+	for {
+		switch c, err := next.ReadByte(); {
+		case err != nil:
+			return false
+		case c != ' ' && c != '\t' && c != '\r' && c != '\n':
+			return c == '['
+		}
 	}
-	f.count++
-	return Recorded{JSON: value, Where: fmt.Sprintf("event %d", f.count)}, nil
 }
 
 // line returns the next line. Of one that is too long it returns no more than the beginning, which is not JSON.
