@@ -82,30 +82,27 @@ func TestAudit(t *testing.T) {
 	for i := range 50 {
 		events[i] = edit(t, events[i], map[string]any{"data.namespace": "team-b"})
 	}
+	var e0411 struct{ Time string }
+	if err := json.Unmarshal([]byte(events[411]), &e0411); err != nil {
+		t.Fatal(err)
+	}
 	var requests atomic.Int64
 	at := auditor(t, audit.Config{}, func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		requests.Add(1)
 		http.StripPrefix("/audit", next).ServeHTTP(w, r)
 	}, events...)
 	for address, want := range map[string]int{
-		"/audit/":                              450,
-		"/audit":                               450,
-		"/audit/index.html":                    450,
-		"/audit/api/events":                    450,
-		"/audit/api/events?format=ndjson":      450,
-		"/audit/?namespace=team-b":             50,
-		"/audit/?namespace=team-a&from=2h":     400,
-		"/audit/?outcome=denied,rejected":      0,
-		"/audit/?event=e0001&source=x&to=100s": 411,
+		"/audit/":                                       450,
+		"/audit":                                        450,
+		"/audit/index.html":                             450,
+		"/audit/api/events":                             450,
+		"/audit/api/events?format=ndjson":               450,
+		"/audit/?namespace=team-b":                      50,
+		"/audit/?namespace=team-a&from=2h":              400,
+		"/audit/?outcome=denied,rejected":               0,
+		"/audit/?event=e0001&source=x&to=" + e0411.Time: 411,
 	} {
 		report, err := ask(t, newAudit(t, replay.AuditConfig{URL: at + address}), nil, u)
-		if address == "/audit/?event=e0001&source=x&to=100s" {
-			// How many are older than that depends on when it is asked.
-			if err != nil || report.Replayed < want-5 || report.Replayed >= 450 {
-				t.Errorf("%s: %v: %+v", address, err, report)
-			}
-			continue
-		}
 		if err != nil || report.Pods[replay.Same] != want || report.Events != want {
 			t.Errorf("%s: %v: %+v", address, err, report)
 		}
