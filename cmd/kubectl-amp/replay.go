@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -22,9 +23,10 @@ shows what would differ from what was answered then.
 
 usage: kubectl amp replay --events SOURCE --endpoint URL [flags]
 
-SOURCE is a file of amp's events (JSON, one a line, or an array), - for stdin, or
-the address of the audit function's page with its filters. Only events of level
-Full hold their Pod; the report counts what could not be replayed, and says why.
+SOURCE is a file of amp's events (JSON, one a line, or arrays), - for stdin, or
+the address of the audit function's page with its filters. Several --events are
+read one after the other. Only events of level Full hold their Pod; the report
+counts what could not be replayed, and says why.
 
 Each request is a dry run (ce-dryrun: true), which must have no side effect.
 Unlike amp in a cluster, this command calls loopback and public addresses.
@@ -50,7 +52,7 @@ func runReplay(ctx context.Context, args []string, out, errs io.Writer) int {
 	f := newFlags("replay", replayUsage, out, errs)
 	f.output("text", "json")
 	var chain tryout.ChainConfig
-	events := f.String("events", "", "file of events, - for stdin, or the URL of the audit function (required)")
+	events := f.StringArray("events", nil, "file of events, - for stdin, or the URL of the audit function (required); repeated, one after the other")
 	token := f.String("token-file", "", "file with the token that reading from the audit function needs")
 	f.StringArrayVar(&chain.Endpoints, "endpoint", nil, "URL of the endpoint (required); repeated, a chain")
 	f.DurationVar(&chain.Timeout, "timeout", tryout.DefaultTimeout, "time for one Pod, as AMP_TIMEOUT")
@@ -62,7 +64,7 @@ func runReplay(ctx context.Context, args []string, out, errs io.Writer) int {
 		return code
 	}
 	switch {
-	case *events == "":
+	case len(*events) == 0, slices.Contains(*events, ""):
 		return f.fail(errors.New("--events is missing: name a file of events, - for stdin, or the URL of the audit function"))
 	case len(chain.Endpoints) == 0:
 		return f.fail(errors.New("--endpoint is missing: name the URL of the endpoint, e.g. --endpoint http://127.0.0.1:9000/"))
@@ -72,7 +74,11 @@ func runReplay(ctx context.Context, args []string, out, errs io.Writer) int {
 		return f.fail(fmt.Errorf("--parallel %d: allowed are 1 to %d", *parallel, maxParallel))
 	case *limit < 0:
 		return f.fail(fmt.Errorf("--limit %d: allowed is a positive number, or 0 for all", *limit))
-	case *token != "" && !review.BeginsURL(*events):
+	case count(*events, "-") > 1:
+		return f.fail(fmt.Errorf("--events - is there %d times, and stdin can be read once", count(*events, "-")))
+	case *token != "" && len(servers(*events)) > 1:
+		return f.fail(errors.New("--token-file is for one audit function, and --events names several: replay them one by one"))
+	case *token != "" && !slices.ContainsFunc(*events, review.BeginsURL):
 		return f.fail(errors.New("--token-file is for the audit function, and --events is not its URL"))
 	}
 	chain.Source, chain.Version = "https://amp.txn2.com/replay", serve.Version()
@@ -81,12 +87,16 @@ func runReplay(ctx context.Context, args []string, out, errs io.Writer) int {
 	if config.Chain, err = tryout.NewChain(chain); err != nil {
 		return f.fail(err)
 	}
-	source, closeSource, err := openEvents(ctx, *events, *token, chain.CAFile)
-	if err != nil {
-		return f.fail(fmt.Errorf("--events: %w", err))
+	var sources []replay.Named
+	for _, name := range *events {
+		source, closeSource, err := openEvents(ctx, name, *token, chain.CAFile)
+		if err != nil {
+			return f.fail(fmt.Errorf("--events: %w", err))
+		}
+		defer closeSource()
+		sources = append(sources, source)
 	}
-	defer closeSource()
-	config.Source = source
+	config.Source = replay.Join(sources...)
 	var erase func()
 	config.Progress, erase = progress(errs)
 
@@ -120,20 +130,41 @@ func nothing(r *replay.Report) string {
 	return fmt.Sprintf("of %d events, none holds a Pod that can be asked about", r.Events)
 }
 
+// count is how often a value is among all.
+func count(all []string, value string) (n int) {
+	for _, one := range all {
+		if one == value {
+			n++
+		}
+	}
+	return n
+}
+
+// servers are the servers of those of the sources that are URLs, each once.
+func servers(sources []string) []string {
+	var all []string
+	for _, source := range sources {
+		if u, err := review.ParseURL(source); err == nil && !slices.Contains(all, u.Scheme+"://"+u.Host) {
+			all = append(all, u.Scheme+"://"+u.Host)
+		}
+	}
+	return all
+}
+
 // openEvents opens a source. The caller closes it.
-func openEvents(ctx context.Context, source, tokenFile, caFile string) (replay.Source, func(), error) {
+func openEvents(ctx context.Context, source, tokenFile, caFile string) (replay.Named, func(), error) {
 	switch {
-	case review.BeginsURL(source):
+	case review.BeginsURL(source): // its errors and events name themselves
 		events, err := replay.NewAudit(replay.AuditConfig{URL: source, TokenFile: tokenFile, CAFile: caFile, UserAgent: outbound.UserAgent(serve.Version())})
-		return events, func() {}, err
+		return replay.Named{Source: events}, func() {}, err
 	case source == "-":
-		return replay.NewReader(interruptible{ctx, os.Stdin}), func() {}, nil
+		return replay.Named{Source: replay.NewReader(interruptible{ctx, os.Stdin}), Name: "stdin"}, func() {}, nil
 	}
 	file, err := os.Open(source)
 	if err != nil {
-		return nil, nil, err
+		return replay.Named{}, nil, err
 	}
-	return replay.NewReader(file), func() { file.Close() }, nil
+	return replay.Named{Source: replay.NewReader(file), Name: source}, func() { file.Close() }, nil
 }
 
 // progress returns what shows the progress on a terminal, and what takes it off again. Elsewhere both do nothing.

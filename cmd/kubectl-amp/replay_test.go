@@ -47,18 +47,28 @@ func TestReplay(t *testing.T) {
 		"SECRET", answer(`[{"op":"add","path":"/metadata/labels/team","value":"red"},{"op":"replace","path":"/spec/containers/0/env/0/value","value":"psst"}]`),
 		"DENIES", answer(`{"allowed":false,"status":{"message":"no GPUs left"}}`), "FAILS", answer(`{"oops":1}`),
 		"FILE", write(t, dir, "events.ndjson", event+"\n"), "PATCH", write(t, dir, "patch.ndjson", strings.Replace(event, `"Full"`, `"Patch"`, 1)),
+		"MORE", write(t, dir, "more.json", "["+strings.ReplaceAll(event, "a1", "b1")+",7]"), "BROKEN", write(t, dir, "broken.json", "["+event), "OTHERHOST", strings.Replace(auditor.URL, "127.0.0.1", "localhost", 1),
 		"EMPTY", write(t, dir, "empty", ""), "TEXT", write(t, dir, "text", "hello\n"), "AUDIT", auditor.URL)
 	for args, test := range map[string]struct {
 		code      int
 		out, errs string // parts
 	}{
-		"--help":                                    {0, "exit codes:", ""},
-		"--events FILE --endpoint SAME":             {0, "1 Pod of 1 recorded event was replayed", "127.0.0.1 is loopback: amp in a cluster does not call it"},
-		"--events - --endpoint SAME":                {0, "       1  would be the same", ""},
-		"--events AUDIT --endpoint SAME":            {0, "       1  would be the same", ""},
-		"--events AUDIT/?user=jane --endpoint SAME": {0, "       1  would be the same", ""},
-		"--events AUDIT/?user=joe --endpoint SAME":  {2, "", "there is nothing to replay: the source has no events"},
-		"--events AUDIT/?usr=joe --endpoint SAME":   {2, "", `answered 400 Bad Request: unknown parameter "usr"`},
+		"--help":                                                           {0, "exit codes:", ""},
+		"--events FILE --endpoint SAME":                                    {0, "1 Pod of 1 recorded event was replayed", "127.0.0.1 is loopback: amp in a cluster does not call it"},
+		"--events - --endpoint SAME":                                       {0, "       1  would be the same", ""},
+		"--events FILE --events MORE --endpoint SAME":                      {0, "2 Pods of 3 recorded events were replayed", ""},
+		"--events MORE --events FILE --endpoint SAME":                      {0, "more.json, event 2\n", ""},
+		"--events FILE --events - --events AUDIT --endpoint SAME":          {0, "       2  it is the same event once more\n", ""},
+		"--events FILE --events BROKEN --endpoint SAME":                    {2, "1 Pod of 2 recorded events was replayed", "broken.json: the array of events does not end"},
+		"--events FILE --events /none --endpoint SAME":                     {2, "", "no such file"},
+		"--events - --events - --endpoint SAME":                            {2, "", "--events - is there 2 times, and stdin can be read once"},
+		"--events FILE --events= --endpoint SAME":                          {2, "", "--events is missing"},
+		"--events AUDIT --events OTHERHOST --token-file x --endpoint SAME": {2, "", "--token-file is for one audit function, and --events names several"},
+		"--events FILE --events AUDIT --token-file x --endpoint SAME":      {2, "", "--events: --token-file: "},
+		"--events AUDIT --endpoint SAME":                                   {0, "       1  would be the same", ""},
+		"--events AUDIT/?user=jane --endpoint SAME":                        {0, "       1  would be the same", ""},
+		"--events AUDIT/?user=joe --endpoint SAME":                         {2, "", "there is nothing to replay: the source has no events"},
+		"--events AUDIT/?usr=joe --endpoint SAME":                          {2, "", `answered 400 Bad Request: unknown parameter "usr"`},
 		"--events FILE --endpoint OTHER": {1, "DIFFERS\n       1  /metadata/labels/team: another value\n          - team-a/web (event a1)\n" +
 			`              /metadata/labels/team: "red" then, "blue" now` + "\n", ""},
 		"--events FILE --endpoint SECRET":                {1, `/spec/containers/a/env/T/value: "[redacted]" then, "[redacted]" now`, ""},

@@ -4,6 +4,7 @@
 //	replay.go   many events at a time: START HERE
 //	file.go     events of a file
 //	audit.go    events of the audit function; ask.go has its HTTP
+//	join.go     several sources
 //	event.go    what one event says, and why it may not be replayed
 //	judge.go    the recorded answer beside the new one
 //	ledger.go   each event counts once
