@@ -95,13 +95,15 @@ func said(r *recorded, when, message string) []finding {
 // number is a number. The host of a URL and a status of HTTP are matched first, as a whole: they are the same for many Pods.
 var number = regexp.MustCompile(`\bhttps?://[^/\s]+|\b(?:answered|status) [1-5][0-9][0-9]\b|[0-9]+`)
 
+// minOwn is from how many bytes on a name is looked for in texts: a shorter one is a part of other words, too.
+const minOwn = 3
+
 // general is a message without what it says of this Pod alone, so that those of many Pods are of one kind.
 func general(r *recorded, message string) string {
-	if name := strings.TrimSuffix(r.name, "*"); name != "" {
-		message = strings.ReplaceAll(message, name, "…")
-	}
-	if r.user != "" {
-		message = strings.ReplaceAll(message, r.user, "…")
+	for _, own := range []string{strings.TrimSuffix(r.name, "*"), r.user} {
+		if len(own) >= minOwn {
+			message = strings.ReplaceAll(message, own, "…")
+		}
 	}
 	message = number.ReplaceAllStringFunc(message, func(found string) string {
 		if found[0] > '9' {
@@ -126,7 +128,7 @@ func kindOf(r *recorded, d *redact.Difference) string {
 	name := strings.Trim(r.name, "-*")
 	own := name[strings.LastIndexByte(name, '-')+1:]
 	place := d.Place.NamesShown(func(at compare.Place, name json.RawMessage) bool {
-		return (len(own) < 3 || !strings.Contains(string(name), own)) && d.Named(at, name)
+		return (len(own) < minOwn || !strings.Contains(string(name), own)) && d.Named(at, name)
 	})
 	return review.Clip(place, maxPlace) + ": " + kinds[d.Kind]
 }

@@ -15,3 +15,11 @@ func TestGeneral(t *testing.T) {
 		}
 	}
 }
+
+// TestGeneralOfShortNames: a name of one or two letters is also a part of other words, which are the same for many Pods.
+func TestGeneralOfShortNames(t *testing.T) {
+	const message = "no GPUs left for team-a/a"
+	if got := general(&recorded{name: "a", user: "e"}, message); got != message {
+		t.Errorf("%s, want %s", got, message)
+	}
+}
