@@ -204,9 +204,12 @@ func (a *audit) events(ctx context.Context, items []item) error {
 			if err := json.Unmarshal(line, &is); err != nil {
 				return err
 			}
+			// What was not in the list has come since, or it is in the list of the next page, which says whether it is superseded.
 			key := [2]string{is.Source, is.ID}
-			a.ready = append(a.ready, Recorded{JSON: bytes.TrimSpace(line), Where: "event " + is.ID, Superseded: left[key].Superseded})
-			delete(left, key)
+			if of, listed := left[key]; listed {
+				a.ready = append(a.ready, Recorded{JSON: bytes.TrimSpace(line), Where: "event " + is.ID, Superseded: of.Superseded})
+				delete(left, key)
+			}
 		}
 	})
 	if err != nil {

@@ -161,6 +161,35 @@ func TestAuditSuperseded(t *testing.T) {
 	}
 }
 
+// TestAuditWhileEventsGo: what moves up into a page whose list did not have it is left to its own page, which knows whether it is
+// superseded.
+func TestAuditWhileEventsGo(t *testing.T) {
+	u, _ := endpoint{}.serve(t)
+	event := record(t, review.LevelFull, map[string]string{"amp.txn2.com/ep": u}, aPod("web", ""))[0]
+	older := edit(t, event, map[string]any{"id": "older"})
+	item := func(id string, superseded bool) string {
+		return fmt.Sprintf(`{"id":%q,"source":"https://amp.example/a","time":"2026-11-23T06:37:00Z","superseded":%t}`, id, superseded)
+	}
+	answers := map[string]string{
+		"":        `{"items":[` + item("gone", false) + `,` + item("uid-0000", false) + `],"next":"2"}`,
+		" ndjson": event + "\n" + older + "\n", // the other is gone since the list
+		"2":       `{"items":[` + item("older", true) + `]}`, "2 ndjson": older + "\n",
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		answer, ok := answers[strings.TrimRight(q.Get("cursor")+" "+q.Get("format"), " ")]
+		if !ok || !strings.HasSuffix(r.URL.Path, "/api/events") {
+			w.WriteHeader(http.StatusNotFound)
+		}
+		_, _ = w.Write([]byte(answer))
+	}))
+	t.Cleanup(server.Close)
+	report, err := ask(t, newAudit(t, replay.AuditConfig{URL: server.URL}), func(config *replay.Config) { config.Parallel = 1 }, u)
+	if err != nil || report.Events != 2 || report.Replayed != 1 || len(report.Left) != 1 || report.Left[0].Kind != string(replay.LeftSuperseded) {
+		t.Errorf("%v: %+v", err, report)
+	}
+}
+
 // TestAuditSaysWhatIsWrong: each answer that is none is named, with what to do.
 func TestAuditSaysWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
