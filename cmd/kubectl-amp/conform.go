@@ -98,7 +98,7 @@ func endpointFlags(flags *flagSet, pods string) *endpointFlag {
 	e := &endpointFlag{errs: flags.errs}
 	flags.StringArrayVar(&e.urls, "endpoint", nil, "`URL` of the endpoint, as a Namespace names it (required)")
 	flags.StringArrayVarP(&e.files, "filename", "f", nil, pods+": `file` with manifests as for kubectl amp try, or with AdmissionReviews; - is stdin; may be repeated")
-	flags.StringVar(&e.ca, "ca", "", "PEM file with the CAs of an https endpoint; by default the system's")
+	flags.caFlag(&e.ca)
 	flags.BoolVar(&e.validate, "validate", false, "send validating reviews instead of mutating ones")
 	flags.DurationVar(&e.timeout, "timeout", 0, "time for one answer, like AMP_TIMEOUT (default 1500ms, half of it with --validate)")
 	flags.Int64Var(&e.maxBytes, "max-bytes", conform.DefaultMaxBytes, "the most bytes of an answer, like AMP_ENDPOINT_MAX_BYTES")

@@ -41,7 +41,7 @@ func TestEachQueryGoesByAnIndex(t *testing.T) {
 	}
 }
 
-// TestEachQueryThatMakesRoomGoesByAnIndex is the same for a database in memory: while it makes room, nobody reads.
+// TestEachQueryThatMakesRoomGoesByAnIndex is the same for a database in memory: while it makes room, readers wait.
 func TestEachQueryThatMakesRoomGoesByAnIndex(t *testing.T) {
 	t.Parallel()
 	s := open(t, Config{MaxMemory: 1})
