@@ -16,6 +16,9 @@ const (
 	maxValues = 200_000
 	// maxMembers bounds the attributes of one event.
 	maxMembers = 1000
+	// maxDepth bounds how deep an event is nested. encoding/json reads 10,000 levels, and batches, exports and answers put the
+	// event into objects of their own.
+	maxDepth = 9000
 	// small requests and answers are not counted one by one.
 	small = 256 << 10
 	// maxSmallPosts bounds the small requests whose bodies are here at one time, to 64 MiB in all. Most are on their way
@@ -76,6 +79,26 @@ func valuesIn(text []byte) (all, inside int) {
 		}
 	}
 	return all, inside
+}
+
+// depthOf returns how deep a JSON text is nested.
+func depthOf(text []byte) (most int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{', c == '[':
+			depth++
+			most = max(most, depth)
+		case c == '}', c == ']':
+			depth--
+		}
+	}
+	return most
 }
 
 var errTooMany = errors.New("too many values")

@@ -154,6 +154,13 @@ func dataOf(event []byte) (*events.Data, error) {
 	if len(e.Data) == 0 {
 		e.Data = e.Base64
 	}
+	if len(e.Data) > 0 && e.Data[0] == '"' { // of another JSON type than application/json
+		var text string
+		if err := json.Unmarshal(e.Data, &text); err != nil {
+			return nil, err
+		}
+		e.Data = []byte(text)
+	}
 	data := new(events.Data)
 	return data, json.Unmarshal(e.Data, data)
 }

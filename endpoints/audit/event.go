@@ -1,12 +1,14 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
@@ -19,6 +21,9 @@ import (
 const (
 	// maxText bounds what identifies an event, and each value that a reader may ask for.
 	maxText = 4 << 10
+	// maxAttributes bounds the attributes of an event: some of their bytes take six when they are stored. In binary mode they are
+	// headers, of which a server takes less.
+	maxAttributes = 2 << 20
 	// maxShown bounds each value of an event that lists show and filters go by; of longer ones they have the beginning.
 	// Kubernetes' names end at 253 bytes, URLs in practice at 2 KiB.
 	maxShown = 2 << 10
@@ -73,9 +78,9 @@ func newEvent(e *event.Event, now time.Time) (*store.Event, error) {
 		return nil, fmt.Errorf("its id or its source is longer than %d bytes", maxText)
 	}
 
-	raw, err := json.Marshal(e)
+	raw, err := write(e)
 	if err != nil {
-		return nil, fmt.Errorf("it cannot be written as JSON: %s", firstLine(err.Error()))
+		return nil, err
 	}
 	at, undated := e.Time(), false
 	if !mayBe(at, now) {
@@ -83,6 +88,55 @@ func newEvent(e *event.Event, now time.Time) (*store.Event, error) {
 	}
 	return &store.Event{Item: newItem(e, d, listed, at), Raw: raw, Undated: undated}, nil
 }
+
+// write returns an event as JSON, if that is an event that can be read, exported and imported again.
+func write(e *event.Event) ([]byte, error) {
+	c, ok := e.Context.(*event.EventContextV1)
+	if !ok {
+		return nil, errors.New("it is not a CloudEvent 1.0")
+	}
+	if attributesLength(c) > maxAttributes {
+		return nil, fmt.Errorf("its attributes are longer than %d MiB", maxAttributes>>20)
+	}
+	if c.Time != nil && !readableTime(c.Time.UTC()) {
+		return nil, fmt.Errorf("its time is %.60s, want a year from 0 to 9999", c.Time)
+	}
+	if t := e.DataMediaType(); t != "application/json" && t != "" && !utf8.Valid(e.Data()) {
+		return nil, errors.New("its data is not UTF-8") // the SDK writes data of these types as a text
+	}
+	text, err := e.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("it cannot be written as JSON: %s", firstLine(err.Error()))
+	}
+	// json.Marshal would write six bytes for each of <, > and &. This makes no text longer.
+	var raw bytes.Buffer
+	if err := json.Compact(&raw, text); err != nil {
+		return nil, fmt.Errorf("it cannot be written as JSON: %s", firstLine(err.Error()))
+	}
+	if raw.Len() > store.MaxEvent {
+		return nil, fmt.Errorf("it takes more than the %d MiB that an event may take", store.MaxEvent>>20)
+	}
+	if _, members := valuesIn(raw.Bytes()); members > maxMembers {
+		return nil, fmt.Errorf("it has more than %d attributes", maxMembers)
+	}
+	if depthOf(raw.Bytes()) > maxDepth {
+		return nil, fmt.Errorf("it is nested deeper than %d levels", maxDepth)
+	}
+	return raw.Bytes(), nil
+}
+
+// attributesLength returns how long an event's attributes are together.
+func attributesLength(c *event.EventContextV1) int {
+	n := len(c.ID) + len(c.Source.String()) + len(c.Type) + len(c.GetSubject()) + len(c.GetDataContentType()) + len(c.GetDataSchema())
+	for name, value := range c.Extensions {
+		text, _ := value.(string) // the others are short
+		n += len(name) + len(text)
+	}
+	return n
+}
+
+// readableTime reports whether RFC 3339 has a time. A zone can lead to a year that it does not have.
+func readableTime(t time.Time) bool { return t.Year() >= 0 && t.Year() <= 9999 }
 
 // mayBe reports whether an event can have happened at a time. Events of a clock that is ahead must not stay above all later
 // ones.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -78,6 +79,13 @@ func holdPost(t *testing.T, s *Server, header, body string) {
 		t.Fatalf("it was taken, and now: %v", err)
 	}
 	for _, e := range received {
+		var line bytes.Buffer
+		if err := linesTo(&line).Encode(store.Record{Position: "x-1", Time: e.Item.Time, Event: e.Raw}); err != nil {
+			t.Fatal(err)
+		}
+		if again, err := parseLines(line.Bytes(), s.now()); err != nil || len(again) != 1 || !bytes.Equal(again[0].Raw, e.Raw) || len(e.Raw) > store.MaxEvent {
+			t.Fatalf("the event\n%s\nwas taken, and an import makes another of it, or %v", e.Raw, err)
+		}
 		_, w := request(s, "GET", "/api/events/"+url.PathEscape(e.Item.ID), url.Values{"source": {e.Item.Source}}.Encode(), "")
 		if w.Code != http.StatusOK || !json.Valid(w.Body.Bytes()) {
 			t.Fatalf("the event %q of %q was taken, and is answered with %d: %s", e.Item.ID, e.Item.Source, w.Code, w.Body)

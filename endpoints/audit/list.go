@@ -3,6 +3,7 @@ package audit
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -97,6 +98,13 @@ func encodeAll[T any](lines *json.Encoder, all []T) error {
 	return nil
 }
 
+// linesTo writes lines of JSON. The events in them are as they were.
+func linesTo(w io.Writer) *json.Encoder {
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false) // an event would be up to six times as long
+	return lines
+}
+
 // streamLines answers with lines of JSON. page writes some of them, and says whether there are more.
 func (s *Server) streamLines(w http.ResponseWriter, r *http.Request, page func(lines *json.Encoder) (more bool, err error)) error {
 	if err := s.exports.enter(r.Context(), "exports"); err != nil {
@@ -106,8 +114,7 @@ func (s *Server) streamLines(w http.ResponseWriter, r *http.Request, page func(l
 	control := http.NewResponseController(w)
 	// In memory first, because an error of the first page has a status of its own.
 	var buffer bytes.Buffer
-	lines := json.NewEncoder(&buffer)
-	lines.SetEscapeHTML(false) // the events are to be as they were
+	lines := linesTo(&buffer)
 	for started := false; ; started = true {
 		more, err := page(lines)
 		if err != nil && started {

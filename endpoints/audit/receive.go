@@ -20,7 +20,7 @@ import (
 const (
 	// maxBody bounds a request. amp queues at most 16 MiB of events, so none of its batches can be larger. One
 	// event holds a Pod of 3 MiB at most, and its patch.
-	maxBody = 16 << 20
+	maxBody = store.MaxEvent
 	// maxAdded bounds what an export adds to an event.
 	maxAdded = 1 << 10
 	// maxBatch bounds the events of one batch.

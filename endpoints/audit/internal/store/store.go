@@ -104,6 +104,9 @@ type Query struct {
 	Raw bool
 }
 
+// MaxEvent bounds the bytes of an event as it came: Add is given none that is longer.
+const MaxEvent = 16 << 20
+
 // MaxItems and MaxRaw bound the bytes of a page or of an export: of the items, and of the events as they came. One is always
 // on it.
 const MaxItems, MaxRaw = 1 << 20, 4 << 20

@@ -36,8 +36,9 @@ const level = 6
 // flushed is how a flushed stream ends. It says nothing, so it is left out.
 var flushed = []byte{0, 0, 0xff, 0xff}
 
-// maxText bounds the length that a packed text may name: more than a request with an event may have.
-const maxText = 64 << 20
+// maxText bounds the length that a packed text may name. It is more than store.MaxEvent: before there was that bound, events grew
+// when they were stored.
+const maxText = 4 * store.MaxEvent
 
 var errDamaged = errors.New("the stored text is damaged")
 

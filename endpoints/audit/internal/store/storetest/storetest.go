@@ -34,6 +34,7 @@ func Run(t *testing.T, open Opener) {
 		"readers are told of what arrives":                 changed,
 		"exports go along the arrivals":                    exported,
 		"exports are bounded":                              exportedLarge,
+		"the longest event is read again":                  longest,
 		"charts count what there is":                       charts,
 		"charts say that they leave endpoints out":         manyEndpoints,
 		"values are the ones seen last first":              values,
