@@ -16,6 +16,9 @@ import (
 // filterParameters are the parameters that every list takes.
 var filterParameters = []string{"namespace", "pod", "outcome", "endpoint", "user", "from", "to"}
 
+// positionParameters say where an answer begins. An empty one is the position of a caller who has none yet.
+var positionParameters = []string{"cursor", "after"}
+
 // parseFilter reads a filter from the query of an address. It allows the parameters of a filter and others, and
 // no more: if it ignored one that is misspelt, the answer would hold everything.
 func parseFilter(q url.Values, now time.Time, others ...string) (store.Filter, error) {
@@ -76,8 +79,14 @@ func checkParameters(q url.Values, allowed []string) error {
 			switch {
 			case len(v) > maxText:
 				return bad("parameter %s: it is longer than %d bytes", name, maxText)
-			case strings.Trim(v, " ,\t\r\n") == "" && slices.Contains(filterParameters, name):
-				return bad("parameter %s: it is empty: leave it out if you want all events", name)
+			case v == "" && slices.Contains(positionParameters, name):
+			case strings.Trim(v, " ,\t\r\n") == "":
+				// A variable of the caller's was not set. It must not lead to more than was asked for.
+				advice := "give it a value, or leave it out"
+				if slices.Contains(filterParameters, name) {
+					advice = "leave it out if you want all events"
+				}
+				return bad("parameter %s: it is empty: %s", name, advice)
 			}
 		}
 	}
