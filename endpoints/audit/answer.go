@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
 )
@@ -61,7 +60,7 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "2")
 	}
-	if strings.Contains(r.URL.Path, "/api/") || strings.HasPrefix(r.URL.Path, "api/") {
+	if _, isAPI := apiOf(pathOf(r)); isAPI {
 		writeJSON(w, status, p)
 		return
 	}

@@ -33,14 +33,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
 
-	at := r.URL.EscapedPath()
-	if at == "" {
-		at, _, _ = strings.Cut(r.RequestURI, "?") // http.StripPrefix took all: the page has to move into its folder
-	}
-	if !strings.HasPrefix(at, "/") {
-		at = "/" + at // http.StripPrefix took a prefix that ends in a slash
-	}
-	_, api, isAPI := strings.Cut(at, "/api/")
+	at := pathOf(r)
+	api, isAPI := apiOf(at)
 	var err error
 	switch {
 	case r.Method == http.MethodPost && strings.HasSuffix(at, "/login"):
@@ -60,6 +54,41 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		s.fail(w, r, err)
 	}
+}
+
+// pathOf returns the path of a request, still escaped.
+func pathOf(r *http.Request) string {
+	at := r.URL.EscapedPath()
+	if at == "" {
+		at, _, _ = strings.Cut(r.RequestURI, "?") // http.StripPrefix took all: the page has to move into its folder
+	}
+	if !strings.HasPrefix(at, "/") {
+		at = "/" + at // http.StripPrefix took a prefix that ends in a slash
+	}
+	return at
+}
+
+// apiOf returns what a path asks of the API, or false if it is one of the page's. It goes by the end of the path: what the
+// function is mounted below may have an api/, too. The slashes of an event's id are escaped.
+func apiOf(at string) (string, bool) {
+	folder, last := path.Split(at)
+	switch {
+	case last == "":
+		return "", false
+	case strings.HasSuffix(folder, "/api/"):
+		return last, !isPageFile(last)
+	case strings.HasSuffix(folder, "/api/events/"):
+		return "events/" + last, true
+	case isPageFile(last):
+		return "", false
+	}
+	_, id, found := strings.Cut(at, "/api/events/") // a proxy in front may have taken the escapes off
+	return "events/" + id, found
+}
+
+func isPageFile(name string) bool {
+	info, err := fs.Stat(pageFiles, name)
+	return err == nil && !info.IsDir()
 }
 
 func (s *Server) api(w http.ResponseWriter, r *http.Request, at string) error {
@@ -91,7 +120,7 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request, at string) error {
 	case file == "":
 		file = "index.html"
 	case strings.Contains(file, "."):
-		if info, err := fs.Stat(pageFiles, file); err != nil || info.IsDir() {
+		if !isPageFile(file) {
 			return &badRequest{http.StatusNotFound, "there is no such file"}
 		}
 	default:

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -35,6 +36,17 @@ func TestThePageIsServedAnywhere(t *testing.T) {
 		"the same, with the prefix taken":  {"/a/b?pod=x", "/a/b", 302, "./b/?pod=x"},
 		"its API below a prefix":           {"/a/b/api/values", "/a/b", 200, `"outcomes"`},
 		"its API, a slash taken too":       {"/a/b/api/values", "/a/b/", 200, `"outcomes"`},
+		"below /api/":                      {"/api/audit/", "", 200, "<title>amp audit</title>"},
+		"below /api/, its script":          {"/api/audit/app.js", "", 200, "import {"},
+		"below /api/, without the slash":   {"/api/v1/audit?pod=x", "", 302, "./audit/?pod=x"},
+		"below /api/, its API":             {"/api/audit/api/values", "", 200, `"outcomes"`},
+		"below /api/, an address unknown":  {"/api/audit/api/value", "", 404, "there are api/events"},
+		"at /api/":                         {"/api/", "", 200, "<title>amp audit</title>"},
+		"at /api/, its script":             {"/api/app.js", "", 200, "import {"},
+		"at /api/, its API":                {"/api/api/values", "", 200, `"outcomes"`},
+		"below /api/events/":               {"/api/events/audit/", "", 200, "<title>amp audit</title>"},
+		"below /api/events/, its script":   {"/api/events/audit/app.js", "", 200, "import {"},
+		"below /api/events/, its API":      {"/api/events/audit/api/values", "", 200, `"outcomes"`},
 		"another file":                     {"/favicon.ico", "", 404, "no such file"},
 		"a file outside":                   {"/..%2Faudit.go", "", 404, "no such file"},
 	} {
@@ -70,6 +82,32 @@ func TestThePageIsServedAnywhere(t *testing.T) {
 			if strings.Contains(string(script), no) {
 				t.Errorf("%s has %s: values reach the document as text only", file, no)
 			}
+		}
+	}
+}
+
+// TestEventsAreFoundWhateverTheirIDs below any prefix.
+func TestEventsAreFoundWhateverTheirIDs(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	for _, id := range []string{"a", "a/final", "a/b/", "a/api/events", "x/api/events/y", "/api/export", "events", "app.js", "é %2F?"} {
+		post(t, s, ev{id: id})
+		for _, prefix := range []string{"", "/audit", "/api", "/api/audit", "/api/events", "/api/events/audit"} {
+			if d := get[Detail](t, s, prefix+"/api/events/"+url.PathEscape(id)); d.Item.ID != id {
+				t.Errorf("%s, %s: it is %q", prefix, id, d.Item.ID)
+			}
+		}
+	}
+	// A proxy in front may have taken the escapes off.
+	for target, id := range map[string]string{"/api/events/a/final": "a/final", "/audit/api/events/a/final": "a/final", "/api/audit/api/events/a/final": "a/final"} {
+		if d := get[Detail](t, s, target); d.Item.ID != id {
+			t.Errorf("%s: it is %q", target, d.Item.ID)
+		}
+	}
+	// Errors are JSON below api/ only.
+	for target, want := range map[string]string{"/api/audit/api/events?x=y": `{"error":`, "/api/audit/nothing.js": "there is no such file", "/audit/api/events/nothing": `{"error":`} {
+		if w := do(t, s, "GET", target, nil, nil); w.Code < 400 || !strings.HasPrefix(w.Body.String(), want) {
+			t.Errorf("%s: %d %s", target, w.Code, w.Body)
 		}
 	}
 }
