@@ -133,7 +133,7 @@ func parseStructured(b []byte, now time.Time) (*store.Event, error) {
 		return nil, fmt.Errorf("it has more than %d attributes", maxMembers)
 	}
 	var e event.Event
-	if err := json.Unmarshal(b, &e); err != nil {
+	if err := decode(b, &e); err != nil {
 		if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) {
 			return nil, fmt.Errorf("it is not JSON: %s", firstLine(err.Error()))
 		}
@@ -141,6 +141,16 @@ func parseStructured(b []byte, now time.Time) (*store.Event, error) {
 		return nil, errors.New("it is not a CloudEvent in JSON: its attributes are not as CloudEvents 1.0 says")
 	}
 	return newEvent(&e, now)
+}
+
+// decode reads an event. The SDK panics at some that are none, such as one whose data_base64 is a number.
+func decode(b []byte, e *event.Event) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errors.New("the SDK cannot read it")
+		}
+	}()
+	return json.Unmarshal(b, e)
 }
 
 func parseBatch(body []byte, now time.Time) ([]*store.Event, error) {

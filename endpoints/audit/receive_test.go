@@ -69,6 +69,7 @@ func TestInvalidEventsAreRefusedForGood(t *testing.T) {
 		"another encoding":           {"application/cloudevents+protobuf", "x", 415, "want application/cloudevents+json"},
 		"no JSON":                    {structured, "<x>", 400, "reading the event: it is not"},
 		"an unknown type":            {structured, with(events.Mutated, "com.example.other"), 400, `its type is "com.example.other", want one of com.txn2.amp.pod.mutated.v1`},
+		"a data_base64 of 7":         {structured, `{"specversion":"1.0","id":"a","source":"urn:x","type":"` + events.Mutated + `","data_base64":7}`, 400, "it is not a CloudEvent in JSON"},
 		"no id":                      {structured, with(`"id":"a"`, `"id":""`), 400, "it is not a valid CloudEvent 1.0"},
 		"an older specversion":       {structured, with(`"specversion":"1.0"`, `"specversion":"0.3"`), 400, "its specversion is"},
 		"a bad time":                 {structured, with(`"time":"2026`, `"time":"last`), 400, "it is not a CloudEvent in JSON"},
