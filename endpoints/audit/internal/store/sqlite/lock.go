@@ -40,3 +40,13 @@ func lock(path string) (*os.File, error) {
 	}
 	return nil, &fs.PathError{Op: "lock", Path: path + "-lock", Err: err}
 }
+
+// unlock ends a lock and closes its file, which may be nil. To close it is not enough: if this process is just starting a
+// program, the file is open in the child until the program runs.
+func unlock(file *os.File) {
+	if file == nil {
+		return
+	}
+	_ = endLock(file) // it ends with the file at the latest
+	_ = file.Close()
+}

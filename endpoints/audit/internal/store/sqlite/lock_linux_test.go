@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/txn2/amp/endpoints/audit/internal/store"
@@ -44,6 +45,25 @@ func TestASecondProcessIsRefused(t *testing.T) {
 	if got := ids(t, second, nothing); got != "b a" {
 		t.Errorf("there is %q", got)
 	}
+}
+
+// TestALockEndsWithItsStore although the lock's file is still open elsewhere, as it is in a child that is being started.
+func TestALockEndsWithItsStore(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "events.db")
+	first, err := Open(Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inherited, err := syscall.Dup(int(first.lock.Fd()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(inherited)
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, Config{Path: path})
 }
 
 // nothing filters nothing.

@@ -21,3 +21,5 @@ func tryLock(file *os.File) (free bool, err error) {
 		return err == nil, err
 	}
 }
+
+func endLock(file *os.File) error { return syscall.Flock(int(file.Fd()), syscall.LOCK_UN) }

@@ -15,3 +15,7 @@ func tryLock(file *os.File) (free bool, err error) {
 	}
 	return err == nil, err
 }
+
+func endLock(file *os.File) error {
+	return windows.UnlockFileEx(windows.Handle(file.Fd()), 0, 1, 0, new(windows.Overlapped))
+}

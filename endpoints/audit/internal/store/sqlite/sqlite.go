@@ -92,7 +92,7 @@ func Open(config Config) (*Store, error) {
 		if s.writer != nil {
 			_ = s.writer.Close()
 		}
-		_ = s.lock.Close() // nil has an error, and nothing else
+		unlock(s.lock)
 		return nil, fmt.Errorf("opening the database %q: %w", config.Path, trouble(config.Path, err, true))
 	}
 	s.readers.SetMaxOpenConns(8)
@@ -167,7 +167,7 @@ func (s *Store) Close() error {
 	s.writes.Close()
 	s.closeOnce.Do(func() {
 		s.closeErr = errors.Join(s.readers.Close(), s.tx.close(), s.writer.Close())
-		_ = s.lock.Close()
+		unlock(s.lock)
 	})
 	return s.closeErr
 }
