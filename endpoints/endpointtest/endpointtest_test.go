@@ -21,6 +21,9 @@ import (
 	"github.com/txn2/amp/endpoints/require"
 )
 
+// patience is a budget that no test waits for.
+var patience = endpointtest.Budget(20 * time.Second) // other tests run beside it
+
 // createdBy is the endpoint of docs/endpoints/go.md.
 var createdBy = endpoints.Mutate(func(_ context.Context, review *endpoints.Review, pod *corev1.Pod) error {
 	if pod.Annotations["example.com/created-by"] == "" {
@@ -30,8 +33,8 @@ var createdBy = endpoints.Mutate(func(_ context.Context, review *endpoints.Revie
 })
 
 func TestCreatedBy(t *testing.T) {
-	endpointtest.Conformance(t, createdBy)
-	endpointtest.Golden(t, createdBy, "testdata")
+	endpointtest.Conformance(t, createdBy, patience)
+	endpointtest.Golden(t, createdBy, "testdata", patience)
 }
 
 // TestSamples holds the samples to the contract.
@@ -41,9 +44,9 @@ func TestSamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, handler := range map[string]http.Handler{"example": http.HandlerFunc(example.Handler), "jupyterhub": jupyterhub.New("")} {
-		t.Run(name, func(t *testing.T) { endpointtest.Conformance(t, handler) })
+		t.Run(name, func(t *testing.T) { endpointtest.Conformance(t, handler, patience) })
 	}
-	t.Run("require", func(t *testing.T) { endpointtest.Conformance(t, images, endpointtest.Validating()) })
+	t.Run("require", func(t *testing.T) { endpointtest.Conformance(t, images, patience, endpointtest.Validating()) })
 }
 
 // TestFailures runs the kit in a test of its own process, because the kit fails the test that calls it.
@@ -61,6 +64,7 @@ func TestFailures(t *testing.T) {
 		"failure":   {"TestInside/a", "amp could not answer with what came: answered 500"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // one waits for the end of its budget
 			dir := t.TempDir()
 			out, err := inside(t, name, dir)
 			if (err != nil) != (c.fails != "") {
@@ -125,13 +129,13 @@ func TestInside(t *testing.T) {
 	}
 	switch os.Getenv("AMP_TEST_INSIDE") {
 	case "grows":
-		endpointtest.Conformance(t, grows)
+		endpointtest.Conformance(t, grows, patience)
 	case "without":
-		endpointtest.Conformance(t, grows, endpointtest.Without("idempotent", "it counts on purpose"))
+		endpointtest.Conformance(t, grows, patience, endpointtest.Without("idempotent", "it counts on purpose"))
 	case "rule":
-		endpointtest.Conformance(t, grows, endpointtest.Without("idempotnet", "a slip"))
+		endpointtest.Conformance(t, grows, patience, endpointtest.Without("idempotnet", "a slip"))
 	case "slow":
-		endpointtest.Conformance(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), endpointtest.Budget(200*time.Millisecond))
+		endpointtest.Conformance(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), endpointtest.Budget(2*time.Second))
 	case "own pod":
 		endpointtest.Conformance(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if strings.HasSuffix(r.Header.Get("Ce-Subject"), "/my-own") {
@@ -139,12 +143,12 @@ func TestInside(t *testing.T) {
 				return
 			}
 			text(200, add)(w, r)
-		}), endpointtest.WithPod("mine", []byte(`{"kind":"Pod","metadata":{"name":"my-own"},"spec":{"containers":[{"name":"a","image":"a"}]}}`)))
+		}), patience, endpointtest.WithPod("mine", []byte(`{"kind":"Pod","metadata":{"name":"my-own"},"spec":{"containers":[{"name":"a","image":"a"}]}}`)))
 	case "bad pod":
-		endpointtest.Conformance(t, grows, endpointtest.WithPod("mine", []byte(`{"kind":"Deployment"}`)))
+		endpointtest.Conformance(t, grows, patience, endpointtest.WithPod("mine", []byte(`{"kind":"Deployment"}`)))
 	case "no folder", "no golden", "golden":
-		endpointtest.Golden(t, text(200, add), dir)
+		endpointtest.Golden(t, text(200, add), dir, patience)
 	case "failure":
-		endpointtest.Golden(t, text(500, ""), dir)
+		endpointtest.Golden(t, text(500, ""), dir, patience)
 	}
 }

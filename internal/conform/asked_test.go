@@ -68,6 +68,7 @@ func TestBlamesNoGoodEndpoint(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.config.Endpoint = serve(t, c.endpoint)
 			c.config.Endpoint.User = c.user
+			c.config.Budget = patience
 			if c.config.Shapes == nil {
 				c.config.Shapes = all(t, review.Mutate)[:2]
 			}
@@ -116,7 +117,7 @@ func TestFaultsOfTLS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			server := httptest.NewUnstartedServer(json(add))
 			server.Config.ErrorLog = log.New(io.Discard, "", 0)
-			config := conform.Config{Endpoint: &url.URL{Scheme: "https", Host: server.Listener.Addr().String(), Path: "/"}, Shapes: all(t, review.Mutate)[:1]}
+			config := conform.Config{Endpoint: &url.URL{Scheme: "https", Host: server.Listener.Addr().String(), Path: "/"}, Shapes: all(t, review.Mutate)[:1], Budget: patience}
 			if c.secure {
 				server.TLS = &tls.Config{ClientAuth: c.client}
 				server.StartTLS()
