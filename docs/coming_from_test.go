@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"sigs.k8s.io/yaml"
@@ -52,7 +53,7 @@ func TestComingFrom(t *testing.T) {
 		t.Fatal(err)
 	}
 	report := suite.Report{}
-	report.Add(suite.Run(t.Context(), cases, suite.Options{Endpoints: []string{"http://127.0.0.1:" + port + "/"}, Parallel: 4}))
+	report.Add(suite.Run(t.Context(), cases, suite.Options{Endpoints: []string{"http://127.0.0.1:" + port + "/"}, Parallel: 4, Timeout: 20 * time.Second}))
 	for _, r := range report.Results {
 		if !r.Passed {
 			var text strings.Builder

@@ -32,7 +32,7 @@ func TestJupyterHub(t *testing.T) {
 	shell := func(ctx context.Context, command string) *exec.Cmd {
 		// The page's port is fixed, and its `go run` would compile once more.
 		command = strings.ReplaceAll(strings.ReplaceAll(command, "PORT=9000", "PORT="+port), "127.0.0.1:9000", "127.0.0.1:"+port)
-		cmd := exec.CommandContext(ctx, "bash", "-euc", "go() { shift 2; "+programs+"/endpoints \"$@\"; }\nkubectl() { shift; "+programs+"/kubectl-amp \"$@\"; }\n"+command)
+		cmd := exec.CommandContext(ctx, "bash", "-euc", "go() { shift 2; "+programs+"/endpoints \"$@\"; }\n"+plugin(programs)+command)
 		cmd.Dir, cmd.Env = work, append(os.Environ(), "AMP_METRICS_ADDR=off")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

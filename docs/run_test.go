@@ -79,6 +79,12 @@ var files = map[string]string{
 	"events.ndjson":                    recorded,
 }
 
+// plugin is kubectl in a shell, for the commands of kubectl amp only: a plugin is a program with a name. They get time that
+// no test waits for, because other tests run beside them.
+func plugin(programs string) string {
+	return "kubectl() { local command=$2; shift 2; " + programs + "/kubectl-amp \"$command\" --timeout 20s \"$@\"; }\n"
+}
+
 // TestCommands runs the commands of the pages that need no cluster.
 func TestCommands(t *testing.T) {
 	programs, work := t.TempDir(), t.TempDir()
@@ -107,8 +113,7 @@ func TestCommands(t *testing.T) {
 		}
 	}
 
-	// A plugin is a program with a name: kubectl itself is not needed here.
-	prelude := "cd " + work + "\ngo() { (cd " + here + " && command go \"$@\"); }\nkubectl() { shift; " + programs + "/kubectl-amp \"$@\"; }\n"
+	prelude := "cd " + work + "\ngo() { (cd " + here + " && command go \"$@\"); }\n" + plugin(programs)
 	shell := func(ctx context.Context, command string, port string) (*exec.Cmd, *bytes.Buffer) {
 		command = strings.NewReplacer("/usr/local/bin/", programs+"/", "PORT=8081", "PORT="+port, "PORT=9000", "PORT="+port,
 			"127.0.0.1:9000", at, "URL1", endpoint.URL, "URL2", endpoint.URL,

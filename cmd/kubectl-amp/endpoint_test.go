@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -106,6 +107,9 @@ func TestEndpointCommands(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			fields := strings.Fields(strings.NewReplacer("GOOD", good, "BAD", bad, "TLS", secure.URL+"/?token=secret", "DIR", dir).Replace(args))
+			if !strings.Contains(want.out, "1500 ms") {
+				fields = slices.Insert(fields, 1, "--timeout", patience)
+			}
 			var out, errs bytes.Buffer
 			code := run(t.Context(), fields, &out, &errs)
 			if code != want.code || !strings.Contains(out.String(), want.out) || !strings.Contains(errs.String(), want.errs) || strings.Contains(out.String()+errs.String(), "secret") {
@@ -144,7 +148,7 @@ func TestAllFiles(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			subjects = map[string]bool{}
 			var out, errs bytes.Buffer
-			if code := run(t.Context(), append(c.args, "--endpoint", server.URL), &out, &errs); code != 0 || errs.Len() > 0 {
+			if code := run(t.Context(), append(c.args, "--endpoint", server.URL, "--timeout", patience), &out, &errs); code != 0 || errs.Len() > 0 {
 				t.Errorf("exit code %d, stderr %s", code, errs.String())
 			}
 			if !subjects["team-a/one"] || !subjects["a/web"] || !subjects["team-a/two"] || (len(subjects) > 3) != c.more {
@@ -175,7 +179,7 @@ func TestAnInterruptKeepsWhatIsKnown(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			var out, errs bytes.Buffer
-			code := run(ctx, append(strings.Fields(args), "--endpoint", server.URL), &out, &errs)
+			code := run(ctx, append(strings.Fields(args), "--endpoint", server.URL, "--timeout", patience), &out, &errs)
 			if code != 2 || !strings.Contains(out.String(), want) || !strings.HasSuffix(errs.String(), ": interrupted\n") {
 				t.Errorf("exit code %d, stdout %s, stderr %s", code, out.String(), errs.String())
 			}

@@ -9,10 +9,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 const aPod = "{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: team-a}, spec: {containers: [{name: a, image: 'registry.example/a:1'}]}}\n"
+
+// patience is a --timeout that no test waits for.
+const patience = "20s" // other tests run beside it
 
 // answers returns a handler that always answers the same.
 func answers(status int, contentType, body string) http.HandlerFunc {
@@ -81,9 +83,9 @@ func TestEachFaultIsNamed(t *testing.T) {
 			dir := t.TempDir()
 			pod := write(t, dir, "pod.yaml", aPod)
 			suite := write(t, dir, "suite.yaml", "cases:\n- name: it works\n  file: pod.yaml\n  expect: {unchanged: true}\n")
-			timeout := (3 * time.Second).String()
+			timeout := patience
 			if name == "it hangs" {
-				timeout = "300ms"
+				timeout = "2s"
 			}
 			for _, args := range [][]string{
 				{"try", "-f", pod, "--endpoint", server.URL, "--timeout", timeout},

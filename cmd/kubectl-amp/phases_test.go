@@ -62,7 +62,7 @@ func TestAFailureIsNoPass(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer
 			file := write(t, t.TempDir(), "suite.yaml", replace.Replace("cases:\n- {name: one, pod: "+strings.TrimSpace(aPod)+", "+test.given+", expect: {"+test.expect+"}}\n"))
-			if code := run(t.Context(), []string{"test", file}, &out, &errs); code != test.code || !strings.Contains(out.String(), test.says) {
+			if code := run(t.Context(), []string{"test", file, "--timeout", patience}, &out, &errs); code != test.code || !strings.Contains(out.String(), test.says) {
 				t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
 			}
 		})
@@ -86,7 +86,7 @@ func TestTestKnowsAPrivateCA(t *testing.T) {
 		{[]string{"--ca", file + ".none"}, 2, "--ca: open "},
 	} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), append([]string{"test", file, "--endpoint", server.URL}, test.args...), &out, &errs); code != test.code || !strings.Contains(out.String(), test.says) {
+		if code := run(t.Context(), append([]string{"test", file, "--endpoint", server.URL, "--timeout", patience}, test.args...), &out, &errs); code != test.code || !strings.Contains(out.String(), test.says) {
 			t.Errorf("%q: exit code %d\n%s%s", test.args, code, out.String(), errs.String())
 		}
 	}
@@ -115,7 +115,7 @@ func TestAnInterruptedTestSaysWhatItKnows(t *testing.T) {
 
 	var out, errs bytes.Buffer
 	junit := dir + "/junit.xml"
-	if code := run(ctx, []string{"test", first, second, third, "--parallel", "1", "--update", "--junit", junit}, &out, &errs); code != 2 || !strings.HasSuffix(errs.String(), "kubectl amp test: interrupted\n") {
+	if code := run(ctx, []string{"test", first, second, third, "--parallel", "1", "--update", "--junit", junit, "--timeout", patience}, &out, &errs); code != 2 || !strings.HasSuffix(errs.String(), "kubectl amp test: interrupted\n") {
 		t.Errorf("exit code %d, stderr %s", code, errs.String())
 	}
 	xml, err := os.ReadFile(junit)
@@ -144,7 +144,7 @@ func TestAnUpdateThatCannotBeWritten(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"test", file, "--endpoint", server.URL, "--update"}, &out, &errs); code != 2 || !strings.Contains(out.String(), "1 failed") || !strings.Contains(errs.String(), "no such file") {
+	if code := run(t.Context(), []string{"test", file, "--endpoint", server.URL, "--update", "--timeout", patience}, &out, &errs); code != 2 || !strings.Contains(out.String(), "1 failed") || !strings.Contains(errs.String(), "no such file") {
 		t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
 	}
 }

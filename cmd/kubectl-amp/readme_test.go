@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +16,7 @@ import (
 )
 
 // TestReadmeCommands runs the README's first endpoint with the README's suite and its commands for it, as they are written but
-// for the port.
+// for the port and for a --timeout.
 func TestReadmeCommands(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
@@ -65,7 +66,7 @@ func TestReadmeCommands(t *testing.T) {
 	}
 	for _, command := range commands {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), strings.Fields(command[1]), &out, &errs); code != exitOK {
+		if code := run(t.Context(), slices.Insert(strings.Fields(command[1]), 1, "--timeout", patience), &out, &errs); code != exitOK {
 			t.Errorf("kubectl amp %s: exit code %d\n%s%s", command[1], code, &out, &errs)
 		}
 	}

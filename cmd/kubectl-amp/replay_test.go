@@ -101,7 +101,7 @@ func TestReplay(t *testing.T) {
 			defer stdin.Close()
 			defer func(before *os.File) { os.Stdin = before }(os.Stdin)
 			os.Stdin = stdin
-			fields := append([]string{"replay"}, strings.Fields(replace.Replace(args))...)
+			fields := append([]string{"replay", "--timeout", patience}, strings.Fields(replace.Replace(args))...)
 			var out, errs bytes.Buffer
 			code := run(t.Context(), fields, &out, &errs)
 			if code != test.code || !strings.Contains(out.String(), test.out) || !strings.Contains(errs.String(), test.errs) || strings.Contains(out.String()+errs.String(), "geheim") {

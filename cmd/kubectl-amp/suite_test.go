@@ -62,7 +62,7 @@ func TestASuiteIsReadWhole(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer
 			file := write(t, t.TempDir(), "suite.yaml", test.suite)
-			if code := run(t.Context(), []string{"test", file, "--endpoint", server.URL}, &out, &errs); code != test.code || !strings.Contains(out.String()+errs.String(), test.says) {
+			if code := run(t.Context(), []string{"test", file, "--endpoint", server.URL, "--timeout", patience}, &out, &errs); code != test.code || !strings.Contains(out.String()+errs.String(), test.says) {
 				t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
 			}
 		})
@@ -71,7 +71,7 @@ func TestASuiteIsReadWhole(t *testing.T) {
 	t.Run("an update of one case leaves the other as it is", func(t *testing.T) {
 		var out, errs bytes.Buffer
 		file := write(t, t.TempDir(), "suite.yaml", one("{pod: &want {/metadata/name: web}}")+other+"  expect: {pod: *want}\n")
-		if code := run(t.Context(), []string{"test", file, "--endpoint", server.URL, "--update"}, &out, &errs); code != 0 {
+		if code := run(t.Context(), []string{"test", file, "--endpoint", server.URL, "--update", "--timeout", patience}, &out, &errs); code != 0 {
 			t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
 		}
 		text, err := os.ReadFile(file)

@@ -56,7 +56,7 @@ func TestAResultHoldsNothingThatATerminalObeys(t *testing.T) {
 			obeyed = strings.ReplaceAll(obeyed, "\u202e", "")
 		}
 		var out, errs bytes.Buffer
-		code := run(t.Context(), []string{"try", "-f", pod, "--endpoint", server.URL, "-o", format}, &out, &errs)
+		code := run(t.Context(), []string{"try", "-f", pod, "--endpoint", server.URL, "-o", format, "--timeout", patience}, &out, &errs)
 		if got := out.String() + errs.String(); code != exitOK || !strings.Contains(got, "v") || strings.ContainsAny(got, obeyed) {
 			t.Errorf("%s: exit code %d, %q", format, code, got)
 		}
@@ -71,7 +71,7 @@ func TestAFindingHoldsNothingThatATerminalObeys(t *testing.T) {
 	}))
 	defer server.Close()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), []string{"conform", "--endpoint", server.URL}, &out, &errs)
+	code := run(t.Context(), []string{"conform", "--endpoint", server.URL, "--timeout", patience}, &out, &errs)
 	if got := out.String() + errs.String(); code != exitFailed || !strings.Contains(got, "red") || strings.ContainsAny(got, "\u009b\u202e") {
 		t.Errorf("exit code %d, %q", code, got)
 	}

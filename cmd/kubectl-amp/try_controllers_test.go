@@ -29,7 +29,7 @@ func TestTryJudgesAsTheProxyDoes(t *testing.T) {
 			restart := map[string]string{set: "Always", job: "Never"}[test.manifest]
 			file := write(t, t.TempDir(), "f.yaml", strings.ReplaceAll(test.manifest, "RESTART", restart))
 			var out, errs bytes.Buffer
-			if code := run(t.Context(), []string{"try", "-f", file, "--endpoint", server.URL}, &out, &errs); code != test.code || !strings.Contains(out.String(), test.want) {
+			if code := run(t.Context(), []string{"try", "-f", file, "--endpoint", server.URL, "--timeout", patience}, &out, &errs); code != test.code || !strings.Contains(out.String(), test.want) {
 				t.Errorf("exit code %d, no %q in\n%s%s", code, test.want, out.String(), errs.String())
 			}
 		})

@@ -88,7 +88,7 @@ func TestTry(t *testing.T) {
 	} {
 		t.Run(args, func(t *testing.T) {
 			var out, errs bytes.Buffer
-			code := run(t.Context(), append([]string{"try"}, strings.Fields(replace.Replace(args))...), &out, &errs)
+			code := run(t.Context(), append([]string{"try", "--timeout", patience}, strings.Fields(replace.Replace(args))...), &out, &errs)
 			if code != test.code || !strings.Contains(out.String(), test.out) || !strings.Contains(errs.String(), test.errs) {
 				t.Errorf("exit code %d, stdout\n%s\nstderr %s", code, out.String(), errs.String())
 			}
@@ -96,7 +96,7 @@ func TestTry(t *testing.T) {
 	}
 
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), strings.Fields(replace.Replace("try -f POD --endpoint GOOD -o json")), &out, &errs); code != 0 {
+	if code := run(t.Context(), strings.Fields(replace.Replace("try -f POD --endpoint GOOD -o json --timeout "+patience)), &out, &errs); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 	var got struct {
@@ -128,16 +128,16 @@ cases:
     pod: {apiVersion: v1, kind: Pod, metadata: {name: web}, spec: {containers: [{name: a, image: b}]}}
 `)
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"test", file}, &out, &errs); code != 2 || !strings.Contains(out.String(), "- want: blue") || !strings.Contains(out.String(), "+ got:  red") ||
+	if code := run(t.Context(), []string{"test", file, "--timeout", patience}, &out, &errs); code != 2 || !strings.Contains(out.String(), "- want: blue") || !strings.Contains(out.String(), "+ got:  red") ||
 		!strings.Contains(out.String(), "nothing is expected") {
 		t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
 	}
 	junit := dir + "/junit.xml"
-	if code := run(t.Context(), []string{"test", file, "--update", "--junit", junit}, &out, &errs); code != 0 {
+	if code := run(t.Context(), []string{"test", file, "--update", "--junit", junit, "--timeout", patience}, &out, &errs); code != 0 {
 		t.Errorf("exit code %d\n%s%s", code, out.String(), errs.String())
 	}
 	out.Reset()
-	if code := run(t.Context(), []string{"test", file, "--junit", dir + "/none/junit.xml"}, &out, &errs); code != 2 || !strings.Contains(out.String(), "2 passed") {
+	if code := run(t.Context(), []string{"test", file, "--junit", dir + "/none/junit.xml", "--timeout", patience}, &out, &errs); code != 2 || !strings.Contains(out.String(), "2 passed") {
 		t.Errorf("a report that cannot be written: exit code %d\n%s%s", code, out.String(), errs.String())
 	}
 	updated, _ := os.ReadFile(file)
@@ -195,7 +195,7 @@ func TestTestTakesAFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), []string{"test", dir, "--endpoint", server.URL, "-o", "json"}, &out, &errs); code != 0 || errs.String() != dir+"/pod.yaml: skipped, it has no cases\n" {
+	if code := run(t.Context(), []string{"test", dir, "--endpoint", server.URL, "-o", "json", "--timeout", patience}, &out, &errs); code != 0 || errs.String() != dir+"/pod.yaml: skipped, it has no cases\n" {
 		t.Errorf("exit code %d, stderr %s", code, errs.String())
 	}
 	if a, b := strings.Index(out.String(), "one of a"), strings.Index(out.String(), "one of b"); a < 0 || b < a {
@@ -204,7 +204,7 @@ func TestTestTakesAFolder(t *testing.T) {
 	for content, want := range map[string]string{"a: [": "c.yaml: yaml:", "cases: 1": ":1: a suite needs cases"} {
 		errs.Reset()
 		write(t, dir, "c.yaml", content)
-		if code := run(t.Context(), []string{"test", dir, "--endpoint", server.URL}, &out, &errs); code != 2 || !strings.Contains(errs.String(), want) {
+		if code := run(t.Context(), []string{"test", dir, "--endpoint", server.URL, "--timeout", patience}, &out, &errs); code != 2 || !strings.Contains(errs.String(), want) {
 			t.Errorf("%s: exit code %d, stderr %s", content, code, errs.String())
 		}
 	}

@@ -54,7 +54,7 @@ func TestTryWatches(t *testing.T) {
 	t.Cleanup(server.Close)
 	var out bytes.Buffer
 	errs := &trigger{want: "a file changed", f: stop}
-	run(ctx, []string{"try", "-f", file, "--endpoint", server.URL, "--watch", "-o", "json"}, &out, errs)
+	run(ctx, []string{"try", "-f", file, "--endpoint", server.URL, "--watch", "-o", "json", "--timeout", patience}, &out, errs)
 	if asked.Load() == 0 || !errs.done {
 		t.Errorf("asked %d times: %s", asked.Load(), errs.text.String())
 	}
@@ -93,7 +93,7 @@ func TestTryWatchesBases(t *testing.T) {
 	}))
 	t.Cleanup(server.Close)
 	errs := &trigger{want: "a file changed", f: stop}
-	run(ctx, []string{"try", "-k", filepath.Join(dir, "overlays/prod"), "--endpoint", server.URL, "--watch"}, io.Discard, errs)
+	run(ctx, []string{"try", "-k", filepath.Join(dir, "overlays/prod"), "--endpoint", server.URL, "--watch", "--timeout", patience}, io.Discard, errs)
 	if asked.Load() == 0 || !errs.done {
 		t.Errorf("asked %d times: %s", asked.Load(), errs.text.String())
 	}
@@ -123,7 +123,7 @@ func TestTryReadsTheCluster(t *testing.T) {
 	config := write(t, dir, "config", "{apiVersion: v1, kind: Config, clusters: [{name: c, cluster: {server: '"+api.URL+"'}}], contexts: [{name: c, context: {cluster: c}}], current-context: c}")
 	pod := write(t, dir, "pod.yaml", aPod)
 	var out, errs bytes.Buffer
-	try := []string{"try", "-f", pod, "--cluster", "--kubeconfig", config}
+	try := []string{"try", "-f", pod, "--cluster", "--kubeconfig", config, "--timeout", patience}
 	if code := run(t.Context(), try, &out, &errs); code != 1 || asked.Load() > 0 ||
 		!strings.Contains(out.String(), endpoint.URL+"/of-the-namespace: amp may not call 127.0.0.1 (loopback)") || !strings.Contains(errs.String(), "name it: --endpoint URL") {
 		t.Errorf("exit code %d, asked %d times\n%s%s", code, asked.Load(), out.String(), errs.String())

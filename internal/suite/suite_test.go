@@ -168,7 +168,7 @@ func TestAPatchIsComparedAsThePodIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := suite.Run(t.Context(), s, suite.Options{Endpoints: []string{url}})[0]; r.Passed != pass {
+		if r := suite.Run(t.Context(), s, suite.Options{Endpoints: []string{url}, Timeout: patience})[0]; r.Passed != pass {
 			t.Errorf("%s: %+v", expect, r)
 		}
 	}

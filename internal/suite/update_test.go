@@ -8,9 +8,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/txn2/amp/internal/suite"
 )
+
+// patience is a time that no test waits for.
+const patience = 20 * time.Second // other tests run beside it
 
 // endpoint answers with what stands in the Pod's annotation answer; "500" is a failure, and without one nothing changes.
 func endpoint(t *testing.T) string {
@@ -118,7 +122,7 @@ func TestUpdateRewritesOnlyWhatDiffers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			results := suite.Run(t.Context(), s, suite.Options{Endpoints: []string{url}})
+			results := suite.Run(t.Context(), s, suite.Options{Endpoints: []string{url}, Timeout: patience})
 			changed, err := suite.Update(s, results)
 			if err != nil || len(changed) == 0 != (test.after == "") {
 				t.Fatalf("changed %q, %v", changed, err)
@@ -139,7 +143,7 @@ func TestUpdateRewritesOnlyWhatDiffers(t *testing.T) {
 			if s, err = suite.Load(file); err != nil {
 				t.Fatal(err)
 			}
-			for _, r := range suite.Run(t.Context(), s, suite.Options{Endpoints: []string{url}}) {
+			for _, r := range suite.Run(t.Context(), s, suite.Options{Endpoints: []string{url}, Timeout: patience}) {
 				if r.Passed == (test.after == test.before) {
 					t.Errorf("afterwards: %+v", r)
 				}
