@@ -23,11 +23,14 @@ import (
 // TestMain lets more tests run at once than there are processors: those of this file wait for most of their time.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if err := flag.Set("test.parallel", "4"); err != nil {
+	if err := flag.Set("test.parallel", "16"); err != nil {
 		panic(err)
 	}
 	m.Run()
 }
+
+// lost is the time of a call that may wait for the whole of it. A TLS handshake has room in it while other tests run.
+const lost = 5 * time.Second
 
 // behind is an endpoint behind a front, and a client for it.
 type behind struct {
@@ -175,13 +178,14 @@ func everyPath(t *testing.T, fates []fate, test func(t *testing.T, b *behind, fa
 // The path of the kept connections dies, and new connections work: at most one of the reviews that come one after the
 // other fails.
 func TestDeadConnections(t *testing.T) {
+	t.Parallel()
 	everyPath(t, []fate{silent, vanished, rst}, func(t *testing.T, b *behind, fate fate) {
 		b.keep(t, 8)
 		b.end(t, fate)
 		// Where the kernel can tell, there is time left for the second try.
 		left, most := 10*time.Second, 0
 		if fate == silent {
-			left, most = 2*time.Second, 1
+			left, most = lost, 1
 		}
 		if failed := b.inTurn(t, 12, left); failed > most {
 			t.Errorf("%d reviews failed, want at most %d", failed, most)
@@ -191,11 +195,12 @@ func TestDeadConnections(t *testing.T) {
 
 // It dies twice: what was learned of the first time must not hold for the connections after it.
 func TestDeadConnectionsAgain(t *testing.T) {
+	t.Parallel()
 	everyPath(t, []fate{silent, rst}, func(t *testing.T, b *behind, fate fate) {
 		for range 2 {
 			b.keep(t, 8)
 			b.end(t, fate)
-			if failed := b.inTurn(t, 9, 2*time.Second); failed > 1 {
+			if failed := b.inTurn(t, 9, lost); failed > 1 {
 				t.Errorf("%d reviews failed, want at most one", failed)
 			}
 		}
@@ -205,10 +210,11 @@ func TestDeadConnectionsAgain(t *testing.T) {
 // 8 reviews are in flight on kept connections when the path dies, and 4 further connections are idle: those reviews
 // fail at most once, and none fails after them.
 func TestDeathInFlight(t *testing.T) {
+	t.Parallel()
 	everyPath(t, []fate{silent, vanished, rst}, func(t *testing.T, b *behind, fate fate) {
 		b.keep(t, 12)
 		others, _ := b.wait(t)
-		b.atOnce(t, 8, 2*time.Second, func() {
+		b.atOnce(t, 8, lost, func() {
 			b.end(t, fate)
 			others()
 		})
@@ -220,13 +226,15 @@ func TestDeathInFlight(t *testing.T) {
 
 // The path dies in the middle of an answer, of which amp has the head: this review fails, and none after it.
 func TestDeathInTheMiddleOfAnAnswer(t *testing.T) {
+	t.Parallel()
 	for _, status := range []int32{http.StatusOK, http.StatusInternalServerError} {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
+			t.Parallel()
 			everyPath(t, []fate{silent}, func(t *testing.T, b *behind, fate fate) {
 				b.keep(t, 8)
 				b.half.Store(status)
 				others, _ := b.wait(t)
-				b.atOnce(t, 1, time.Second, func() {
+				b.atOnce(t, 1, lost, func() {
 					b.end(t, fate)
 					others()
 				})
@@ -241,13 +249,14 @@ func TestDeathInTheMiddleOfAnAnswer(t *testing.T) {
 // The callers give up before the time of a review is over, as an API server does whose own client has gone: what they
 // waited for in vain counts, too.
 func TestDeadConnectionsOfCallersThatGiveUp(t *testing.T) {
+	t.Parallel()
 	everyPath(t, []fate{silent}, func(t *testing.T, b *behind, fate fate) {
 		b.keep(t, 8)
 		b.end(t, fate)
 		failed := 0
 		for range 9 {
 			ctx, cancel := context.WithCancel(t.Context())
-			timer := time.AfterFunc(2*time.Second, cancel)
+			timer := time.AfterFunc(lost, cancel)
 			if _, f := callUnder(ctx, t, b.client, b.url, mutation()); f != nil {
 				failed++
 			}
@@ -262,6 +271,7 @@ func TestDeadConnectionsOfCallersThatGiveUp(t *testing.T) {
 
 // All reviews come at once, and the kept connections of all are dead. Where the kernel can tell, none fails.
 func TestDeathBeforeABurst(t *testing.T) {
+	t.Parallel()
 	everyPath(t, []fate{vanished, rst}, func(t *testing.T, b *behind, fate fate) {
 		b.keep(t, 16)
 		b.end(t, fate)
@@ -276,39 +286,55 @@ func TestDeathBeforeABurst(t *testing.T) {
 
 // An endpoint that is only slow keeps the connections on which it answers others.
 func TestSlowIsNotDead(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range protocols {
 		t.Run(protocol, func(t *testing.T) {
 			t.Parallel()
-			b := newBehind(t, protocol)
-			others, _ := b.wait(t)
-			late := make(chan struct{})
-			var failures []*review.Failure
-			go func() {
-				defer close(late)
-				failures = b.atOnce(t, 1, time.Second, nil)
-			}()
-			b.until(t, 1)
-			others()
-			for done := false; !done; {
-				if failed := b.inTurn(t, 1, time.Minute); failed > 0 {
-					t.Error("a quick answer failed")
-				}
-				select {
-				case <-late:
-					done = true
-				default:
-				}
+			made := slow(t, protocol)
+			if made > 0 { // net/http gives up a connection if the machine lets it wait for 50 ms after an answer
+				made = slow(t, protocol)
 			}
-			if len(failures) != 1 || failures[0].Result != review.ResultLate {
-				t.Errorf("the slow answer: %v", failures)
-			}
-			made := b.made()
-			b.inTurn(t, 5, time.Minute)
-			if b.made() != made {
-				t.Errorf("%d new connections after a slow answer", b.made()-made)
+			if made > 0 {
+				t.Errorf("%d new connections after a slow answer", made)
 			}
 		})
 	}
+}
+
+// slow has an endpoint that answers all calls but one, and returns how many new connections the calls after that one took.
+func slow(t *testing.T, protocol string) int {
+	t.Helper()
+	b := newBehind(t, protocol)
+	others, _ := b.wait(t)
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	late := make(chan *review.Failure, 1)
+	go func() {
+		_, f := callUnder(ctx, t, b.client, b.url, mutation())
+		late <- f
+	}()
+	b.until(t, 1)
+	others()
+	begin := time.Now()
+	for done := false; !done; {
+		if failed := b.inTurn(t, 1, time.Minute); failed > 0 {
+			t.Error("a quick answer failed")
+		}
+		// Only now, because an answer must come in the second half of the late call.
+		if time.Since(begin) > time.Second {
+			giveUp()
+		}
+		select {
+		case f := <-late:
+			if done = true; f == nil || f.Result != review.ResultLate {
+				t.Errorf("the slow answer: %v", f)
+			}
+		default:
+		}
+	}
+	made := b.made()
+	b.inTurn(t, 5, time.Minute)
+	return b.made() - made
 }
 
 // The second try does not take another kept connection, whatever was wrong with the first one.
