@@ -131,11 +131,25 @@ func TestCandidatesHaveTheRulesOfEndpoints(t *testing.T) {
 	}
 }
 
-// TestACandidateThatHangsDoesNoHarm: on the host of the endpoint, twenty calls of a candidate end without an answer. The
-// endpoint's circuit stays closed, its one connection is kept, and the candidate's own circuit opens.
+// TestACandidateThatHangsDoesNoHarm: on the host of the endpoint, calls of a candidate end without an answer. The endpoint's
+// circuit stays closed, its one connection is kept, and the candidate's own circuit opens.
 func TestACandidateThatHangsDoesNoHarm(t *testing.T) {
-	var hung, answered atomic.Int64
-	var connections sync.Map // of the endpoint, by the caller's port
+	t.Parallel() // it waits for most of its time
+	n := besideOneThatHangs(t)
+	if n > 1 { // net/http gives up a connection if the machine lets it wait for 50 ms after an answer
+		n = besideOneThatHangs(t)
+	}
+	if n > 1 {
+		t.Errorf("%d connections for the endpoint", n)
+	}
+}
+
+// besideOneThatHangs calls a candidate that hangs until its circuit opens. It returns how many connections the endpoint got, 0
+// if it was late itself.
+func besideOneThatHangs(t *testing.T) (connections int) {
+	t.Helper()
+	var hung atomic.Int64
+	var used sync.Map // the connections of the endpoint, by the caller's port
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/new" {
 			hung.Add(1)
@@ -143,39 +157,43 @@ func TestACandidateThatHangsDoesNoHarm(t *testing.T) {
 			<-r.Context().Done()
 			return
 		}
-		connections.Store(r.RemoteAddr, true)
+		used.Store(r.RemoteAddr, true)
 		_, _ = io.WriteString(w, `[]`)
 	}))
 	t.Cleanup(server.Close)
 	p, found := withCandidate(t, server.URL+"/old", server.URL+"/new", func(c *engine.Config) {
-		c.Timeout = 100 * time.Millisecond
+		c.Timeout = time.Second
 		c.CircuitChanged = func(host string, open bool) { t.Errorf("the circuit of %s changed: %t", host, open) }
 	})
-	const calls = 20
-	for len(found.all) < calls {
-		rec := reviewed(t, p)
-		if rec.Run.Steps[0].Result == review.ResultCircuit {
-			t.Fatal("the endpoint's circuit is open")
+	const failures, atOnce = 10, proxy.CandidatePlaces / 2 // those that open a circuit; and what one namespace gets
+	answered, opened := true, false
+	for begun := 0; !opened && begun < 10*failures; {
+		for range atOnce {
+			rec := reviewed(t, p)
+			if rec.Run.Steps[0].Result == review.ResultCircuit {
+				t.Fatal("the endpoint's circuit is open")
+			}
+			answered = answered && rec.Verdict.Outcome == review.OutcomeUnchanged // on a busy machine, the endpoint may be late
+			p.Candidates.Call(rec)
+			begun++
 		}
-		if rec.Verdict.Outcome == review.OutcomeUnchanged { // on a busy machine, the endpoint may be late
-			answered.Add(1)
-		}
-		p.Candidates.Call(rec)
-		for n := 0; n == 0; time.Sleep(time.Millisecond) {
+		for ended := 0; ended < begun; time.Sleep(time.Millisecond) {
 			found.mu.Lock()
-			if len(found.all) > 0 && found.all[len(found.all)-1].Review == rec {
-				n = 1
+			if ended = len(found.all); ended > 0 {
+				last := found.all[ended-1]
+				opened = last.Step.Result == review.ResultCircuit
 			}
 			found.mu.Unlock()
 		}
 	}
 	p.Candidates.Drain(t.Context())
-	if last := found.all[calls-1]; last.Step.Result != review.ResultCircuit || hung.Load() > 10 || hung.Load() == 0 { // on a busy machine, one may not even connect
-		t.Errorf("%d calls went out, and the last one is %s", hung.Load(), last.Step.Result)
+	// When the tenth fails, others are under way. On a busy machine, one may not even connect.
+	if n := hung.Load(); !opened || n == 0 || n >= failures+atOnce {
+		t.Errorf("%d calls went out, and the circuit is open: %t", n, opened)
 	}
-	n := 0
-	connections.Range(func(any, any) bool { n++; return true })
-	if answered.Load() == calls && n != 1 {
-		t.Errorf("%d connections for the endpoint", n)
+	if !answered {
+		return 0
 	}
+	used.Range(func(any, any) bool { connections++; return true })
+	return connections
 }

@@ -25,6 +25,18 @@ func question(endpoint string) *tryout.Question {
 // TestOneConnection: all questions come over one connection, as amp's reviews do. A server that serves one connection at a
 // time, as Python's plain one does, would not answer a second one.
 func TestOneConnection(t *testing.T) {
+	n := connectionsOfQuestions(t)
+	if n > 1 { // net/http gives up a connection if the machine lets it wait for 50 ms after an answer
+		n = connectionsOfQuestions(t)
+	}
+	if n != 1 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+// connectionsOfQuestions asks three questions, and returns how many connections their endpoint got.
+func connectionsOfQuestions(t *testing.T) int32 {
+	t.Helper()
 	var connections atomic.Int32
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -51,9 +63,7 @@ func TestOneConnection(t *testing.T) {
 	if _, err := tryout.Ask(t.Context(), other); err != nil {
 		t.Error(err)
 	}
-	if n := connections.Load(); n != 1 {
-		t.Errorf("%d connections", n)
-	}
+	return connections.Load()
 }
 
 // TestNoQuestionAnswersTheNext: an endpoint that failed is asked again, and each question has its own Namespace.
