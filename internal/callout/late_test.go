@@ -14,6 +14,7 @@ import (
 
 // A late call says what was not finished, and what to look at.
 func TestLateSaysWhatWasNotFinished(t *testing.T) {
+	t.Parallel()
 	mute := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
 		t.Cleanup(func() { server.Close() })

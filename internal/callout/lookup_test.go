@@ -42,6 +42,7 @@ func nameServer(t *testing.T) (address string, mute *atomic.Bool) {
 // TestDNSIsDown has a name server that does not answer, or that is not there: before the first try, or before the
 // second one, after the endpoint said that it is busy.
 func TestDNSIsDown(t *testing.T) {
+	t.Parallel()
 	const ask = "does DNS answer, and does a NetworkPolicy let amp ask it?"
 	for name, tt := range map[string]struct {
 		first bool // whether DNS answers before the first try

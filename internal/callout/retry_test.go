@@ -137,6 +137,7 @@ func hanging(t *testing.T) (url string, tries *atomic.Int32) {
 }
 
 func TestLate(t *testing.T) {
+	t.Parallel()
 	for path, want := range map[string]struct {
 		status int
 		result review.Result

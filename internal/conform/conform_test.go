@@ -110,6 +110,7 @@ func hijack(then func(net.Conn)) http.HandlerFunc {
 
 // TestFaults sends a wrong endpoint of each kind through conform: the fault is found and named, with the remedy.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	dry := func(r *http.Request) bool { return r.Header.Get("Ce-Dryrun") == "true" }
 	for name, c := range map[string]struct {
 		endpoint         http.Handler

@@ -42,7 +42,7 @@ func TestRequired(t *testing.T) {
 			r := newReceiver(t, test.script...)
 			w := open(t, EventsConfig{Sink: parseURL(t, strings.Replace(r.URL, "//", "//user:s3cret@", 1)+"/x?s3cret")})
 			// The last try has a thirteenth of it at least: the rests double, give or take a half, and each leaves half as much.
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 6*time.Second)
 			defer cancel()
 			rec := required(t, 0)
 			start := time.Now()
