@@ -23,7 +23,9 @@ const (
 const OutcomeCompared Outcome = "compared"
 
 // Outcomes lists every outcome of a review.
-var Outcomes = []Outcome{OutcomeSkipped, OutcomeMutated, OutcomeUnchanged, OutcomeShadowed, OutcomeDenied, OutcomeRejected, OutcomeFailedOpen, OutcomeValidated}
+var Outcomes = []Outcome{
+	OutcomeSkipped, OutcomeMutated, OutcomeUnchanged, OutcomeShadowed, OutcomeDenied, OutcomeRejected, OutcomeFailedOpen, OutcomeValidated,
+}
 
 // Verdict is amp's answer to a review.
 type Verdict struct {

@@ -14,7 +14,7 @@ import (
 // server silently drops a warning with a newline, and a newline in a message could forge a line of a log.
 func Line(s string) string {
 	s = strings.ToValidUTF8(s, " ")
-	if !strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && breaks(r) }) {
+	if !strings.Contains(s, "  ") && !strings.ContainsFunc(s, func(r rune) bool { return r != ' ' && breaks(r) }) {
 		return strings.TrimSpace(s)
 	}
 	var b strings.Builder

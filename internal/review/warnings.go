@@ -48,7 +48,7 @@ func Bounded(warnings []string, more, limit int) []string {
 // each if it fits. An endpoint that does not fit is cut in its middle, which says least, if enough of it can stay. Only a
 // cause that is too long by itself is cut, at its end.
 func ignoredWarning(r *Review, plan *Plan, endpoint string, err error) string {
-	warning := failedOpenPrefix(r.Phase) + Line(err.Error())
+	warning := Line(failedOpenPrefix(r.Phase) + err.Error())
 	if utf8.RuneCountInString(warning) >= MaxWarning {
 		return Clip(warning, MaxWarning)
 	}
