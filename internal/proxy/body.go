@@ -39,7 +39,8 @@ const (
 // none: a caller that never ends its body would hold a connection and memory for ever.
 const bodyTimeout = 10 * time.Second
 
-// rejection is why a request is not an AdmissionReview, with the status of the answer.
+// rejection is why a request is not an AdmissionReview, with the status of the answer. No variable of type error holds one
+// that is nil.
 type rejection struct {
 	status   int
 	expected string
@@ -55,8 +56,8 @@ type body struct {
 	whole  bool
 }
 
-// open reads the first bytes of a request's body. Its error is a *rejection.
-func open(w http.ResponseWriter, req *http.Request, others *arriving) (*body, error) {
+// open reads the first bytes of a request's body.
+func open(w http.ResponseWriter, req *http.Request, others *arriving) (*body, *rejection) {
 	// Every API server sends the plain form.
 	if contentType := req.Header.Get("Content-Type"); contentType != "application/json" {
 		if media, _, err := mime.ParseMediaType(contentType); err != nil || media != "application/json" {
@@ -81,7 +82,7 @@ func open(w http.ResponseWriter, req *http.Request, others *arriving) (*body, er
 	b.bytes = b.bytes[:n]
 	switch {
 	case int64(n) == b.length, b.length < 0 && (errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)):
-		b.whole, err = true, nil
+		b.whole = true
 	case err != nil && arrival.cut:
 		return nil, &rejection{http.StatusServiceUnavailable, "amp waits for the bodies of too many requests, and for this one longest"}
 	case err != nil:
@@ -89,11 +90,11 @@ func open(w http.ResponseWriter, req *http.Request, others *arriving) (*body, er
 	case arrival.cut: // too late: they are here
 		_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
 	}
-	return b, err
+	return b, nil
 }
 
-// read reads the rest of the body and lets hold grow before. Its error is a *rejection or, if the hold does not grow, that
-// of the hold.
+// read reads the rest of the body and lets hold grow before. Its error is a *rejection or, if the hold does not grow, the
+// error of hold.Grow.
 func (b *body) read(ctx context.Context, hold *share.Hold) error {
 	if b.length >= 0 {
 		if err := hold.Grow(ctx, b.length-int64(len(b.bytes))); err != nil {
@@ -108,7 +109,7 @@ func (b *body) read(ctx context.Context, hold *share.Hold) error {
 	}
 	for !b.whole {
 		n := len(b.bytes)
-		more := max(n, bodyStep)
+		more := min(max(n, bodyStep), maxReviewBytes+1-n) // with the 1, the last read sees the end or that there is more
 		if err := hold.Grow(ctx, int64(more)); err != nil {
 			return err
 		}

@@ -33,9 +33,7 @@ func (l *lifecycle) begin() (end func()) {
 // InFlight is the number of reviews that amp works on.
 func (l *lifecycle) InFlight() int64 { return l.inFlight.Load() }
 
-// drain turns /readyz to 503, asks every caller to close its connection, and returns when no review is in flight and none
-// has arrived for two seconds, or when ctx ends. It works from within the function, and so under any host. It does not
-// stop the host's server.
+// drain is [Handler.Drain] without the candidates.
 func (l *lifecycle) drain(ctx context.Context) {
 	l.draining.Store(true)
 	tick := time.NewTicker(quiet / ticks)

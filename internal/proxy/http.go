@@ -16,7 +16,7 @@ import (
 	"github.com/txn2/amp/internal/share"
 )
 
-// paths are the paths of reviews, with the failure policy that each one names.
+// paths are the paths of reviews, with the failure policy that each one names. A review may also come to /.
 var paths = []struct {
 	path   string
 	phase  review.Phase
@@ -28,7 +28,6 @@ var paths = []struct {
 	{"/validate/fail", review.Validate, review.Fail},
 	{"/validate/ignore", review.Validate, review.Ignore},
 	{"/validate", review.Validate, ""},
-	{"/{$}", review.Mutate, ""},
 }
 
 // Handler speaks HTTP for a Proxy. Its fields must be set before its first request.
@@ -69,15 +68,21 @@ func (h *Handler) Drain(ctx context.Context) {
 
 func (h *Handler) route() {
 	h.mux = http.NewServeMux()
-	for _, p := range paths {
-		h.mux.HandleFunc("POST "+p.path, func(w http.ResponseWriter, req *http.Request) { h.serveReview(w, req, p.phase, p.policy) })
-		h.mux.HandleFunc(p.path, h.notPost)
+	reviews := func(phase review.Phase, policy review.FailurePolicy) http.HandlerFunc {
+		return func(w http.ResponseWriter, req *http.Request) { h.serveReview(w, req, phase, policy) }
 	}
+	for _, p := range paths {
+		h.mux.HandleFunc("POST "+p.path, reviews(p.phase, p.policy))
+		h.mux.HandleFunc(p.path, h.notAllowed("expected a POST of an AdmissionReview", "POST"))
+	}
+	h.mux.HandleFunc("POST /{$}", reviews(review.Mutate, ""))
 	h.mux.HandleFunc("GET /{$}", h.serveName)
+	h.mux.HandleFunc("/{$}", h.notAllowed("expected a POST of an AdmissionReview or a GET", "GET", "HEAD", "POST"))
 	h.mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { text(w, http.StatusOK, "ok") })
 	h.mux.HandleFunc("GET /readyz", h.serveReady)
-	h.mux.HandleFunc("/healthz", h.notGet)
-	h.mux.HandleFunc("/readyz", h.notGet)
+	for _, probe := range []string{"/healthz", "/readyz"} {
+		h.mux.HandleFunc(probe, h.notAllowed("expected a GET", "GET", "HEAD"))
+	}
 	h.mux.HandleFunc("/", h.notFound)
 }
 
@@ -105,12 +110,13 @@ func (h *Handler) serveReady(w http.ResponseWriter, _ *http.Request) {
 func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase review.Phase, policy review.FailurePolicy) {
 	defer h.begin()()
 	start := time.Now()
-	body, err := open(w, req, &h.arriving)
-	if err != nil {
-		h.rejectFor(w, req, err)
+	body, no := open(w, req, &h.arriving)
+	if no != nil {
+		h.rejectFor(w, req, no)
 		return
 	}
 	var r *review.Review
+	var err error
 	if body.whole {
 		r, err = review.Read(body.bytes, phase)
 	} else if r, err = review.ReadHead(body.bytes, phase); err != nil {
@@ -140,8 +146,8 @@ func (h *Handler) serveReview(w http.ResponseWriter, req *http.Request, phase re
 		}
 	}
 	switch {
-	case errors.As(err, new(*rejection)):
-		h.rejectFor(w, req, err)
+	case errors.As(err, &no):
+		h.rejectFor(w, req, no)
 	case err != nil && r.UID == "":
 		h.early(w, req, body, func() {
 			h.rejectFor(w, req, &rejection{http.StatusServiceUnavailable, "amp: " + arrived().NoMemory("a body whose first bytes hold no uid of a review")})
@@ -208,28 +214,25 @@ func (h *Handler) send(ctx context.Context, w http.ResponseWriter, r *review.Rev
 	}
 }
 
-func (h *Handler) notPost(w http.ResponseWriter, req *http.Request) {
-	w.Header().Set("Allow", http.MethodPost)
-	h.reject(w, req, http.StatusMethodNotAllowed, "expected a POST of an AdmissionReview, not "+req.Method)
-}
-
-func (h *Handler) notGet(w http.ResponseWriter, req *http.Request) {
-	w.Header().Set("Allow", "GET, HEAD")
-	h.reject(w, req, http.StatusMethodNotAllowed, "expected a GET, not "+req.Method)
+// notAllowed answers requests with another method. allow are those that the path has (RFC 9110, section 15.5.6).
+func (h *Handler) notAllowed(expected string, allow ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Allow", strings.Join(allow, ", "))
+		h.reject(w, req, http.StatusMethodNotAllowed, expected+", not "+req.Method)
+	}
 }
 
 func (h *Handler) notFound(w http.ResponseWriter, req *http.Request) {
-	h.reject(w, req, http.StatusNotFound, "expected a POST to /mutate/fail, /mutate/ignore, /mutate, /validate/fail, /validate/ignore, /validate or /, or a GET of /, /healthz or /readyz")
+	h.reject(w, req, http.StatusNotFound,
+		"expected a POST to /mutate/fail, /mutate/ignore, /mutate, /validate/fail, /validate/ignore, /validate or /, or a GET of /, /healthz or /readyz")
 }
 
-// rejectFor is reject because of err, a *rejection.
-func (h *Handler) rejectFor(w http.ResponseWriter, req *http.Request, err error) {
-	if no := (*rejection)(nil); errors.As(err, &no) {
-		if no.status == http.StatusServiceUnavailable {
-			h.Proxy.Recorder.Shed(review.ShedUnread)
-		}
-		h.reject(w, req, no.status, no.expected)
+// rejectFor is reject because of a rejection. It also counts the review that amp could not take.
+func (h *Handler) rejectFor(w http.ResponseWriter, req *http.Request, no *rejection) {
+	if no.status == http.StatusServiceUnavailable {
+		h.Proxy.Recorder.Shed(review.ShedUnread)
 	}
+	h.reject(w, req, no.status, no.expected)
 }
 
 // reject answers a request that is not an AdmissionReview, counts it, and logs who sent it.

@@ -68,7 +68,8 @@ func TestWhatIsNoReview(t *testing.T) {
 		"ready":                        {"GET", "/readyz", "", nil, 200, "ok"},
 		"a GET of a review path":       {"GET", "/mutate", "", nil, 405, "expected a POST of an AdmissionReview, not GET"},
 		"a PUT":                        {"PUT", "/mutate/fail", "application/json", strings.NewReader("{}"), 405, "expected a POST of an AdmissionReview, not PUT"},
-		"a DELETE of the root":         {"DELETE", "/", "", nil, 405, "expected a POST of an AdmissionReview, not DELETE"},
+		"a HEAD of the name":           {"HEAD", "/", "", nil, 200, `{"service":"amp","version":"v1"}`},
+		"a DELETE of the root":         {"DELETE", "/", "", nil, 405, "expected a POST of an AdmissionReview or a GET, not DELETE"},
 		"a POST to a probe":            {"POST", "/readyz", "application/json", strings.NewReader("{}"), 405, "expected a GET, not POST"},
 		"another path":                 {"POST", "/mutate/", "application/json", strings.NewReader("{}"), 404, notFound},
 		"a path with an empty segment": {"POST", "//mutate", "application/json", strings.NewReader("{}"), 404, notFound},
@@ -96,6 +97,8 @@ func TestWhatIsNoReview(t *testing.T) {
 				allow = "POST"
 				if strings.HasSuffix(test.path, "z") { // a probe
 					allow = "GET, HEAD"
+				} else if test.path == "/" {
+					allow = "GET, HEAD, POST"
 				}
 			}
 			if got := resp.Header.Get("Allow"); got != allow {

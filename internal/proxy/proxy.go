@@ -52,7 +52,8 @@ type Recorder interface {
 	Shed(reason review.ShedReason)
 }
 
-// Proxy reviews Pods. All its fields must be set before it is used.
+// Proxy reviews Pods. Its fields must be set before it is used. Only FailurePolicy, Processors, Candidates, Events and
+// EventsRequired may be zero.
 type Proxy struct {
 	Policies  Policies
 	Endpoints Endpoints
@@ -73,7 +74,7 @@ type Proxy struct {
 	Processors *share.Processors
 
 	Timeout       time.Duration        // of one mutating review, all endpoints together; half of it for a validating one
-	FailurePolicy review.FailurePolicy // if neither the path nor the Namespace names one
+	FailurePolicy review.FailurePolicy // if neither the path nor the Namespace names one; empty means Fail
 	Events        review.Level         // the most that an event tells; empty means that events are off
 	// Candidates are called after the answers; nil: none is called.
 	Candidates *Candidates

@@ -94,14 +94,20 @@ func (p *Proxy) unstamp(r *review.Review, plan *review.Plan, pod json.RawMessage
 }
 
 // step calls one endpoint and checks its patch. It also returns the answer, and the Pod after the patch.
-func (p *Proxy) step(ctx context.Context, r *review.Review, plan *review.Plan, number int, e review.Endpoint, pod json.RawMessage) (review.Step, review.Answer, json.RawMessage) {
+func (p *Proxy) step(
+	ctx context.Context, r *review.Review, plan *review.Plan, number int, e review.Endpoint, pod json.RawMessage,
+) (made review.Step, answer review.Answer, after json.RawMessage) {
 	start := time.Now()
 	answer, err := p.Endpoints.Call(ctx, e, r, number, plan.Start, pod)
-	step := review.Step{Endpoint: e, Status: answer.Status, Result: review.ResultOK, Took: time.Since(start), Warnings: answer.Warnings, MoreWarnings: answer.MoreWarnings}
+	made = review.Step{
+		Endpoint: e, Status: answer.Status, Result: review.ResultOK, Took: time.Since(start),
+		Warnings: answer.Warnings, MoreWarnings: answer.MoreWarnings,
+	}
+	after = pod
 	switch {
 	case err != nil:
 	case answer.Refused:
-		step.Result = review.ResultRefused
+		made.Result = review.ResultRefused
 	case len(answer.Ops) > 0:
 		var checked review.Checked
 		check := p.Check
@@ -109,17 +115,17 @@ func (p *Proxy) step(ctx context.Context, r *review.Review, plan *review.Plan, n
 			check = p.CheckStrictly
 		}
 		if checked, err = check(ctx, r.Namespace, pod, answer.Ops); err == nil {
-			step.Ops, step.Numbers, pod = checked.Ops, checked.Numbers, checked.Pod
-			step.MoreWarnings += checked.MoreWarnings
+			made.Ops, made.Numbers, after = checked.Ops, checked.Numbers, checked.Pod
+			made.MoreWarnings += checked.MoreWarnings
 			for _, w := range checked.Warnings {
-				step.Warnings = append(step.Warnings, review.Warning(w))
+				made.Warnings = append(made.Warnings, review.Warning(w))
 			}
 		}
 	}
 	if err != nil {
-		fail(&step, err)
+		fail(&made, err)
 	}
-	return step, answer, pod
+	return made, answer, after
 }
 
 // fail makes a step fail because of err.

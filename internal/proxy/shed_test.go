@@ -143,6 +143,39 @@ func TestAnAnnouncedBodyIsNotKeptWithoutMemory(t *testing.T) {
 	})
 }
 
+// TestALargeReviewFitsWithoutItsLength: a body that does not tell its length takes no more than the largest one that does.
+func TestALargeReviewFitsWithoutItsLength(t *testing.T) {
+	const most = 7 << 20
+	head := `{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{"uid":"u","resource":{"group":"","version":"v1","resource":"pods"},"name":"p","namespace":"a",` +
+		`"operation":"CREATE","userInfo":{"username":"u"},"object":{"x":"`
+	const end = `"}}}`
+	for name, test := range map[string]struct {
+		size, length int
+		status       int
+	}{
+		"6 MiB, announced":               {6 << 20, 6 << 20, 200},
+		"6 MiB, in chunks":               {6 << 20, -1, 200},
+		"the largest, announced":         {most, most, 200},
+		"the largest, in chunks":         {most, -1, 200},
+		"a byte more than it, in chunks": {most + 1, -1, 413},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{policy: &review.Policy{}}
+			h := handler(w)
+			h.Memory = share.NewBytes(8<<20, proxy.MaxReview)
+			body := &watched{Reader: strings.NewReader(head + strings.Repeat("x", test.size-len(head)-len(end)) + end), memory: h.Memory}
+			req := httptest.NewRequest("POST", "/mutate/fail", body)
+			req.ContentLength = int64(test.length)
+			req.Header.Set("Content-Type", "application/json")
+			answer := httptest.NewRecorder()
+			h.ServeHTTP(answer, req)
+			if answer.Code != test.status || len(w.shed) > 0 || body.most > proxy.MaxReview || h.Memory.Used() != 0 {
+				t.Errorf("%d %s, shed %v; %d bytes were held, now %d", answer.Code, answer.Body, w.shed, body.most, h.Memory.Used())
+			}
+		})
+	}
+}
+
 // TestTheCallerCanSendAllAndUseItsConnectionAgain: a caller that still sends when amp has decided must get the answer.
 func TestTheCallerCanSendAllAndUseItsConnectionAgain(t *testing.T) {
 	w := &world{policy: &review.Policy{}}
