@@ -75,7 +75,9 @@ func New(config Config) *Breaker {
 
 // Call makes the call or, if the endpoint's circuit is open, returns a *[review.Failure] that says since when, and why. A
 // call is one result for the circuit, whether or not it was repeated.
-func (b *Breaker) Call(ctx context.Context, e review.Endpoint, r *review.Review, step int, at time.Time, pod json.RawMessage) (answer review.Answer, err error) {
+func (b *Breaker) Call(
+	ctx context.Context, e review.Endpoint, r *review.Review, step int, at time.Time, pod json.RawMessage,
+) (answer review.Answer, err error) {
 	c := call{key: keyOf(&e), namespace: r.Namespace, start: time.Now(), answered: b.answers.of(&e, r.Namespace)}
 	c.brief = tooBrief(ctx, c.start, b.timeout)
 	if f := b.enter(&c); f != nil {
@@ -143,12 +145,13 @@ func (b *Breaker) leave(c *call, proof proof, status int, err error) {
 		}
 		circuit = b.add(c, now)
 	}
-	switch was := circuit.open; circuit.take(c, proof, now, func() string { return causeOf(status, err) }) {
+	switch circuit.take(c, proof, now, func() string { return causeOf(status, err) }) {
 	case opened:
 		b.changed(c.host, true)
-		b.log.Warn("circuit opened", "endpoint", c.scheme+"://"+c.host, "after", circuit.why, "cause", circuit.cause, "namespace", c.namespace)
+		b.log.Warn("circuit opened", "endpoint", c.scheme+"://"+c.host,
+			"after", circuit.why, "cause", circuit.cause, "namespace", c.namespace)
 	case closed:
-		b.close(c.key, "it answers again", was)
+		b.tellClosed(c.key, "it answers again")
 	case forgettable:
 		delete(b.circuits, c.key)
 	}
@@ -207,13 +210,13 @@ func (b *Breaker) forget() {
 func (b *Breaker) drop(k key, why string) {
 	open := b.circuits[k].open
 	delete(b.circuits, k)
-	b.close(k, why, open)
+	if open {
+		b.tellClosed(k, why)
+	}
 }
 
-// close tells that a circuit that was open no longer is, because of why.
-func (b *Breaker) close(k key, why string, was bool) {
-	if was {
-		b.changed(k.host, false)
-		b.log.Info("circuit closed", "endpoint", k.scheme+"://"+k.host, "because", why)
-	}
+// tellClosed tells that a circuit that was open no longer is, because of why.
+func (b *Breaker) tellClosed(k key, why string) {
+	b.changed(k.host, false)
+	b.log.Info("circuit closed", "endpoint", k.scheme+"://"+k.host, "because", why)
 }

@@ -157,6 +157,7 @@ func (c *circuit) recent(now time.Time) (all, failures int) {
 // failure says why a call is not made. Its text stays the same as long as it can, because the API server and people who
 // read many of them fold equal ones.
 func (c *circuit) failure() *review.Failure {
-	return &review.Failure{Result: review.ResultCircuit, Cause: fmt.Sprintf("not called: its circuit is open since %s, after %s, the last: %s; amp tries again within %s",
+	return &review.Failure{Result: review.ResultCircuit, Cause: fmt.Sprintf(
+		"not called: its circuit is open since %s, after %s, the last: %s; amp tries again within %s",
 		c.began.UTC().Format("15:04:05Z"), c.why, c.cause, openFor)}
 }

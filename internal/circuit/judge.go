@@ -19,9 +19,9 @@ const (
 )
 
 // tooBrief reports whether a call has too little time to prove anything by being late. A namespace can ask for a timeout of
-// 1ms, and the first endpoint of its chain can use up the time of the second one. The endpoint, which
-// others use too, is not to blame for that. A quarter of the timeout is less than amp itself gives to any review: to one that validates half of it,
-// and with required events four fifths of that.
+// 1ms, and the first endpoint of its chain can use up the time of the second one. The endpoint, which others use too, is not
+// to blame for that. A quarter of the timeout is less than amp gives any review: the least is two fifths (half for a
+// validating one, and four fifths of that with required events).
 func tooBrief(ctx context.Context, start time.Time, timeout time.Duration) bool {
 	deadline, ok := ctx.Deadline()
 	return ok && deadline.Sub(start) < timeout/4
