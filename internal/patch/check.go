@@ -63,15 +63,10 @@ func (c *Checker) Check(ctx context.Context, tenant string, pod json.RawMessage,
 	if len(ops) == 0 {
 		return review.Checked{Pod: pod}, nil
 	}
-	for _, rule := range rules.All.Sent {
-		if _, err := collect(nil, rule(ops), ops); err != nil {
-			return review.Checked{}, err
-		}
-	}
 	return run(ctx, c.processors, tenant, size(pod, ops), len(ops), func() (review.Checked, error) { return c.check(ctx, pod, ops) })
 }
 
-// check is Check for at least one op, and not too many.
+// check is Check for at least one op.
 func (c *Checker) check(ctx context.Context, pod json.RawMessage, ops []review.Op) (review.Checked, error) {
 	change, err := apply.Apply(ctx, pod, ops, rules.All.Values)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 
 // TestEachRule breaks each rule of rules.All once, in its order. The tests of a rule are beside it.
 func TestEachRule(t *testing.T) {
-	many := make([]review.Op, 10_001)
+	many := make([]review.Op, 10_000)
 	for i := range many {
 		many[i] = add("/metadata/annotations/x", `"y"`)
 	}
@@ -27,10 +27,9 @@ func TestEachRule(t *testing.T) {
 		ops  []review.Op
 		want string // a part of the refusal or of the only warning
 	}{
-		{patchtest.Rich, many, "the patch has 10001 ops; "},
 		{patchtest.Bare, []review.Op{add("/spec/x", strings.Repeat("[", 101)+strings.Repeat("]", 101))}, "nests deeper than 100 levels"},
 		{patchtest.Bare, []review.Op{add("/metadata/labels", `{"a":"1","a":"2"}`)}, `the key "a" twice`},
-		{patchtest.Bare, many[1:], "the patch has 10001 ops with those that create missing parents; "},
+		{patchtest.Bare, many, "the patch has 10001 ops with those that create missing parents; "},
 		{patchtest.Rich, []review.Op{add("/spec/nodeName", `"n"`)}, `an endpoint may not change "/spec/nodeName"`},
 		{patchtest.Rich, []review.Op{add("/spec/containers/0/resources/limits/cpu", `"1e-99999999"`)}, "must not have an exponent of more than 2 digits"},
 		{patchtest.Rich, []review.Op{add("/spec/hostNetwork", `"true"`)}, "spec.hostNetwork must be true or false"},
@@ -53,7 +52,7 @@ func TestEachRule(t *testing.T) {
 		{patchtest.Bare, []review.Op{add("/spec/volumes/-", `{"name":"kube-api-access-x"}`), add("/spec/automountServiceAccountToken", `false`)}, "has no effect alone"},
 		{patchtest.Rich, []review.Op{add("/spec/contianers", `[]`)}, "spec.contianers is unknown to amp's Kubernetes"},
 	}
-	if n := len(rules.All.Sent) + len(rules.All.Values) + len(rules.All.Always) + len(rules.All.Changed); n != len(tests) {
+	if n := len(rules.All.Values) + len(rules.All.Always) + len(rules.All.Changed); n != len(tests) {
 		t.Errorf("there are %d rules and %d tests: add one for each", n, len(tests))
 	}
 	checker := patchtest.NewChecker(t, "/spec/nodeName")

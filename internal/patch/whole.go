@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/txn2/amp/internal/patch/apply"
-	"github.com/txn2/amp/internal/patch/rules"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -29,8 +28,9 @@ func (c *Checker) CheckWhole(ctx context.Context, tenant string, pod json.RawMes
 }
 
 func whole(ctx context.Context, pod json.RawMessage, ops, stamp []review.Op) (undone bool, err error) {
-	if len(ops) > rules.MaxOps {
-		return false, &apply.Error{Number: len(ops), Op: &ops[len(ops)-1], Text: fmt.Sprintf("there are %d ops in all; the limit is %d, as for a PATCH request to the API server", len(ops), rules.MaxOps)}
+	if len(ops) > review.MaxOps {
+		return false, &apply.Error{Number: len(ops), Op: &ops[len(ops)-1],
+			Text: fmt.Sprintf("there are %d ops in all; the limit is %d, as for a PATCH request to the API server", len(ops), review.MaxOps)}
 	}
 	change, err := apply.Apply(ctx, pod, ops, nil)
 	if err != nil || change.Empty() {

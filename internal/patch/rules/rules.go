@@ -15,9 +15,6 @@ import (
 
 // All are the rules, in the order in which they judge. The first refusal ends the check.
 var All = List{
-	Sent: []SentRule{
-		tooManySent, // at most 10,000 ops
-	},
 	Values: []apply.ValueRule{
 		deepValue,   // no value nests deeper than 100 levels
 		repeatedKey, // no object in a value has a key twice
@@ -56,8 +53,6 @@ var All = List{
 
 // A List holds rules by when they judge.
 type List struct {
-	// Sent judge the ops before any is applied.
-	Sent []SentRule
 	// Values judge the value of an op before it is applied.
 	Values []apply.ValueRule
 	// The rules in Always also judge a patch that changes nothing. They run before package apply's Verify, so
@@ -74,9 +69,6 @@ type Rule func(*apply.Change, *Settings) []Finding
 
 // A Completion returns ops that must follow those of a change, and warnings.
 type Completion func(*apply.Change) ([]review.Op, []Finding)
-
-// A SentRule judges the ops as an endpoint sent them.
-type SentRule func([]review.Op) []Finding
 
 // Settings are what the operator of amp decides about the rules. The zero value denies no places.
 type Settings struct {
