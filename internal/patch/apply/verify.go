@@ -77,13 +77,8 @@ func (c *Change) sparseBefore() []byte {
 	return sparse
 }
 
-// ByLibrary lets json-patch.v4 apply c.Ops to the sparse Pod. It returns an [*Error] if the library does not apply them, or
-// makes something else of them than [Apply].
-func (c *Change) ByLibrary(ctx context.Context) error {
-	return c.byLibrary(ctx, c.sparseBefore(), c.After.AppendSparse(nil))
-}
-
-// byLibrary lets json-patch.v4 change the sparse Pod before. meant is the one that [Apply] made.
+// byLibrary lets json-patch.v4 change the sparse Pod before. meant is the one that [Apply] made. It returns an [*Error] if the
+// library does not apply c.Ops, or makes something else of them.
 func (c *Change) byLibrary(ctx context.Context, before, meant []byte) error {
 	ops := c.libraryOps()
 	result, err := applyLibrary(ops, before)
