@@ -7,8 +7,8 @@ import (
 	"strconv"
 
 	"github.com/txn2/amp/internal/jsonscan"
-	"github.com/txn2/amp/internal/patch/apply"
 	"github.com/txn2/amp/internal/patch/jsontree"
+	"github.com/txn2/amp/internal/patch/listnames"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -126,7 +126,7 @@ func (c *comparer) lists(p, q Place, first, second []*jsontree.Node) {
 func segments(field string, elements []*jsontree.Node) []Segment {
 	all := make([]Segment, len(elements))
 	for i, element := range elements {
-		name, at := apply.ElementName(field, element)
+		name, at := listnames.Of(field, element)
 		all[i] = Segment{Key: strconv.Itoa(i), List: true, Name: name, NameAt: at}
 		if name != "" {
 			all[i].NameJSON = raw(element.Get(at...))

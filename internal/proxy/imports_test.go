@@ -114,10 +114,11 @@ var arrows = map[string][]string{
 	"internal/circuit":                   {"internal/review"},
 	"internal/patch":                     {"internal/review", "internal/jsonscan", "internal/share", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
 	"internal/patch/jsontree":            nil,
-	"internal/patch/apply":               {"internal/review", "internal/jsonscan", "internal/spelling", "internal/patch/jsontree"},
+	"internal/patch/listnames":           {"internal/patch/jsontree"},
+	"internal/patch/apply":               {"internal/review", "internal/jsonscan", "internal/spelling", "internal/patch/jsontree", "internal/patch/listnames"},
 	"internal/patch/rules":               {"internal/review", "internal/spelling", "internal/patch/apply", "internal/patch/jsontree"},
 	"internal/patch/patchtest":           {"internal/review", "internal/patch"},
-	"internal/compare":                   {"internal/review", "internal/jsonscan", "internal/patch/apply", "internal/patch/jsontree"},
+	"internal/compare":                   {"internal/review", "internal/jsonscan", "internal/patch/jsontree", "internal/patch/listnames"},
 	"internal/emit":                      {"internal/compare", "internal/review", "internal/redact", "internal/outbound", "internal/share", "endpoints/events"},
 	"internal/certificates":              {"internal/review", "internal/reload"},
 	"internal/certificates/cluster":      {"internal/review", "internal/certificates"},
@@ -194,7 +195,8 @@ func TestDataFlowsOneWay(t *testing.T) {
 // TestPureStepsDoNoIO keeps what decides free of what happens around it.
 func TestPureStepsDoNoIO(t *testing.T) {
 	packages := []string{
-		"internal/review", "internal/redact", "internal/spelling", "internal/patch", "internal/patch/jsontree", "internal/patch/apply", "internal/patch/rules", "internal/compare",
+		"internal/review", "internal/redact", "internal/spelling", "internal/patch", "internal/patch/jsontree", "internal/patch/listnames", "internal/patch/apply", "internal/patch/rules",
+		"internal/compare",
 		"endpoints/jsonpointer", "endpoints/audit/internal/outcome", "endpoints/events/describe", "endpoints/audit/internal/store",
 	}
 	files := []string{

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/txn2/amp/internal/patch/jsontree"
+	"github.com/txn2/amp/internal/patch/listnames"
 )
 
 // maxDropped is how many drops of one patch amp notes. It counts the others.
@@ -27,7 +28,7 @@ func (a *applier) noteDropped(place jsontree.Pointer, old, value *jsontree.Node)
 		})
 	case jsontree.List:
 		field := place[len(place)-1]
-		if elementNames[field] == nil {
+		if listnames.Places(field) == nil {
 			return
 		}
 		kept := map[Entry]bool{}
@@ -66,7 +67,7 @@ func EntriesAt(pod *jsontree.Node, place jsontree.Pointer) map[Entry]bool {
 	}
 	entries := map[Entry]bool{}
 	at.Each(func(key string, _ *jsontree.Node) { entries[Entry{Name: key}] = true })
-	if field := place[len(place)-1]; elementNames[field] != nil {
+	if field := place[len(place)-1]; listnames.Places(field) != nil {
 		for _, element := range at.List() {
 			entries[entry(field, element)] = true
 		}
@@ -76,9 +77,9 @@ func EntriesAt(pod *jsontree.Node, place jsontree.Pointer) map[Entry]bool {
 
 // entry is an element of the list that field holds. Its Name is "" if it has none.
 func entry(field string, element *jsontree.Node) Entry {
-	name, at := ElementName(field, element)
+	name, at := listnames.Of(field, element)
 	e := Entry{Name: name}
-	if len(elementNames[field]) > 1 {
+	if len(listnames.Places(field)) > 1 {
 		e.of = strings.Join(at, "/")
 	}
 	switch field { // whose keys are of two parts
@@ -106,46 +107,4 @@ func Names(entries []Entry) (names []string) {
 // what is there: a volume's source for another one.
 func isPodContainer(p jsontree.Pointer) bool {
 	return len(p) == 3 && p[0] == "spec" && (p[1] == "containers" || p[1] == "initContainers")
-}
-
-// elementNames tell for each list of a Pod, by the field that holds it, where an element has its name. They are the keys of
-// the lists in the Kubernetes API (listMapKey, patchMergeKey), and what names an element of the other lists.
-var elementNames = map[string][]jsontree.Pointer{
-	"containers":       {{"name"}},
-	"initContainers":   {{"name"}},
-	"volumes":          {{"name"}},
-	"items":            {{"path"}},
-	"imagePullSecrets": {{"name"}},
-	"schedulingGates":  {{"name"}},
-	"resourceClaims":   {{"name"}},
-	"claims":           {{"name"}},
-	"sources": {{"secret", "name"}, {"configMap", "name"}, {"serviceAccountToken", "path"}, {"clusterTrustBundle", "path"},
-		{"podCertificate", "credentialBundlePath"}, {"podCertificate", "keyPath"}},
-	"env":                       {{"name"}},
-	"sysctls":                   {{"name"}},
-	"httpHeaders":               {{"name"}},
-	"options":                   {{"name"}},
-	"volumeMounts":              {{"mountPath"}},
-	"volumeDevices":             {{"devicePath"}},
-	"ports":                     {{"containerPort"}},
-	"tolerations":               {{"key"}},
-	"matchExpressions":          {{"key"}},
-	"matchFields":               {{"key"}},
-	"topologySpreadConstraints": {{"topologyKey"}},
-	"readinessGates":            {{"conditionType"}},
-	"resizePolicy":              {{"resourceName"}},
-	"hostAliases":               {{"ip"}},
-	"envFrom":                   {{"secretRef", "name"}, {"configMapRef", "name"}},
-}
-
-// ElementName returns what an element of a list is called, a string or the digits of a number, and where in the element that
-// stands. field is the one that holds the list. The name is "" if the element has none.
-func ElementName(field string, element *jsontree.Node) (name string, at jsontree.Pointer) {
-	for _, at := range elementNames[field] {
-		value := element.Get(at...)
-		if name := value.Text() + value.Digits(); name != "" {
-			return name, at
-		}
-	}
-	return "", nil
 }
