@@ -62,8 +62,9 @@ type Config struct {
 	// Resolver looks up the endpoints' names; nil is the system's.
 	Resolver *net.Resolver
 
-	// Answered is told of each answer that came whole, before it is parsed, with the context of its call. It is for tools
-	// that judge what the parser passes over, and must not keep the body. It may be nil.
+	// Answered is told of each answer that was read, before it is parsed, with the context of its call; of an error answer it
+	// gets as much as amp reads. It is for tools that judge what the parser passes over, and must not keep the body. It may be
+	// nil.
 	Answered func(ctx context.Context, status int, header http.Header, body []byte)
 }
 

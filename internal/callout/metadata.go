@@ -6,7 +6,7 @@ import "net/netip"
 // password, and some tenants of amp can choose a URL. A name or a range never opens one of them: only an entry with the
 // address itself does. The network policies of deploy/network-policy leave out the same addresses.
 //
-// What else is link-local is not in this list: neither a name opens it.
+// Other link-local addresses are not in this list: a name does not open them either.
 var metadata = []struct {
 	addr   netip.Addr
 	cloud  string

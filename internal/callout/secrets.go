@@ -32,14 +32,11 @@ func secretsOf(u *url.URL) secrets {
 	}
 	s.add(u.RawQuery)
 	for pair := range strings.FieldsFuncSeq(u.RawQuery, func(r rune) bool { return r == '&' || r == ';' }) {
-		_, value, valued := strings.Cut(pair, "=")
+		_, value, _ := strings.Cut(pair, "=")
 		s.add(pair, value)
-		if !valued {
-			s.add(pair)
-		}
 	}
 	slices.SortFunc(s, func(a, b string) int { return len(b) - len(a) })
-	return slices.Compact(s)
+	return s
 }
 
 // parse is parse of an answer that says something to users, which does not say the secrets. A failure also quotes the answer
