@@ -42,16 +42,16 @@ func TestWhetherASinkTakesBatches(t *testing.T) {
 }
 
 // batching is a world with one worker, whose sink takes batches from the beginning.
-func batching(t *testing.T, answer func(ctx context.Context, ids string, try int) verdict) (*world, *script) {
+func batching(t *testing.T, answer func(ctx context.Context, ids string, try int) attempt) (*world, *script) {
 	w, s := scripted(t, 1, answer)
 	s.batch.Store(true)
 	return w, s
 }
 
 func TestBatches(t *testing.T) {
-	all := func(context.Context, string, int) verdict { return taken }
+	all := func(context.Context, string, int) attempt { return taken }
 	for name, test := range map[string]struct {
-		answer func(ctx context.Context, ids string, try int) verdict
+		answer func(ctx context.Context, ids string, try int) attempt
 		do     func(t *testing.T, w *world)
 		tries  string
 		counts [4]int // delivered, retried, dropped, queue
@@ -69,9 +69,9 @@ func TestBatches(t *testing.T) {
 			synctest.Wait()
 			w.flush(t)
 		}, "0s uid-0001+uid-0002", [4]int{2, 0, 0, 0}},
-		"after a failure one is tried, and then the rest": {func(_ context.Context, _ string, try int) verdict {
+		"after a failure one is tried, and then the rest": {func(_ context.Context, _ string, try int) attempt {
 			if try == 1 {
-				return verdict{again: true, cause: "answered 503", after: time.Second}
+				return attempt{again: true, cause: "answered 503", after: time.Second}
 			}
 			return taken
 		}, func(t *testing.T, w *world) {
@@ -79,9 +79,9 @@ func TestBatches(t *testing.T) {
 				w.Record(t.Context(), numbered(t, i))
 			}
 		}, "20ms uid-0000+uid-0001+uid-0002, 1.02s uid-0000, 1.04s uid-0001+uid-0002", [4]int{3, 3, 0, 0}},
-		"a sink that refuses a batch gets its events one by one, and only the bad one is lost": {func(_ context.Context, ids string, _ int) verdict {
+		"a sink that refuses a batch gets its events one by one, and only the bad one is lost": {func(_ context.Context, ids string, _ int) attempt {
 			if strings.Contains(ids, "uid-0001") {
-				return verdict{cause: "answered 400"}
+				return attempt{cause: "answered 400"}
 			}
 			return taken
 		}, func(t *testing.T, w *world) {
@@ -128,7 +128,7 @@ func TestABatchThatFailsCostsNoOtherEvent(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var mended atomic.Bool
-				w, _ := batching(t, func(_ context.Context, ids string, _ int) verdict {
+				w, _ := batching(t, func(_ context.Context, ids string, _ int) attempt {
 					if fails(ids) && !mended.Load() {
 						return failed
 					}
@@ -155,11 +155,11 @@ func TestABatchThatFailsCostsNoOtherEvent(t *testing.T) {
 // TestARefusedBatchWaitsWhileTheSinkFails: its events go one by one, and not all of them to a sink that fails meanwhile.
 func TestARefusedBatchWaitsWhileTheSinkFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, s := batching(t, func(_ context.Context, ids string, _ int) verdict {
+		w, s := batching(t, func(_ context.Context, ids string, _ int) attempt {
 			if strings.Contains(ids, "+") {
-				return verdict{cause: "answered 413"}
+				return attempt{cause: "answered 413"}
 			}
-			return verdict{again: true, busy: true, cause: "answered 503", after: time.Minute}
+			return attempt{again: true, busy: true, cause: "answered 503", after: time.Minute}
 		})
 		for i := range 50 {
 			w.Record(t.Context(), numbered(t, i))
@@ -178,7 +178,7 @@ func TestARefusedBatchWaitsWhileTheSinkFails(t *testing.T) {
 func TestManyEventsAreFullBatches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
-		w, s := batching(t, func(context.Context, string, int) verdict { <-hold; return taken })
+		w, s := batching(t, func(context.Context, string, int) attempt { <-hold; return taken })
 		for i := range 1 + 2*maxBatch + 50 {
 			w.Record(t.Context(), numbered(t, i))
 			if i == 0 {

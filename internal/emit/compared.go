@@ -117,4 +117,9 @@ func newComparedData(rec *review.Record, c *compare.Candidate) *events.Data {
 }
 
 // kinds are the kinds of differences as events spell them.
-var kinds = map[compare.Kind]string{compare.OnlyFirst: events.OnlyAnswered, compare.OnlySecond: events.OnlyCandidate, compare.OtherValue: events.OtherValue, compare.OtherOrder: events.OtherOrder}
+var kinds = map[compare.Kind]string{
+	compare.OnlyFirst:  events.OnlyAnswered,
+	compare.OnlySecond: events.OnlyCandidate,
+	compare.OtherValue: events.OtherValue,
+	compare.OtherOrder: events.OtherOrder,
+}

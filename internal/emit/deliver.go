@@ -191,7 +191,7 @@ func (e *Events) send(ctx context.Context, batch []*entry) {
 	}
 }
 
-func (e *Events) retry(entry *entry, start time.Time, v verdict, together bool) {
+func (e *Events) retry(entry *entry, start time.Time, v attempt, together bool) {
 	kept, logOutage := e.queue.retry(entry, start, v, together)
 	if kept {
 		e.metrics.events[eventRetried].Inc()

@@ -1,11 +1,16 @@
 // Package emit is where the record of a review leaves amp: as metrics, as one log line and as a CloudEvent. It decides
 // nothing. Neither the line nor the metrics hold a value of the Pod; the level of an event says what the event holds.
 //
-//	emit.go     what the proxy calls
-//	log.go      the line
-//	metrics.go  the metrics
-//	event.go    the event of a record
-//	deliver.go  how events reach the sink; queue.go, sink.go and header.go are its parts
+//	emit.go      what the proxy calls
+//	log.go       the line
+//	metrics.go   the metrics
+//	event.go     the event of a record
+//	compared.go  the line, the metric and the event of a candidate
+//	config.go    what the events need
+//	deliver.go   how events reach the sink. Its parts:
+//	             queue.go, entry.go and fair.go  the events that wait, and whose turn it is
+//	             sink.go and progress.go         one try to deliver, and how far it came
+//	             header.go and batch.go          one event, and several, as a request
 package emit
 
 import (

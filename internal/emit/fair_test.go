@@ -28,7 +28,7 @@ func from(t testing.TB, namespace string, i int, pod json.RawMessage) *review.Re
 }
 
 // slow is a sink that takes 200 ms.
-func slow(ctx context.Context, _ string, _ int) verdict { return hang(ctx, 200*time.Millisecond) }
+func slow(ctx context.Context, _ string, _ int) attempt { return hang(ctx, 200*time.Millisecond) }
 
 // TestAFloodTakesNoRoomOfOthers: namespace a floods the queue of a slow sink, first alone. Every event of namespace b is
 // delivered, and none waits for all that a has in the queue.

@@ -35,7 +35,7 @@ func logRecord(ctx context.Context, log *slog.Logger, rec *review.Record) {
 		slog.String("user", r.User),
 		slog.Bool("dryRun", r.DryRun),
 		slog.String("outcome", string(v.Outcome)),
-		slog.Float64("ms", float64(rec.Took.Microseconds())/1000),
+		slog.Float64("ms", milliseconds(rec.Took)),
 	)
 	if names := review.EndpointNames(rec.Run.Steps); names != "" {
 		ops := 0

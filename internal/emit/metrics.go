@@ -21,8 +21,6 @@ const (
 
 // Metrics are amp's metrics.
 type Metrics struct {
-	reviews          *prometheus.CounterVec
-	reviewDuration   *prometheus.HistogramVec
 	requests         *prometheus.CounterVec
 	requestDuration  *prometheus.HistogramVec
 	badRequests      *prometheus.CounterVec
@@ -62,10 +60,6 @@ var durations = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .0
 // amp works on.
 func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64) *Metrics {
 	m := &Metrics{
-		reviews: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "amp_reviews_total", Help: "Reviews answered, by how they ended."}, []string{"operation", "outcome"}),
-		reviewDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "amp_review_duration_seconds", Help: "Time to answer a review, endpoints included.", Buckets: durations}, []string{"operation"}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "amp_endpoint_requests_total", Help: "Calls of endpoints, by host and result; all but ok and refused are failures."}, []string{"host", "result"}),
 		requestDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -89,13 +83,19 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 		Name: "amp_build_info", Help: "1, with the version of amp and of Go as labels.",
 		ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
 	build.Set(1)
+	reviews := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "amp_reviews_total", Help: "Reviews answered, by how they ended."}, []string{"operation", "outcome"})
+	reviewDuration := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "amp_review_duration_seconds", Help: "Time to answer a review, endpoints included.", Buckets: durations}, []string{"operation"})
 	events := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "amp_events_total", Help: "Events delivered and dropped, and tries that were repeated."}, []string{"result"})
 	shed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "amp_shed_total", Help: "Reviews and answers of endpoints for which amp had no memory (AMP_IN_FLIGHT_BYTES)."}, []string{"reason"})
 	candidates := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "amp_candidate_total", Help: "Reviews about which a candidate was to be called, by what came of it; dropped: amp had no room for the call."}, []string{"result"})
-	reg.MustRegister(shed, candidates, m.reviews, m.reviewDuration, m.requests, m.requestDuration, m.circuitOpen, m.badRequests, m.panics, events, m.eventsQueue, build,
+		Name: "amp_candidate_total",
+		Help: "Reviews about which a candidate was to be called, by what came of it; dropped: amp had no room for the call."}, []string{"result"})
+	reg.MustRegister(shed, candidates, reviews, reviewDuration, m.requests, m.requestDuration, m.circuitOpen, m.badRequests, m.panics,
+		events, m.eventsQueue, build,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "amp_in_flight", Help: "Reviews in flight."},
 			func() float64 { return float64(inFlight()) }))
 
@@ -111,10 +111,10 @@ func NewMetrics(reg prometheus.Registerer, version string, inFlight func() int64
 		m.shed[reason] = shed.WithLabelValues(string(reason))
 	}
 	for _, phase := range []review.Phase{review.Mutate, review.Validate} {
-		m.reviewHistograms[phase] = m.reviewDuration.WithLabelValues(string(phase))
+		m.reviewHistograms[phase] = reviewDuration.WithLabelValues(string(phase))
 		m.reviewCounters[phase] = map[review.Outcome]prometheus.Counter{}
 		for _, outcome := range review.Outcomes {
-			m.reviewCounters[phase][outcome] = m.reviews.WithLabelValues(string(phase), string(outcome))
+			m.reviewCounters[phase][outcome] = reviews.WithLabelValues(string(phase), string(outcome))
 		}
 	}
 	for _, status := range badStatuses {

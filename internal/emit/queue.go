@@ -231,7 +231,7 @@ func (q *queue) drop(e *entry) {
 // retry puts back an entry of nextReady whose try, together with others or not, began at start and failed. It is tried again
 // when the sink had time to recover. kept is false if the entry was dropped, because the sink fails it and accepts others.
 // logOutage reports whether the log must say that the sink fails.
-func (q *queue) retry(e *entry, start time.Time, v verdict, together bool) (kept, logOutage bool) {
+func (q *queue) retry(e *entry, start time.Time, v attempt, together bool) (kept, logOutage bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	now := time.Now()

@@ -19,13 +19,13 @@ import (
 // Retry-After goes before. After one success all workers send again.
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, s := scripted(t, 8, func(ctx context.Context, _ string, try int) verdict {
+		w, s := scripted(t, 8, func(ctx context.Context, _ string, try int) attempt {
 			switch {
 			case try <= 8:
 				hang(ctx, time.Millisecond) // all eight are under way by now
 				return failed
 			case try == 12:
-				return verdict{again: true, busy: true, after: 42 * time.Second, cause: "answered 503"}
+				return attempt{again: true, busy: true, after: 42 * time.Second, cause: "answered 503"}
 			case try <= 20:
 				return failed
 			}
@@ -76,7 +76,7 @@ func TestBackoff(t *testing.T) {
 // TestAnEventThatTheSinkChokesOn does not block the others, and amp does not try it for ever.
 func TestAnEventThatTheSinkChokesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, s := scripted(t, 8, func(_ context.Context, id string, _ int) verdict {
+		w, s := scripted(t, 8, func(_ context.Context, id string, _ int) attempt {
 			if id == "uid-0000" {
 				return failed
 			}
@@ -101,11 +101,11 @@ func TestABusySinkLosesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var last time.Time
 		var mu sync.Mutex
-		w, s := scripted(t, 8, func(context.Context, string, int) verdict {
+		w, s := scripted(t, 8, func(context.Context, string, int) attempt {
 			mu.Lock()
 			defer mu.Unlock()
 			if time.Since(last) < time.Second {
-				return verdict{again: true, busy: true, cause: "answered 429"}
+				return attempt{again: true, busy: true, cause: "answered 429"}
 			}
 			last = time.Now()
 			return taken
@@ -127,9 +127,9 @@ func TestABusySinkLosesNothing(t *testing.T) {
 func TestOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		w, s := scripted(t, 8, func(context.Context, string, int) verdict {
+		w, s := scripted(t, 8, func(context.Context, string, int) attempt {
 			if time.Since(start) < time.Hour {
-				return verdict{again: true, cause: "cannot be reached"}
+				return attempt{again: true, cause: "cannot be reached"}
 			}
 			return taken
 		})
@@ -154,7 +154,7 @@ func TestOutage(t *testing.T) {
 
 func TestTheQueueIsBoundedInBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := scripted(t, 8, func(ctx context.Context, _ string, _ int) verdict { return hang(ctx, time.Minute) })
+		w, _ := scripted(t, 8, func(ctx context.Context, _ string, _ int) attempt { return hang(ctx, time.Minute) })
 		big := json.RawMessage(`{"spec":"` + strings.Repeat("x", 1<<20) + `"}`)
 		for i := range 20 {
 			rec := numbered(t, i)
@@ -179,9 +179,9 @@ func TestTheQueueIsBoundedInBytes(t *testing.T) {
 func TestFlush(t *testing.T) {
 	t.Run("what is queued is delivered, whatever the sink asked for", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			w, s := scripted(t, 8, func(ctx context.Context, _ string, try int) verdict {
+			w, s := scripted(t, 8, func(ctx context.Context, _ string, try int) attempt {
 				if try <= 3 {
-					return verdict{again: true, busy: true, after: time.Minute, cause: "answered 503"}
+					return attempt{again: true, busy: true, after: time.Minute, cause: "answered 503"}
 				}
 				return hang(ctx, 10*time.Millisecond)
 			})
@@ -198,7 +198,7 @@ func TestFlush(t *testing.T) {
 	})
 	t.Run("what cannot be delivered in time is dropped", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			w, _ := scripted(t, 8, func(context.Context, string, int) verdict { return failed })
+			w, _ := scripted(t, 8, func(context.Context, string, int) attempt { return failed })
 			for i := range 100 {
 				w.Record(t.Context(), numbered(t, i))
 			}
@@ -256,7 +256,7 @@ func TestABlockedOutput(t *testing.T) {
 // TestRecordNeverWaits, neither for a sink that does not answer nor for a full queue.
 func TestRecordNeverWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		w, _ := scripted(t, 8, func(ctx context.Context, _ string, _ int) verdict { return hang(ctx, time.Hour) })
+		w, _ := scripted(t, 8, func(ctx context.Context, _ string, _ int) attempt { return hang(ctx, time.Hour) })
 		start := time.Now()
 		for i := range 5000 {
 			w.Record(t.Context(), numbered(t, i))

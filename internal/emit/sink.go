@@ -44,8 +44,8 @@ func (m *message) size() int64 {
 	return n
 }
 
-// verdict is the result of one try to deliver a message.
-type verdict struct {
+// attempt is one try to deliver a message, and what came of it.
+type attempt struct {
 	taken bool
 	sent  bool          // the request went out: a missing answer does not mean that the event did not arrive
 	again bool          // another try may help
@@ -58,7 +58,7 @@ type verdict struct {
 type transmitter interface {
 	encode(e *event.Event) (*message, error)
 	// send makes one try to deliver the messages: more than one only to a sink that takes batches.
-	send(ctx context.Context, messages ...*message) verdict
+	send(ctx context.Context, messages ...*message) attempt
 	// batches reports whether several messages may be sent at once.
 	batches() bool
 }
@@ -78,11 +78,11 @@ func (w writer) encode(e *event.Event) (*message, error) {
 func (w writer) batches() bool { return false }
 
 // send writes a line with one Write. Only one goroutine calls it.
-func (w writer) send(_ context.Context, messages ...*message) verdict {
+func (w writer) send(_ context.Context, messages ...*message) attempt {
 	if _, err := w.to.Write(messages[0].body); err != nil {
-		return verdict{cause: "could not be written: " + err.Error()}
+		return attempt{cause: "could not be written: " + err.Error()}
 	}
-	return verdict{taken: true}
+	return attempt{taken: true}
 }
 
 // sink is the HTTP receiver of events.
@@ -154,7 +154,7 @@ func (s *sink) encode(e *event.Event) (*message, error) {
 func (s *sink) batches() bool { return s.batch.Load() }
 
 // send makes one request.
-func (s *sink) send(ctx context.Context, messages ...*message) verdict {
+func (s *sink) send(ctx context.Context, messages ...*message) attempt {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	header, body := messages[0].header, messages[0].body
@@ -165,7 +165,7 @@ func (s *sink) send(ctx context.Context, messages ...*message) verdict {
 	if s.token != nil {
 		token, err := s.token()
 		if err != nil {
-			return verdict{again: true, cause: "was not called: " + err.Error()}
+			return attempt{again: true, cause: "was not called: " + err.Error()}
 		}
 		header = header.Clone()
 		header["Authorization"] = []string{token}
@@ -176,14 +176,14 @@ func (s *sink) send(ctx context.Context, messages ...*message) verdict {
 	start := time.Now()
 	resp, err := s.transport.RoundTrip(req)
 	if err != nil {
-		return verdict{sent: p.sent.Load(), again: true, cause: failure(ctx, err, step(p.step.Load()), time.Since(start))}
+		return attempt{sent: p.sent.Load(), again: true, cause: failure(ctx, err, step(p.step.Load()), time.Since(start))}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusSwitchingProtocols { // after which the body would be the connection itself
 		// An error here changes nothing: the status is the answer.
 		_, _ = io.CopyN(io.Discard, resp.Body, answerBytes)
 	}
-	v := verdict{sent: true, taken: resp.StatusCode/100 == 2, again: mayPass(resp.StatusCode) || s.token != nil && resp.StatusCode == http.StatusUnauthorized}
+	v := attempt{sent: true, taken: resp.StatusCode/100 == 2, again: mayPass(resp.StatusCode) || s.token != nil && resp.StatusCode == http.StatusUnauthorized}
 	if v.taken {
 		s.batch.Store(takesBatches(resp.Header))
 	} else { // after 401, the sink or amp has yet to see a new token

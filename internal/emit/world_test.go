@@ -203,10 +203,10 @@ type script struct {
 	start  time.Time
 	tries  []string // time since start, id
 	taken  []string
-	answer func(ctx context.Context, id string, try int) verdict
+	answer func(ctx context.Context, id string, try int) attempt
 }
 
-func (s *script) send(ctx context.Context, messages ...*message) verdict {
+func (s *script) send(ctx context.Context, messages ...*message) attempt {
 	var ids []string
 	for _, m := range messages {
 		ids = append(ids, m.id)
@@ -225,7 +225,7 @@ func (s *script) send(ctx context.Context, messages ...*message) verdict {
 }
 
 // scripted is a world whose sink does as answer says.
-func scripted(t testing.TB, workers int, answer func(ctx context.Context, id string, try int) verdict) (*world, *script) {
+func scripted(t testing.TB, workers int, answer func(ctx context.Context, id string, try int) attempt) (*world, *script) {
 	w := &world{log: &buffer{}}
 	metrics := NewMetrics(prometheus.NewPedanticRegistry(), "v1", func() int64 { return 0 })
 	s := &script{start: time.Now(), answer: answer}
@@ -236,15 +236,15 @@ func scripted(t testing.TB, workers int, answer func(ctx context.Context, id str
 }
 
 var (
-	taken  = verdict{taken: true}
-	failed = verdict{again: true, cause: "answered 500"}
+	taken  = attempt{taken: true}
+	failed = attempt{again: true, cause: "answered 500"}
 )
 
 // hang accepts an event after d, unless the request is cancelled.
-func hang(ctx context.Context, d time.Duration) verdict {
+func hang(ctx context.Context, d time.Duration) attempt {
 	select {
 	case <-ctx.Done():
-		return verdict{again: true, cause: "called off"}
+		return attempt{again: true, cause: "called off"}
 	case <-time.After(d):
 		return taken
 	}
