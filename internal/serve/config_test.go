@@ -1,13 +1,10 @@
 package serve_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -208,30 +205,6 @@ func TestListsWithoutAnEntry(t *testing.T) {
 	}
 }
 
-// Whatever variable a URL is pasted into, no part of it is shown.
-func TestNoVariableShowsAURL(t *testing.T) {
-	const mark = "s3cret"
-	var table bytes.Buffer
-	if err := serve.WriteMarkdown(&table); err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, line := range strings.Split(strings.TrimSpace(table.String()), "\n")[2:] {
-		names = append(names, strings.Split(line, "`")[1])
-	}
-	for _, name := range append(names, "K_SERVICE") {
-		for _, value := range []string{
-			"http://u:" + mark, "http://u:" + mark + "@h:bad/", "htp://u:" + mark + "@h", "//u:" + mark + "@h", "u:" + mark + "@h/path", "http://h/%zz?" + mark, "http:///?" + mark,
-			"h?" + mark + "=1", "http://h/?a=1," + mark + "=2,3", "http://u:first," + mark + "=@h/", "http://u:" + mark + " ^@h/", "http://h/#" + mark + "%", "ftp://h/a b?" + mark,
-		} {
-			_, err := serve.Load(env(map[string]string{name: value}))
-			if err != nil && strings.Contains(err.Error(), mark) {
-				t.Errorf("%s=%s: %v", name, value, err)
-			}
-		}
-	}
-}
-
 func TestTLSWithoutItsFiles(t *testing.T) {
 	for name, test := range map[string]struct {
 		env  map[string]string
@@ -259,53 +232,5 @@ AMP_ENDPOINT_ALLOW: entry 3 of 3 is none of these` + allowed + `
 AMP_ENDPOINT_MAX_BYTES="-1": allowed: a number of bytes from 1 to 16777216`
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v, want %s", err, want)
-	}
-}
-
-// TestConfigDocIsTheTable compares docs/config.md with the code's own table; AMP_UPDATE=1 rewrites it.
-func TestConfigDocIsTheTable(t *testing.T) {
-	path := filepath.Join("..", "..", "docs", "config.md")
-	var table bytes.Buffer
-	if err := serve.WriteMarkdown(&table); err != nil {
-		t.Fatal(err)
-	}
-	page, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	head, _, found := strings.Cut(string(page), "| variable | default | |\n")
-	if !found {
-		t.Fatalf("%s has no table", path)
-	}
-	want := head + table.String()
-	if os.Getenv("AMP_UPDATE") != "" {
-		if err := os.WriteFile(path, []byte(want), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, string(got)); diff != "" {
-		t.Errorf("%s (-want +got), run the test with AMP_UPDATE=1:\n%s", path, diff)
-	}
-}
-
-func TestHelpNamesEveryVariable(t *testing.T) {
-	var help, table bytes.Buffer
-	if err := serve.WriteHelp(&help); err != nil {
-		t.Fatal(err)
-	}
-	if err := serve.WriteMarkdown(&table); err != nil {
-		t.Fatal(err)
-	}
-	for _, line := range strings.Split(table.String(), "\n")[2:] {
-		if line == "" {
-			continue
-		}
-		if name := strings.Split(line, "`")[1]; !strings.Contains(help.String(), "  "+name) {
-			t.Errorf("the help does not name %s", name)
-		}
 	}
 }

@@ -29,8 +29,8 @@ func WriteHelp(w io.Writer) error {
 // plain removes the marks of Markdown.
 func plain(s string) string { return strings.ReplaceAll(s, "`", "") }
 
-// WriteMarkdown writes the table of variables as docs/config.md has it.
-func WriteMarkdown(w io.Writer) error {
+// writeMarkdown writes the table of variables as docs/config.md has it.
+func writeMarkdown(w io.Writer) error {
 	var b strings.Builder
 	b.WriteString("| variable | default | |\n|---|---|---|\n")
 	for _, v := range variables {

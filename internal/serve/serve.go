@@ -51,7 +51,7 @@ type App struct {
 // the function, such as the framework, does not serve TLS.
 func New(ctx context.Context, getenv func(string) string, environ []string) (*App, error) {
 	config, err := Load(getenv)
-	log := NewLogger(config)
+	log := newLogger(config)
 	warnOfUnknown(environ, log) // also if amp does not start: a misspelt variable may be the reason
 	if err != nil {
 		return nil, err
@@ -115,8 +115,8 @@ func New(ctx context.Context, getenv func(string) string, environ []string) (*Ap
 // so itself.
 func (a *App) Started() { a.log.Info("amp has started", a.about...) }
 
-// NewLogger returns amp's logger: JSON lines on stderr.
-func NewLogger(config *Config) *slog.Logger {
+// newLogger returns amp's logger: JSON lines on stderr.
+func newLogger(config *Config) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: config.LogLevel}))
 }
 

@@ -25,12 +25,12 @@ var serviceLink = sync.OnceValue(func() *regexp.Regexp {
 	return regexp.MustCompile(`^AMP(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 })
 
-// An UnknownVariable is a variable that looks like one of amp's and has no effect.
-type UnknownVariable struct{ Name, Nearest string }
+// An unknownVariable is a variable that looks like one of amp's and has no effect.
+type unknownVariable struct{ name, nearest string }
 
-// UnknownVariables returns those of an environment (NAME=value) in the order of their names, each with the nearest known
+// unknownVariables returns those of an environment (NAME=value) in the order of their names, each with the nearest known
 // name.
-func UnknownVariables(environ []string) []UnknownVariable {
+func unknownVariables(environ []string) []unknownVariable {
 	var known []string
 	for _, v := range variables {
 		known = append(known, v.name)
@@ -47,17 +47,17 @@ func UnknownVariables(environ []string) []UnknownVariable {
 		}
 	}
 	slices.Sort(unknown)
-	var all []UnknownVariable
+	var all []unknownVariable
 	for _, name := range slices.Compact(unknown) {
 		nearest, _ := spelling.Closest(name, known)
-		all = append(all, UnknownVariable{name, nearest})
+		all = append(all, unknownVariable{name, nearest})
 	}
 	return all
 }
 
 // warnOfUnknown logs one warning for each unknown variable.
 func warnOfUnknown(environ []string, log *slog.Logger) {
-	for _, v := range UnknownVariables(environ) {
-		log.Warn("environment variable is unknown and has no effect", "variable", review.Clip(review.Line(v.Name), 100), "nearest", v.Nearest)
+	for _, v := range unknownVariables(environ) {
+		log.Warn("environment variable is unknown and has no effect", "variable", review.Clip(review.Line(v.name), 100), "nearest", v.nearest)
 	}
 }

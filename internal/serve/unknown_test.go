@@ -1,4 +1,4 @@
-package serve_test
+package serve
 
 import (
 	"io/fs"
@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"github.com/txn2/amp/internal/serve"
 )
 
 func TestUnknownVariables(t *testing.T) {
@@ -25,12 +23,12 @@ func TestUnknownVariables(t *testing.T) {
 		// A slip, not a link: its value is a port.
 		"AMP_TLSS_PORT=8443",
 	}
-	want := []serve.UnknownVariable{
-		{Name: "AMP_ALLOW_ENDPOINT", Nearest: "AMP_ENDPOINT_ALLOW"}, {Name: "AMP_EVENT_LEVEL", Nearest: "AMP_EVENTS_LEVEL"},
-		{Name: "AMP_POLICY", Nearest: "AMP_FAILURE_POLICY"}, {Name: "AMP_TIMEOUTT", Nearest: "AMP_TIMEOUT"},
-		{Name: "AMP_TLSS_PORT", Nearest: "AMP_TLS_PORT"}, {Name: "AMP_TLS_PROT", Nearest: "AMP_TLS_PORT"},
+	want := []unknownVariable{
+		{name: "AMP_ALLOW_ENDPOINT", nearest: "AMP_ENDPOINT_ALLOW"}, {name: "AMP_EVENT_LEVEL", nearest: "AMP_EVENTS_LEVEL"},
+		{name: "AMP_POLICY", nearest: "AMP_FAILURE_POLICY"}, {name: "AMP_TIMEOUTT", nearest: "AMP_TIMEOUT"},
+		{name: "AMP_TLSS_PORT", nearest: "AMP_TLS_PORT"}, {name: "AMP_TLS_PROT", nearest: "AMP_TLS_PORT"},
 	}
-	if diff := cmp.Diff(want, serve.UnknownVariables(environ)); diff != "" {
+	if diff := cmp.Diff(want, unknownVariables(environ), cmp.AllowUnexported(unknownVariable{})); diff != "" {
 		t.Errorf("unknown variables (-want +got):\n%s", diff)
 	}
 }
@@ -56,7 +54,7 @@ func TestNoVariableOfTheProjectIsUnknown(t *testing.T) {
 	if len(environ) < 20 || !slices.Contains(environ, "AMP_AUDIT_DB=x") {
 		t.Fatalf("found only %v", environ)
 	}
-	if unknown := serve.UnknownVariables(environ); len(unknown) > 0 {
+	if unknown := unknownVariables(environ); len(unknown) > 0 {
 		t.Errorf("unknown: %v", unknown)
 	}
 }

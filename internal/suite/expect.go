@@ -33,9 +33,6 @@ type op struct {
 	Value any    `yaml:"value,omitempty" json:"value,omitempty"`
 }
 
-// Expected are the fields of expect.
-var Expected = []string{"denied", "idempotent", "message", "outcome", "patch", "pod", "unchanged", "warning"}
-
 // podFields are the fields of a Pod.
 var podFields = []string{"apiVersion", "kind", "metadata", "spec", "status"}
 

@@ -3,10 +3,8 @@ package suite_test
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +16,11 @@ import (
 
 // TestSchemaAndParserAgree: both take the samples' suites, and both refuse what is wrong.
 func TestSchemaAndParserAgree(t *testing.T) {
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(suite.Schema))
+	text, err := os.ReadFile("schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +107,15 @@ func TestSchemaAndParserAgree(t *testing.T) {
 			judge(t, write(t, "cases:\n- name: a\n  "+field+": # nothing\n"+pod), false)
 		})
 	}
-	for _, field := range suite.Expected {
+	var fields struct {
+		Defs struct {
+			Expect struct{ Properties map[string]any } `json:"expect"`
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(text, &fields); err != nil || len(fields.Defs.Expect.Properties) == 0 {
+		t.Fatalf("%v: the schema's expect has %v", err, fields.Defs.Expect.Properties)
+	}
+	for field := range fields.Defs.Expect.Properties {
 		t.Run(field+" without a value", func(t *testing.T) {
 			judge(t, write(t, "cases:\n- name: a\n"+pod+"  expect:\n    "+field+": ~\n"), false)
 		})
@@ -114,14 +124,6 @@ func TestSchemaAndParserAgree(t *testing.T) {
 		t.Run(field+" of an op without a value", func(t *testing.T) {
 			judge(t, write(t, "cases:\n- name: a\n"+pod+"  expect: {patch: [{"+strings.Replace("op: add, path: /a, from: /b", value, "null", 1)+"}]}\n"), false)
 		})
-	}
-	var fields struct {
-		Defs struct {
-			Expect struct{ Properties map[string]any } `json:"expect"`
-		} `json:"$defs"`
-	}
-	if err := json.Unmarshal(suite.Schema, &fields); err != nil || !slices.Equal(slices.Sorted(maps.Keys(fields.Defs.Expect.Properties)), suite.Expected) {
-		t.Errorf("%v: the schema's expect has %v", err, slices.Sorted(maps.Keys(fields.Defs.Expect.Properties)))
 	}
 }
 
