@@ -31,7 +31,8 @@ usage: kubectl amp conform --endpoint URL [flags]
 
 Half of the requests are real reviews (ce-dryrun: false): an endpoint that has
 side effects has them. Ask a test instance, or use --only-dry-runs. The command
-calls any address, loopback too; amp itself calls private addresses only.
+calls any address, loopback too, but not where clouds give an instance its
+credentials; amp itself calls private addresses only.
 
   kubectl amp conform --endpoint http://127.0.0.1:9000/
   kubectl amp conform --endpoint http://127.0.0.1:9000/ -f pod.yaml -o json

@@ -26,7 +26,7 @@ import (
 
 // Config says what is asked. Only Endpoint must be set.
 type Config struct {
-	// Endpoint is the URL to call, at any address.
+	// Endpoint is the URL to call, at any address but the clouds' metadata addresses.
 	Endpoint *url.URL
 	// Phase is the phase of the reviews; empty means mutate.
 	Phase review.Phase
@@ -173,8 +173,8 @@ func newRun(config Config) (*run, error) {
 	return r, nil
 }
 
-// Client returns a client that calls like amp's, but at any address: the author of an endpoint runs it on loopback, and the
-// API server is not a danger to its own administrator.
+// Client returns a client that calls like amp's, but at any address but the clouds' metadata addresses: the author of an
+// endpoint runs it on loopback, and the API server is not a danger to its own administrator.
 func Client(caFile, userAgent string, maxBytes int64, answered Answered) (*callout.Client, error) {
 	allow, err := callout.ParseRules("*", "0.0.0.0/0", "::/0")
 	if err != nil {

@@ -28,7 +28,8 @@ type Config struct {
 	// Log gets the lines of what goes wrong inside amp; it must not be nil.
 	Log *slog.Logger
 
-	// Endpoints says how endpoints are called; the zero value allows private addresses and empty answers only.
+	// Endpoints says how endpoints are called; the zero value allows private addresses and empty answers only. New sets its
+	// Processors to those below.
 	Endpoints callout.Config
 	// CircuitChanged is told that the circuit of an endpoint opened or closed: see [circuit.Config]. It may be nil.
 	CircuitChanged func(host string, open bool)
@@ -36,7 +37,8 @@ type Config struct {
 	Compared func(ctx context.Context, c *compare.Candidate)
 	// CandidateMemory is what calls of candidates may keep in memory; nil means that it has no bound.
 	CandidateMemory *share.Pool
-	// NoCircuit calls an endpoint also if it has not answered before. It is for tools that want each answer for itself.
+	// NoCircuit turns the circuits off: amp calls an endpoint even if the calls before failed. Tools use it, so that no answer
+	// depends on another. Candidates have circuits all the same.
 	NoCircuit bool
 	// Patches checks the endpoints' patches; it must not be nil.
 	Patches *patch.Checker
@@ -49,8 +51,8 @@ type Config struct {
 	// FailurePolicy holds if neither the path of a review nor its Namespace names one; empty means Fail.
 	FailurePolicy review.FailurePolicy
 
-	// EventsLevel is the most that an event tells. Empty means that events are off: then what a namespace asks for is not compared
-	// with it.
+	// EventsLevel is the most that an event tells. Empty means that events are off, and a namespace that asks for more gets no
+	// warning.
 	EventsLevel review.Level
 	// EventsRequired makes a mutation fail whose event the Recorder cannot deliver; false means that no answer waits for
 	// an event.

@@ -1,7 +1,7 @@
 package outbound
 
-// What a server lacks that was not reached in time, with what to look at. Before it comes "its name" or nothing, and %s
-// is the time.
+// Messages about a server that was not reached in time, each with what to check. %s is the time ("within 1.5s"). LateLookup
+// follows the words "its name".
 const (
 	LateLookup     = "was not looked up %s: " + AskDNS
 	LateConnection = "no connection %s: does it run at that address and port, and does a NetworkPolicy let amp reach it?"

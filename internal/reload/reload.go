@@ -33,8 +33,8 @@ type state[T any] struct {
 }
 
 // New reads the files at paths and makes their value: parse gets their contents in the same order. When the files change
-// and parse fails, the last good value stays, and New calls failed once for that change, unless failed is nil. New
-// returns the error of the first reading.
+// and parse fails, the last good value stays, and the next Get or Load calls failed, once for that change, unless failed is
+// nil. New returns the error of the first reading.
 func New[T any](parse func(contents [][]byte) (T, error), failed func(error), paths ...string) (*Files[T], error) {
 	f := &Files[T]{paths: paths, parse: parse, failed: failed}
 	first := f.read(nil, f.stat())

@@ -16,8 +16,8 @@ const Crowd = 64
 // Processors divides the machine's processors among tenants. Go's scheduler knows no tenants: it lets all that can run take
 // their turns, so that each review of one tenant would wait for all those of another.
 //
-// Work that is large has places of its own, fewer than there are processors. So one is left for small work, however much
-// large work there is. Who is next, [Pool] says.
+// Work that is large has places of its own, fewer than there are processors (one, if there is only one). So one is left for
+// small work, however much large work there is. Who is next, [Pool] says.
 type Processors struct {
 	small, large *Pool
 }

@@ -2,9 +2,11 @@
 // It does no I/O, and knows neither reviews nor what is divided.
 //
 // A [Hold] is what one piece of work has of a [Pool]. It grows as the work needs more, and is released once, at its end.
-// What does not fit waits. Of those that wait and fit, one of the tenant that holds least is next, and of such tenants the one
-// that got something longest ago: of its holds the largest, because that work is nearest to its end, and of equal ones the one
-// that waits longest.
+// What does not fit waits. Next is, of those that fit:
+//  1. the tenant that holds least;
+//  2. of several, the one that was served longest ago;
+//  3. of its holds, the largest: that work is nearest to its end;
+//  4. of equal ones, the one that waits longest.
 package share
 
 import (
@@ -19,8 +21,8 @@ import (
 // ErrFull is the error of a [Hold] that cannot grow, because it has waited for as long as it may.
 var ErrFull = errors.New("the pool is full")
 
-// maxWaiting is how many holds of one tenant wait for bytes at the same time. Who waits for memory has some, and behind so
-// many others of the same tenant waiting does not help.
+// maxWaiting is how many holds of one tenant wait for bytes at the same time. A waiting hold already keeps memory. With 64
+// holds of its tenant before it, its patience would end first.
 const maxWaiting = 64
 
 // Pool is what is divided. Any number of goroutines may use it at once.
