@@ -36,7 +36,7 @@ type reply struct {
 }
 
 // browserPatience is how long a test waits for anything. No test waits for it to pass.
-const browserPatience = 60 * time.Second
+const browserPatience = 5 * time.Minute
 
 // shared starts Chromium when the first test asks for it. TestMain ends it.
 var shared = sync.OnceValues(startChromium)
