@@ -40,6 +40,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 	defer done()
 	s.endStreamsWith(r)
 
+	out := newEventWriter(w)
 	changed := s.store.Changed() // before reading, so that no event comes between
 	position := store.Position(cmp.Or(r.Header.Get("Last-Event-ID"), q.Get("after")))
 	arrivals, err := s.store.Arrived(ctx, f, position, streamPage)
@@ -48,10 +49,12 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) error {
 		arrivals, err = s.store.Arrived(ctx, f, "", streamPage)
 	}
 	if err != nil {
+		out.limit()
 		return err
 	}
 
-	out := newEventWriter(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
 	hello := "retry: 2000\n: amp\n\n"
 	if reset {
 		hello += "event: reset\nid: " + string(arrivals.Next) + "\ndata: {}\n\n"
@@ -114,17 +117,21 @@ type eventWriter struct {
 	control *http.ResponseController
 }
 
+// newEventWriter lifts the host's limits, which are for requests that end. It has to come before the first read of the store:
+// that may take longer, and net/http ends the request when the limit for reading has passed, and an HTTP/2 stream when that for
+// writing has. Not every host knows limits; then there are none to lift.
 func newEventWriter(w http.ResponseWriter) *eventWriter {
 	control := http.NewResponseController(w)
-	// A host's limits are for requests that end. Not every host knows them; then there are none to lift.
 	_ = control.SetReadDeadline(time.Time{})
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
+	_ = control.SetWriteDeadline(time.Time{})
 	return &eventWriter{w, control}
 }
 
+// limit gives the reader a time for what is written next.
+func (e *eventWriter) limit() { _ = e.control.SetWriteDeadline(time.Now().Add(heartbeat)) }
+
 func (e *eventWriter) send(text string) error {
-	_ = e.control.SetWriteDeadline(time.Now().Add(heartbeat))
+	e.limit()
 	if _, err := e.w.Write([]byte(text)); err != nil {
 		return err
 	}

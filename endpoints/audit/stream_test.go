@@ -62,6 +62,55 @@ func (r *reader) next() (what, position string) {
 	return "", ""
 }
 
+// hung is after what time streams end whatever has happened. No test waits for it to pass.
+const hung = 2 * time.Minute
+
+// TestTheHostsLimitsEndNoStream also while its first read takes long: where a limit passes, net/http ends the request (that for
+// reading) or an HTTP/2 stream (that for writing).
+func TestTheHostsLimitsEndNoStream(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	w := &limitedWriter{ResponseRecorder: httptest.NewRecorder(), read: start, write: start}
+	reads := 0
+	s.store = &watchedStore{s.store, func() {
+		if reads++; !w.read.IsZero() || !w.write.IsZero() {
+			t.Errorf("read %d has the limits %s for reading and %s for writing", reads, w.read, w.write)
+		}
+	}}
+	s.ServeHTTP(w, httptest.NewRequest("HEAD", "/api/events/stream", nil))
+	if w.Code != http.StatusOK || reads == 0 {
+		t.Errorf("%d after %d reads", w.Code, reads)
+	}
+	// An answer that is no stream has its end.
+	*w = limitedWriter{ResponseRecorder: httptest.NewRecorder(), read: start, write: start}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s.ServeHTTP(w, httptest.NewRequest("GET", "/api/events/stream", nil)); w.Code != http.StatusServiceUnavailable || w.write.IsZero() || w.Header().Get("X-Accel-Buffering") != "" {
+		t.Errorf("with a store that does not answer: %d, %v, the limit %s", w.Code, w.Header(), w.write)
+	}
+}
+
+// limitedWriter is of a host with limits.
+type limitedWriter struct {
+	*httptest.ResponseRecorder
+	read, write time.Time
+}
+
+func (l *limitedWriter) SetReadDeadline(at time.Time) error  { l.read = at; return nil }
+func (l *limitedWriter) SetWriteDeadline(at time.Time) error { l.write = at; return nil }
+
+// watchedStore tells of each read of what arrived.
+type watchedStore struct {
+	store.Store
+	reads func()
+}
+
+func (w *watchedStore) Arrived(ctx context.Context, f store.Filter, after store.Position, limit int) (*store.Arrivals, error) {
+	w.reads()
+	return w.Store.Arrived(ctx, f, after, limit)
+}
+
 func TestStream(t *testing.T) { eachStore(t, checkStream) }
 
 func checkStream(t *testing.T, newServer func(testing.TB, Config) *Server) {
@@ -74,7 +123,7 @@ func checkStream(t *testing.T, newServer func(testing.TB, Config) *Server) {
 	defer s.Close()
 	post(t, s, ev{id: "before", at: 1})
 	list := get[listed](t, s, "/api/events")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), hung)
 	defer cancel()
 
 	all := subscribe(t, ctx, host.URL+"/x/api/events/stream?after="+string(list.After), nil)
@@ -135,7 +184,7 @@ func TestTheOldestStreamMakesRoom(t *testing.T) {
 	host := httptest.NewServer(s)
 	defer host.Close()
 	defer s.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), hung)
 	defer cancel()
 	var all []*reader
 	for range maxStreams + 3 {
@@ -162,7 +211,7 @@ func TestTheOldestStreamMakesRoom(t *testing.T) {
 	}
 	// Those that ended by themselves leave no place behind.
 	cancel()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(hung); ; time.Sleep(time.Millisecond) {
 		s.streams.mu.Lock()
 		n := len(s.streams.all)
 		s.streams.mu.Unlock()
