@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/txn2/amp/test/freeport"
 )
 
 // screen collects what the demo prints, and closes full once all of it is there.
@@ -163,14 +165,11 @@ func TestReadmeEndpoint(t *testing.T) {
 	if block == nil {
 		t.Fatal("README.md has no endpoint in Python")
 	}
-	addr, err := closedPort()
+	port, err := freeport.Get() // not one of the kernel's, which it may give away until Python binds it
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		t.Fatal(err)
-	}
+	addr := net.JoinHostPort("127.0.0.1", port)
 	file := filepath.Join(t.TempDir(), "endpoint.py")
 	if err := os.WriteFile(file, bytes.ReplaceAll(block[1], []byte("9000"), []byte(port)), 0o600); err != nil {
 		t.Fatal(err)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -20,6 +19,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/txn2/amp/test/freeport"
 )
 
 const (
@@ -35,7 +36,7 @@ const (
 type Server struct {
 	folder  string
 	uid     int
-	port    int
+	port    string
 	control io.Writer
 }
 
@@ -152,14 +153,12 @@ func launch(prepare func(s *Server, run program) error, settings ...string) (*Se
 	if err := os.Chown(folder, uid, -1); err != nil {
 		return nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	// Not one of the kernel's: it would give that to another server before PostgreSQL binds it, after initdb.
+	port, err := freeport.Get()
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{folder: folder, uid: uid, port: listener.Addr().(*net.TCPAddr).Port}
-	if err := listener.Close(); err != nil {
-		return nil, err
-	}
+	s := &Server{folder: folder, uid: uid, port: port}
 	err = prepare(s, func(name string, args ...string) error {
 		cmd := exec.Command(filepath.Join(bin, name), args...)
 		cmd.SysProcAttr, cmd.Dir = attributes, folder
@@ -177,7 +176,7 @@ func launch(prepare func(s *Server, run program) error, settings ...string) (*Se
 	}
 	defer log.Close()
 	// fsync is for a machine that loses its power. These tests kill processes only.
-	run := exec.Command("sh", "-c", keeper, "sh", folder, filepath.Join(bin, "postgres"), "-D", s.data(), "-k", folder, "-p", strconv.Itoa(s.port),
+	run := exec.Command("sh", "-c", keeper, "sh", folder, filepath.Join(bin, "postgres"), "-D", s.data(), "-k", folder, "-p", s.port,
 		"-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=300", "-c", "shared_buffers=64MB")
 	for _, setting := range settings {
 		run.Args = append(run.Args, "-c", setting)
@@ -252,11 +251,11 @@ func (s *Server) Start(t testing.TB) {
 }
 
 func (s *Server) socket() string {
-	return fmt.Sprintf("postgres://%s@/postgres?host=%s&port=%d", User, s.folder, s.port)
+	return fmt.Sprintf("postgres://%s@/postgres?host=%s&port=%s", User, s.folder, s.port)
 }
 
 // Address returns where the server listens.
-func (s *Server) Address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+func (s *Server) Address() string { return "127.0.0.1:" + s.port }
 
 // URL returns the address of an empty database: a schema of its own, which is quicker to make.
 func (s *Server) URL(t testing.TB) string {

@@ -2,7 +2,6 @@ package postgrestest
 
 import (
 	"fmt"
-	"strconv"
 	"testing"
 )
 
@@ -10,7 +9,7 @@ import (
 func (s *Server) Standby(t testing.TB) *Server {
 	t.Helper()
 	standby, err := launch(func(n *Server, run program) error {
-		return run("pg_basebackup", "-D", n.data(), "-h", s.folder, "-p", strconv.Itoa(s.port), "-U", User, "-c", "fast", "-R", "--no-sync")
+		return run("pg_basebackup", "-D", n.data(), "-h", s.folder, "-p", s.port, "-U", User, "-c", "fast", "-R", "--no-sync")
 	})
 	standby = fit(t, standby, err)
 	s.Exec(t, s.socket(), "ALTER SYSTEM SET synchronous_standby_names = '*'")
@@ -28,5 +27,5 @@ func (s *Server) Promote(t testing.TB) {
 
 // Either returns the address of the database at url on whichever of s and another server takes writes.
 func (s *Server) Either(other *Server, url string) string {
-	return fmt.Sprintf("postgres://%s@/postgres?host=%s,%s&port=%d,%d&target_session_attrs=read-write&search_path=%s", User, s.folder, other.folder, s.port, other.port, schemaOf(url))
+	return fmt.Sprintf("postgres://%s@/postgres?host=%s,%s&port=%s,%s&target_session_attrs=read-write&search_path=%s", User, s.folder, other.folder, s.port, other.port, schemaOf(url))
 }
