@@ -26,13 +26,13 @@ func TestWhatOnlyDeletedEventsNeededMakesRoom(t *testing.T) {
 				i.Endpoints = append(i.Endpoints, store.Call{URL: fmt.Sprintf("http://hook/%d/%d/%s", n, e, long), DurationMS: 3})
 			}
 		}},
-		"each event has a generateName of its own": {1 << 20, 0.01, func(n int, i *store.Item) {
+		"each event has a generateName of its own": {512 << 10, 0.01, func(n int, i *store.Item) {
 			i.Name, i.GenerateName = "", fmt.Sprintf("a-b-c-d-e-f-g-h-i-j-k-l-m-n-o-p-q-r-s-t-%d-", n)
 		}},
-		"each event has a namespace, a user and a source of its own": {1 << 20, 0.01, func(n int, i *store.Item) {
+		"each event has a namespace, a user and a source of its own": {512 << 10, 0.01, func(n int, i *store.Item) {
 			i.Source, i.Namespace, i.User = fmt.Sprintf("urn:%d:%s", n, long), fmt.Sprint("n", n), fmt.Sprintf("%d:%s", n, long)
 		}},
-		"each event has a minute of its own": {1 << 20, 60, func(n int, i *store.Item) {
+		"each event has a minute of its own": {512 << 10, 60, func(n int, i *store.Item) {
 			i.Endpoints = nil
 			for e := range 32 {
 				i.Endpoints = append(i.Endpoints, store.Call{URL: fmt.Sprintf("http://hook/%d", e), DurationMS: float64(n % 97)})
@@ -44,7 +44,7 @@ func TestWhatOnlyDeletedEventsNeededMakesRoom(t *testing.T) {
 			s := open(t, Config{MaxMemory: test.memory})
 			const chunk = 10
 			n, full := 0, 0
-			for ; full == 0 || n < 4*full; n += chunk {
+			for ; full == 0 || n < 3*full; n += chunk {
 				var events []*store.Event
 				for i := n; i < n+chunk; i++ {
 					events = append(events, event(fmt.Sprint(i), float64(i)*test.seconds, func(item *store.Item) { test.change(i, item) }))
