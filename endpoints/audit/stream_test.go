@@ -62,7 +62,7 @@ func (r *reader) next() (what, position string) {
 	return "", ""
 }
 
-// hung is after what time streams end whatever has happened. No test waits for it to pass.
+// hung is when the streams of a test end, whatever has happened. No test waits for it to pass.
 const hung = 2 * time.Minute
 
 // TestTheHostsLimitsEndNoStream also while its first read takes long: where a limit passes, net/http ends the request (that for
