@@ -101,7 +101,8 @@ func (c *Config) chooseDatabase(getenv func(string) string) error {
 	database := strings.TrimSpace(getenv("AMP_AUDIT_DB"))
 	p := Postgres{URL: database, ReadURL: strings.TrimSpace(getenv("AMP_AUDIT_DB_READ")), PasswordFile: getenv("AMP_AUDIT_DB_PASSWORD_FILE"), ReadPasswordFile: getenv("AMP_AUDIT_DB_READ_PASSWORD_FILE")}
 	var errs []error
-	for variable, v := range map[string]string{"AMP_AUDIT_DB": database, "AMP_AUDIT_DB_READ": p.ReadURL} {
+	for _, is := range []struct{ variable, value string }{{"AMP_AUDIT_DB", database}, {"AMP_AUDIT_DB_READ", p.ReadURL}} {
+		variable, v := is.variable, is.value
 		scheme, _, isURL := strings.Cut(v, "://")
 		switch {
 		case isURL && scheme != "postgres" && scheme != "postgresql":

@@ -74,7 +74,7 @@ func holdPost(t *testing.T, s *Server, header, body string) {
 	default:
 		t.Fatalf("status %d: %q", w.Code, w.Body)
 	}
-	received, err := parse(r.Header, []byte(body), s.now())
+	received, err := parse(mediaTypeOf(r.Header), r.Header, []byte(body), s.now())
 	if err != nil {
 		t.Fatalf("it was taken, and now: %v", err)
 	}

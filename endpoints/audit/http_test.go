@@ -183,6 +183,19 @@ func TestConfigFromTheEnvironment(t *testing.T) {
 	}
 }
 
+// TestErrorsOfTheEnvironmentKeepTheirOrder: each request logs them, and a log groups lines that are the same.
+func TestErrorsOfTheEnvironmentKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	env := map[string]string{"AMP_AUDIT_DB": "mysql://db/audit", "AMP_AUDIT_DB_READ": "mysql://reader/audit"}
+	for range 50 {
+		_, err := configFrom(func(k string) string { return env[k] })
+		first, second, _ := strings.Cut(fmt.Sprint(err), "\n")
+		if !strings.Contains(first, "AMP_AUDIT_DB is") || !strings.Contains(second, "AMP_AUDIT_DB_READ is") {
+			t.Fatalf("the errors are %v", err)
+		}
+	}
+}
+
 // TestNoErrorShowsAPassword: the function answers errors in its configuration to every caller.
 func TestNoErrorShowsAPassword(t *testing.T) {
 	t.Parallel()

@@ -52,8 +52,9 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	mediaType := mediaTypeOf(r.Header)
 	most := int64(maxBody)
-	if r.Header.Get("Content-Type") == ndjson {
+	if mediaType == ndjson {
 		most += maxAdded
 	}
 	if r.ContentLength > most {
@@ -79,7 +80,7 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) error {
 	}
 	received, rejected := func() ([]*store.Event, error) {
 		defer s.parsing.leave() // also after a panic
-		return parse(r.Header, body, s.now())
+		return parse(mediaType, r.Header, body, s.now())
 	}()
 	received, foreign := writer.ownOf(received)
 	// The good events of a batch are kept even if others are not: no sender would send them again.
@@ -97,27 +98,32 @@ func (s *Server) take(w http.ResponseWriter, r *http.Request) error {
 	return rejected
 }
 
+// mediaTypeOf is the Content-Type without its parameters, empty if it cannot be read.
+func mediaTypeOf(h http.Header) string {
+	mediaType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return mediaType
+}
+
 func tooLarge() error {
 	return &badRequest{http.StatusRequestEntityTooLarge, fmt.Sprintf("reading the events: the body is larger than %d MiB, send smaller batches", maxBody>>20)}
 }
 
-// parse reads the events of a request, in each of the modes of CloudEvents. It returns the valid ones, and an
-// error that says what is wrong with the others.
-func parse(h http.Header, body []byte, now time.Time) ([]*store.Event, error) {
-	contentType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+// parse reads the events of a request, in each of the modes of CloudEvents. mediaType is that of its header. It
+// returns the valid ones, and an error that says what is wrong with the others.
+func parse(mediaType string, h http.Header, body []byte, now time.Time) ([]*store.Event, error) {
 	switch {
-	case contentType == structured:
+	case mediaType == structured:
 		e, err := parseStructured(body, now)
 		if err != nil {
 			return nil, bad("reading the event: %v", err)
 		}
 		return []*store.Event{e}, nil
-	case contentType == batched:
+	case mediaType == batched:
 		return parseBatch(body, now)
-	case contentType == ndjson:
+	case mediaType == ndjson:
 		return parseLines(body, now)
-	case strings.HasPrefix(contentType, "application/cloudevents"):
-		return nil, &badRequest{http.StatusUnsupportedMediaType, fmt.Sprintf("reading the events: want %s, %s, or binary mode with Content-Type: application/json, not %.60q", structured, batched, contentType)}
+	case strings.HasPrefix(mediaType, "application/cloudevents"):
+		return nil, &badRequest{http.StatusUnsupportedMediaType, fmt.Sprintf("reading the events: want %s, %s, or binary mode with Content-Type: application/json, not %.60q", structured, batched, mediaType)}
 	case h.Get("ce-specversion") == "" && h.Get("ce-type") == "":
 		return nil, &badRequest{http.StatusUnsupportedMediaType, fmt.Sprintf("reading the events: want CloudEvents: with ce- headers (binary mode), or as %s or %s", structured, batched)}
 	}

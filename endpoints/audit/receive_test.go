@@ -128,6 +128,23 @@ func TestInvalidEventsAreRefusedForGood(t *testing.T) {
 	})
 }
 
+// TestALineHasRoomForWhatAnExportAdds: whatever parameters its content type has. Other bodies have no such room.
+func TestALineHasRoomForWhatAnExportAdds(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, Config{})
+	body := append(bytes.Repeat([]byte(" "), maxBody+500-1), '\n')
+	for contentType, want := range map[string]int{
+		ndjson:                     http.StatusNoContent,
+		ndjson + "; charset=utf-8": http.StatusNoContent,
+		"Application/X-NDJSON":     http.StatusNoContent,
+		structured:                 http.StatusRequestEntityTooLarge,
+	} {
+		if w := do(t, s, "POST", "/", map[string]string{"Content-Type": contentType}, body); w.Code != want {
+			t.Errorf("%s: %d %s", contentType, w.Code, w.Body)
+		}
+	}
+}
+
 func TestAcceptedEventsSurviveACrash(t *testing.T) {
 	t.Parallel()
 	reopen := func(path string) *Server {

@@ -42,7 +42,8 @@ func TestWhatIsTakenCanBeReadAndMoved(t *testing.T) {
 	// padded is data that makes the event as long as the longest one that is taken, and some bytes longer.
 	padded := func(more int, others ...string) posted {
 		short := inBinary(mutatedData, others...)
-		e, err := parse(headerOf(short), []byte(short.body), start)
+		h := headerOf(short)
+		e, err := parse(mediaTypeOf(h), h, []byte(short.body), start)
 		if err != nil {
 			t.Fatal(err)
 		}
