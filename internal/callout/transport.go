@@ -21,11 +21,7 @@ func (c *Client) openFiles(config Config) error {
 	if path := config.CAFile; path != "" {
 		var err error
 		c.roots, err = reload.New(func(contents [][]byte) (*x509.CertPool, error) {
-			pool := x509.NewCertPool()
-			if !pool.AppendCertsFromPEM(contents[0]) {
-				return nil, fmt.Errorf("%s does not hold a certificate in PEM form", path)
-			}
-			return pool, nil
+			return outbound.CAs(path, contents[0])
 		}, c.stale("AMP_ENDPOINT_CA"), path)
 		errs = append(errs, inVariable("AMP_ENDPOINT_CA", err))
 	}

@@ -3,8 +3,6 @@ package conform
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +11,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/txn2/amp/internal/outbound"
 )
 
 // wrong is a request that is no review, or one in a way that amp does not send it.
@@ -109,10 +109,7 @@ func (r *run) send(ctx context.Context, w wrong) (status int, err error) {
 	for name, value := range w.header {
 		req.Header.Set(name, value)
 	}
-	if user := req.URL.User; user != nil {
-		password, _ := user.Password()
-		req.SetBasicAuth(user.Username(), password)
-	}
+	outbound.SetBasicAuth(req.Header, req.URL.User)
 	r.requests.Add(1)
 	resp, err := r.direct.RoundTrip(req) // not a Client, which follows redirects
 	if err != nil {
@@ -127,18 +124,12 @@ func (r *run) send(ctx context.Context, w wrong) (status int, err error) {
 
 // direct returns a transport that makes a connection for each request.
 func direct(caFile string) (*http.Transport, error) {
-	t := &http.Transport{DisableKeepAlives: true, ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS12}}
-	if caFile == "" {
-		return t, nil
-	}
-	text, err := os.ReadFile(caFile)
+	roots, err := outbound.CAsOf(caFile)
 	if err != nil {
 		return nil, err
 	}
-	t.TLSClientConfig.RootCAs = x509.NewCertPool()
-	if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("%s does not hold a certificate in PEM form", caFile)
-	}
+	t := outbound.NewTransport(roots)
+	t.DisableKeepAlives = true
 	return t, nil
 }
 

@@ -132,7 +132,7 @@ var arrows = map[string][]string{
 
 	// The tools for authors of endpoints call and check as the proxy does, without its policies.
 	"internal/shapes":  {"internal/review"},
-	"internal/conform": {"internal/callout", "internal/patch", "internal/review", "internal/shapes"},
+	"internal/conform": {"internal/callout", "internal/outbound", "internal/patch", "internal/review", "internal/shapes"},
 	"internal/load":    {"internal/callout", "internal/review", "internal/shapes"},
 
 	// Importing the root registers the function, so only the program of the proxy does.

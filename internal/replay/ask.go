@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/reload"
@@ -19,15 +17,9 @@ import (
 
 // newClient returns a client that follows no redirect, and puts the token into the header.
 func (a *audit) newClient(scheme string, config AuditConfig) (*http.Client, error) {
-	var roots *x509.CertPool
-	if config.CAFile != "" {
-		pem, err := os.ReadFile(config.CAFile)
-		if err != nil {
-			return nil, err
-		}
-		if roots = x509.NewCertPool(); !roots.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("%s holds no certificate in PEM", config.CAFile)
-		}
+	roots, err := outbound.CAsOf(config.CAFile)
+	if err != nil {
+		return nil, err
 	}
 	transport := outbound.NewTransport(roots)
 	transport.Proxy = http.ProxyFromEnvironment

@@ -3,8 +3,6 @@ package serve
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -127,9 +125,9 @@ func newTLS(config *Config, c *certificate, log *slog.Logger) (*tls.Config, erro
 		return base, nil
 	}
 	clientCA, err := reload.New(func(pem [][]byte) (*tls.Config, error) {
-		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(pem[0]) {
-			return nil, errors.New("it does not hold a certificate in PEM form")
+		pool, err := outbound.CAs("it", pem[0]) // what is around its error names the path
+		if err != nil {
+			return nil, err
 		}
 		withCA := base.Clone()
 		// Probes come to the same port without a certificate; clientChecked asks for one where the method is POST.
