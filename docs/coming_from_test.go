@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/txn2/amp/internal/suite"
+	"github.com/txn2/amp/internal/tryout"
 	"github.com/txn2/amp/test/freeport"
 )
 
@@ -52,8 +53,12 @@ func TestComingFrom(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	asker, err := tryout.NewAsker("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	report := suite.Report{}
-	report.Add(suite.Run(t.Context(), cases, suite.Options{Endpoints: []string{"http://127.0.0.1:" + port + "/"}, Parallel: 4, Timeout: 20 * time.Second}))
+	report.Add(suite.Run(t.Context(), cases, suite.Options{Asker: asker, Endpoints: []string{"http://127.0.0.1:" + port + "/"}, Parallel: 4, Timeout: 20 * time.Second}))
 	for _, r := range report.Results {
 		if !r.Passed {
 			var text strings.Builder

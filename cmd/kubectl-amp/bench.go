@@ -70,7 +70,7 @@ func runBench(ctx context.Context, args []string, out, errs io.Writer) int {
 			return flags.fail(err)
 		}
 	}
-	if config.Client, err = conform.Client(endpoint.ca, outbound.UserAgent(serve.Version()), endpoint.maxBytes, nil); err != nil {
+	if config.Client, err = conform.Client(*endpoint.ca, outbound.UserAgent(serve.Version()), endpoint.maxBytes, nil); err != nil {
 		return flags.fail(err)
 	}
 	result, err := load.Run(ctx, config)

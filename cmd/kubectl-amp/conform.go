@@ -60,7 +60,7 @@ func runConform(ctx context.Context, args []string, out, errs io.Writer) int {
 		return flags.fail(err)
 	}
 	report, err := conform.Run(ctx, conform.Config{
-		Endpoint: at.URL, Phase: endpoint.phase(), More: more, Budget: endpoint.timeout, MaxBytes: endpoint.maxBytes, CAFile: endpoint.ca,
+		Endpoint: at.URL, Phase: endpoint.phase(), More: more, Budget: endpoint.timeout, MaxBytes: endpoint.maxBytes, CAFile: *endpoint.ca,
 		OnlyDryRuns: *onlyDry, UserAgent: outbound.UserAgent(serve.Version()),
 	})
 	code := exitOK
@@ -88,7 +88,7 @@ func atCA(err error) error {
 type endpointFlag struct {
 	errs        io.Writer
 	urls, files []string
-	ca          string
+	ca          *string
 	validate    bool
 	timeout     time.Duration // 0 is amp's default
 	maxBytes    int64
@@ -99,7 +99,7 @@ func endpointFlags(flags *flagSet, pods string) *endpointFlag {
 	e := &endpointFlag{errs: flags.errs}
 	flags.StringArrayVar(&e.urls, "endpoint", nil, "`URL` of the endpoint, as a Namespace names it (required)")
 	flags.StringArrayVarP(&e.files, "filename", "f", nil, pods+": `file` with manifests as for kubectl amp try, or with AdmissionReviews; - is stdin; may be repeated")
-	flags.caFlag(&e.ca)
+	e.ca = flags.caFlag("endpoints")
 	flags.BoolVar(&e.validate, "validate", false, "send validating reviews instead of mutating ones")
 	flags.DurationVar(&e.timeout, "timeout", 0, "time for one answer, like AMP_TIMEOUT (default 1500ms, half of it with --validate)")
 	flags.Int64Var(&e.maxBytes, "max-bytes", conform.DefaultMaxBytes, "the most bytes of an answer, like AMP_ENDPOINT_MAX_BYTES")

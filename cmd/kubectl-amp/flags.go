@@ -38,9 +38,9 @@ func (f *flagSet) output(formats ...string) *string {
 	return f.format
 }
 
-// caFlag adds --ca, the file with the CAs of https endpoints.
-func (f *flagSet) caFlag(to *string) {
-	f.StringVar(to, "ca", "", "PEM file with the CAs of https endpoints; by default the system's")
+// caFlag adds --ca, the file with the CAs of what is called by https: endpoints, or addresses.
+func (f *flagSet) caFlag(what string) *string {
+	return f.String("ca", "", "PEM file with the CAs of https "+what+"; by default the system's")
 }
 
 // parse reads args. If done, the subcommand ends with code: the help was asked for, or something is wrong. At most

@@ -86,7 +86,7 @@ func TestTestKnowsAPrivateCA(t *testing.T) {
 		{[]string{"--ca", file + ".none"}, 2, "--ca: open "},
 	} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), append([]string{"test", file, "--endpoint", server.URL, "--timeout", patience}, test.args...), &out, &errs); code != test.code || !strings.Contains(out.String(), test.says) {
+		if code := run(t.Context(), append([]string{"test", file, "--endpoint", server.URL, "--timeout", patience}, test.args...), &out, &errs); code != test.code || !strings.Contains(out.String()+errs.String(), test.says) {
 			t.Errorf("%q: exit code %d\n%s%s", test.args, code, out.String(), errs.String())
 		}
 	}

@@ -56,7 +56,7 @@ func runReplay(ctx context.Context, args []string, out, errs io.Writer) int {
 	token := f.String("token-file", "", "file with the token that reading from the audit function needs")
 	f.StringArrayVar(&chain.Endpoints, "endpoint", nil, "URL of the endpoint (required); repeated, a chain")
 	f.DurationVar(&chain.Timeout, "timeout", tryout.DefaultTimeout, "time for one Pod, as AMP_TIMEOUT")
-	f.StringVar(&chain.CAFile, "ca", "", "PEM file with the CAs of https addresses; by default the system's")
+	ca := f.caFlag("addresses")
 	parallel := f.Int("parallel", 8, fmt.Sprintf("Pods at a time, 1 to %d", maxParallel))
 	limit := f.Int("limit", 0, "replay at most so many Pods (default all)")
 	showValues := f.Bool("show-values", false, "show all values; by default not those that an event of level Patch hides")
@@ -81,7 +81,7 @@ func runReplay(ctx context.Context, args []string, out, errs io.Writer) int {
 	case *token != "" && !slices.ContainsFunc(*events, review.BeginsURL):
 		return f.fail(errors.New("--token-file is for the audit function, and --events is not its URL"))
 	}
-	chain.Source, chain.Version = "https://amp.txn2.com/replay", serve.Version()
+	chain.CAFile, chain.Source, chain.Version = *ca, "https://amp.txn2.com/replay", serve.Version()
 	config := replay.Config{Parallel: *parallel, Limit: *limit, ShowValues: *showValues}
 	var err error
 	if config.Chain, err = tryout.NewChain(chain); err != nil {
@@ -89,7 +89,7 @@ func runReplay(ctx context.Context, args []string, out, errs io.Writer) int {
 	}
 	var sources []replay.Named
 	for _, name := range *events {
-		source, closeSource, err := openEvents(ctx, name, *token, chain.CAFile)
+		source, closeSource, err := openEvents(ctx, name, *token, *ca)
 		if err != nil {
 			return f.fail(fmt.Errorf("--events: %w", err))
 		}

@@ -51,7 +51,7 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 	f := newFlags("test", testUsage, out, errs)
 	var o suite.Options
 	f.StringArrayVar(&o.Endpoints, "endpoint", nil, "URL of the endpoint, instead of those in the files; repeated, a chain")
-	f.caFlag(&o.CAFile)
+	ca := f.caFlag("endpoints")
 	f.DurationVar(&o.Timeout, "timeout", tryout.DefaultTimeout, "time for a case that names none, as AMP_TIMEOUT")
 	f.IntVar(&o.Parallel, "parallel", 8, "cases at a time, 1 to 64")
 	update := f.Bool("update", false, "rewrite what is expected where it differs; keeps comments and order")
@@ -60,7 +60,6 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 	if code, done := f.parse(args, -1); done {
 		return code
 	}
-	o.Version = serve.Version()
 	switch {
 	case f.NArg() == 0:
 		return f.fail(errors.New("name a suite, or a folder with suites: kubectl amp test FILE"))
@@ -68,6 +67,10 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 		return f.fail(fmt.Errorf("--timeout %s: allowed is a positive duration, e.g. 1500ms", o.Timeout))
 	case o.Parallel < 1 || o.Parallel > 64:
 		return f.fail(fmt.Errorf("--parallel %d: allowed are 1 to 64", o.Parallel))
+	}
+	var err error
+	if o.Asker, err = tryout.NewAsker(*ca, serve.Version()); err != nil {
+		return f.fail(err)
 	}
 	var suites []*suite.Suite
 	for _, path := range f.Args() {
@@ -90,7 +93,6 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 		}
 	}
 	report, failure := runSuites(ctx, suites, o, *update, errs)
-	var err error
 	if *format == "json" {
 		err = review.WriteJSON(out, report)
 	} else {

@@ -60,7 +60,7 @@ type tryFlags struct {
 	files, endpoints, groups             []string
 	folder, user, namespace, policy      string
 	colour, kubeconfigFile, contextName  string
-	ca                                   string
+	asker                                *tryout.Asker
 	format                               *string
 	validate, twice, dry, watch, cluster bool
 	timeout                              time.Duration
@@ -73,7 +73,7 @@ func runTry(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.StringArrayVarP(&f.files, "filename", "f", nil, "file with manifests, - for stdin; may be repeated")
 	f.StringVarP(&f.folder, "kustomize", "k", "", "folder with a kustomization")
 	f.StringArrayVar(&f.endpoints, "endpoint", nil, "URL of the endpoint; repeated, a chain")
-	f.caFlag(&f.ca)
+	ca := f.caFlag("endpoints")
 	f.BoolVar(&f.validate, "validate", false, "ask the endpoint as a validation endpoint")
 	f.BoolVar(&f.twice, "twice", false, "send the result again: an endpoint must want no change then")
 	f.StringVar(&f.user, "as", "", "who creates the Pod; by default its controller, or kubernetes-admin")
@@ -91,7 +91,11 @@ func runTry(ctx context.Context, args []string, out, errs io.Writer) int {
 	if code, done := f.parse(args, 0); done {
 		return code
 	}
-	if err := f.check(); err != nil {
+	err := f.check()
+	if err == nil {
+		f.asker, err = tryout.NewAsker(*ca, serve.Version())
+	}
+	if err != nil {
 		return f.fail(err)
 	}
 	for {
@@ -247,7 +251,7 @@ func (t *tried) code() int {
 func (f *tryFlags) one(ctx context.Context, pod *manifest.Pod) (tried, error) {
 	q := &tryout.Question{
 		Pod: pod.JSON, Namespace: pod.NamespaceOf(), Phase: review.Mutate, Endpoints: f.endpoints, User: pod.User, Groups: pod.Groups, Creator: pod.Creator,
-		DryRun: f.dry, FailurePolicy: review.FailurePolicy(f.policy), Timeout: f.timeout, CAFile: f.ca, Version: serve.Version(),
+		DryRun: f.dry, FailurePolicy: review.FailurePolicy(f.policy), Timeout: f.timeout,
 	}
 	if f.validate {
 		q.Phase = review.Validate
@@ -264,7 +268,7 @@ func (f *tryFlags) one(ctx context.Context, pod *manifest.Pod) (tried, error) {
 			return tried{}, err
 		}
 	}
-	result, err := tryout.Ask(ctx, q)
+	result, err := f.asker.Ask(ctx, q)
 	if err != nil {
 		return tried{}, err
 	}
@@ -273,7 +277,7 @@ func (f *tryFlags) one(ctx context.Context, pod *manifest.Pod) (tried, error) {
 	}
 	t := tried{Source: pod.Source, Result: result}
 	if f.twice && !result.Failed() {
-		if t.Again, err = tryout.Again(ctx, q, result); err != nil {
+		if t.Again, err = f.asker.Again(ctx, q, result); err != nil {
 			return tried{}, err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/txn2/amp/internal/conform"
 	"github.com/txn2/amp/internal/suite"
+	"github.com/txn2/amp/internal/tryout"
 	"github.com/txn2/amp/test/freeport"
 )
 
@@ -66,8 +67,12 @@ func runSuite(t *testing.T, u *url.URL) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	asker, err := tryout.NewAsker("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var report suite.Report
-	report.Add(suite.Run(t.Context(), s, suite.Options{Endpoints: []string{u.String()}, Parallel: 4, Timeout: 20 * time.Second}))
+	report.Add(suite.Run(t.Context(), s, suite.Options{Asker: asker, Endpoints: []string{u.String()}, Parallel: 4, Timeout: 20 * time.Second}))
 	if report.Passed == 0 || report.Passed < len(report.Results) {
 		var text strings.Builder
 		_ = report.WriteText(&text)

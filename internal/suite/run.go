@@ -21,12 +21,11 @@ import (
 
 // Options say how suites run.
 type Options struct {
-	Endpoints []string // instead of those of the suite, if there are any
-	Parallel  int      // cases at a time, at least 1
+	Asker     *tryout.Asker // asks the endpoints; must be set
+	Endpoints []string      // instead of those of the suite, if there are any
+	Parallel  int           // cases at a time, at least 1
 	// Timeout is for cases that name none, as AMP_TIMEOUT; 0 is its default.
 	Timeout time.Duration
-	CAFile  string // PEM, of https endpoints; by default the system's
-	Version string // of this program
 }
 
 // Difference is one expectation that does not hold.
@@ -111,7 +110,7 @@ func (c *Case) ask(ctx context.Context, o Options, again bool) (*answer, error) 
 	}
 	q := &tryout.Question{
 		Pod: c.pod.JSON, Namespace: c.pod.NamespaceOf(), Phase: review.Mutate, Endpoints: mutate, User: c.pod.User, Groups: c.pod.Groups, Creator: c.pod.Creator,
-		DryRun: c.dryRun, FailurePolicy: c.policy, Timeout: cmp.Or(c.timeout, o.Timeout), CAFile: o.CAFile, Version: o.Version,
+		DryRun: c.dryRun, FailurePolicy: c.policy, Timeout: cmp.Or(c.timeout, o.Timeout),
 	}
 	if c.user != "" {
 		q.User, q.Groups, q.Creator = c.user, []string{"system:authenticated"}, ""
@@ -121,14 +120,14 @@ func (c *Case) ask(ctx context.Context, o Options, again bool) (*answer, error) 
 	}
 	a := &answer{}
 	if len(mutate) > 0 {
-		result, err := tryout.Ask(ctx, q)
+		result, err := o.Asker.Ask(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		a.add(result)
 		a.mutation = result
 		if again && !result.Failed() {
-			if a.again, err = tryout.Again(ctx, q, result); err != nil {
+			if a.again, err = o.Asker.Again(ctx, q, result); err != nil {
 				return nil, err
 			}
 			if a.again.NotThere {
@@ -141,7 +140,7 @@ func (c *Case) ask(ctx context.Context, o Options, again bool) (*answer, error) 
 		q.Pod = result.Pod
 	}
 	q.Phase, q.Endpoints = review.Validate, validate
-	result, err := tryout.Ask(ctx, q)
+	result, err := o.Asker.Ask(ctx, q)
 	if err != nil {
 		return nil, err
 	}

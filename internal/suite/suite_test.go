@@ -160,7 +160,7 @@ func TestLoadNamesWhatIsWrong(t *testing.T) {
 
 // TestAPatchIsComparedAsThePodIs: a date and a number are what they are in YAML of the API server.
 func TestAPatchIsComparedAsThePodIs(t *testing.T) {
-	url := endpoint(t)
+	options := suite.Options{Asker: asker(t), Endpoints: []string{endpoint(t)}, Timeout: patience}
 	for expect, pass := range map[string]bool{
 		"patch: [{op: add, path: /metadata/labels/team, value: red}, {op: replace, path: /metadata/labels/day, value: 2026-01-01}]": false,
 		"patch: [{op: add, path: /metadata/labels/team, value: red}, {op: add, path: /metadata/labels/day, value: 2026-01-01}]":     true,
@@ -170,7 +170,7 @@ func TestAPatchIsComparedAsThePodIs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r := suite.Run(t.Context(), s, suite.Options{Endpoints: []string{url}, Timeout: patience})[0]; r.Passed != pass {
+		if r := suite.Run(t.Context(), s, options)[0]; r.Passed != pass {
 			t.Errorf("%s: %+v", expect, r)
 		}
 	}

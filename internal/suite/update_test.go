@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/txn2/amp/internal/suite"
+	"github.com/txn2/amp/internal/tryout"
 )
 
 // patience is a time that no test waits for.
@@ -36,13 +37,23 @@ func endpoint(t *testing.T) string {
 	return server.URL
 }
 
+// asker asks as amp does by default.
+func asker(t *testing.T) *tryout.Asker {
+	t.Helper()
+	a, err := tryout.NewAsker("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 func pod(answer string) string {
 	return "  pod: {apiVersion: v1, kind: Pod, metadata: {name: web, annotations: {answer: \"" + answer + "\"}, labels: {day: x}}, spec: {containers: [{name: a, image: b}]}}\n"
 }
 
 // TestUpdateRewritesOnlyWhatDiffers: each file is whole, before and after.
 func TestUpdateRewritesOnlyWhatDiffers(t *testing.T) {
-	url := endpoint(t)
+	options := suite.Options{Asker: asker(t), Endpoints: []string{endpoint(t)}, Timeout: patience}
 	for name, test := range map[string]struct{ before, after string }{
 		"an alias that differs, and its anchor holds": {
 			"cases:\n- name: one\n" + pod("") + "  expect: &e {unchanged: true}\n- name: two\n" + pod("denied") + "  expect: *e\n",
@@ -122,7 +133,7 @@ func TestUpdateRewritesOnlyWhatDiffers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			results := suite.Run(t.Context(), s, suite.Options{Endpoints: []string{url}, Timeout: patience})
+			results := suite.Run(t.Context(), s, options)
 			changed, err := suite.Update(s, results)
 			if err != nil || len(changed) == 0 != (test.after == "") {
 				t.Fatalf("changed %q, %v", changed, err)
@@ -143,7 +154,7 @@ func TestUpdateRewritesOnlyWhatDiffers(t *testing.T) {
 			if s, err = suite.Load(file); err != nil {
 				t.Fatal(err)
 			}
-			for _, r := range suite.Run(t.Context(), s, suite.Options{Endpoints: []string{url}, Timeout: patience}) {
+			for _, r := range suite.Run(t.Context(), s, options) {
 				if r.Passed == (test.after == test.before) {
 					t.Errorf("afterwards: %+v", r)
 				}

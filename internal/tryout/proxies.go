@@ -3,9 +3,7 @@ package tryout
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
-	"strings"
 	"sync"
 
 	"github.com/txn2/amp/internal/callout"
@@ -39,48 +37,43 @@ func (recorder) Shed(review.ShedReason)                                         
 // loopback, or anywhere. amp's own rules are for clusters.
 var anywhere = []string{"*", "127.0.0.0/8", "::1/128"}
 
-// allow is what may be called. Others than the user may write the Namespace and choose its URLs. On loopback such a URL could
+// notOnLoopback is what may be called of the URLs of a Namespace. Others than the user may write it. On loopback such a URL could
 // lead to a program that only the user may reach, for example to a kubectl proxy with the user's rights.
-func (q *Question) allow() []string {
+var notOnLoopback = []string{"*"}
+
+// Asker asks questions. It keeps its connections, so an endpoint that serves one connection at a time answers each question,
+// as it does amp's reviews. It has no circuit, so that no answer depends on the ones before. An Asker is safe for concurrent
+// use.
+type Asker struct {
+	named       *proxy.Proxy // for URLs that the user named
+	ofNamespace *proxy.Proxy // for those of the Namespace
+}
+
+// NewAsker returns an Asker. caFile is a PEM file with the CAs of https endpoints, empty for the system's; version is that of
+// this program, for the User-Agent. The error says which file cannot be used.
+func NewAsker(caFile, version string) (*Asker, error) {
+	config := engine.Config{NoCircuit: true, Endpoints: callout.Config{
+		CAFile: caFile, Source: "https://amp.txn2.com/try", UserAgent: outbound.UserAgent(version),
+	}}
+	named, err := newProxy(config, anywhere...)
+	if err != nil {
+		return nil, err
+	}
+	ofNamespace, err := newProxy(config, notOnLoopback...)
+	if err != nil {
+		return nil, err
+	}
+	return &Asker{named, ofNamespace}, nil
+}
+
+// proxy returns what asks the question.
+func (a *Asker) proxy(q *Question, policy *review.Policy) *proxy.Proxy {
+	own := *a.ofNamespace
 	if len(q.Endpoints) > 0 {
-		return anywhere
+		own = *a.named
 	}
-	return []string{"*"}
-}
-
-// kind says what the proxy of a question depends on.
-type kind struct {
-	caFile, version string
-	named           bool // the user named the URLs
-}
-
-// kept are the proxies of the questions so far. A proxy keeps its connections, so an endpoint that serves one connection at a
-// time answers each question, as it does amp's reviews.
-var kept = struct {
-	sync.Mutex
-	proxies map[kind]*proxy.Proxy
-}{proxies: map[kind]*proxy.Proxy{}}
-
-// proxy returns what asks the question. It has no circuit, so that no answer depends on the ones before.
-func (q *Question) proxy(policy *review.Policy) (*proxy.Proxy, error) {
-	kept.Lock()
-	defer kept.Unlock()
-	is := kind{q.CAFile, q.Version, len(q.Endpoints) > 0}
-	shared := kept.proxies[is]
-	if shared == nil {
-		var err error
-		shared, err = newProxy(engine.Config{NoCircuit: true, Endpoints: callout.Config{
-			CAFile: q.CAFile, Source: "https://amp.txn2.com/try", UserAgent: outbound.UserAgent(q.Version),
-		}}, q.allow()...)
-		if err != nil {
-			// The client of endpoints names its files by the variables of the proxy. Here a flag says which.
-			return nil, errors.New(strings.ReplaceAll(err.Error(), "AMP_ENDPOINT_CA: ", "--ca: "))
-		}
-		kept.proxies[is] = shared
-	}
-	own := *shared
 	own.Policies, own.Timeout = policies{policy}, cmp.Or(q.Timeout, DefaultTimeout)
-	return &own, nil
+	return &own
 }
 
 // newProxy puts a proxy together like that of an operator who has set nothing but AMP_ENDPOINT_ALLOW, to allow. config has

@@ -22,6 +22,16 @@ func question(endpoint string) *tryout.Question {
 		Namespace: "team-a", Phase: review.Mutate, Endpoints: []string{endpoint}, Timeout: 20 * time.Second}
 }
 
+// asker asks with the default settings.
+func asker(t *testing.T) *tryout.Asker {
+	t.Helper()
+	a, err := tryout.NewAsker("", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
 // TestOneConnection: all questions come over one connection, as amp's reviews do. A server that serves one connection at a
 // time, as Python's plain one does, would not answer a second one.
 func TestOneConnection(t *testing.T) {
@@ -50,17 +60,17 @@ func connectionsOfQuestions(t *testing.T) int32 {
 	}
 	server.Start()
 	t.Cleanup(server.Close)
-	q := question(server.URL)
-	first, err := tryout.Ask(t.Context(), q)
+	q, a := question(server.URL), asker(t)
+	first, err := a.Ask(t.Context(), q)
 	if err != nil || first.Failed() {
 		t.Fatalf("%+v, %v", first, err)
 	}
-	if again, err := tryout.Again(t.Context(), q, first); err != nil || again.Failed() {
+	if again, err := a.Again(t.Context(), q, first); err != nil || again.Failed() {
 		t.Errorf("%+v, %v", again, err)
 	}
 	other := question(server.URL)
 	other.Namespace, other.Phase, other.Timeout = "team-b", review.Validate, 30*time.Second
-	if _, err := tryout.Ask(t.Context(), other); err != nil {
+	if _, err := a.Ask(t.Context(), other); err != nil {
 		t.Error(err)
 	}
 	return connections.Load()
@@ -74,16 +84,17 @@ func TestNoQuestionAnswersTheNext(t *testing.T) {
 		panic(http.ErrAbortHandler)
 	}))
 	t.Cleanup(server.Close)
+	a := asker(t)
 	const times = 30 // amp's circuit bears fewer failures
 	for range times {
 		before := asked.Load()
-		if result, err := tryout.Ask(t.Context(), question(server.URL)); err != nil || result.Outcome != review.OutcomeRejected || asked.Load() == before {
+		if result, err := a.Ask(t.Context(), question(server.URL)); err != nil || result.Outcome != review.OutcomeRejected || asked.Load() == before {
 			t.Fatalf("%+v, %v, asked %d times", result, err, asked.Load())
 		}
 	}
 	shadow := question(server.URL)
 	shadow.Labels, shadow.Annotations = map[string]string{"amp.txn2.com/enabled": "true"}, map[string]string{"amp.txn2.com/mode": "shadow"}
-	if result, err := tryout.Ask(t.Context(), shadow); err != nil || result.Outcome != review.OutcomeShadowed {
+	if result, err := a.Ask(t.Context(), shadow); err != nil || result.Outcome != review.OutcomeShadowed {
 		t.Errorf("%+v, %v", result, err)
 	}
 }
@@ -101,15 +112,17 @@ func TestOwnCA(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := question(server.URL)
-	if result, err := tryout.Ask(t.Context(), q); err != nil || !result.Failed() || !result.UnknownCA {
+	if result, err := asker(t).Ask(t.Context(), q); err != nil || !result.Failed() || !result.UnknownCA {
 		t.Errorf("%+v, %v", result, err)
 	}
-	q.CAFile = file
-	if result, err := tryout.Ask(t.Context(), q); err != nil || result.Failed() || result.UnknownCA {
+	knows, err := tryout.NewAsker(file, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result, err := knows.Ask(t.Context(), q); err != nil || result.Failed() || result.UnknownCA {
 		t.Errorf("%+v, %v", result, err)
 	}
-	q.CAFile = file + ".none"
-	if _, err := tryout.Ask(t.Context(), q); err == nil || !strings.Contains(err.Error(), "no such file") {
+	if _, err := tryout.NewAsker(file+".none", ""); err == nil || !strings.Contains(err.Error(), "no such file") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -44,8 +44,6 @@ type Question struct {
 	Timeout time.Duration
 	// Labels and Annotations are those of a real Namespace, nil if there is none. Endpoints go before its own.
 	Labels, Annotations map[string]string
-	CAFile              string // PEM file with the CAs of https endpoints; empty: the system's
-	Version             string // of this program, for the User-Agent
 }
 
 // Result is the answer to a Question.
@@ -78,12 +76,8 @@ type Result struct {
 func (r *Result) Failed() bool { return r.Message != "" || !r.Allowed }
 
 // Ask asks the question. Its error says why the question cannot be asked; an endpoint that fails is a result.
-func Ask(ctx context.Context, q *Question) (*Result, error) {
+func (a *Asker) Ask(ctx context.Context, q *Question) (*Result, error) {
 	policy, err := q.policy()
-	if err != nil {
-		return nil, err
-	}
-	proxy, err := q.proxy(policy)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +96,7 @@ func Ask(ctx context.Context, q *Question) (*Result, error) {
 			r.FailurePolicy = review.Ignore
 		}
 	}
-	record, answer := proxy.Review(ctx, r, time.Now(), 0)
+	record, answer := a.proxy(q, policy).Review(ctx, r, time.Now(), 0)
 	if ctx.Err() != nil {
 		return nil, errors.New("interrupted")
 	}
@@ -248,10 +242,10 @@ func Webhook(phase review.Phase, policy review.FailurePolicy) string {
 }
 
 // Again asks the same about the Pod that the result left. An endpoint that is idempotent wants no change then.
-func Again(ctx context.Context, q *Question, first *Result) (*Result, error) {
+func (a *Asker) Again(ctx context.Context, q *Question, first *Result) (*Result, error) {
 	second := *q
 	second.Pod = first.unstamped
-	return Ask(ctx, &second)
+	return a.Ask(ctx, &second)
 }
 
 // Unstamped is the Pod with the endpoints' changes only.

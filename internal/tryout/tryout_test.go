@@ -58,7 +58,7 @@ func TestNotAsked(t *testing.T) {
 // A question that no endpoint can be asked is an error; an endpoint that fails is a result.
 func TestWhatCannotBeAsked(t *testing.T) {
 	q := &tryout.Question{Pod: []byte(`{"metadata":{"name":"web"}}`), Namespace: "a", Phase: review.Mutate, Endpoints: []string{"ftp://host/secret"}}
-	if _, err := tryout.Ask(t.Context(), q); err == nil || !strings.HasPrefix(err.Error(), "endpoint: URL 1 of 1") || strings.Contains(err.Error(), "secret") {
+	if _, err := asker(t).Ask(t.Context(), q); err == nil || !strings.HasPrefix(err.Error(), "endpoint: URL 1 of 1") || strings.Contains(err.Error(), "secret") {
 		t.Errorf("error %v", err)
 	}
 	for endpoint, want := range map[string]string{"http://127.0.0.1:1/": "127.0.0.1 is loopback", "http://[::1]:1/": "::1 is loopback", "http://8.8.8.8/": "8.8.8.8 is a public address", "http://10.0.0.1/": "", "nonsense": ""} {
