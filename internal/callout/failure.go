@@ -61,7 +61,7 @@ func ended(ctx context.Context, left time.Duration, late func(within string) *re
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
 		return failed(review.ResultLate, "given up: the API server closed its request")
-	case ctx.Err() == nil && !over(ctx):
+	case !outbound.Ended(ctx):
 		return nil
 	case left == 0:
 		return late("in time")
@@ -197,12 +197,6 @@ func broken(err error, when string) *review.Failure {
 		return unreachable("the connection broke " + when + ": " + errno.Error())
 	}
 	return unreachable("the connection broke " + when)
-}
-
-// over reports whether the deadline of ctx has come. The dialer has the same deadline and may notice before ctx does.
-func over(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ok && !time.Now().Before(deadline)
 }
 
 // short writes a duration with about three digits.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -45,7 +46,7 @@ func judge(ctx context.Context, answer *review.Answer, err error, brief bool) pr
 	switch {
 	case !errors.As(err, &f), errors.Is(ctx.Err(), context.Canceled), f.Own, f.Result == review.ResultForbidden, f.Result == review.ResultFull:
 		return proofNone
-	case f.Result == review.ResultLate, f.Result == review.ResultUnreachable && ended(ctx):
+	case f.Result == review.ResultLate, f.Result == review.ResultUnreachable && outbound.Ended(ctx):
 		if brief {
 			return proofNone
 		}
@@ -54,12 +55,6 @@ func judge(ctx context.Context, answer *review.Answer, err error, brief bool) pr
 		return proofFails
 	}
 	return proofWorks
-}
-
-// ended reports whether the time of a call is over. The dialer has the same deadline and may notice before ctx does.
-func ended(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
 }
 
 // maxCause is the most characters of a cause: with it, the whole message mostly fits into one warning.

@@ -88,6 +88,12 @@ func Port(u *url.URL) uint16 {
 	return 80
 }
 
+// Ended reports whether the time of a call is over. A dialer has the same deadline and may notice before ctx does.
+func Ended(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && !time.Now().Before(deadline)
+}
+
 // Pause waits before another try and returns true. It returns false, at once, if ctx has a deadline and less than
 // rest would be left after the wait; and it returns false when ctx ends during the wait.
 func Pause(ctx context.Context, wait, rest time.Duration) bool {

@@ -129,3 +129,31 @@ func TestRequest(t *testing.T) {
 		})
 	}
 }
+
+// TestEnded: also when a dialer notices the deadline before the context does.
+func TestEnded(t *testing.T) {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	past := time.Now().Add(-time.Second)
+	for name, test := range map[string]struct {
+		ctx  context.Context
+		want bool
+	}{
+		"no deadline":                            {t.Context(), false},
+		"a deadline to come":                     {deadline{t.Context(), time.Now().Add(time.Hour)}, false},
+		"a deadline that ctx has not noticed":    {deadline{t.Context(), past}, true},
+		"given up before a deadline, or without": {cancelled, true},
+	} {
+		if got := outbound.Ended(test.ctx); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
+// deadline is a context with a deadline that it never notices.
+type deadline struct {
+	context.Context
+	at time.Time
+}
+
+func (d deadline) Deadline() (time.Time, bool) { return d.at, true }

@@ -111,7 +111,7 @@ var arrows = map[string][]string{
 	"internal/apiserver":                 {},
 	"internal/namespaces/cluster":        {"internal/review", "internal/namespaces"},
 	"internal/callout":                   {"internal/review", "internal/jsonscan", "internal/reload", "internal/outbound", "internal/spelling", "internal/share", "endpoints"},
-	"internal/circuit":                   {"internal/review"},
+	"internal/circuit":                   {"internal/outbound", "internal/review"},
 	"internal/patch":                     {"internal/review", "internal/jsonscan", "internal/share", "internal/patch/apply", "internal/patch/jsontree", "internal/patch/rules"},
 	"internal/patch/jsontree":            nil,
 	"internal/patch/listnames":           {"internal/patch/jsontree"},
