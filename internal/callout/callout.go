@@ -101,7 +101,7 @@ func New(config Config) (*Client, error) {
 		log:        config.Log,
 		answered:   config.Answered,
 		processors: config.Processors,
-		source:     []string{review.EncodeAttribute(config.Source)},
+		source:     []string{outbound.EncodeAttribute(config.Source)},
 		userAgent:  []string{config.UserAgent},
 	}
 	if c.log == nil {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/txn2/amp/endpoints"
+	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -39,35 +40,25 @@ func (c *Client) header(r *review.Review, step int, at time.Time) http.Header {
 			h[key] = values[len(values)-1 : len(values) : len(values)]
 		}
 	}
-	set("Ce-Id", review.EncodeAttribute(r.UID+"/"+strconv.Itoa(step)))
-	set("Ce-Subject", review.EncodeAttribute(r.Namespace+"/"+r.PodName()))
+	set("Ce-Id", outbound.EncodeAttribute(r.UID+"/"+strconv.Itoa(step)))
+	set("Ce-Subject", outbound.EncodeAttribute(r.Namespace+"/"+r.PodName()))
 	set("Ce-Time", at.UTC().Format(time.RFC3339Nano))
-	set("Ce-Namespace", review.EncodeAttribute(r.Namespace))
-	set("Ce-Operation", review.EncodeAttribute(string(r.Phase)))
+	set("Ce-Namespace", outbound.EncodeAttribute(r.Namespace))
+	set("Ce-Operation", outbound.EncodeAttribute(string(r.Phase)))
 	set("Ce-Dryrun", strconv.FormatBool(r.DryRun))
 	if r.Candidate {
 		set("Ce-Candidate", "true")
 	}
 	set("Ce-Authtype", authType(r.User))
-	set("Ce-Authid", review.EncodeAttribute(r.User))
-	if printable(r.TraceParent) && r.TraceParent != "" {
+	set("Ce-Authid", outbound.EncodeAttribute(r.User))
+	if outbound.Printable(r.TraceParent) && r.TraceParent != "" {
 		set("Traceparent", r.TraceParent)
 		// A tracestate means nothing without its traceparent (W3C Trace Context, 3.3).
-		if printable(r.TraceState) {
+		if outbound.Printable(r.TraceState) {
 			set("Tracestate", r.TraceState)
 		}
 	}
 	return h
-}
-
-// printable reports whether s can be a header value as it is.
-func printable(s string) bool {
-	for i := range len(s) {
-		if (s[i] < ' ' && s[i] != '\t') || s[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 // authType returns the kind of a user in the words of CloudEvents' Auth Context extension

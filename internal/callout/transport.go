@@ -38,7 +38,7 @@ func (c *Client) openFiles(config Config) error {
 	}
 	if path := config.TokenFile; path != "" {
 		var err error
-		c.token, err = reload.Token("AMP_ENDPOINT_TOKEN_FILE", path, c.stale("AMP_ENDPOINT_TOKEN_FILE"))
+		c.token, err = outbound.Token("AMP_ENDPOINT_TOKEN_FILE", path, c.stale("AMP_ENDPOINT_TOKEN_FILE"))
 		errs = append(errs, err)
 	}
 	return errors.Join(errs...)

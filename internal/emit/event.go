@@ -14,6 +14,7 @@ import (
 
 	"github.com/txn2/amp/endpoints/events"
 	"github.com/txn2/amp/endpoints/jsonpointer"
+	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/redact"
 	"github.com/txn2/amp/internal/review"
 )
@@ -193,7 +194,7 @@ func validTraceParent(s string) bool {
 	if version == "00" || s[55] != '-' {
 		return false
 	}
-	return review.EncodeAttribute(s) == s
+	return outbound.EncodeAttribute(s) == s
 }
 
 func lowerHex(s string) bool {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/cloudevents/sdk-go/v2/event"
 
-	"github.com/txn2/amp/internal/review"
+	"github.com/txn2/amp/internal/outbound"
 )
 
 // binaryHeader is the header of an HTTP request that carries e in binary mode, with e's data as the body (HTTP protocol
@@ -16,7 +16,7 @@ func binaryHeader(e *event.Event) http.Header {
 	h := make(http.Header, 16)
 	set := func(attribute, value string) {
 		if value != "" {
-			h["Ce-"+strings.ToUpper(attribute[:1])+attribute[1:]] = []string{review.EncodeAttribute(value)}
+			h["Ce-"+strings.ToUpper(attribute[:1])+attribute[1:]] = []string{outbound.EncodeAttribute(value)}
 		}
 	}
 	h["Content-Type"] = []string{e.DataContentType()}

@@ -11,7 +11,6 @@ import (
 	"net/url"
 
 	"github.com/txn2/amp/internal/outbound"
-	"github.com/txn2/amp/internal/reload"
 	"github.com/txn2/amp/internal/review"
 )
 
@@ -25,7 +24,7 @@ func (a *audit) newClient(scheme string, config AuditConfig) (*http.Client, erro
 	transport.Proxy = http.ProxyFromEnvironment
 	dialer := &net.Dialer{Timeout: outbound.ConnectTimeout}
 	if config.TokenFile != "" {
-		token, err := reload.Token("--token-file", config.TokenFile, func(error) {})
+		token, err := outbound.Token("--token-file", config.TokenFile, func(error) {})
 		if err != nil {
 			return nil, err
 		}

@@ -21,7 +21,6 @@ import (
 	"github.com/txn2/amp/internal/engine"
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/proxy"
-	"github.com/txn2/amp/internal/reload"
 	"github.com/txn2/amp/internal/review"
 	"github.com/txn2/amp/internal/share"
 )
@@ -136,7 +135,7 @@ func newRecorder(config *Config, metrics *emit.Metrics, processors *share.Proces
 	}
 	var token func() (string, error)
 	if config.EventsTokenFile != "" {
-		file, err := reload.Token("AMP_EVENTS_TOKEN_FILE", config.EventsTokenFile, func(err error) {
+		file, err := outbound.Token("AMP_EVENTS_TOKEN_FILE", config.EventsTokenFile, func(err error) {
 			log.Warn("token for the event sink not renewed", "variable", "AMP_EVENTS_TOKEN_FILE", "error", err)
 		})
 		if err != nil {
