@@ -4,13 +4,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/txn2/amp/endpoints/audit/internal/outcome"
 	"github.com/txn2/amp/endpoints/audit/internal/store"
+	"github.com/txn2/amp/endpoints/events"
 )
 
 // filterParameters are the parameters that every list takes.
@@ -128,7 +128,7 @@ func parseTime(name, v string, now time.Time) (time.Time, error) {
 	// A plus sign that was not escaped in the address has become a blank.
 	t, err := time.Parse(time.RFC3339, strings.Replace(v, " ", "+", 1))
 	if err != nil {
-		ago, ok := parseAgo(v)
+		ago, ok := events.ParseAgo(v)
 		if !ok {
 			return time.Time{}, bad("parameter %s: %.60q is not a time: want one as in RFC 3339 (2026-01-31T15:04:05Z), or how long ago (15m, 1h30m, 7d)", name, v)
 		}
@@ -139,14 +139,4 @@ func parseTime(name, v string, now time.Time) (time.Time, error) {
 		return time.Time{}, bad("parameter %s: want a time between the years 1970 and 3000", name)
 	}
 	return t, nil
-}
-
-func parseAgo(v string) (time.Duration, bool) {
-	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		if n, err := strconv.Atoi(strings.TrimSuffix(v, unit)); err == nil && strings.HasSuffix(v, unit) {
-			return time.Duration(n) * length, n >= 0 && n < 5000
-		}
-	}
-	d, err := time.ParseDuration(v)
-	return d, err == nil && d >= 0
 }

@@ -10,10 +10,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/txn2/amp/endpoints/events"
 	"github.com/txn2/amp/internal/outbound"
 	"github.com/txn2/amp/internal/review"
 )
@@ -99,22 +99,11 @@ func NewAudit(config AuditConfig) (Source, error) {
 func fixTimes(query url.Values, now time.Time) {
 	for _, name := range []string{"from", "to"} {
 		for i, v := range query[name] {
-			if ago, is := parseAgo(strings.TrimSpace(v)); is {
+			if ago, is := events.ParseAgo(strings.TrimSpace(v)); is {
 				query[name][i] = now.Add(-ago).UTC().Format(time.RFC3339Nano)
 			}
 		}
 	}
-}
-
-// parseAgo reads how long ago, as endpoints/audit does.
-func parseAgo(v string) (time.Duration, bool) {
-	for unit, length := range map[string]time.Duration{"d": 24 * time.Hour, "w": 7 * 24 * time.Hour} {
-		if n, err := strconv.Atoi(strings.TrimSuffix(v, unit)); err == nil && strings.HasSuffix(v, unit) {
-			return time.Duration(n) * length, n >= 0 && n < 5000
-		}
-	}
-	d, err := time.ParseDuration(v)
-	return d, err == nil && d >= 0
 }
 
 // apiPath is where the API's list is, if the page or the list is at a path.
