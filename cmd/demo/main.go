@@ -166,7 +166,7 @@ func (d *demo) build(log *slog.Logger) error {
 			Allow: allow, MaxBytes: 1 << 20, Source: source, UserAgent: outbound.UserAgent(version), Log: log,
 		},
 		Patches:       patches,
-		Timeout:       1500 * time.Millisecond,
+		Timeout:       review.DefaultTimeout,
 		FailurePolicy: review.Fail,
 		EventsLevel:   review.LevelFull,
 	})

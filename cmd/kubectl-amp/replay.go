@@ -55,7 +55,7 @@ func runReplay(ctx context.Context, args []string, out, errs io.Writer) int {
 	events := f.StringArray("events", nil, "file of events, - for stdin, or the URL of the audit function (required); repeated, one after the other")
 	token := f.String("token-file", "", "file with the token that reading from the audit function needs")
 	f.StringArrayVar(&chain.Endpoints, "endpoint", nil, "URL of the endpoint (required); repeated, a chain")
-	f.DurationVar(&chain.Timeout, "timeout", tryout.DefaultTimeout, "time for one Pod, as AMP_TIMEOUT")
+	f.DurationVar(&chain.Timeout, "timeout", review.DefaultTimeout, "time for one Pod, as AMP_TIMEOUT")
 	ca := f.caFlag("addresses")
 	parallel := f.Int("parallel", 8, fmt.Sprintf("Pods at a time, 1 to %d", maxParallel))
 	limit := f.Int("limit", 0, "replay at most so many Pods (default all)")

@@ -52,7 +52,7 @@ func runTest(ctx context.Context, args []string, out, errs io.Writer) int {
 	var o suite.Options
 	f.StringArrayVar(&o.Endpoints, "endpoint", nil, "URL of the endpoint, instead of those in the files; repeated, a chain")
 	ca := f.caFlag("endpoints")
-	f.DurationVar(&o.Timeout, "timeout", tryout.DefaultTimeout, "time for a case that names none, as AMP_TIMEOUT")
+	f.DurationVar(&o.Timeout, "timeout", review.DefaultTimeout, "time for a case that names none, as AMP_TIMEOUT")
 	f.IntVar(&o.Parallel, "parallel", 8, "cases at a time, 1 to 64")
 	update := f.Bool("update", false, "rewrite what is expected where it differs; keeps comments and order")
 	junit := f.String("junit", "", "file to which the results are written as JUnit's XML")

@@ -80,7 +80,7 @@ func runTry(ctx context.Context, args []string, out, errs io.Writer) int {
 	f.StringSliceVar(&f.groups, "as-group", nil, "group of that user; may be repeated")
 	f.StringVarP(&f.namespace, "namespace", "n", "", "namespace of Pods that name none")
 	f.BoolVar(&f.dry, "dry-run", false, "send a dry run")
-	f.DurationVar(&f.timeout, "timeout", tryout.DefaultTimeout, "time for the review, as AMP_TIMEOUT; half of it with --validate")
+	f.DurationVar(&f.timeout, "timeout", review.DefaultTimeout, "time for the review, as AMP_TIMEOUT; half of it with --validate")
 	f.StringVar(&f.policy, "failure-policy", "", "Fail or Ignore; by default what the Namespace says, else Fail")
 	f.BoolVar(&f.watch, "watch", false, "run again when a file changes, until interrupted")
 	f.BoolVar(&f.cluster, "cluster", false, "read the Namespace's labels and annotations from the cluster")

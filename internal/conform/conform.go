@@ -46,18 +46,15 @@ type Config struct {
 	UserAgent string
 }
 
-// The defaults of amp that a run uses: AMP_TIMEOUT and AMP_ENDPOINT_MAX_BYTES.
-const (
-	DefaultBudget   = 1500 * time.Millisecond
-	DefaultMaxBytes = 1 << 20
-)
+// DefaultMaxBytes is the default of amp for AMP_ENDPOINT_MAX_BYTES.
+const DefaultMaxBytes = 1 << 20
 
 // BudgetOf is the default budget of a phase: a validating review has half the time.
 func BudgetOf(phase review.Phase) time.Duration {
 	if phase == review.Validate {
-		return DefaultBudget / 2
+		return review.DefaultTimeout / 2
 	}
-	return DefaultBudget
+	return review.DefaultTimeout
 }
 
 // NotAsked is the error of a run that could not ask.

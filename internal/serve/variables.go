@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -68,7 +69,7 @@ var variables = []variable{
 			c.FailurePolicy, err = oneOf(v, review.Fail, review.Ignore)
 			return err
 		}},
-	{"AMP_TIMEOUT", "1500ms", "", "a Go duration from 10ms to 30s",
+	{"AMP_TIMEOUT", fmt.Sprintf("%dms", review.DefaultTimeout.Milliseconds()), "", "a Go duration from 10ms to 30s",
 		"Per review, for all endpoints together; half of it in the validate phase",
 		func(c *Config, v string) (err error) {
 			c.Timeout, err = duration(v, 10*time.Millisecond, 30*time.Second)

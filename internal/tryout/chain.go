@@ -25,7 +25,7 @@ type Chain struct{ proxy *proxy.Proxy }
 type ChainConfig struct {
 	Endpoints []string      // URLs, asked in order
 	CAFile    string        // PEM file with the CAs of https endpoints; empty: the system's
-	Timeout   time.Duration // for one Pod, as AMP_TIMEOUT; 0 is DefaultTimeout
+	Timeout   time.Duration // for one Pod, as AMP_TIMEOUT; 0 is [review.DefaultTimeout]
 	Source    string        // the CloudEvents attribute of the requests
 	Version   string        // of this program, for the User-Agent
 }

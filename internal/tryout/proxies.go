@@ -72,7 +72,7 @@ func (a *Asker) proxy(q *Question, policy *review.Policy) *proxy.Proxy {
 	if len(q.Endpoints) > 0 {
 		own = *a.named
 	}
-	own.Policies, own.Timeout = policies{policy}, cmp.Or(q.Timeout, DefaultTimeout)
+	own.Policies, own.Timeout = policies{policy}, cmp.Or(q.Timeout, review.DefaultTimeout)
 	return &own
 }
 
@@ -89,6 +89,6 @@ func newProxy(config engine.Config, allow ...string) (*proxy.Proxy, error) {
 	config.Endpoints.MaxBytes = settings.EndpointMaxBytes
 	config.Recorder, config.Log, config.Patches = recorder{}, slog.New(slog.DiscardHandler), settings.Patches
 	config.FailurePolicy, config.EventsLevel = settings.FailurePolicy, review.LevelFull
-	config.Timeout = cmp.Or(config.Timeout, DefaultTimeout)
+	config.Timeout = cmp.Or(config.Timeout, review.DefaultTimeout)
 	return engine.New(config)
 }

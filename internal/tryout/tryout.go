@@ -25,9 +25,6 @@ import (
 	"github.com/txn2/amp/internal/review"
 )
 
-// DefaultTimeout is the time of a review, AMP_TIMEOUT's default.
-const DefaultTimeout = 1500 * time.Millisecond
-
 // Question is one review: a Pod, who creates it and where, and whom to ask.
 type Question struct {
 	Pod       json.RawMessage
@@ -40,7 +37,7 @@ type Question struct {
 	DryRun    bool
 	// FailurePolicy is what holds; empty: what the Namespace says, else Fail.
 	FailurePolicy review.FailurePolicy
-	// Timeout is AMP_TIMEOUT: a mutating review has all of it, a validating one half; 0 is DefaultTimeout.
+	// Timeout is AMP_TIMEOUT: a mutating review has all of it, a validating one half; 0 is [review.DefaultTimeout].
 	Timeout time.Duration
 	// Labels and Annotations are those of a real Namespace, nil if there is none. Endpoints go before its own.
 	Labels, Annotations map[string]string

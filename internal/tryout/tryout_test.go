@@ -13,7 +13,7 @@ import (
 // The names in messages are those of the webhooks that amp installs, and the time is amp's own.
 func TestAsInstalled(t *testing.T) {
 	config, err := serve.Load(func(string) string { return "" })
-	if err != nil || config.Timeout != tryout.DefaultTimeout {
+	if err != nil || config.Timeout != review.DefaultTimeout {
 		t.Errorf("%v, timeout %s", err, config.Timeout)
 	}
 	for _, phase := range []review.Phase{review.Mutate, review.Validate} {
