@@ -37,8 +37,6 @@ type row struct {
 // A connection that breaks in the commit leaves open whether it happened. The senders get an error and send the same
 // events again, and step 1 finds them.
 func (s *Store) commit(events []*store.Event) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), writePatience)
-	defer cancel()
 	defer func() {
 		if err != nil {
 			// Another database may answer next, one that lacks what this one was told.
@@ -50,6 +48,8 @@ func (s *Store) commit(events []*store.Event) (err error) {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), writePatience) // of the database: to pack 16 MiB may take seconds
+	defer cancel()
 	if err := s.ready(ctx); err != nil {
 		return err
 	}
