@@ -89,7 +89,7 @@ var arrows = map[string][]string{
 	"endpoints/audit/internal/store/packed":                {"endpoints/audit/internal/store"},
 	"endpoints/audit/internal/store/sqlite":                {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store", "endpoints/audit/internal/store/group", "endpoints/audit/internal/store/packed"},
 	"endpoints/audit/internal/store/postgres":              {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store", "endpoints/audit/internal/store/group", "endpoints/audit/internal/store/packed"},
-	"endpoints/audit/internal/store/postgres/postgrestest": nil,
+	"endpoints/audit/internal/store/postgres/postgrestest": {"test/freeport"}, // only tests import it
 	"endpoints/audit/internal/store/storetest":             {"endpoints/audit/internal/outcome", "endpoints/audit/internal/store"},
 
 	// The nouns that all steps share, and tools that know no step.
