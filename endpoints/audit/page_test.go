@@ -39,7 +39,10 @@ func newBrowser(t testing.TB, width, height int) *browser {
 	var own struct{ BrowserContextID string }
 	b.must("Target.createBrowserContext", nil, &own)
 	t.Cleanup(func() {
-		_, _ = c.send("", "Target.disposeBrowserContext", own)
+		// Otherwise its page would look for its server again and again, until another test's has the same port.
+		if _, err := c.send("", "Target.disposeBrowserContext", map[string]any{"browserContextId": own.BrowserContextID}); err != nil {
+			t.Error(err)
+		}
 		c.mu.Lock()
 		delete(c.browsers, b.session)
 		c.mu.Unlock()

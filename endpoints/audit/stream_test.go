@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -69,14 +70,13 @@ const hung = 2 * time.Minute
 // reading) or an HTTP/2 stream (that for writing).
 func TestTheHostsLimitsEndNoStream(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, Config{})
 	w := &limitedWriter{ResponseRecorder: httptest.NewRecorder(), read: start, write: start}
 	reads := 0
-	s.store = &watchedStore{s.store, func() {
+	s := newWithStore(Config{Retention: Forever, Log: slog.New(slog.DiscardHandler)}, &watchedStore{newServer(t, Config{}).store, func() {
 		if reads++; !w.read.IsZero() || !w.write.IsZero() {
 			t.Errorf("read %d has the limits %s for reading and %s for writing", reads, w.read, w.write)
 		}
-	}}
+	}}, time.Now)
 	s.ServeHTTP(w, httptest.NewRequest("HEAD", "/api/events/stream", nil))
 	if w.Code != http.StatusOK || reads == 0 {
 		t.Errorf("%d after %d reads", w.Code, reads)

@@ -60,7 +60,7 @@ func TestWhatIsTakenCanBeReadAndMoved(t *testing.T) {
 		posted
 		refused string
 	}{
-		"12 MiB of <":                        {inStructured(strings.Repeat("<", 12<<20), ""), ""},
+		"3 MiB of <":                         {inStructured(strings.Repeat("<", 3<<20), ""), ""},
 		"1 MiB of &, in binary mode":         {inBinary(`{"message":"` + strings.Repeat("&", 1<<20) + `",` + mutatedData[1:]), ""},
 		"1 MiB of line separators":           {inStructured(strings.Repeat("\u2028", 1<<20/3), ""), ""},
 		"bytes that are no UTF-8":            {inStructured(strings.Repeat("<\xff\u2028>", 1<<10), "\"subject\":\"<\xff\u2029&\","), ""},
