@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/txn2/amp/endpoints/audit/internal/store"
 	"github.com/txn2/amp/endpoints/events"
 )
 
@@ -84,6 +85,10 @@ func TestWhatIsTakenCanBeReadAndMoved(t *testing.T) {
 		"a time before the year 0, in UTC":   {inStructured("m", `"time":"0000-01-01T00:00:00+01:00",`), "its time is"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if tc.refused == "" && len(tc.body) > 8<<20 {
+				checkALineIsTheEvent(t, tc.posted) // with a store it takes a minute under the race detector
+				return
+			}
 			old, fresh := newServer(t, Config{}), newServer(t, Config{})
 			w := do(t, old, "POST", "/", tc.header, []byte(tc.body))
 			if tc.refused != "" {
@@ -109,6 +114,26 @@ func TestWhatIsTakenCanBeReadAndMoved(t *testing.T) {
 				t.Errorf("the event was\n%.300s and is\n%.300s", was, is)
 			}
 		})
+	}
+}
+
+// checkALineIsTheEvent checks that an event is taken, and that an import takes its line of an export as the same.
+func checkALineIsTheEvent(t *testing.T, p posted) {
+	t.Helper()
+	header := headerOf(p)
+	received, err := parse(mediaTypeOf(header), header, []byte(p.body), start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var line bytes.Buffer
+	if err := linesTo(&line).Encode(store.Record{Position: "x-1", Time: start, Event: received[0].Raw}); err != nil {
+		t.Fatal(err)
+	}
+	if line.Len() > maxBody+maxAdded {
+		t.Errorf("the line has %d bytes, more than an import takes", line.Len())
+	}
+	if again, err := parseLines(line.Bytes(), start); err != nil || !bytes.Equal(again[0].Raw, received[0].Raw) {
+		t.Errorf("an import makes another event of it, or %v", err)
 	}
 }
 
