@@ -45,7 +45,7 @@ func startAmp(t *testing.T) running {
 	write(t, filepath.Join(dir, "namespaces.yaml"), []byte(namespaces))
 	certificate(t, dir)
 	program := filepath.Join(dir, "amp")
-	build := exec.Command("go", "build", "-o", program, "./cmd/amp")
+	build := exec.Command("go", "build", "-gcflags=", "-o", program, "./cmd/amp") // whatever GOFLAGS has for the tests
 	build.Dir = root
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building amp: %v\n%s", err, said)

@@ -62,13 +62,9 @@ func up(t *testing.T, with ...string) *cluster {
 	return c
 }
 
-// start starts the cluster. An adapter that compiles Kubernetes does it with the compiler's flags that AMP_TEST_GCFLAGS holds, as
-// test/e2e does: where nothing was ever compiled, it then takes two thirds of the time.
+// start starts the cluster. An adapter that compiles Kubernetes does it with the flags of this test: .ci/run says which.
 func (c *cluster) start(with ...string) error {
 	cmd := exec.Command(c.adapter, append([]string{"up"}, with...)...)
-	if flags := os.Getenv("AMP_TEST_GCFLAGS"); flags != "" {
-		cmd.Env = append(os.Environ(), "GOFLAGS="+os.Getenv("GOFLAGS")+" '-gcflags="+flags+"'")
-	}
 	if said, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("up: %w\n%s", err, bytes.TrimSpace(said))
 	}
@@ -118,7 +114,8 @@ func (c *cluster) image(t *testing.T, name, dir, pkg string, flags ...string) {
 }
 
 // program builds a program of the repository and returns its path. Go does not keep what it has linked, but it does not link again
-// what lies where it is to be, if that is up to date. So the last one is kept, and copied there first.
+// what lies where it is to be, if that is up to date. So the last one is kept, and copied there first. It is compiled as go build does,
+// whatever flags GOFLAGS has for what only serves the tests, unless flags has others.
 func program(t *testing.T, name, dir, pkg string, flags ...string) (path string) {
 	t.Helper()
 	cache, err := os.UserCacheDir()
@@ -128,7 +125,7 @@ func program(t *testing.T, name, dir, pkg string, flags ...string) (path string)
 	kept := filepath.Join(cache, "amp-e2e", "programs")
 	path, last := filepath.Join(t.TempDir(), name), filepath.Join(kept, name)
 	_ = copyFile(last, path) // there may be none: then Go links
-	cmd := exec.Command("go", append(append([]string{"build", "-ldflags", "-s -w"}, flags...), "-o", path, pkg)...)
+	cmd := exec.Command("go", append(append([]string{"build", "-ldflags", "-s -w", "-gcflags="}, flags...), "-o", path, pkg)...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if said, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("building %s: %v\n%s", pkg, err, said)

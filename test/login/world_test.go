@@ -152,7 +152,7 @@ func startFunction(t *testing.T, dir string) string {
 		env = append(env, variable+"="+file)
 	}
 	endpoints := filepath.Join(dir, "endpoints")
-	said(t, "go", "build", "-o", endpoints, "./cmd/endpoints")
+	said(t, "go", "build", "-gcflags=", "-o", endpoints, "./cmd/endpoints") // whatever GOFLAGS has for the tests
 	out := start(t, exec.Command(endpoints), env)
 	for {
 		for lines := bufio.NewScanner(strings.NewReader(out.String())); lines.Scan(); {
