@@ -59,16 +59,20 @@ func TestTheTokenOfTheSink(t *testing.T) {
 	}
 }
 
-// TestTheTokenStaysInTheNetwork: over http it is not sent to a public address, which is noticed before a connection is made.
+// TestTheTokenStaysInTheNetwork: over http it is not sent to a public address, which is noticed before a connection is made. The
+// error is that of the last try: of 5 s, also a slow machine has enough left for it.
 func TestTheTokenStaysInTheNetwork(t *testing.T) {
 	for _, url := range []string{"http://203.0.113.1:9", "http://[2001:db8::1]:9", "http://169.254.169.254:9", "http://[64:ff9b::a00:1]:9"} {
-		w := open(t, EventsConfig{Sink: parseURL(t, url), Token: func() (string, error) { return "Bearer t0ken", nil }})
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		_, err := w.Deliver(ctx, required(t, 0))
-		cancel()
-		if err == nil || !strings.Contains(err.Error(), "AMP_EVENTS_TOKEN_FILE goes over http to private addresses only") || strings.Contains(err.Error(), "t0ken") {
-			t.Errorf("%s: %v", url, err)
-		}
+		t.Run(url, func(t *testing.T) {
+			t.Parallel()
+			w := open(t, EventsConfig{Sink: parseURL(t, url), Token: func() (string, error) { return "Bearer t0ken", nil }})
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			_, err := w.Deliver(ctx, required(t, 0))
+			if err == nil || !strings.Contains(err.Error(), "AMP_EVENTS_TOKEN_FILE goes over http to private addresses only") || strings.Contains(err.Error(), "t0ken") {
+				t.Error(err)
+			}
+		})
 	}
 }
 
