@@ -18,6 +18,9 @@ func (w *world) check() {
 			continue
 		}
 		pair := r.reconciler.current.Load().pair
+		if w.lost[string(pair.leaf().Raw)] {
+			continue
+		}
 		for name, c := range w.configs {
 			for i, known := range c.known {
 				if known.overwritten {

@@ -37,6 +37,7 @@ type world struct {
 	writes   int
 	promoted map[string]bool // the leaf certificates that the Secret ever said are to be served
 	unstaged map[string]bool // and those of them that were never a next pair
+	lost     map[string]bool // and those whose CA nobody could know any more (noteLost)
 	log      bytes.Buffer
 
 	verified map[verification]bool
@@ -71,7 +72,7 @@ type process struct {
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, rand: rand.New(rand.NewPCG(seed, 0)), configs: map[string]*webhookConfig{}, promoted: map[string]bool{}, unstaged: map[string]bool{},
+	w := &world{t: t, rand: rand.New(rand.NewPCG(seed, 0)), configs: map[string]*webhookConfig{}, promoted: map[string]bool{}, unstaged: map[string]bool{}, lost: map[string]bool{},
 		verified: map[verification]bool{}, ends: map[*byte]time.Time{}}
 	for _, name := range []string{"mutating", "validating"} {
 		c := &webhookConfig{view: view{bundles: make([][]byte, webhooksEach)}}
@@ -170,6 +171,7 @@ func (c simulatedCluster) Secret(ctx context.Context) (s Secret, err error) {
 					return ErrConflict
 				}
 				c.w.notePair(data)
+				c.w.noteLost(c.r, data)
 				c.w.storeSecret(data)
 				return nil
 			})
@@ -189,6 +191,39 @@ func (w *world) notePair(data map[string][]byte) {
 	if !w.promoted[leaf] {
 		w.promoted[leaf] = true
 		w.unstaged[leaf] = w.secret == nil || !bytes.Equal(w.secret.data[keyNextCert], now.Serving.cert)
+	}
+}
+
+// noteLost notes what other programs have made unknowable, if a replica that has just started writes a Secret. It remembers nothing, so
+// it can only keep the CAs that it finds in the Secret and in the bundles. Where they hold none, an API server that has not learned of
+// that yet trusts CAs that this replica cannot know. And nobody tells the API servers again of the CA of a replica that is cut off, if
+// they do not hold that one. w.mu is held.
+func (w *world) noteLost(writer *process, data map[string][]byte) {
+	if writer.reconciler == nil || writer.reconciler.Ready() {
+		return // it has a memory
+	}
+	found := [][]byte{data[keyCAs]}
+	if w.secret != nil {
+		found = append(found, w.secret.data[keyCAs])
+	}
+	for _, c := range w.configs {
+		found = append(found, c.bundles...)
+	}
+	if !slices.ContainsFunc(found[1:], func(cas []byte) bool { return !w.trustsNone(cas) }) {
+		for _, c := range w.configs {
+			for i := range c.known {
+				c.known[i].overwritten = true
+			}
+		}
+	}
+	for _, r := range w.replicas {
+		if !r.cutOff.Load() || r.reconciler == nil || !r.reconciler.Ready() {
+			continue
+		}
+		pair := r.reconciler.current.Load().pair
+		if !slices.ContainsFunc(found, func(cas []byte) bool { return w.verifies(pair, cas) }) {
+			w.lost[string(pair.leaf().Raw)] = true
+		}
 	}
 }
 

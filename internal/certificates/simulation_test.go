@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -19,7 +20,8 @@ import (
 //   - an API server learns of a bundle late, by up to almost the settle time.
 //
 // At any time every API server must be able to verify every replica that is ready, by the bundles that the API server
-// knows (check). A bundle that another program has overwritten does not count until amp has written it again.
+// knows (check). A bundle that another program has overwritten does not count until amp has written it again. Nor does a replica
+// that is cut off, once other programs have removed its CA from everywhere, and no other replica remembers it.
 //
 // AMP_WORLDS=n runs n worlds and AMP_SEED=n the one with that seed. Every test run has the worlds of three fixed seeds;
 // .ci/run has more.
@@ -85,5 +87,64 @@ func simulate(t *testing.T, seed uint64) {
 	if t.Failed() {
 		lines := strings.SplitAfter(w.log.String(), "\n")
 		t.Logf("AMP_SEED=%d, the end of the log:\n%s", seed, strings.Join(lines[max(0, len(lines)-80):], ""))
+	}
+}
+
+// TestWhatNobodyKnowsIsLost: a replica is cut off, all others have ended, and the Secret is deleted. The CA of the one that is cut off
+// stays as long as a single bundle has it. After that, nobody could know it.
+func TestWhatNobodyKnowsIsLost(t *testing.T) {
+	for name, tc := range map[string]struct{ left, lost int }{
+		"a bundle of one webhook is left": {1, 0},
+		"no bundle is left":               {0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 1)
+				cut, other := &process{name: "amp-0"}, &process{name: "amp-1"}
+				w.replicas = []*process{cut, other}
+				w.start(cut)
+				w.start(other)
+				for w.agree() != nil {
+					w.pass()
+				}
+				cut.cutOff.Store(true)
+				w.crash(other)
+				deleteSecret(w, nil)
+				w.mu.Lock()
+				left := tc.left
+				for config, c := range w.configs {
+					bundles := slices.Clone(c.bundles)
+					for i := range bundles {
+						if left--; left < 0 {
+							bundles[i] = []byte("garbage")
+						}
+					}
+					w.storeBundles(config, bundles, true)
+				}
+				w.mu.Unlock()
+				w.start(other)
+				for range 200 {
+					w.pass()
+				}
+				if len(w.lost) != tc.lost || !other.reconciler.Ready() {
+					t.Errorf("%d pairs are lost, want %d; ready: %v", len(w.lost), tc.lost, other.reconciler.Ready())
+				}
+				cut.cutOff.Store(false)
+				time.Sleep(simulatedLifetime)
+				for range 180 {
+					if w.agree() == nil {
+						break
+					}
+					time.Sleep(time.Second)
+				}
+				if err := w.agree(); err != nil {
+					t.Error(err)
+				}
+				w.crash(cut)
+				w.crash(other)
+				time.Sleep(time.Hour) // until every timer has ended
+			})
+		})
 	}
 }
