@@ -21,7 +21,7 @@ func TestJupyterHub(t *testing.T) {
 	page := pages(t)["docs/jupyterhub.md"]
 	programs, work := t.TempDir(), t.TempDir()
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", programs, "./cmd/endpoints", "./cmd/kubectl-amp")
-	build.Dir = root
+	build.Dir, build.Env = root, append(os.Environ(), "CGO_ENABLED=0") // as TestCommands
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}

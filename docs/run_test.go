@@ -119,7 +119,7 @@ func TestCommands(t *testing.T) {
 			"127.0.0.1:9000", at, "URL1", endpoint.URL, "URL2", endpoint.URL,
 			"AMP_NAMESPACES_FILE=", "AMP_NAMESPACES_FILE="+work+"/").Replace(command)
 		cmd := exec.CommandContext(ctx, "bash", "-euc", prelude+command)
-		cmd.Env = append(os.Environ(), "PORT="+port, "AMP_METRICS_ADDR=off")
+		cmd.Env = append(os.Environ(), "PORT="+port, "AMP_METRICS_ADDR=off", "CGO_ENABLED=0") // as the page's own go build, so that both share what is compiled
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 		said := &bytes.Buffer{}

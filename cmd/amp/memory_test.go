@@ -145,7 +145,9 @@ func startAsShipped(t *testing.T, group *cgroup.Group, gomemlimit string) *runni
 	t.Helper()
 	dir := t.TempDir()
 	// Not this test's own program: the race detector takes memory, too.
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "amp"), ".").CombinedOutput(); err != nil {
+	build := exec.Command("go", "build", "-o", filepath.Join(dir, "amp"), ".")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building amp: %v\n%s", err, out)
 	}
 	var namespaces strings.Builder

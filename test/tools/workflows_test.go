@@ -81,7 +81,7 @@ func TestGitHubRunsWhatCIRuns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"suite 'make test' whole make test", `[ -z "$cluster" ] || suite 'make e2e-cluster' `} {
+	for _, want := range []string{"suite 'make test' whole env CGO_ENABLED=1 make test", `[ -z "$cluster" ] || suite 'make e2e-cluster' `} {
 		if !strings.Contains(string(script), want) {
 			t.Errorf(".ci/run has no %q", want)
 		}
