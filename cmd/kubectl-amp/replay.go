@@ -39,7 +39,7 @@ Unlike amp in a cluster, this command calls loopback and public addresses.
 exit codes:
   0  every Pod would be the same
   1  a Pod would differ, be denied or fail, or no longer; or one fails as it did
-  2  the question could not be asked, or not to its end: a wrong flag, a source that
+  2  the replay could not start, or could not finish: a wrong flag, a source that
      cannot be read or has nothing to replay, or no answer from the endpoint
 
 flags:
