@@ -42,7 +42,7 @@ var variables = []variable{
 		"PEM file. The client of a POST must present a certificate that this CA signed. Probes do not need one. Over plain HTTP no client can present one: under Knative amp then refuses every POST to `PORT`",
 		func(c *Config, v string) (err error) { c.TLSClientCA, err = fileName(v); return err }},
 	{"AMP_TLS_SECRET", "amp-tls", "", "the name of a Secret",
-		"The Secret of `AMP_TLS=self`, which all replicas share. It is in amp's own namespace: the Pod's or, with `KUBECONFIG`, that of its context, else `" + review.InstallNamespace + "`",
+		"The Secret of `AMP_TLS=self`, which all replicas share. It is in amp's own namespace. In a Pod, that is the Pod's namespace. With `KUBECONFIG`, it is the namespace of the context, or `" + review.InstallNamespace + "` if the context has none",
 		func(c *Config, v string) (err error) { c.TLSSecret, err = objectName(v); return err }},
 	{"AMP_TLS_DNS_NAMES", "", "`amp.<own namespace>.svc`", "DNS names and IP addresses",
 		"Names on the `self` certificate",
