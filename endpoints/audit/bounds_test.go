@@ -49,7 +49,7 @@ func TestLargeEventsAreListedShort(t *testing.T) {
 }
 
 func checkLargeEventsAreListedShort(t *testing.T, newServer func(testing.TB, Config) *Server) {
-	const each, size = 3, 128 << 10
+	const each, size = 3, 192 << 10
 	for name, make := range large(size) {
 		t.Run(name, func(t *testing.T) {
 			s := newServer(t, Config{})
@@ -66,7 +66,7 @@ func checkLargeEventsAreListedShort(t *testing.T, newServer func(testing.TB, Con
 				runtime.ReadMemStats(&before)
 				w := do(t, s, "GET", target, nil, nil)
 				runtime.ReadMemStats(&after)
-				if w.Code != 200 || w.Body.Len() > each*size*2/3 || after.TotalAlloc-before.TotalAlloc > 4<<20 {
+				if w.Code != 200 || w.Body.Len() > each*size/2 || after.TotalAlloc-before.TotalAlloc > 8*each*size {
 					t.Errorf("%s: %d, %d bytes, %d allocated", target, w.Code, w.Body.Len(), after.TotalAlloc-before.TotalAlloc)
 				}
 			}

@@ -95,7 +95,7 @@ func start(t *testing.T, name string) *url.URL {
 			filled[i] = replace.Replace(arg)
 		}
 		cmd := exec.CommandContext(t.Context(), filled[0], filled[1:]...)
-		cmd.Dir, cmd.Env = dir, append(os.Environ(), "PORT="+port, "PYTHONDONTWRITEBYTECODE=1", "CGO_ENABLED=0")
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "PORT="+port, "PYTHONDONTWRITEBYTECODE=1", "CGO_ENABLED=0") // other tests share what Go compiles without cgo
 		return cmd
 	}
 	if sample.build != nil {

@@ -87,6 +87,29 @@ func (w *world) pass() {
 	w.check()
 }
 
+// settle lets nothing happen any more. Then the replicas must agree.
+func (w *world) settle() {
+	w.t.Helper()
+	for _, r := range w.replicas {
+		r.cutOff.Store(false)
+		if r.reconciler == nil {
+			w.start(r)
+		}
+	}
+	time.Sleep(simulatedLifetime)
+	err := w.agree()
+	for range 180 { // a renewal may be under way, and a change may be unseen for a minute
+		if err == nil {
+			break
+		}
+		time.Sleep(time.Second)
+		err = w.agree()
+	}
+	if err != nil {
+		w.t.Error(err)
+	}
+}
+
 // agree returns nil if all replicas are ready and serve what the Secret says, the bundles say the same, and no
 // old CAs pile up.
 func (w *world) agree() error {

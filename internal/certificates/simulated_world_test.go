@@ -37,7 +37,7 @@ type world struct {
 	writes   int
 	promoted map[string]bool // the leaf certificates that the Secret ever said are to be served
 	unstaged map[string]bool // and those of them that were never a next pair
-	lost     map[string]bool // and those whose CA nobody could know any more (noteLost)
+	lost     map[string]bool // and those of them whose CA no replica that is not cut off can find (noteLost)
 	log      bytes.Buffer
 
 	verified map[verification]bool
@@ -194,34 +194,36 @@ func (w *world) notePair(data map[string][]byte) {
 	}
 }
 
-// noteLost notes what other programs have made unknowable, if a replica that has just started writes a Secret. It remembers nothing, so
-// it can only keep the CAs that it finds in the Secret and in the bundles. Where they hold none, an API server that has not learned of
-// that yet trusts CAs that this replica cannot know. And nobody tells the API servers again of the CA of a replica that is cut off, if
-// they do not hold that one. w.mu is held.
+// noteLost notes what is lost when a replica that has just started writes a Secret. That replica remembers nothing. It can keep only the
+// CAs that it finds in the Secret and in the bundles.
+//
+// If it finds none, an API server that has not learned of that yet still trusts other CAs. It does not count until amp's next bundle.
+// If the CA of a replica that is cut off is not among them, no API server will learn of this CA again. w.mu is held.
 func (w *world) noteLost(writer *process, data map[string][]byte) {
 	if writer.reconciler == nil || writer.reconciler.Ready() {
 		return // it has a memory
 	}
-	found := [][]byte{data[keyCAs]}
+	var found [][]byte
 	if w.secret != nil {
 		found = append(found, w.secret.data[keyCAs])
 	}
 	for _, c := range w.configs {
 		found = append(found, c.bundles...)
 	}
-	if !slices.ContainsFunc(found[1:], func(cas []byte) bool { return !w.trustsNone(cas) }) {
+	if !slices.ContainsFunc(found, func(cas []byte) bool { return !w.trustsNone(cas) }) {
 		for _, c := range w.configs {
 			for i := range c.known {
 				c.known[i].overwritten = true
 			}
 		}
 	}
+	known := append(found, data[keyCAs])
 	for _, r := range w.replicas {
 		if !r.cutOff.Load() || r.reconciler == nil || !r.reconciler.Ready() {
 			continue
 		}
 		pair := r.reconciler.current.Load().pair
-		if !slices.ContainsFunc(found, func(cas []byte) bool { return w.verifies(pair, cas) }) {
+		if !slices.ContainsFunc(known, func(cas []byte) bool { return w.verifies(pair, cas) }) {
 			w.lost[string(pair.leaf().Raw)] = true
 		}
 	}
@@ -308,6 +310,16 @@ func (w *world) crash(r *process) {
 	w.mu.Unlock()
 	<-r.ended
 	w.note("%s ends", r.name)
+}
+
+// end ends all replicas, and waits for every timer.
+func (w *world) end() {
+	for _, r := range w.replicas {
+		if r.reconciler != nil {
+			w.crash(r)
+		}
+	}
+	time.Sleep(time.Hour)
 }
 
 // writer takes the replicas' log.

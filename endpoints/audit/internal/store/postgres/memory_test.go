@@ -49,8 +49,8 @@ func held(do func()) (most uint64) {
 // TestAQuestionHoldsFewItems: the items of large events are many bytes together, so they are looked at one by one. The test is
 // not parallel to others, because it measures.
 func TestAQuestionHoldsFewItems(t *testing.T) {
-	// An item is 64 KiB, and half of that packed. So all are 2.5 MiB, and half of that packed. There is no need for more of them: the
-	// race detector makes it slow to read them, and a statement has a time limit.
+	// An item is 64 KiB, or 32 KiB packed. All of them are 2.5 MiB, or 1.25 MiB packed. More of them would not help: the race detector
+	// makes it slow to read them, and a statement has a time limit.
 	const events, calls, size = 40, 32, 2 << 10
 	s := open(t, postgres.Config{URL: postgrestest.URL(t)})
 	urls := make([]string, 2*calls)
