@@ -30,8 +30,14 @@ func parse(text []byte) (*profiles, error) {
 	p := new(profiles)
 	if len(c.mistakes) == 0 {
 		if err := kyaml.UnmarshalStrict(text, p); err != nil {
-			// The checker knows every mistake that the decoder knows; this one it does not. The error's text may quote a value.
-			c.bad(0, "", "the file does not decode: look for values of another type than Kubernetes documents")
+			var decoded any
+			if kyaml.Unmarshal(text, &decoded) == nil {
+				c.hidden(doc, decoded, "")
+			}
+			if len(c.mistakes) == 0 {
+				// The checker knows every mistake that the decoder knows; this one it does not. The error's text may quote a value.
+				c.bad(0, "", "the file does not decode: look for values of another type than Kubernetes documents")
+			}
 		} else {
 			c.validate(p)
 		}

@@ -106,6 +106,8 @@ func TestWhatYAMLHasBesidesPlainTexts(t *testing.T) {
 		"keys as a key":                                     {"users:\n  ? {a: b}\n  : {}\n", []string{"line 2: users: a key must be a text, not a list and not keys"}},
 		"a tag makes another type":                          {"users:\n  !!int \"12\": {}\ndefaults: {image: !!binary YQ==}\n", []string{"line 2: users.12: tags, such as !!int, are not supported: leave it out", "line 3: defaults.image: tags, such as"}},
 		"a tag on keys, and on a truth":                     {"users: !!map {}\ndefaults: {volumeMounts: [{name: v, mountPath: /v, readOnly: !!bool yes}]}\n", []string{"line 1: users: tags, such as", "line 2: defaults.volumeMounts[0].readOnly: tags, such as"}},
+		"a tag that yaml/v3 leaves out":                     {"defaults: {nodeSelector: !\n}\nusers:\n  alice: !\n  bob: {env: [! ~]}\n", []string{"line 1: defaults.nodeSelector: tags, such as", "line 4: users.alice: tags, such as", "line 5: users.bob.env[0]: tags, such as"}},
+		"and makes a text of a number and of a truth":       {"defaults: {tolerations: [{tolerationSeconds: ! 12}], volumeMounts: [{name: v, mountPath: /v, readOnly: &a ! true}]}\n", []string{"line 1: defaults.tolerations[0].tolerationSeconds: tags, such as", "line 1: defaults.volumeMounts[0].readOnly: tags, such as"}},
 		"a port's name that YAML 1.1 reads as a truth":      {port + "on}}}]}\n", []string{"line 1: defaults.extraContainers[0].livenessProbe.tcpSocket.port: want a text: put the value in quotes"}},
 		"a port's name, and its number":                     {port + "http}}}, {name: b, livenessProbe: {tcpSocket: {port: 0x50}}}]}\n", nil},
 		"a time that is a date":                             {"defaults: {volumes: [{name: v, ephemeral: {volumeClaimTemplate: {metadata: {creationTimestamp: 2001-12-14}}}}]}\n", []string{"creationTimestamp: not a value that Kubernetes reads as Time"}},
@@ -132,7 +134,7 @@ func TestWhatYAMLHasBesidesPlainTexts(t *testing.T) {
 // FuzzPlain: each key and each value of a file without a mistake is for the decoder, which reads YAML 1.1, what it is
 // for the check, which reads YAML 1.2. And a mistake has its field.
 func FuzzPlain(f *testing.F) {
-	for _, s := range slices.Concat(otherwise, texts, []string{"<<", "!!str 12", "! 12", "!a b", "&a b", "\"12\"", "a\n\n   b", "-", "?", "|", "a\u2028b", "\ta", "12 # a"}) {
+	for _, s := range slices.Concat(otherwise, texts, []string{"<<", "!!str 12", "! 12", "! #", "!", "!a b", "&a b", "\"12\"", "a\n\n   b", "-", "?", "|", "a\u2028b", "\ta", "12 # a"}) {
 		f.Add(s, s)
 	}
 	f.Fuzz(func(t *testing.T, key, value string) {

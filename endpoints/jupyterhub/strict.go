@@ -181,6 +181,27 @@ func (c *checker) tag(n *yaml.Node, field string) {
 
 func foreign(n *yaml.Node) bool { return n.Style&yaml.TaggedStyle != 0 && n.Tag != "!!str" }
 
+// hidden notes each tag ! before a value without quotes. It makes a text of the value for the decoder, but yaml/v3 leaves it out
+// of the node.
+func (c *checker) hidden(n *yaml.Node, decoded any, field string) {
+	n = target(n)
+	switch v := decoded.(type) {
+	case map[string]any:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := target(n.Content[i]).Value
+			c.hidden(n.Content[i+1], v[key], field+"."+key)
+		}
+	case []any:
+		for i, e := range n.Content {
+			c.hidden(e, v[i], fmt.Sprintf("%s[%d]", field, i))
+		}
+	case string:
+		if n.Style == 0 && !isText(n) {
+			c.tag(n, field)
+		}
+	}
+}
+
 // target returns what an alias stands for, else the node itself.
 func target(n *yaml.Node) *yaml.Node {
 	for n.Kind == yaml.AliasNode {
