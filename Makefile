@@ -8,15 +8,16 @@ run:
 # skipped; TESTFLAGS=-count=1 also runs the tests whose results Go has cached.
 #
 # SQLite is C that was translated to Go. The race detector would make it ten times as slow and has nothing to find in it: a
-# connection's lock guards it. So it is compiled without. The timeout is for one package on a slow machine: Go's own, ten
-# minutes, is too short for the page's tests in Chromium there.
+# connection's lock guards it. So it is compiled without. Nothing is compiled with data for debuggers: nobody debugs these programs,
+# and with the race detector it takes a fifth of the compiler's time. The timeout is for one package on a slow machine: Go's own,
+# ten minutes, is too short for the page's tests in Chromium there.
 test:
 	@if go build -race runtime/cgo 2>/dev/null; then \
-		race="-race -gcflags=modernc.org/...=-race=false"; echo 'With the race detector.'; \
+		set -- -race -gcflags=all=-dwarf=false '-gcflags=modernc.org/...=-race=false -dwarf=false'; echo 'With the race detector.'; \
 	else \
-		race=; echo 'WITHOUT the race detector: it needs a C compiler.'; \
+		set --; echo 'WITHOUT the race detector: it needs a C compiler.'; \
 	fi; \
-	set -x; go test $$race -timeout 30m $(TESTFLAGS) ./...
+	set -x; go test "$$@" -timeout 30m $(TESTFLAGS) ./...
 	@echo
 	@echo 'Not run, because they take minutes and need more than Go:'
 	@echo '  make attack                        amp in its cgroup, attacked from outside; needs root'
